@@ -1,0 +1,44 @@
+//! Simyard: a yard for SIMs.
+//!
+//! Subscriptions come in from SIM manufacturers, profiles are built and kept, and they leave for the eUICC of a phone
+//! or an IoT device, where they are enabled, switched and removed, remotely and provably.
+//!
+//! # The house
+//!
+//! Arrows point down only; `tests/arrows.rs` reads the imports and says so.
+//!
+//! | module | room |
+//! |---|---|
+//! | [`cli`] | one file per subcommand |
+//! | [`app`] | composition root: the only file that names every concrete type |
+//! | [`bench`] | the benchmarks behind `simyard bench`, composed like `app` |
+//! | [`http`] | listeners, TLS, caller identity, limits; one folder per interface |
+//! | [`device`] | virtual eUICC and LPA: knows the standards, never the server's services |
+//! | [`smdp`] | the SM-DP+: one file per function of the standard |
+//! | [`inventory`] | stock: batches in, numbers out |
+//! | [`store`] | all SQL, two engines |
+//! | [`client`] | outgoing HTTPS |
+//! | [`profile`] | packages: read, personalise, protect, bind |
+//! | [`pki`] | anchors, chain checks per role, issuing the test PKI |
+//! | [`binding`] | JSON members of ES2+ and ES9+, both directions |
+//! | [`crypto`] | signatures, key agreement, secure channel, sealing |
+//! | [`domain`] | rules without I/O: states and their transitions |
+//! | [`ident`] | types that parse once |
+//! | [`env`] | clock and randomness |
+
+pub mod app;
+pub mod bench;
+pub mod binding;
+pub mod cli;
+pub mod client;
+pub mod crypto;
+pub mod device;
+pub mod domain;
+pub mod env;
+pub mod http;
+pub mod ident;
+pub mod inventory;
+pub mod pki;
+pub mod profile;
+pub mod smdp;
+pub mod store;

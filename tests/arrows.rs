@@ -1,0 +1,122 @@
+//! The arrows of the house point down only: the imports of `src/` are read and held against the order of its rooms.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+crate::tests!(imports_point_down, every_room_has_a_level, the_wire_crate_knows_nobody);
+
+/// The rooms from the roof to the ground. Rooms of one level do not know each other, but for [`NEIGHBOURS`].
+const LEVELS: &[&[&str]] = &[
+    &["main"],
+    &["cli"],
+    &["app", "bench"],
+    &["http"],
+    &["device"],
+    &["smdp", "inventory"],
+    &["store", "client", "profile", "pki"],
+    &["binding", "crypto", "domain"],
+    &["ident", "env"],
+];
+
+/// Arrows between rooms of one level.
+const NEIGHBOURS: &[(&str, &str)] = &[];
+
+/// What the virtual device may use: it speaks to servers over their interfaces.
+const DEVICE_MAY: &[&str] = &["client", "binding", "profile", "pki", "crypto", "ident", "env"];
+
+fn level(room: &str) -> Option<usize> {
+    LEVELS.iter().position(|rooms| rooms.contains(&room))
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The room of a file: the first part of its path below `src/`.
+fn room(path: &Path, src: &Path) -> String {
+    let first = path.strip_prefix(src).unwrap().iter().next().unwrap().to_str().unwrap();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The rooms named after `crate::` (or `simyard::` in `main.rs`), comments left aside.
+fn imports(text: &str) -> BTreeSet<String> {
+    let mut rooms = BTreeSet::new();
+    for line in text.lines().map(str::trim_start).filter(|line| !line.starts_with("//")) {
+        for path in ["crate::", "simyard::"] {
+            for (at, _) in line.match_indices(path) {
+                let rest = &line[at + path.len()..];
+                let names =
+                    rest.strip_prefix('{').map_or(rest, |list| list.split('}').next().unwrap_or(list));
+                let several = rest.starts_with('{');
+                for name in names.split(',') {
+                    let name: String =
+                        name.trim().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                    if level(&name).is_some() {
+                        rooms.insert(name);
+                    }
+                    if !several {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    rooms
+}
+
+fn imports_point_down() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&src, &mut files);
+    assert!(files.len() > 10, "the walk found the sources");
+    let mut wrong = Vec::new();
+    for file in &files {
+        let from = room(file, &src);
+        if from == "lib" {
+            continue;
+        }
+        for to in imports(&fs::read_to_string(file).unwrap()) {
+            let down = level(&from) < level(&to) || NEIGHBOURS.contains(&(from.as_str(), to.as_str()));
+            let allowed = match from.as_str() {
+                _ if from == to => true,
+                "device" => DEVICE_MAY.contains(&to.as_str()),
+                "http" if to == "store" || to == "device" => false,
+                _ => down,
+            };
+            if !allowed {
+                wrong.push(format!("{} imports {to}", file.strip_prefix(&src).unwrap().display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "arrows that do not point down:\n{}", wrong.join("\n"));
+}
+
+fn every_room_has_a_level() {
+    let lib = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
+    let rooms: Vec<&str> = lib
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod "))
+        .map(|l| l.trim_end_matches(';'))
+        .collect();
+    assert!(rooms.len() > 10);
+    for room in rooms {
+        assert!(level(room).is_some(), "{room} has no level");
+        assert!(lib.contains(&format!("[`{room}`]")), "{room} is missing in the map of lib.rs");
+    }
+}
+
+fn the_wire_crate_knows_nobody() {
+    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("asn1/Cargo.toml")).unwrap();
+    let dependencies = manifest.split("[dependencies]").nth(1).unwrap().split('[').next().unwrap();
+    let names: Vec<&str> =
+        dependencies.lines().filter_map(|line| line.split_once(" =").map(|l| l.0)).collect();
+    assert_eq!(names, ["der", "thiserror"]);
+}
