@@ -15,7 +15,29 @@
 mod harness;
 
 mod arrows;
+mod asn1;
+mod cli;
+mod crypto;
+mod device;
+mod es2plus;
+mod es9plus;
+mod inventory;
+mod pki;
+mod profile;
+mod store;
 
 fn main() -> std::process::ExitCode {
-    harness::run(&[arrows::TESTS])
+    harness::run(&[
+        arrows::TESTS,
+        asn1::TESTS,
+        cli::TESTS,
+        crypto::TESTS,
+        device::TESTS,
+        es2plus::TESTS,
+        es9plus::TESTS,
+        inventory::TESTS,
+        pki::TESTS,
+        profile::TESTS,
+        store::TESTS,
+    ])
 }
