@@ -5,3 +5,5 @@
 //! installation.
 
 pub mod identity;
+pub mod bind;
+pub mod metadata;
