@@ -35,7 +35,7 @@ impl Default for Constants {
 }
 
 impl Constants {
-    /// Takes rotationConstants and xoringConstants of a profile. That their pairs differ, as TS 35.206 5.3 asks, is up to
+    /// Takes rotationConstants and xoringConstants of a profile. That their pairs differ, as TS 35.206 asks, is up to
     /// the operator.
     ///
     /// # Errors
