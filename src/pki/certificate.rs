@@ -113,6 +113,7 @@ pub(super) struct PermittedSubtree {
 pub struct Certificate {
     der: Vec<u8>,
     tbs: Range<usize>,
+    subject: Range<usize>,
     signature: Range<usize>,
     pub(super) ecdsa_with_sha256: bool,
     key: Result<PublicKey, UnusableKey>,
@@ -158,6 +159,7 @@ impl Certificate {
         let mut certificate = Self {
             der: der.to_vec(),
             tbs: frame.tbs,
+            subject: frame.subject,
             signature: frame.signature,
             ecdsa_with_sha256: frame.ecdsa_with_sha256,
             key: public_key(&parsed),
@@ -263,6 +265,12 @@ impl Certificate {
         self.der.get(self.tbs.clone()).unwrap_or_default()
     }
 
+    /// The subject's Name as received.
+    #[must_use]
+    pub fn subject_name(&self) -> &[u8] {
+        self.der.get(self.subject.clone()).unwrap_or_default()
+    }
+
     /// The signature in DER.
     #[must_use]
     pub fn signature(&self) -> &[u8] {
@@ -361,6 +369,7 @@ impl Certificate {
 /// The outer structure, read strictly.
 struct Frame {
     tbs: Range<usize>,
+    subject: Range<usize>,
     signature: Range<usize>,
     ecdsa_with_sha256: bool,
 }
@@ -381,12 +390,16 @@ impl Frame {
         if signed.expect(Tag::SEQUENCE)?.raw != algorithm {
             return Err(CertificateError::SignatureAlgorithms);
         }
+        let _issuer = signed.expect(Tag::SEQUENCE)?;
+        let _validity = signed.expect(Tag::SEQUENCE)?;
+        let subject = signed.expect(Tag::SEQUENCE)?;
         if signature.value.first() != Some(&0) {
             return Err(signature.error(simyard_asn1::ErrorKind::Value, "signatureValue").into());
         }
         let end = signature.offset + signature.raw.len();
         Ok(Self {
             tbs: tbs.offset..tbs.offset + tbs.raw.len(),
+            subject: subject.offset..subject.offset + subject.raw.len(),
             signature: end - signature.value.len() + 1..end,
             ecdsa_with_sha256: algorithm == ECDSA_WITH_SHA256,
         })

@@ -16,7 +16,9 @@
 pub mod certificate;
 pub mod chain;
 pub mod error;
+pub mod issue;
 pub mod role;
+pub mod tls;
 
 pub use certificate::{Certificate, CertificateError, UnusableKey};
 pub use chain::{Anchors, VerifiedDpAuth, VerifiedDpPb, VerifiedEuicc, VerifiedEum, verify_euicc};
