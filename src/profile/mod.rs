@@ -5,3 +5,4 @@
 //! installation.
 
 pub mod identity;
+pub mod templates;
