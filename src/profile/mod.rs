@@ -5,4 +5,5 @@
 //! installation.
 
 pub mod identity;
+pub mod image;
 pub mod templates;
