@@ -1,0 +1,217 @@
+//! What an eUICC says of itself: EUICCInfo1 and EUICCInfo2 (SGP.22 4.3, 5.7.8).
+
+use super::{Version, key_identifiers, write_key_identifiers};
+use crate::tlv::{Decode, Encode, Error, ErrorKind, NamedBits, Reader, Tag, Writer};
+
+/// EUICCInfo1, `BF20`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EuiccInfo1<'a> {
+    /// svn: the version of SGP.22 that the eUICC supports.
+    pub svn: Version,
+    /// euiccCiPKIdListForVerification: CI keys under which the eUICC verifies servers, preferred first.
+    pub ci_pk_ids_for_verification: Vec<&'a [u8]>,
+    /// euiccCiPKIdListForSigning: CI keys under which the eUICC has certificates, preferred first.
+    pub ci_pk_ids_for_signing: Vec<&'a [u8]>,
+    /// Members of later versions, as received.
+    pub extensions: &'a [u8],
+}
+
+impl EuiccInfo1<'_> {
+    /// The tag of the message.
+    pub const TAG: Tag = Tag(0xBF20);
+}
+
+impl<'a> Decode<'a> for EuiccInfo1<'a> {
+    const NAME: &'static str = "EUICCInfo1";
+
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, Error> {
+        let mut members = reader.expect(EuiccInfo1::TAG)?.members(Self::NAME);
+        Ok(Self {
+            svn: Version(*members.expect(Tag(0x82))?.array("svn")?),
+            ci_pk_ids_for_verification: key_identifiers(&members.expect(Tag(0xA9))?)?,
+            ci_pk_ids_for_signing: key_identifiers(&members.expect(Tag(0xAA))?)?,
+            extensions: members.extensions()?,
+        })
+    }
+}
+
+impl Encode for EuiccInfo1<'_> {
+    fn encode(&self, writer: &mut Writer) {
+        writer.nested(Self::TAG, |members| {
+            members.tlv(Tag(0x82), &self.svn.0);
+            write_key_identifiers(members, Tag(0xA9), &self.ci_pk_ids_for_verification);
+            write_key_identifiers(members, Tag(0xAA), &self.ci_pk_ids_for_signing);
+            members.raw(self.extensions);
+        });
+    }
+}
+
+/// Bits of `uiccCapability` (SGP.22 annex H, UICCCapability).
+pub mod uicc_capability {
+    /// usimSupport.
+    pub const USIM: u32 = 1;
+    /// isimSupport.
+    pub const ISIM: u32 = 2;
+    /// csimSupport.
+    pub const CSIM: u32 = 3;
+    /// akaMilenage.
+    pub const MILENAGE: u32 = 4;
+    /// usimTestAlgorithm.
+    pub const USIM_TEST_ALGORITHM: u32 = 8;
+    /// javacard.
+    pub const JAVACARD: u32 = 14;
+    /// berTlvFileSupport.
+    pub const BER_TLV_FILES: u32 = 19;
+    /// dfLinkSupport.
+    pub const DF_LINK: u32 = 20;
+    /// getIdentity.
+    pub const GET_IDENTITY: u32 = 22;
+    /// profile-a-x25519.
+    pub const PROFILE_A_X25519: u32 = 23;
+    /// profile-b-p256.
+    pub const PROFILE_B_P256: u32 = 24;
+}
+
+/// Bits of `rspCapability` (RspCapability).
+pub mod rsp_capability {
+    /// additionalProfile: room for one more profile.
+    pub const ADDITIONAL_PROFILE: u32 = 0;
+    /// crlSupport.
+    pub const CRL_SUPPORT: u32 = 1;
+    /// testProfileSupport.
+    pub const TEST_PROFILE_SUPPORT: u32 = 3;
+    /// deviceInfoExtensibilitySupport.
+    pub const DEVICE_INFO_EXTENSIBILITY: u32 = 4;
+    /// serviceSpecificDataSupport.
+    pub const SERVICE_SPECIFIC_DATA: u32 = 5;
+}
+
+/// EUICCInfo2, `BF22`. Clients differ in what they leave out and add, so only what every version has is demanded, the
+/// members may come in any order, and unknown ones are passed over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EuiccInfo2<'a> {
+    /// `81` profileVersion: the highest version of the profile package that is supported.
+    pub profile_version: Option<Version>,
+    /// `82` svn.
+    pub svn: Option<Version>,
+    /// `83` euiccFirmwareVer.
+    pub firmware_version: Option<Version>,
+    /// `84` extCardResource (TS 102 226), as received.
+    pub ext_card_resource: &'a [u8],
+    /// `85` uiccCapability.
+    pub uicc_capability: NamedBits,
+    /// `86` ts102241Version.
+    pub ts102241_version: Option<Version>,
+    /// `87` globalplatformVersion.
+    pub globalplatform_version: Option<Version>,
+    /// `88` rspCapability.
+    pub rsp_capability: NamedBits,
+    /// `A9` euiccCiPKIdListForVerification.
+    pub ci_pk_ids_for_verification: Vec<&'a [u8]>,
+    /// `AA` euiccCiPKIdListForSigning.
+    pub ci_pk_ids_for_signing: Vec<&'a [u8]>,
+    /// `8B` euiccCategory.
+    pub category: Option<u32>,
+    /// `99` forbiddenProfilePolicyRules.
+    pub forbidden_profile_policy_rules: NamedBits,
+    /// `04` ppVersion.
+    pub pp_version: Option<Version>,
+    /// `0C` sasAcreditationNumber.
+    pub sas_accreditation_number: &'a str,
+    /// Members that are not modelled (certificationDataObject, treProperties and those of later versions), as received.
+    pub others: Vec<&'a [u8]>,
+}
+
+impl EuiccInfo2<'_> {
+    /// The tag of the message.
+    pub const TAG: Tag = Tag(0xBF22);
+
+    /// Free non-volatile memory in octets: member `82` of extCardResource, if it can be read.
+    #[must_use]
+    pub fn free_non_volatile_memory(&self) -> Option<u64> {
+        let mut reader = Reader::new(self.ext_card_resource, "extCardResource");
+        while !reader.is_empty() {
+            let tlv = reader.read().ok()?;
+            if tlv.tag == Tag(0x82) && tlv.value.len() <= 8 {
+                return Some(tlv.value.iter().fold(0, |sum, octet| sum << 8 | u64::from(*octet)));
+            }
+        }
+        None
+    }
+}
+
+impl<'a> Decode<'a> for EuiccInfo2<'a> {
+    const NAME: &'static str = "EUICCInfo2";
+
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, Error> {
+        let outer = reader.expect(EuiccInfo2::TAG)?;
+        let mut members = outer.members(Self::NAME);
+        let mut info = Self::default();
+        let mut lists = (false, false);
+        while !members.is_empty() {
+            let tlv = members.read()?;
+            let version = || tlv.array("VersionType").map(|octets| Some(Version(*octets)));
+            match tlv.tag.0 {
+                0x81 => info.profile_version = version()?,
+                0x82 => info.svn = version()?,
+                0x83 => info.firmware_version = version()?,
+                0x84 => info.ext_card_resource = tlv.value,
+                0x85 => info.uicc_capability = tlv.named_bits("uiccCapability")?,
+                0x86 => info.ts102241_version = version()?,
+                0x87 => info.globalplatform_version = version()?,
+                0x88 => info.rsp_capability = tlv.named_bits("rspCapability")?,
+                0xA9 => {
+                    info.ci_pk_ids_for_verification = key_identifiers(&tlv)?;
+                    lists.0 = true;
+                }
+                0xAA => {
+                    info.ci_pk_ids_for_signing = key_identifiers(&tlv)?;
+                    lists.1 = true;
+                }
+                0x8B => info.category = Some(tlv.unsigned("euiccCategory")?),
+                0x99 => {
+                    info.forbidden_profile_policy_rules = tlv.named_bits("forbiddenProfilePolicyRules")?;
+                }
+                0x04 => info.pp_version = version()?,
+                0x0C => info.sas_accreditation_number = tlv.text(64, "sasAcreditationNumber")?,
+                _ => info.others.push(tlv.raw),
+            }
+        }
+        match lists {
+            (true, true) => Ok(info),
+            (false, _) => Err(outer.error(ErrorKind::Missing { expected: Tag(0xA9) }, Self::NAME)),
+            (_, false) => Err(outer.error(ErrorKind::Missing { expected: Tag(0xAA) }, Self::NAME)),
+        }
+    }
+}
+
+impl Encode for EuiccInfo2<'_> {
+    fn encode(&self, writer: &mut Writer) {
+        let version = |value: &Option<Version>| value.map(|version| version.0);
+        writer.nested(Self::TAG, |members| {
+            members
+                .optional(Tag(0x81), version(&self.profile_version).as_ref().map(|v| &v[..]))
+                .optional(Tag(0x82), version(&self.svn).as_ref().map(|v| &v[..]))
+                .optional(Tag(0x83), version(&self.firmware_version).as_ref().map(|v| &v[..]))
+                .tlv(Tag(0x84), self.ext_card_resource)
+                .named_bits(Tag(0x85), self.uicc_capability)
+                .optional(Tag(0x86), version(&self.ts102241_version).as_ref().map(|v| &v[..]))
+                .optional(Tag(0x87), version(&self.globalplatform_version).as_ref().map(|v| &v[..]))
+                .named_bits(Tag(0x88), self.rsp_capability);
+            write_key_identifiers(members, Tag(0xA9), &self.ci_pk_ids_for_verification);
+            write_key_identifiers(members, Tag(0xAA), &self.ci_pk_ids_for_signing);
+            if let Some(category) = self.category {
+                members.integer(Tag(0x8B), i64::from(category));
+            }
+            if self.forbidden_profile_policy_rules != NamedBits::default() {
+                members.named_bits(Tag(0x99), self.forbidden_profile_policy_rules);
+            }
+            members
+                .optional(Tag::OCTET_STRING, version(&self.pp_version).as_ref().map(|v| &v[..]))
+                .tlv(Tag::UTF8_STRING, self.sas_accreditation_number.as_bytes());
+            for other in &self.others {
+                members.raw(other);
+            }
+        });
+    }
+}

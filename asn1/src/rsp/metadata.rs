@@ -1,0 +1,310 @@
+//! What is told of a profile: StoreMetadataRequest (SGP.22 5.5.3) and ProfileInfo (5.7.15).
+
+use super::{AID, NUMBER};
+use crate::tlv::{Decode, Encode, Error, NamedBits, Reader, Tag, Writer};
+
+/// ProfileClass values.
+pub mod profile_class {
+    /// test.
+    pub const TEST: u32 = 0;
+    /// provisioning.
+    pub const PROVISIONING: u32 = 1;
+    /// operational: the default, not encoded.
+    pub const OPERATIONAL: u32 = 2;
+}
+
+/// Bits of NotificationEvent.
+pub mod notification_event {
+    /// notificationInstall.
+    pub const INSTALL: u32 = 0;
+    /// notificationEnable.
+    pub const ENABLE: u32 = 1;
+    /// notificationDisable.
+    pub const DISABLE: u32 = 2;
+    /// notificationDelete.
+    pub const DELETE: u32 = 3;
+}
+
+/// Bits of PprIds.
+pub mod profile_policy_rule {
+    /// pprUpdateControl.
+    pub const UPDATE_CONTROL: u32 = 0;
+    /// ppr1: disabling is not allowed.
+    pub const PPR1: u32 = 1;
+    /// ppr2: deletion is not allowed.
+    pub const PPR2: u32 = 2;
+}
+
+/// NotificationConfigurationInformation: who is told of which events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotificationConfiguration<'a> {
+    /// `80` profileManagementOperation: bits of [`notification_event`].
+    pub events: NamedBits,
+    /// `81` notificationAddress.
+    pub address: &'a str,
+}
+
+/// More recipients than any profile names.
+const MAX_NOTIFICATION_ADDRESSES: usize = 32;
+
+fn notification_configurations<'a>(
+    members: &mut Reader<'a>,
+) -> Result<Vec<NotificationConfiguration<'a>>, Error> {
+    let Some(list) = members.optional(Tag(0xB6))? else { return Ok(Vec::new()) };
+    let mut items = list.members("notificationConfigurationInfo");
+    let mut configurations = Vec::new();
+    while !items.is_empty() {
+        let mut item = items.expect(Tag::SEQUENCE)?.members("NotificationConfigurationInformation");
+        configurations.push(NotificationConfiguration {
+            events: item.expect(Tag(0x80))?.named_bits("profileManagementOperation")?,
+            address: item.expect(Tag(0x81))?.text(super::MAX_ADDRESS_CHARS, "notificationAddress")?,
+        });
+        item.extensions()?;
+        if configurations.len() > MAX_NOTIFICATION_ADDRESSES {
+            return Err(list.error(crate::ErrorKind::Value, "notificationConfigurationInfo"));
+        }
+    }
+    Ok(configurations)
+}
+
+fn write_notification_configurations(writer: &mut Writer, items: &[NotificationConfiguration<'_>]) {
+    if items.is_empty() {
+        return;
+    }
+    writer.nested(Tag(0xB6), |list| {
+        for item in items {
+            list.nested(Tag::SEQUENCE, |members| {
+                members.named_bits(Tag(0x80), item.events).tlv(Tag(0x81), item.address.as_bytes());
+            });
+        }
+    });
+}
+
+/// OperatorId, `B7`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OperatorId<'a> {
+    /// `80` mccMnc in the coding of TS 24.008.
+    pub mcc_mnc: &'a [u8; 3],
+    /// `81` gid1.
+    pub gid1: Option<&'a [u8]>,
+    /// `82` gid2.
+    pub gid2: Option<&'a [u8]>,
+}
+
+fn profile_owner<'a>(members: &mut Reader<'a>) -> Result<Option<OperatorId<'a>>, Error> {
+    let Some(owner) = members.optional(Tag(0xB7))? else { return Ok(None) };
+    let mut owner = owner.members("OperatorId");
+    let id = OperatorId {
+        mcc_mnc: owner.expect(Tag(0x80))?.array("mccMnc")?,
+        gid1: owner.optional(Tag(0x81))?.map(|tlv| tlv.value),
+        gid2: owner.optional(Tag(0x82))?.map(|tlv| tlv.value),
+    };
+    owner.extensions()?;
+    Ok(Some(id))
+}
+
+fn write_profile_owner(writer: &mut Writer, owner: Option<&OperatorId<'_>>) {
+    if let Some(owner) = owner {
+        writer.nested(Tag(0xB7), |members| {
+            members
+                .tlv(Tag(0x80), owner.mcc_mnc)
+                .optional(Tag(0x81), owner.gid1)
+                .optional(Tag(0x82), owner.gid2);
+        });
+    }
+}
+
+/// An icon of 64 × 64 pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Icon<'a> {
+    /// `93` iconType: 0 jpg, 1 png.
+    pub kind: u32,
+    /// `94` icon, at most 1024 octets.
+    pub image: &'a [u8],
+}
+
+fn icon<'a>(members: &mut Reader<'a>) -> Result<Option<Icon<'a>>, Error> {
+    let kind = members.optional(Tag(0x93))?;
+    let image = members.optional(Tag(0x94))?;
+    match (kind, image) {
+        (Some(kind), Some(image)) => {
+            Ok(Some(Icon { kind: kind.unsigned("iconType")?, image: image.sized(..=1024, "icon")? }))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn write_icon(writer: &mut Writer, icon: Option<&Icon<'_>>) {
+    if let Some(icon) = icon {
+        writer.integer(Tag(0x93), i64::from(icon.kind)).tlv(Tag(0x94), icon.image);
+    }
+}
+
+/// StoreMetadataRequest, `BF25`: the metadata of a profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreMetadataRequest<'a> {
+    /// `5A` iccid, nibbles swapped.
+    pub iccid: &'a [u8; 10],
+    /// `91` serviceProviderName, at most 32 characters.
+    pub service_provider_name: &'a str,
+    /// `92` profileName, at most 64 characters.
+    pub profile_name: &'a str,
+    /// `93`, `94` icon.
+    pub icon: Option<Icon<'a>>,
+    /// `95` profileClass: one of [`profile_class`].
+    pub profile_class: u32,
+    /// `B6` notificationConfigurationInfo.
+    pub notification_configurations: Vec<NotificationConfiguration<'a>>,
+    /// `B7` profileOwner.
+    pub profile_owner: Option<OperatorId<'a>>,
+    /// `99` profilePolicyRules; left out when there are none.
+    pub profile_policy_rules: NamedBits,
+    /// Service specific data and members of later versions, as received.
+    pub extensions: &'a [u8],
+}
+
+impl StoreMetadataRequest<'_> {
+    /// The tag of the message.
+    pub const TAG: Tag = Tag(0xBF25);
+}
+
+impl<'a> Decode<'a> for StoreMetadataRequest<'a> {
+    const NAME: &'static str = "StoreMetadataRequest";
+
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, Error> {
+        let mut members = reader.expect(StoreMetadataRequest::TAG)?.members(Self::NAME);
+        Ok(Self {
+            iccid: members.expect(NUMBER)?.array("iccid")?,
+            service_provider_name: members.expect(Tag(0x91))?.text(32, "serviceProviderName")?,
+            profile_name: members.expect(Tag(0x92))?.text(64, "profileName")?,
+            icon: icon(&mut members)?,
+            profile_class: match members.optional(Tag(0x95))? {
+                Some(tlv) => tlv.unsigned("profileClass")?,
+                None => profile_class::OPERATIONAL,
+            },
+            notification_configurations: notification_configurations(&mut members)?,
+            profile_owner: profile_owner(&mut members)?,
+            profile_policy_rules: match members.optional(Tag(0x99))? {
+                Some(tlv) => tlv.named_bits("profilePolicyRules")?,
+                None => NamedBits::default(),
+            },
+            extensions: members.extensions()?,
+        })
+    }
+}
+
+impl Encode for StoreMetadataRequest<'_> {
+    fn encode(&self, writer: &mut Writer) {
+        writer.nested(Self::TAG, |members| {
+            members
+                .tlv(NUMBER, self.iccid)
+                .tlv(Tag(0x91), self.service_provider_name.as_bytes())
+                .tlv(Tag(0x92), self.profile_name.as_bytes());
+            write_icon(members, self.icon.as_ref());
+            if self.profile_class != profile_class::OPERATIONAL {
+                members.integer(Tag(0x95), i64::from(self.profile_class));
+            }
+            write_notification_configurations(members, &self.notification_configurations);
+            write_profile_owner(members, self.profile_owner.as_ref());
+            if self.profile_policy_rules != NamedBits::default() {
+                members.named_bits(Tag(0x99), self.profile_policy_rules);
+            }
+            members.raw(self.extensions);
+        });
+    }
+}
+
+/// ProfileInfo, `E3`: an entry of the answer to GetProfilesInfo. A member that was not asked for is absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProfileInfo<'a> {
+    /// `5A` iccid.
+    pub iccid: Option<&'a [u8; 10]>,
+    /// `4F` isdpAid.
+    pub isdp_aid: Option<&'a [u8]>,
+    /// `9F70` profileState: 0 disabled, 1 enabled.
+    pub profile_state: Option<u32>,
+    /// `90` profileNickname.
+    pub nickname: Option<&'a str>,
+    /// `91` serviceProviderName.
+    pub service_provider_name: Option<&'a str>,
+    /// `92` profileName.
+    pub profile_name: Option<&'a str>,
+    /// `93`, `94` icon.
+    pub icon: Option<Icon<'a>>,
+    /// `95` profileClass.
+    pub profile_class: Option<u32>,
+    /// `B6` notificationConfigurationInfo.
+    pub notification_configurations: Vec<NotificationConfiguration<'a>>,
+    /// `B7` profileOwner.
+    pub profile_owner: Option<OperatorId<'a>>,
+    /// `99` profilePolicyRules.
+    pub profile_policy_rules: Option<NamedBits>,
+}
+
+impl ProfileInfo<'_> {
+    /// The tag of an entry.
+    pub const TAG: Tag = Tag(0xE3);
+    /// `9F70`, the tag of profileState.
+    pub const STATE: Tag = Tag(0x9F70);
+}
+
+impl<'a> Decode<'a> for ProfileInfo<'a> {
+    const NAME: &'static str = "ProfileInfo";
+
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, Error> {
+        let mut members = reader.expect(ProfileInfo::TAG)?.members(Self::NAME);
+        let mut info = Self::default();
+        if let Some(tlv) = members.optional(NUMBER)? {
+            info.iccid = Some(tlv.array("iccid")?);
+        }
+        info.isdp_aid = members.optional(AID)?.map(|tlv| tlv.value);
+        if let Some(tlv) = members.optional(ProfileInfo::STATE)? {
+            info.profile_state = Some(tlv.unsigned("profileState")?);
+        }
+        if let Some(tlv) = members.optional(Tag(0x90))? {
+            info.nickname = Some(tlv.text(64, "profileNickname")?);
+        }
+        if let Some(tlv) = members.optional(Tag(0x91))? {
+            info.service_provider_name = Some(tlv.text(32, "serviceProviderName")?);
+        }
+        if let Some(tlv) = members.optional(Tag(0x92))? {
+            info.profile_name = Some(tlv.text(64, "profileName")?);
+        }
+        info.icon = icon(&mut members)?;
+        if let Some(tlv) = members.optional(Tag(0x95))? {
+            info.profile_class = Some(tlv.unsigned("profileClass")?);
+        }
+        info.notification_configurations = notification_configurations(&mut members)?;
+        info.profile_owner = profile_owner(&mut members)?;
+        members.optional(Tag(0xB8))?;
+        if let Some(tlv) = members.optional(Tag(0x99))? {
+            info.profile_policy_rules = Some(tlv.named_bits("profilePolicyRules")?);
+        }
+        members.extensions()?;
+        Ok(info)
+    }
+}
+
+impl Encode for ProfileInfo<'_> {
+    fn encode(&self, writer: &mut Writer) {
+        writer.nested(Self::TAG, |members| {
+            members.optional(NUMBER, self.iccid.map(|iccid| &iccid[..])).optional(AID, self.isdp_aid);
+            if let Some(state) = self.profile_state {
+                members.integer(Self::STATE, i64::from(state));
+            }
+            members
+                .optional(Tag(0x90), self.nickname.map(str::as_bytes))
+                .optional(Tag(0x91), self.service_provider_name.map(str::as_bytes))
+                .optional(Tag(0x92), self.profile_name.map(str::as_bytes));
+            write_icon(members, self.icon.as_ref());
+            if let Some(class) = self.profile_class {
+                members.integer(Tag(0x95), i64::from(class));
+            }
+            write_notification_configurations(members, &self.notification_configurations);
+            write_profile_owner(members, self.profile_owner.as_ref());
+            if let Some(rules) = self.profile_policy_rules {
+                members.named_bits(Tag(0x99), rules);
+            }
+        });
+    }
+}
