@@ -18,6 +18,7 @@ pub mod chain;
 pub mod error;
 pub mod issue;
 pub mod role;
+pub mod test_pki;
 pub mod tls;
 
 pub use certificate::{Certificate, CertificateError, UnusableKey};
