@@ -38,6 +38,9 @@ pub enum IssueError {
         "{0:?} does not fit into the name of a certificate: 1 to {MAX_ATTRIBUTE_CHARS} characters are expected"
     )]
     Name(String),
+    /// No host name.
+    #[error("{0:?} is no host name: letters, digits, hyphens and dots are expected, without port")]
+    HostName(String),
     /// A date beyond the year 9999.
     #[error("the date {0} does not fit into a certificate: the year 9999 is the last")]
     Date(Timestamp),

@@ -20,7 +20,7 @@ use super::issue::{
 };
 use super::role::Role;
 use crate::env::{Rng, Timestamp};
-use crate::ident::Eid;
+use crate::ident::{Eid, ServerAddress};
 
 /// The descriptions that the PKI is issued from.
 const DESCRIPTION: &str = include_str!("../../certs/test-pki.toml");
@@ -244,6 +244,11 @@ impl Description {
     }
 
     fn dp_tls(&self, host_names: &[String], oid: &Oid, now: Timestamp) -> Result<Content, IssueError> {
+        let is_host =
+            |name: &&String| ServerAddress::parse(name).is_ok_and(|address| address.host() == **name);
+        if let Some(name) = host_names.iter().find(|name| !is_host(name)) {
+            return Err(IssueError::HostName(name.clone()));
+        }
         let mut content = self.content(Kind::DpTls, now)?.names(host_names, Some(oid));
         content.subject.common_name = host_names.first().cloned();
         Ok(content)
