@@ -6,4 +6,5 @@
 
 pub mod identity;
 pub mod image;
+pub mod template;
 pub mod templates;
