@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use simyard_asn1::saip::Package;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -17,7 +18,7 @@ use crate::http::listener::Listener;
 use crate::http::{es2plus, es9plus};
 use crate::pki::tls::{ClientVerifier, PeerIdentity, TlsIdentity, server_config};
 use crate::pki::{AnchorError, Anchors, Certificate};
-use crate::profile::personalise::Template;
+use crate::profile::personalise::{Template, TemplateError};
 use crate::smdp::catalogue::{Catalogue, Product};
 use crate::smdp::identity::{Credential, Identity};
 use crate::smdp::sessions::Sessions;
@@ -38,6 +39,9 @@ pub enum AppError {
     /// The trusted CIs contradict each other.
     #[error("the CI certificates cannot be used: {0}")]
     Anchors(#[from] AnchorError),
+    /// The template that Simyard brings cannot be used: a fault of ours.
+    #[error("the built-in template cannot be used: {0}")]
+    Template(#[from] TemplateError),
     /// The store cannot be opened.
     #[error("the store {url} cannot be opened: {cause}")]
     Store {
@@ -284,10 +288,11 @@ fn catalogue(config: &Config) -> Result<Catalogue, AppError> {
     for setting in &config.profile_types {
         let template = match &setting.template {
             None => None,
-            Some(TemplateSetting::BuiltIn) => Some(Template::built_in()),
+            Some(TemplateSetting::BuiltIn) => Some(Template::generic()?),
             Some(TemplateSetting::File(file)) => {
                 let octets = std::fs::read(&file.path).map_err(|error| file.error(&error))?;
-                Some(Template::compile(&octets).map_err(|error| file.error(&error))?)
+                let package = Package::from_der(&octets).map_err(|error| file.error(&error))?;
+                Some(Template::compile(&package).map_err(|error| file.error(&error))?)
             }
         };
         catalogue.add(setting.name.clone(), Product { metadata: setting.metadata.clone(), template });

@@ -7,7 +7,8 @@ use zeroize::Zeroizing;
 use crate::crypto::seal::{SealError, Sealer};
 use crate::domain::{Order, ProfileType};
 use crate::profile::metadata::ProfileMetadata;
-use crate::profile::personalise::{PersonalData, PersonalDataError, PersonaliseError, Template};
+use crate::profile::personal_data::{InvalidPersonalData, PersonalData};
+use crate::profile::personalise::{PersonaliseError, Template};
 use crate::store::{Package, PackageKind};
 
 /// One profile type.
@@ -30,7 +31,7 @@ pub enum PackageError {
     Seal(#[from] SealError),
     /// The opened content is no personal data.
     #[error("the content of the profile is no personal data: {0}")]
-    Data(#[from] PersonalDataError),
+    Data(#[from] InvalidPersonalData),
     /// The profile is personal data, but its type has no template.
     #[error("profile type {0} has no template")]
     NoTemplate(ProfileType),
