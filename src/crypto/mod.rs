@@ -3,9 +3,27 @@
 //! | module | what | source |
 //! |---|---|---|
 //! | [`ecdsa`] | signatures in plain r‖s | SGP.22 2.6.7.2, BSI TR-03111 |
+//! | [`ecka`] | one-time key agreement | SGP.22 2.6.7.3, Annex G |
+//! | [`kdf`] | X9.63 with SHA-256 | SGP.22 Annex G, ANSI X9.63 |
+//! | [`bsp`] | session keys and segments of a bound profile package (SCP03t) | SGP.22 2.5.3, 5.5; SGP.02 4.1.3.3 |
+//! | [`hash`] | SHA-256, proof of a confirmation code | SGP.22 4.7 |
+//! | [`aka`] | the functions of AKA, whatever the algorithm | TS 33.102 6.3 |
+//! | [`milenage`] | Milenage | TS 35.206 |
+//! | [`xor_test`] | the algorithm of test USIMs | TS 34.108 8.1.2 |
+//! | [`seal`] | secrets at rest | NIST SP 800-38D |
+//! | [`keyfile`] | keys and certificates from files | RFC 7468, RFC 5208, RFC 5915 |
 //!
 //! `aws-lc-rs` signs, verifies and agrees on the hot path: four times as fast as the pure Rust implementation. `p256`
 //! imports keys, and signs deterministically (RFC 6979) where a test compares octets: `aws-lc-rs` draws its nonces
 //! itself and cannot be seeded.
 
+pub mod aka;
+pub mod bsp;
 pub mod ecdsa;
+pub mod ecka;
+pub mod hash;
+pub mod kdf;
+pub mod keyfile;
+pub mod milenage;
+pub mod seal;
+pub mod xor_test;
