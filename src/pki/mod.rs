@@ -1,1 +1,26 @@
-//! To come.
+//! Certificates of SGP.22 chapter 4.5: reading them, checking chains per role, TLS over them, issuing a test PKI.
+//!
+//! | module | what | clause |
+//! |---|---|---|
+//! | [`certificate`] | one certificate and the few facts that the rules ask for | SGP.22 4.5.2, RFC 5280 |
+//! | [`role`] | the roles by their policy identifiers | SGP.22 2.4a, 4.5.2 |
+//! | [`chain`] | trust anchors and the checks per role, which return proofs | SGP.22 4.5.2.2 |
+//! | [`error`] | why a certificate is refused, and the three kinds that status codes tell apart | SGP.22 5.6 |
+//! | [`tls`] | server and client configurations, verifiers of both sides | SGP.22 2.6.6 |
+//! | [`issue`] | writing certificates | SGP.22 4.5.2 |
+//! | [`test_pki`] | the named test PKI and its wrong twins, from `certs/test-pki.toml` | SGP.26 |
+//!
+//! Reading is not verifying: a [`Certificate`] proves nothing, a [`VerifiedEum`] does. Time is an argument. Not here:
+//! revocation lists (4.6), the sub-CA chains of the variants A, B and C, brainpoolP256r1.
+
+pub mod certificate;
+pub mod chain;
+pub mod error;
+pub mod issue;
+pub mod role;
+pub mod tls;
+
+pub use certificate::{Certificate, CertificateError, UnusableKey};
+pub use chain::{Anchors, VerifiedDpAuth, VerifiedDpPb, VerifiedEuicc, VerifiedEum, verify_euicc};
+pub use error::{AnchorError, EuiccError, EumError, PathError, Refusal, ServerCertificateError};
+pub use role::Role;
