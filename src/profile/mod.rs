@@ -1,1 +1,7 @@
-//! To come.
+//! Profile packages: read, personalise, and what an eUICC makes of them.
+//!
+//! The wire types are in `simyard_asn1::saip`. A package is read once into an [`identity::PackageIdentity`] when it
+//! comes in; [`image::ProfileImage`] is the file system with its codes and keys that an eUICC builds from it at
+//! installation.
+
+pub mod identity;

@@ -1,0 +1,126 @@
+//! SecurityDomain, RFM, Application and NonStandard: who they are. Their contents are kept as received; nothing here
+//! reads keys or code.
+
+use super::{ElementKind, ProfileElement};
+use crate::oid::Oid;
+use crate::tlv::{Error, ErrorKind, Tag, Tlv};
+
+/// AIDs in these elements ([APPLICATION 15]).
+const AID: Tag = Tag(0x4F);
+/// The largest number of instances in one application element.
+const MAX_INSTANCES: usize = 128;
+
+/// The identities of an element that brings applications.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApplicationIdentity<'a> {
+    /// A security domain, by its instance AID.
+    SecurityDomain(&'a [u8]),
+    /// A remote file management instance: its AID and its toolkit application references, three octets each.
+    Rfm {
+        /// The instance AID.
+        instance: &'a [u8],
+        /// The toolkit application references.
+        tars: Vec<&'a [u8; 3]>,
+    },
+    /// Load packages and instances.
+    Application {
+        /// The AID of the package that the element loads.
+        load_package: Option<&'a [u8]>,
+        /// The AIDs of the instances that it makes.
+        instances: Vec<&'a [u8]>,
+    },
+    /// Content that the issuer with this identifier defines.
+    NonStandard(Oid),
+}
+
+fn aid<'a>(tlv: &Tlv<'a>, what: &'static str) -> Result<&'a [u8], Error> {
+    tlv.sized(5..=16, what)
+}
+
+/// The third AID of an ApplicationInstance: load package, class, instance.
+fn instance_aid<'a>(tlv: &Tlv<'a>) -> Result<&'a [u8], Error> {
+    const WHAT: &str = "ApplicationInstance";
+    let mut members = tlv.members(WHAT);
+    for _ in 0..2 {
+        aid(&members.expect(AID)?, WHAT)?;
+    }
+    aid(&members.expect(AID)?, WHAT)
+}
+
+impl<'a> ProfileElement<'a> {
+    /// The identities of an element that brings applications; `None` for all other elements.
+    ///
+    /// # Errors
+    /// [`Error`] where the identities are missing or have a length that is not allowed.
+    pub fn application_identity(&self) -> Result<Option<ApplicationIdentity<'a>>, Error> {
+        let mut body = self.body()?;
+        let what = body.what();
+        Ok(Some(match self.kind {
+            ElementKind::SecurityDomain => {
+                let instance = body.expect(Tag::context_constructed(1))?;
+                ApplicationIdentity::SecurityDomain(instance_aid(&instance)?)
+            }
+            ElementKind::Rfm => {
+                let instance = aid(&body.expect(AID)?, what)?;
+                body.optional(AID)?;
+                let list = body.expect(Tag::context_constructed(0))?;
+                let mut members = list.members(what);
+                let mut tars = Vec::new();
+                while !members.is_empty() {
+                    let tar = members.expect(Tag::OCTET_STRING)?;
+                    if tars.len() == MAX_INSTANCES {
+                        return Err(tar.error(ErrorKind::Value, what));
+                    }
+                    tars.push(tar.array(what)?);
+                }
+                ApplicationIdentity::Rfm { instance, tars }
+            }
+            ElementKind::Application => {
+                let block = body.optional(Tag::context_constructed(1))?;
+                let load_package =
+                    block.map(|block| aid(&block.members(what).expect(AID)?, what)).transpose()?;
+                let mut instances = Vec::new();
+                if let Some(list) = body.optional(Tag::context_constructed(2))? {
+                    let mut members = list.members(what);
+                    while !members.is_empty() {
+                        let instance = members.expect(Tag::SEQUENCE)?;
+                        if instances.len() == MAX_INSTANCES {
+                            return Err(instance.error(ErrorKind::Value, what));
+                        }
+                        instances.push(instance_aid(&instance)?);
+                    }
+                }
+                ApplicationIdentity::Application { load_package, instances }
+            }
+            ElementKind::NonStandard => {
+                let issuer = body.expect(Tag::context(1))?;
+                let oid = Oid::from_content(issuer.value).ok_or(issuer.error(ErrorKind::Value, what))?;
+                ApplicationIdentity::NonStandard(oid)
+            }
+            _ => return Ok(None),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::saip::Package;
+    use crate::tlv::Writer;
+
+    #[test]
+    fn the_issuer_of_a_non_standard_element_is_named() {
+        let mut writer = Writer::new();
+        writer.nested(Tag(0xA9), |w| {
+            w.nested(Tag(0xA0), |w| {
+                w.integer(Tag(0x81), 9);
+            });
+            w.tlv(Tag(0x81), Oid::parse("2.999.1").unwrap().as_content()).tlv(Tag(0x82), &[1, 2, 3]);
+        });
+        let octets = writer.finish();
+        let package = Package::from_der(&octets).unwrap();
+        let identity = package.elements()[0].application_identity().unwrap();
+        assert_eq!(identity, Some(ApplicationIdentity::NonStandard(Oid::parse("2.999.1").unwrap())));
+        assert_eq!(package.to_der(), octets);
+    }
+}
