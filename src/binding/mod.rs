@@ -1,1 +1,209 @@
-//! To come.
+//! The JSON bodies of ES2+ and ES9+ (SGP.22 6.5), both directions.
+//!
+//! Members are read by their names in the standard, unknown ones are passed over, and every error names the member.
+//! ASN.1 objects cross this border as octets of their DER: what they say is read by who verifies them.
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use serde_json::{Map, Value};
+
+pub mod es2plus;
+pub mod es9plus;
+mod header;
+
+pub use header::{ExecutionStatus, RequestHeader, StatusCodeData, failed, read_answer, success};
+
+/// The version of SGP.22 that Simyard states in `X-Admin-Protocol`.
+pub const ADMIN_PROTOCOL: &str = "gsma/rsp/v2.5.0";
+/// What every version of the protocol starts with.
+pub const ADMIN_PROTOCOL_PREFIX: &str = "gsma/rsp/v2";
+/// The content type of every body.
+pub const CONTENT_TYPE: &str = "application/json;charset=UTF-8";
+
+/// A member of a body that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MemberError {
+    /// The body is no JSON object.
+    #[error("the body is no JSON object")]
+    NoObject,
+    /// A mandatory member is not there.
+    #[error("mandatory member {0} is missing")]
+    Missing(&'static str),
+    /// A member has another form than the standard's.
+    #[error("member {member} is not {expected}")]
+    Invalid {
+        /// Its name.
+        member: &'static str,
+        /// What was expected.
+        expected: &'static str,
+    },
+}
+
+/// Some clients leave the padding away; all else of the standard alphabet is demanded.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The members of a received body.
+#[derive(Clone, Debug)]
+pub struct Members(Map<String, Value>);
+
+impl Members {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// [`MemberError::NoObject`] for anything but a JSON object.
+    pub fn read(body: &[u8]) -> Result<Self, MemberError> {
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(members)) => Ok(Self(members)),
+            _ => Err(MemberError::NoObject),
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A member that is text, if it is there.
+    ///
+    /// # Errors
+    /// [`MemberError::Invalid`] for another kind of value.
+    pub fn optional_text(&self, name: &'static str) -> Result<Option<&str>, MemberError> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(MemberError::Invalid { member: name, expected: "a string" }),
+        }
+    }
+
+    /// A mandatory member that is text.
+    ///
+    /// # Errors
+    /// [`MemberError`] if it is missing or another kind of value.
+    pub fn text(&self, name: &'static str) -> Result<&str, MemberError> {
+        self.optional_text(name)?.ok_or(MemberError::Missing(name))
+    }
+
+    /// A member that parses as an identifier, if it is there.
+    ///
+    /// # Errors
+    /// [`MemberError::Invalid`] if it does not parse.
+    pub fn optional_parsed<T: std::str::FromStr>(
+        &self,
+        name: &'static str,
+        expected: &'static str,
+    ) -> Result<Option<T>, MemberError> {
+        self.optional_text(name)?
+            .map(|text| text.parse().map_err(|_| MemberError::Invalid { member: name, expected }))
+            .transpose()
+    }
+
+    /// A mandatory member that parses as an identifier.
+    ///
+    /// # Errors
+    /// [`MemberError`] if it is missing or does not parse.
+    pub fn parsed<T: std::str::FromStr>(
+        &self,
+        name: &'static str,
+        expected: &'static str,
+    ) -> Result<T, MemberError> {
+        self.optional_parsed(name, expected)?.ok_or(MemberError::Missing(name))
+    }
+
+    /// A mandatory member in base64: the standard alphabet; white space is passed over.
+    ///
+    /// # Errors
+    /// [`MemberError`] if it is missing or not base64.
+    pub fn base64(&self, name: &'static str) -> Result<Vec<u8>, MemberError> {
+        let text = self.text(name)?;
+        let decoded = if text.bytes().any(|c| c.is_ascii_whitespace()) {
+            LENIENT.decode(text.split_ascii_whitespace().collect::<String>())
+        } else {
+            LENIENT.decode(text)
+        };
+        decoded.map_err(|_| MemberError::Invalid { member: name, expected: "base64" })
+    }
+
+    /// A member that is a boolean, if it is there.
+    ///
+    /// # Errors
+    /// [`MemberError::Invalid`] for another kind of value.
+    pub fn optional_boolean(&self, name: &'static str) -> Result<Option<bool>, MemberError> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Bool(value)) => Ok(Some(*value)),
+            Some(_) => Err(MemberError::Invalid { member: name, expected: "true or false" }),
+        }
+    }
+
+    /// A member that is an object, if it is there.
+    ///
+    /// # Errors
+    /// [`MemberError::Invalid`] for another kind of value.
+    pub fn optional_object(&self, name: &'static str) -> Result<Option<Self>, MemberError> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Object(members)) => Ok(Some(Self(members.clone()))),
+            Some(_) => Err(MemberError::Invalid { member: name, expected: "an object" }),
+        }
+    }
+}
+
+/// A body that can be written and read.
+pub trait Body: Sized {
+    /// The members in the form of the standard.
+    fn to_members(&self) -> Map<String, Value>;
+
+    /// Reads the members.
+    ///
+    /// # Errors
+    /// [`MemberError`] naming the first member that cannot be used.
+    fn from_members(members: &Members) -> Result<Self, MemberError>;
+}
+
+/// Text for base64 members: standard alphabet, padded, no line breaks.
+fn to_base64(octets: &[u8]) -> Value {
+    Value::String(STANDARD.encode(octets))
+}
+
+/// Collects members by name; an absent optional one is left out.
+macro_rules! members {
+    ($($name:literal : $value:expr),* $(,)?) => {{
+        let mut members = serde_json::Map::new();
+        $(if let Some(value) = Option::<serde_json::Value>::from($value) {
+            members.insert($name.to_owned(), value);
+        })*
+        members
+    }};
+}
+use members;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_lenient_about_space_and_padding_only() {
+        let read = |text: &str| {
+            let body = serde_json::to_vec(&serde_json::json!({ "x": text })).unwrap();
+            Members::read(&body).unwrap().base64("x")
+        };
+        assert_eq!(read("AAECAw==").unwrap(), [0, 1, 2, 3]);
+        assert_eq!(read("AAEC\r\nAw==").unwrap(), [0, 1, 2, 3]);
+        assert_eq!(read("AAECAw").unwrap(), [0, 1, 2, 3]);
+        assert!(read("AAE_Aw==").is_err());
+        assert!(read("A").is_err());
+    }
+
+    #[test]
+    fn errors_name_the_member() {
+        let members = Members::read(br#"{"a":1,"b":null}"#).unwrap();
+        assert_eq!(members.text("b"), Err(MemberError::Missing("b")));
+        assert_eq!(members.text("a").unwrap_err().to_string(), "member a is not a string");
+        assert_eq!(Members::read(b"[]").unwrap_err(), MemberError::NoObject);
+        assert_eq!(Members::read(b"{").unwrap_err(), MemberError::NoObject);
+    }
+}

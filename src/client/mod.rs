@@ -1,1 +1,188 @@
-//! To come.
+//! Outgoing HTTPS: what an LPA calls at an SM-DP+, and what an operator calls at one.
+//!
+//! `reqwest` keeps the connections; trust is ours: the caller brings a TLS configuration whose verifier knows the
+//! certificates of SGP.22. Every answer is bounded in size and time.
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::binding::{self, Body, MemberError, Members, StatusCodeData};
+use crate::ident::ServerAddress;
+
+pub mod es2plus;
+pub mod es9plus;
+
+/// The largest answer that is read: a bound profile package in base64, and room.
+const MAX_ANSWER_OCTETS: usize = 8 * 1024 * 1024;
+/// How long a call may take.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The connection could not be made, or broke.
+    #[error("cannot reach {address}: {cause}")]
+    Transport {
+        /// Who was called.
+        address: String,
+        /// What the HTTP client says, down to the root cause.
+        cause: String,
+    },
+    /// An HTTP status that says nothing about the function.
+    #[error("{address} answered HTTP {status}")]
+    Http {
+        /// Who was called.
+        address: String,
+        /// The status.
+        status: u16,
+    },
+    /// The answer is larger than any that is expected.
+    #[error("the answer of {0} is too large")]
+    TooLarge(String),
+    /// The answer has not the form of the standard.
+    #[error("the answer of {address} cannot be read: {cause}")]
+    Answer {
+        /// Who was called.
+        address: String,
+        /// What is wrong.
+        cause: MemberError,
+    },
+    /// The function was executed and failed.
+    #[error("the server answered {0}")]
+    Function(StatusCodeData),
+    /// The client itself could not be set up.
+    #[error("the HTTP client could not be set up: {0}")]
+    Setup(String),
+}
+
+/// `HOST=ADDR:PORT`: where a name that DNS does not know is to be reached. A port in the URL itself wins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectTo {
+    /// The name.
+    pub host: String,
+    /// Where it is.
+    pub address: SocketAddr,
+}
+
+impl FromStr for ConnectTo {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = || format!("{text:?} is not HOST=ADDR:PORT, such as smdp.example.com=127.0.0.1:8443");
+        let (host, address) = text.split_once('=').ok_or_else(expected)?;
+        let address = address.parse().map_err(|_| expected())?;
+        if host.is_empty() {
+            return Err(expected());
+        }
+        Ok(Self { host: host.to_ascii_lowercase(), address })
+    }
+}
+
+/// The one way out: POST of a JSON body under `/gsma/rsp2`.
+#[derive(Clone, Debug)]
+struct Http(reqwest::Client);
+
+impl Http {
+    fn new(
+        tls: rustls::ClientConfig,
+        user_agent: &'static str,
+        connect_to: &[ConnectTo],
+    ) -> Result<Self, ClientError> {
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .user_agent(user_agent)
+            .http1_only()
+            .https_only(true)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .tcp_nodelay(true)
+            .timeout(TIMEOUT);
+        for entry in connect_to {
+            builder = builder.resolve(&entry.host, entry.address);
+        }
+        builder.build().map(Self).map_err(|error| ClientError::Setup(root_cause(&error)))
+    }
+
+    /// Sends a body and returns HTTP status and answer body.
+    async fn post(
+        &self,
+        server: &ServerAddress,
+        path: &'static str,
+        body: &impl Body,
+    ) -> Result<(u16, Vec<u8>), ClientError> {
+        let transport = |error: &reqwest::Error| ClientError::Transport {
+            address: server.to_string(),
+            cause: root_cause(error),
+        };
+        let mut response = self
+            .0
+            .post(format!("https://{server}/gsma/rsp2/{path}"))
+            .header("Content-Type", "application/json")
+            .header("X-Admin-Protocol", binding::ADMIN_PROTOCOL)
+            .body(serde_json::Value::Object(body.to_members()).to_string())
+            .send()
+            .await
+            .map_err(|error| transport(&error))?;
+        let status = response.status().as_u16();
+        let mut answer = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| transport(&error))? {
+            if answer.len() + chunk.len() > MAX_ANSWER_OCTETS {
+                return Err(ClientError::TooLarge(server.to_string()));
+            }
+            answer.extend_from_slice(&chunk);
+        }
+        Ok((status, answer))
+    }
+
+    /// Calls a function that answers with a body.
+    async fn call(
+        &self,
+        server: &ServerAddress,
+        path: &'static str,
+        body: &impl Body,
+    ) -> Result<Members, ClientError> {
+        let (status, answer) = self.post(server, path, body).await?;
+        if status != 200 {
+            return Err(ClientError::Http { address: server.to_string(), status });
+        }
+        binding::read_answer(&answer)
+            .map_err(|cause| ClientError::Answer { address: server.to_string(), cause })?
+            .map_err(ClientError::Function)
+    }
+
+    /// Calls a function and reads its answer.
+    async fn call_for<T: Body>(
+        &self,
+        server: &ServerAddress,
+        path: &'static str,
+        body: &impl Body,
+    ) -> Result<T, ClientError> {
+        let members = self.call(server, path, body).await?;
+        T::from_members(&members).map_err(|cause| ClientError::Answer { address: server.to_string(), cause })
+    }
+}
+
+/// The innermost message of an error: reqwest's own says only which URL failed.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connect_to_is_read() {
+        let entry: ConnectTo = "Smdp.example.com=127.0.0.1:8443".parse().unwrap();
+        assert_eq!(entry.host, "smdp.example.com");
+        assert_eq!(entry.address.port(), 8443);
+        for text in ["", "a", "a=b", "=127.0.0.1:1", "a=127.0.0.1"] {
+            assert!(text.parse::<ConnectTo>().is_err(), "{text}");
+        }
+    }
+}

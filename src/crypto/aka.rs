@@ -1,7 +1,7 @@
 //! The AKA functions of a subscription (TS 33.102 6.3) by one interface, whatever the algorithm.
 //!
-//! Sequence numbers, AUTN and AUTS are the business of who authenticates: a card checks and counts, a home network
-//! draws. TUAK (TS 35.231) is not supported.
+//! Sequence numbers, AUTN and AUTS are the business of who authenticates: a card checks and counts, a home
+//! network draws. TUAK (TS 35.231) is not supported.
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 

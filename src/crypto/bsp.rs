@@ -1,10 +1,10 @@
-//! Protection of the segments of a bound profile package: SCP03t (SGP.22 2.5.3 and 5.5; SGP.02 4.1.3.3), called BSP
-//! since SGP.22 v3 (2.6.4).
+//! Protection of the segments of a bound profile package: SCP03t (SGP.22 2.5.3 and 5.5; SGP.02 4.1.3.3),
+//! called BSP since SGP.22 v3 (2.6.4).
 //!
-//! One state ([`Bsp`]) runs through a whole package, on either side. A segment is a TLV: 87 and 86 are encrypted and
-//! authenticated, 88 is authenticated only. Each MAC covers the full MAC of the segment before it, and each segment,
-//! 88 included, advances the counter that the next encryption starts from. What stands in the segments, and in which
-//! order they come, is not known here.
+//! One state ([`Bsp`]) runs through a whole package, on either side. A segment is a TLV: 87 and 86 are
+//! encrypted and authenticated, 88 is authenticated only. Each MAC covers the full MAC of the segment before
+//! it, and each segment, 88 included, advances the counter that the next encryption starts from. What stands
+//! in the segments, and in which order they come, is not known here.
 
 use aes::Aes128;
 use aes::cipher::{Array, BlockCipherEncrypt as _, BlockModeDecrypt as _, BlockModeEncrypt as _};
@@ -99,7 +99,8 @@ pub enum SecurityFault {
     Mac,
 }
 
-/// The keys of a package: derived, or drawn for a protection in advance (PPK). Wiped when dropped; no `Debug`.
+/// The keys of a package: derived, or drawn for a protection in advance (PPK). Wiped when dropped; no
+/// `Debug`.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct SessionKeys {
     /// Initial MAC chaining value.
@@ -111,8 +112,8 @@ pub struct SessionKeys {
 }
 
 impl SessionKeys {
-    /// Derives the session keys (SGP.22 Annex G): the shared info is key type, key length, and hostId and EID each
-    /// behind its length.
+    /// Derives the session keys (SGP.22 Annex G): the shared info is key type, key length, and hostId and EID
+    /// each behind its length.
     ///
     /// # Errors
     /// [`StructureFault::HostId`] unless the hostId has 1 to 16 octets.
@@ -246,8 +247,8 @@ impl Bsp {
         }
     }
 
-    /// Opens a TLV 86 or 87 and returns the plaintext without padding. After an error the package is lost: drop the
-    /// state, which has not moved.
+    /// Opens a TLV 86 or 87 and returns the plaintext without padding. After an error the package is lost:
+    /// drop the state, which has not moved.
     ///
     /// # Errors
     /// [`BspError::Structure`] for a TLV that no sender makes, and for a padding that is none;
@@ -272,7 +273,8 @@ impl Bsp {
         Ok(plain)
     }
 
-    /// Opens a TLV 88 and returns its data. After an error the package is lost: drop the state, which has not moved.
+    /// Opens a TLV 88 and returns its data. After an error the package is lost: drop the state, which has not
+    /// moved.
     ///
     /// # Errors
     /// [`BspError::Structure`] for a TLV that no sender makes, [`BspError::Security`] where the MAC differs.

@@ -1,7 +1,7 @@
-//! One-time key agreement: ECKA-EG of SGP.22 2.6.7.3 and Annex G (BSI TR-03111 4.3.1).
+//! One-time key agreement: ECKA-EG of SGP.22 Annex G (BSI TR-03111).
 //!
-//! Both sides make a key pair for one download; the shared secret is the x coordinate of the product. What is derived
-//! from it is [`super::bsp::SessionKeys`]. Static keys do not agree here.
+//! Both sides make a key pair for one download; the shared secret is the x coordinate of the product. What is
+//! derived from it is [`super::bsp::SessionKeys`]. Static keys do not agree here.
 
 use aws_lc_rs::agreement::{self, ECDH_P256, PrivateKey, UnparsedPublicKey};
 use zeroize::Zeroizing;

@@ -12,8 +12,8 @@ pub fn sha256(octets: &[u8]) -> [u8; 32] {
     Sha256::digest(octets).into()
 }
 
-/// SHA-256 of a confirmation code: what the server keeps instead of the code. Codes are short, so the hash can be
-/// searched through: it is a secret, is wiped when dropped and has no `Debug`.
+/// SHA-256 of a confirmation code: what the server keeps instead of the code. Codes are short, so the hash
+/// can be searched through: it is a secret, is wiped when dropped and has no `Debug`.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct ConfirmationCodeHash([u8; 32]);
 

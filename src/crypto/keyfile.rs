@@ -1,5 +1,5 @@
-//! Private keys and certificates from files: PEM or DER, PKCS#8 or SEC1, with or without the EC PARAMETERS block that
-//! OpenSSL puts in front (as SGP.26 ships its keys).
+//! Private keys and certificates from files: PEM or DER, PKCS#8 or SEC1, with or without the EC PARAMETERS
+//! block that OpenSSL puts in front (as SGP.26 ships its keys).
 //!
 //! Encrypted keys are not supported. What a certificate says, and whom it trusts, is not read here.
 
@@ -149,8 +149,8 @@ fn certificates(content: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
     Ok(found)
 }
 
-/// Whether the octets have the outer form of a certificate (RFC 5280 4.1): a sequence of a sequence, a sequence and a
-/// bit string.
+/// Whether the octets have the outer form of a certificate (RFC 5280 4.1): a sequence of a sequence, a
+/// sequence and a bit string.
 fn is_certificate(der: &[u8]) -> bool {
     let mut outer = Reader::new(der, "Certificate");
     let Ok(certificate) = outer.expect(Tag::SEQUENCE) else { return false };

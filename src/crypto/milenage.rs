@@ -1,5 +1,5 @@
-//! Milenage (TS 35.206): f1, f1*, f2, f3, f4, f5 and f5* over AES-128, with the constants of the algorithm or an
-//! operator's own.
+//! Milenage (TS 35.206): f1, f1*, f2, f3, f4, f5 and f5* over AES-128, with the constants of the algorithm or
+//! an operator's own.
 
 use aes::Aes128Enc;
 use aes::cipher::{BlockCipherEncrypt as _, KeyInit as _};
@@ -35,8 +35,8 @@ impl Default for Constants {
 }
 
 impl Constants {
-    /// Takes rotationConstants and xoringConstants of a profile. That their pairs differ, as TS 35.206 5.3 asks, is up to
-    /// the operator.
+    /// Takes rotationConstants and xoringConstants of a profile. That their pairs differ, as TS 35.206 asks,
+    /// is up to the operator.
     ///
     /// # Errors
     /// [`InvalidRotation`] beyond 127 bits.

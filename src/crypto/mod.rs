@@ -3,7 +3,7 @@
 //! | module | what | source |
 //! |---|---|---|
 //! | [`ecdsa`] | signatures in plain r‖s | SGP.22 2.6.7.2, BSI TR-03111 |
-//! | [`ecka`] | one-time key agreement | SGP.22 2.6.7.3, Annex G |
+//! | [`ecka`] | one-time key agreement | SGP.22 Annex G, BSI TR-03111 |
 //! | [`kdf`] | X9.63 with SHA-256 | SGP.22 Annex G, ANSI X9.63 |
 //! | [`bsp`] | session keys and segments of a bound profile package (SCP03t) | SGP.22 2.5.3, 5.5; SGP.02 4.1.3.3 |
 //! | [`hash`] | SHA-256, proof of a confirmation code | SGP.22 4.7 |

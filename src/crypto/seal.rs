@@ -1,9 +1,9 @@
 //! Sealing of secrets at rest: AES-256-GCM with a context, so that a sealed value opens in its own row alone.
 //!
-//! A sealed value is: version 01, key identifier, nonce of twelve random octets, ciphertext, tag of sixteen octets.
-//! Version, key identifier and context are authenticated. Nonces are random, so one key may seal 2³² values
-//! (NIST SP 800-38D 8.3): rotate with [`SealingKey::next`] before. Where the key file comes from, and keys in hardware,
-//! are not known here.
+//! A sealed value is: version 01, key identifier, nonce of twelve random octets, ciphertext, tag of sixteen
+//! octets. Version, key identifier and context are authenticated. Nonces are random, so one key may seal 2³²
+//! values (NIST SP 800-38D 8.3): rotate with [`SealingKey::next`] before. Where the key file comes from, and
+//! keys in hardware, are not known here.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -67,7 +67,10 @@ pub enum SealingKeyError {
         mode: u32,
     },
     /// The content is no sealing key.
-    #[error("sealing key {}: one line '{FILE_MAGIC} <2 digits> <64 digits>' in hexadecimal is expected", path.display())]
+    #[error(
+        "sealing key {}: one line '{FILE_MAGIC} <2 digits> <64 digits>' in hexadecimal is expected",
+        path.display()
+    )]
     Content {
         /// The file.
         path: PathBuf,

@@ -1,5 +1,5 @@
-//! The authentication algorithm of test USIMs (TS 34.108 8.1.2), as in the test profiles of GSMA TS.48: all functions are
-//! parts of K ⊕ RAND. It protects nothing and belongs in test networks alone.
+//! The authentication algorithm of test USIMs (TS 34.108 8.1.2), as in the test profiles of GSMA TS.48: all
+//! functions are parts of K ⊕ RAND. It protects nothing and belongs in test networks alone.
 
 use zeroize::Zeroizing;
 
@@ -15,8 +15,8 @@ pub enum ResLength {
 }
 
 impl ResLength {
-    /// By algorithmOptions of a profile. TS.48 explains 02 as 128 bits; what other values mean for this algorithm is not
-    /// settled, and they give 64 bits.
+    /// By algorithmOptions of a profile. TS.48 explains 02 as 128 bits; what other values mean for this
+    /// algorithm is not settled, and they give 64 bits.
     #[must_use]
     pub const fn from_algorithm_options(options: u8) -> Self {
         if options == 0x02 { Self::Bits128 } else { Self::Bits64 }

@@ -1,1 +1,15 @@
-//! To come.
+//! The server's doors: one TLS listener for each interface, who calls, limits, and the way from HTTP to a function.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`listener`] | accepts connections: TLS, limits in count and time, orderly end |
+//! | [`caller`] | who calls; a handler without a caller does not compile |
+//! | [`function`] | one function of the standard over HTTP: body in, status out |
+//! | [`es9plus`] | the five functions of ES9+ |
+//! | [`es2plus`] | the four functions of ES2+ |
+
+pub mod caller;
+pub mod es2plus;
+pub mod es9plus;
+pub mod function;
+pub mod listener;

@@ -1,0 +1,179 @@
+//! The header objects of requests and answers (SGP.22 6.5.1.3, 6.5.1.4).
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::{MemberError, Members, members};
+
+/// The longest identifier of a caller or a call that is kept.
+const MAX_IDENTIFIER_CHARS: usize = 256;
+
+/// The header of an ES2+ request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestHeader {
+    /// Who calls, by its own word; the certificate decides.
+    pub function_requester_identifier: String,
+    /// Which call this is. Neither unique nor new in practice.
+    pub function_call_identifier: String,
+}
+
+impl RequestHeader {
+    /// Reads the mandatory member `header` of an ES2+ request.
+    ///
+    /// # Errors
+    /// [`MemberError`] if it or one of its members is missing.
+    pub fn read(members: &Members) -> Result<Self, MemberError> {
+        let header = members.optional_object("header")?.ok_or(MemberError::Missing("header"))?;
+        let text = |name| -> Result<String, MemberError> {
+            let text = header.text(name)?;
+            if text.chars().count() > MAX_IDENTIFIER_CHARS {
+                return Err(MemberError::Invalid { member: name, expected: "at most 256 characters" });
+            }
+            Ok(text.to_owned())
+        };
+        Ok(Self {
+            function_requester_identifier: text("functionRequesterIdentifier")?,
+            function_call_identifier: text("functionCallIdentifier")?,
+        })
+    }
+
+    /// The member `header`.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        Value::Object(members! {
+            "functionRequesterIdentifier": Value::from(self.function_requester_identifier.as_str()),
+            "functionCallIdentifier": Value::from(self.function_call_identifier.as_str()),
+        })
+    }
+}
+
+/// functionExecutionStatus of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExecutionStatus {
+    /// Executed-Success.
+    ExecutedSuccess,
+    /// Failed.
+    Failed,
+}
+
+impl ExecutionStatus {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::ExecutedSuccess => "Executed-Success",
+            Self::Failed => "Failed",
+        }
+    }
+}
+
+/// statusCodeData: why a function failed. Codes are text: 3.1 and 3.10 are two codes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusCodeData {
+    /// subjectCode.
+    pub subject_code: String,
+    /// reasonCode.
+    pub reason_code: String,
+    /// subjectIdentifier: the value concerned.
+    pub subject_identifier: Option<String>,
+    /// message: a sentence for people.
+    pub message: Option<String>,
+}
+
+impl fmt::Display for StatusCodeData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.subject_code, self.reason_code)?;
+        if let Some(identifier) = &self.subject_identifier {
+            write!(f, " ({identifier})")?;
+        }
+        if let Some(message) = &self.message {
+            write!(f, ": {message}")?;
+        }
+        Ok(())
+    }
+}
+
+fn answer(status: ExecutionStatus, data: Option<&StatusCodeData>, mut body: Map<String, Value>) -> Vec<u8> {
+    let data = data.map(|data| {
+        Value::Object(members! {
+            "subjectCode": Value::from(data.subject_code.as_str()),
+            "reasonCode": Value::from(data.reason_code.as_str()),
+            "subjectIdentifier": data.subject_identifier.as_deref().map(Value::from),
+            "message": data.message.as_deref().map(Value::from),
+        })
+    });
+    let status = members! { "status": Value::from(status.as_str()), "statusCodeData": data };
+    let header = members! { "functionExecutionStatus": Value::Object(status) };
+    body.insert("header".to_owned(), Value::Object(header));
+    Value::Object(body).to_string().into_bytes()
+}
+
+/// The answer of a function that succeeded.
+#[must_use]
+pub fn success(body: Map<String, Value>) -> Vec<u8> {
+    answer(ExecutionStatus::ExecutedSuccess, None, body)
+}
+
+/// The answer of a function that failed: the header alone.
+#[must_use]
+pub fn failed(data: &StatusCodeData) -> Vec<u8> {
+    answer(ExecutionStatus::Failed, Some(data), Map::new())
+}
+
+/// What an answer says: its members, or why the function failed.
+///
+/// # Errors
+/// [`MemberError`] if it is no answer.
+pub fn read_answer(body: &[u8]) -> Result<Result<Members, StatusCodeData>, MemberError> {
+    let members = Members::read(body)?;
+    let header = members.optional_object("header")?.ok_or(MemberError::Missing("header"))?;
+    let status = header
+        .optional_object("functionExecutionStatus")?
+        .ok_or(MemberError::Missing("functionExecutionStatus"))?;
+    match status.text("status")? {
+        "Executed-Success" | "Executed-WithWarning" => Ok(Ok(members)),
+        _ => {
+            let data = status.optional_object("statusCodeData")?;
+            let text = |name| -> Option<String> {
+                data.as_ref().and_then(|data| data.optional_text(name).ok().flatten()).map(str::to_owned)
+            };
+            Ok(Err(StatusCodeData {
+                subject_code: text("subjectCode").unwrap_or_default(),
+                reason_code: text("reasonCode").unwrap_or_default(),
+                subject_identifier: text("subjectIdentifier"),
+                message: text("message"),
+            }))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_go_both_ways() {
+        assert!(read_answer(&success(Map::new())).unwrap().is_ok());
+        let data = StatusCodeData {
+            subject_code: "8.8.5".into(),
+            reason_code: "4.10".into(),
+            subject_identifier: None,
+            message: Some("expired".into()),
+        };
+        assert_eq!(read_answer(&failed(&data)).unwrap().unwrap_err(), data);
+        assert!(read_answer(b"{}").is_err());
+    }
+
+    #[test]
+    fn a_failed_answer_holds_the_header_alone() {
+        let data = StatusCodeData {
+            subject_code: "8.2.6".into(),
+            reason_code: "3.8".into(),
+            subject_identifier: None,
+            message: None,
+        };
+        assert_eq!(
+            String::from_utf8(failed(&data)).unwrap(),
+            r#"{"header":{"functionExecutionStatus":{"status":"Failed","statusCodeData":{"reasonCode":"3.8","subjectCode":"8.2.6"}}}}"#
+        );
+    }
+}

@@ -1,0 +1,67 @@
+//! ES2+ from the operator's side (SGP.22 5.3).
+
+use super::{ClientError, ConnectTo, Http};
+use crate::binding::es2plus::{
+    CancelOrderRequest, ConfirmOrderRequest, ConfirmOrderResponse, DownloadOrderRequest,
+    DownloadOrderResponse, ReleaseProfileRequest,
+};
+use crate::ident::ServerAddress;
+
+/// Calls an SM-DP+ as an operator.
+#[derive(Clone, Debug)]
+pub struct Es2PlusClient {
+    http: Http,
+    server: ServerAddress,
+}
+
+impl Es2PlusClient {
+    /// A client of `server`; `tls` holds the operator's certificate.
+    ///
+    /// # Errors
+    /// [`ClientError::Setup`].
+    pub fn new(
+        tls: rustls::ClientConfig,
+        server: ServerAddress,
+        connect_to: &[ConnectTo],
+    ) -> Result<Self, ClientError> {
+        Ok(Self { http: Http::new(tls, "simyard", connect_to)?, server })
+    }
+
+    /// ES2+.DownloadOrder (5.3.1).
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn download_order(
+        &self,
+        request: &DownloadOrderRequest,
+    ) -> Result<DownloadOrderResponse, ClientError> {
+        self.http.call_for(&self.server, "es2plus/downloadOrder", request).await
+    }
+
+    /// ES2+.ConfirmOrder (5.3.2).
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn confirm_order(
+        &self,
+        request: &ConfirmOrderRequest,
+    ) -> Result<ConfirmOrderResponse, ClientError> {
+        self.http.call_for(&self.server, "es2plus/confirmOrder", request).await
+    }
+
+    /// ES2+.CancelOrder (5.3.3).
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn cancel_order(&self, request: &CancelOrderRequest) -> Result<(), ClientError> {
+        self.http.call(&self.server, "es2plus/cancelOrder", request).await.map(drop)
+    }
+
+    /// ES2+.ReleaseProfile (5.3.4).
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn release_profile(&self, request: &ReleaseProfileRequest) -> Result<(), ClientError> {
+        self.http.call(&self.server, "es2plus/releaseProfile", request).await.map(drop)
+    }
+}

@@ -1,0 +1,90 @@
+//! ES9+ from the LPA's side (SGP.22 5.6).
+
+use super::{ClientError, ConnectTo, Http};
+use crate::binding::es9plus::{
+    AuthenticateClientRequest, AuthenticateClientResponse, CancelSessionRequest,
+    GetBoundProfilePackageRequest, GetBoundProfilePackageResponse, HandleNotificationRequest,
+    InitiateAuthenticationRequest, InitiateAuthenticationResponse,
+};
+use crate::ident::ServerAddress;
+
+/// The user agent of an LPA in the device (SGP.22 6.2).
+const USER_AGENT: &str = "gsma-rsp-lpad";
+
+/// Calls SM-DP+ servers; clones share their connections.
+#[derive(Clone, Debug)]
+pub struct Es9PlusClient(Http);
+
+impl Es9PlusClient {
+    /// A client that trusts what `tls` trusts.
+    ///
+    /// # Errors
+    /// [`ClientError::Setup`].
+    pub fn new(tls: rustls::ClientConfig, connect_to: &[ConnectTo]) -> Result<Self, ClientError> {
+        Http::new(tls, USER_AGENT, connect_to).map(Self)
+    }
+
+    /// ES9+.InitiateAuthentication (5.6.1).
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn initiate_authentication(
+        &self,
+        server: &ServerAddress,
+        request: &InitiateAuthenticationRequest,
+    ) -> Result<InitiateAuthenticationResponse, ClientError> {
+        self.0.call_for(server, "es9plus/initiateAuthentication", request).await
+    }
+
+    /// ES9+.AuthenticateClient (5.6.3).
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn authenticate_client(
+        &self,
+        server: &ServerAddress,
+        request: &AuthenticateClientRequest,
+    ) -> Result<AuthenticateClientResponse, ClientError> {
+        self.0.call_for(server, "es9plus/authenticateClient", request).await
+    }
+
+    /// ES9+.GetBoundProfilePackage (5.6.2).
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn get_bound_profile_package(
+        &self,
+        server: &ServerAddress,
+        request: &GetBoundProfilePackageRequest,
+    ) -> Result<GetBoundProfilePackageResponse, ClientError> {
+        self.0.call_for(server, "es9plus/getBoundProfilePackage", request).await
+    }
+
+    /// ES9+.HandleNotification (5.6.4): `pending_notification` is its DER.
+    ///
+    /// # Errors
+    /// [`ClientError`]; anything but HTTP 204 means that the notification must be kept.
+    pub async fn handle_notification(
+        &self,
+        server: &ServerAddress,
+        pending_notification: &[u8],
+    ) -> Result<(), ClientError> {
+        let request = HandleNotificationRequest { pending_notification: pending_notification.to_vec() };
+        match self.0.post(server, "es9plus/handleNotification", &request).await? {
+            (204, _) => Ok(()),
+            (status, _) => Err(ClientError::Http { address: server.to_string(), status }),
+        }
+    }
+
+    /// ES9+.CancelSession (5.6.5).
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn cancel_session(
+        &self,
+        server: &ServerAddress,
+        request: &CancelSessionRequest,
+    ) -> Result<(), ClientError> {
+        self.0.call(server, "es9plus/cancelSession", request).await.map(drop)
+    }
+}

@@ -1,0 +1,66 @@
+//! Who calls.
+//!
+//! A handler takes one of these types as its first argument; there is no other way to reach a service. A caller that
+//! cannot be named gets HTTP 403 before its body is read.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+
+use super::listener::ClientCertificate;
+use crate::domain::Operator;
+use crate::pki::tls::{PeerIdentity, peer_identity};
+
+/// An LPA: anybody. What it may do depends on what its eUICC signs.
+#[derive(Clone, Copy, Debug)]
+pub struct Lpa(());
+
+impl<S: Sync> FromRequestParts<S> for Lpa {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self(()))
+    }
+}
+
+/// Which client certificate speaks for which operator.
+pub trait Operators: Send + Sync {
+    /// The operator that this certificate stands for.
+    fn operator(&self, identity: &PeerIdentity) -> Option<Operator>;
+}
+
+/// An operator, by its client certificate.
+#[derive(Clone, Debug)]
+pub struct OperatorCaller(Operator);
+
+impl OperatorCaller {
+    /// Who it is.
+    #[must_use]
+    pub const fn operator(&self) -> &Operator {
+        &self.0
+    }
+}
+
+/// State of a router whose callers are operators.
+pub trait KnowsOperators {
+    /// The operators.
+    fn operators(&self) -> &Arc<dyn Operators>;
+}
+
+impl<S: KnowsOperators + Sync> FromRequestParts<S> for OperatorCaller {
+    type Rejection = (StatusCode, &'static str);
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let certificate = parts
+            .extensions
+            .get::<ClientCertificate>()
+            .ok_or((StatusCode::UNAUTHORIZED, "a client certificate is needed"))?;
+        peer_identity(certificate.0.as_ref())
+            .ok()
+            .and_then(|identity| state.operators().operator(&identity))
+            .map(Self)
+            .ok_or((StatusCode::FORBIDDEN, "the client certificate stands for no operator known here"))
+    }
+}

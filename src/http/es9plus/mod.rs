@@ -1,0 +1,66 @@
+//! ES9+: LPAs fetch profiles (SGP.22 5.6, 6.5.2.6 to 6.5.2.10). TLS with a server certificate only.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use axum::routing::post;
+
+use super::caller::Lpa;
+use super::function;
+use crate::smdp::Smdp;
+use crate::smdp::authenticate_client::authenticate_client;
+use crate::smdp::cancel_session::cancel_session;
+use crate::smdp::get_bound_profile_package::get_bound_profile_package;
+use crate::smdp::handle_notification::handle_notification;
+use crate::smdp::initiate_authentication::initiate_authentication;
+
+/// The five functions at their paths.
+pub fn router(smdp: Arc<Smdp>) -> Router {
+    Router::new()
+        .route("/gsma/rsp2/es9plus/initiateAuthentication", post(initiate))
+        .route("/gsma/rsp2/es9plus/authenticateClient", post(authenticate))
+        .route("/gsma/rsp2/es9plus/getBoundProfilePackage", post(get_package))
+        .route("/gsma/rsp2/es9plus/handleNotification", post(notify))
+        .route("/gsma/rsp2/es9plus/cancelSession", post(cancel))
+        .layer(DefaultBodyLimit::max(function::MAX_REQUEST_OCTETS))
+        .with_state(smdp)
+}
+
+async fn initiate(_: Lpa, State(smdp): State<Arc<Smdp>>, headers: HeaderMap, body: Bytes) -> Response {
+    function::answer("initiateAuthentication", &headers, &body, async |request| {
+        initiate_authentication(&smdp, &request)
+    })
+    .await
+}
+
+async fn authenticate(_: Lpa, State(smdp): State<Arc<Smdp>>, headers: HeaderMap, body: Bytes) -> Response {
+    function::answer("authenticateClient", &headers, &body, async |request| {
+        authenticate_client(&smdp, &request).await
+    })
+    .await
+}
+
+async fn get_package(_: Lpa, State(smdp): State<Arc<Smdp>>, headers: HeaderMap, body: Bytes) -> Response {
+    function::answer("getBoundProfilePackage", &headers, &body, async |request| {
+        get_bound_profile_package(&smdp, &request).await
+    })
+    .await
+}
+
+async fn notify(_: Lpa, State(smdp): State<Arc<Smdp>>, headers: HeaderMap, body: Bytes) -> Response {
+    function::notify("handleNotification", &headers, &body, async |request| {
+        handle_notification(&smdp, &request).await
+    })
+    .await
+}
+
+async fn cancel(_: Lpa, State(smdp): State<Arc<Smdp>>, headers: HeaderMap, body: Bytes) -> Response {
+    function::acknowledge("cancelSession", &headers, &body, async |request| {
+        cancel_session(&smdp, &request).await
+    })
+    .await
+}

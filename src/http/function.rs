@@ -1,0 +1,147 @@
+//! One function of the standard over HTTP (SGP.22 6.2, 6.3, 6.5).
+//!
+//! Functional errors are HTTP 200 with status `Failed`; only a body that is no JSON object gets 400. What goes out and
+//! what goes to the log are two texts: an internal error answers generically.
+
+use axum::body::Bytes;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::Map;
+
+use crate::binding::{self, Body, MemberError, Members, StatusCodeData};
+use crate::smdp::status::{FunctionError, Reason, Subject};
+
+/// The largest request: a device's answer with its certificates in base64, and room.
+pub const MAX_REQUEST_OCTETS: usize = 256 * 1024;
+
+const ADMIN_PROTOCOL: &str = "x-admin-protocol";
+
+/// Runs a function that answers with a body.
+pub async fn answer<Q, A, E, F>(name: &'static str, headers: &HeaderMap, body: &Bytes, run: F) -> Response
+where
+    Q: Body,
+    A: Body,
+    E: FunctionError,
+    F: AsyncFnOnce(Q) -> Result<A, E>,
+{
+    run_function(name, headers, body, async |request| run(request).await.map(|answer| answer.to_members())).await
+}
+
+/// Runs a function whose answer is the header alone.
+pub async fn acknowledge<Q, E, F>(name: &'static str, headers: &HeaderMap, body: &Bytes, run: F) -> Response
+where
+    Q: Body,
+    E: FunctionError,
+    F: AsyncFnOnce(Q) -> Result<(), E>,
+{
+    run_function(name, headers, body, async |request| run(request).await.map(|()| Map::new())).await
+}
+
+/// Takes a notification (6.3): HTTP 204 without a body once `run` has taken it, 400 for a body that holds none, 503
+/// if it could not be kept, so that the LPA sends it again.
+pub async fn notify<Q, E, F>(name: &'static str, headers: &HeaderMap, body: &Bytes, run: F) -> Response
+where
+    Q: Body,
+    E: std::fmt::Display,
+    F: AsyncFnOnce(Q) -> Result<(), E>,
+{
+    let request = check_headers(headers)
+        .map_err(|data| data.to_string())
+        .and_then(|()| read::<Q>(body).map_err(|error| error.to_string()));
+    let status = match request {
+        Err(cause) => {
+            tracing::info!(function = name, cause, "notification cannot be read");
+            StatusCode::BAD_REQUEST
+        }
+        Ok(request) => match run(request).await {
+            Ok(()) => StatusCode::NO_CONTENT,
+            Err(cause) => {
+                tracing::error!(function = name, %cause, "notification could not be kept");
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        },
+    };
+    let mut response = status.into_response();
+    response.headers_mut().insert(ADMIN_PROTOCOL, HeaderValue::from_static(binding::ADMIN_PROTOCOL));
+    response
+}
+
+async fn run_function<Q, E, F>(name: &'static str, headers: &HeaderMap, body: &Bytes, run: F) -> Response
+where
+    Q: Body,
+    E: FunctionError,
+    F: AsyncFnOnce(Q) -> Result<Map<String, serde_json::Value>, E>,
+{
+    if let Err(data) = check_headers(headers) {
+        return json(StatusCode::OK, binding::failed(&data));
+    }
+    let request = match read::<Q>(body) {
+        Ok(request) => request,
+        Err(error) => {
+            tracing::info!(function = name, %error, "request cannot be read");
+            let status =
+                if error == MemberError::NoObject { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+            return json(status, binding::failed(&unreadable(&error)));
+        }
+    };
+    match run(request).await {
+        Ok(members) => {
+            tracing::debug!(function = name, "executed");
+            json(StatusCode::OK, binding::success(members))
+        }
+        Err(error) => {
+            let (subject, reason) = error.status();
+            let status = format!("{}/{}", subject.code(), reason.code());
+            match error.internal_cause() {
+                Some(cause) => tracing::error!(function = name, status, %error, cause, "failed inside"),
+                None => tracing::info!(function = name, status, %error, "refused"),
+            }
+            json(StatusCode::OK, binding::failed(&status_data(subject, reason, error.to_string())))
+        }
+    }
+}
+
+fn read<Q: Body>(body: &[u8]) -> Result<Q, MemberError> {
+    Members::read(body).and_then(|members| Q::from_members(&members))
+}
+
+/// A protocol header of version 2, or none at all: some clients send none.
+fn check_headers(headers: &HeaderMap) -> Result<(), StatusCodeData> {
+    let Some(protocol) = headers.get(ADMIN_PROTOCOL) else { return Ok(()) };
+    let known = protocol.to_str().is_ok_and(|text| {
+        text.strip_prefix(binding::ADMIN_PROTOCOL_PREFIX)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    });
+    if known {
+        return Ok(());
+    }
+    let message = format!("X-Admin-Protocol must start with {}", binding::ADMIN_PROTOCOL_PREFIX);
+    Err(status_data(Subject::ProtocolVersion, Reason::Unsupported, message))
+}
+
+fn unreadable(error: &MemberError) -> StatusCodeData {
+    let (subject, reason) = match error {
+        MemberError::NoObject => (Subject::ProtocolFormat, Reason::Invalid),
+        MemberError::Missing(_) => (Subject::Function, Reason::MandatoryElementMissing),
+        MemberError::Invalid { .. } => (Subject::Function, Reason::Invalid),
+    };
+    status_data(subject, reason, error.to_string())
+}
+
+fn status_data(subject: Subject, reason: Reason, message: String) -> StatusCodeData {
+    StatusCodeData {
+        subject_code: subject.code().to_owned(),
+        reason_code: reason.code().to_owned(),
+        subject_identifier: None,
+        message: Some(message),
+    }
+}
+
+fn json(status: StatusCode, body: Vec<u8>) -> Response {
+    let mut response = (status, body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(binding::CONTENT_TYPE));
+    headers.insert(ADMIN_PROTOCOL, HeaderValue::from_static(binding::ADMIN_PROTOCOL));
+    response
+}

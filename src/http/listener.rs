@@ -1,0 +1,126 @@
+//! Accepts TLS connections and serves a router on them.
+//!
+//! Everything a stranger may take is bounded: connections at a time, the time for a handshake, for a request's head
+//! and between two requests, and the size of a request. A client certificate, if the interface asks for one, is put
+//! into the request's extensions for [`super::caller`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use rustls_pki_types::CertificateDer;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
+
+/// Time for a TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Time for the head of a request, which is also how long an idle connection is kept.
+const REQUEST_HEAD: Duration = Duration::from_secs(60);
+/// Time that open requests get when the server ends.
+const ORDERLY_END: Duration = Duration::from_secs(10);
+/// Pause after the system refused a connection (too many open files): trying at once would only spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Octets of a request's head and read buffer.
+const MAX_HEAD_OCTETS: usize = 64 * 1024;
+
+/// The certificate that the client of this connection proved to hold.
+#[derive(Clone)]
+pub struct ClientCertificate(pub CertificateDer<'static>);
+
+/// One interface of the server.
+pub struct Listener {
+    /// Its name in the log.
+    pub name: &'static str,
+    /// Where it accepts connections.
+    pub socket: TcpListener,
+    /// Its side of TLS.
+    pub tls: Arc<rustls::ServerConfig>,
+    /// What it serves.
+    pub router: Router,
+    /// Connections at a time; more wait for their turn.
+    pub max_connections: usize,
+}
+
+impl Listener {
+    /// Serves until `end` turns true, then lets open requests finish.
+    pub async fn serve(self, mut end: watch::Receiver<bool>) {
+        let acceptor = TlsAcceptor::from(self.tls);
+        let places = Arc::new(Semaphore::new(self.max_connections));
+        let mut connections = JoinSet::new();
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+            let accepted = tokio::select! {
+                accepted = self.socket.accept() => accepted,
+                _ = end.wait_for(|end| *end) => break,
+            };
+            while connections.try_join_next().is_some() {}
+            match accepted {
+                Ok((stream, _)) => {
+                    let (acceptor, router) = (acceptor.clone(), self.router.clone());
+                    connections.spawn(connection(self.name, stream, acceptor, router, end.clone(), place));
+                }
+                Err(error) => {
+                    tracing::warn!(interface = self.name, %error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        let all = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(ORDERLY_END, all).await.is_err() {
+            tracing::warn!(interface = self.name, "requests were cut off at the end");
+        }
+    }
+}
+
+async fn connection(
+    name: &'static str,
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    router: Router,
+    mut end: watch::Receiver<bool>,
+    _place: OwnedSemaphorePermit,
+) {
+    let _ = stream.set_nodelay(true);
+    let stream = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::debug!(interface = name, %error, "TLS handshake failed");
+            return;
+        }
+        Err(_) => return,
+    };
+    let certificate = stream
+        .get_ref()
+        .1
+        .peer_certificates()
+        .and_then(<[CertificateDer<'_>]>::first)
+        .map(|certificate| ClientCertificate(certificate.clone().into_owned()));
+    let service = router.map_request(move |mut request: Request<Incoming>| {
+        if let Some(certificate) = &certificate {
+            request.extensions_mut().insert(certificate.clone());
+        }
+        request.map(axum::body::Body::new)
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(REQUEST_HEAD).max_buf_size(MAX_HEAD_OCTETS);
+    let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    tokio::pin!(served);
+    let result = tokio::select! {
+        result = &mut served => result,
+        _ = end.wait_for(|end| *end) => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(interface = name, %error, "connection ended");
+    }
+}

@@ -1,0 +1,95 @@
+//! Binding a profile package to one eUICC (SGP.22 2.5.4, 5.5).
+//!
+//! The segments depend on the keys, the metadata and the package alone; the secure channel request also on the
+//! transaction. So a retry in a new transaction with the same one-time keys makes a new request and the same segments
+//! (3.1.3.1). Profiles are protected with the session keys; ReplaceSessionKeys is not used.
+
+use simyard_asn1::rsp::package::{
+    BoundProfilePackage, ConfigureIsdpRequest, ControlRefTemplate, INSTALL_BOUND_PROFILE_PACKAGE,
+    InitialiseSecureChannelRequest, KEY_LEN_AES_128, KEY_TYPE_AES,
+};
+use simyard_asn1::Encode as _;
+
+use crate::crypto::bsp::{Bsp, BspError, SessionKeys};
+use crate::crypto::ecdsa::{EcdsaError, PublicKey, SigningKey};
+use crate::ident::TransactionId;
+
+/// hostId of the key derivation: free octets of the SM-DP+.
+pub const HOST_ID: &[u8] = b"simyard";
+
+/// What a package is bound to.
+pub struct Binding<'a> {
+    /// The session.
+    pub transaction_id: &'a TransactionId,
+    /// hostId, 1 to 16 octets: the same as in the key derivation.
+    pub host_id: &'a [u8],
+    /// otPK.DP.ECKA.
+    pub smdp_otpk: &'a PublicKey,
+    /// otPK.EUICC.ECKA.
+    pub euicc_otpk: &'a PublicKey,
+    /// The keys that both yield.
+    pub keys: &'a SessionKeys,
+}
+
+/// Why a package could not be bound: faults of the server.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The request could not be signed.
+    #[error("the secure channel request could not be signed: {0}")]
+    Signing(#[from] EcdsaError),
+    /// A command does not fit its segment.
+    #[error("a command of the package does not fit its segment: {0}")]
+    Segment(#[from] BspError),
+}
+
+/// Binds `package` with its `metadata` (`BF25`): DER, `BF36`.
+///
+/// # Errors
+/// [`BindError`].
+pub fn bind(
+    dp_pb: &SigningKey,
+    binding: &Binding<'_>,
+    metadata: &[u8],
+    package: &[u8],
+) -> Result<Vec<u8>, BindError> {
+    let request = initialise_secure_channel(dp_pb, binding)?;
+    let mut bsp = Bsp::new(binding.keys);
+    let first_sequence_of_87 = bsp.protect_87(&ConfigureIsdpRequest::default().to_der())?;
+    let mut sequence_of_88 = Vec::with_capacity(metadata.len() + 16);
+    bsp.split_88(metadata, &mut sequence_of_88);
+    // 1020 octets of TLV for 1007 of package.
+    let mut sequence_of_86 = Vec::with_capacity(package.len() + package.len() / 64 + 32);
+    bsp.split_86(package, &mut sequence_of_86);
+    let bound = BoundProfilePackage {
+        initialise_secure_channel: &request,
+        first_sequence_of_87: &first_sequence_of_87,
+        sequence_of_88: &sequence_of_88,
+        second_sequence_of_87: None,
+        sequence_of_86: &sequence_of_86,
+    };
+    Ok(bound.to_der())
+}
+
+/// InitialiseSecureChannelRequest, signed by CERT.DPpb (5.5.1).
+///
+/// # Errors
+/// [`EcdsaError`] if signing fails.
+pub fn initialise_secure_channel(
+    dp_pb: &SigningKey,
+    binding: &Binding<'_>,
+) -> Result<Vec<u8>, EcdsaError> {
+    let mut request = InitialiseSecureChannelRequest {
+        remote_op_id: INSTALL_BOUND_PROFILE_PACKAGE,
+        transaction_id: binding.transaction_id.as_octets(),
+        control_ref_template: ControlRefTemplate {
+            key_type: &[KEY_TYPE_AES],
+            key_len: &[KEY_LEN_AES_128],
+            host_id: binding.host_id,
+        },
+        smdp_otpk: binding.smdp_otpk.as_point(),
+        smdp_sign: &[0; 64],
+    };
+    let signature = dp_pb.sign(&request.signed_octets(binding.euicc_otpk.as_point()))?;
+    request.smdp_sign = &signature;
+    Ok(request.to_der())
+}

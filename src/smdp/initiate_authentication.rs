@@ -1,0 +1,128 @@
+//! ES9+.InitiateAuthentication (SGP.22 5.6.1): opens a session and signs the server's side of it.
+//!
+//! Repeated, it opens another session with another transactionId and another challenge.
+
+use std::sync::Arc;
+
+use simyard_asn1::rsp::SIGNATURE;
+use simyard_asn1::rsp::authentication::ServerSigned1;
+use simyard_asn1::rsp::info::EuiccInfo1;
+use simyard_asn1::rsp::Version;
+use simyard_asn1::{Decode as _, Encode as _, Tag, Writer};
+
+use super::Smdp;
+use super::sessions::{Initiated, Session, TooManySessions};
+use super::status::{FunctionError, Reason, Subject};
+use crate::binding::es9plus::{InitiateAuthenticationRequest, InitiateAuthenticationResponse};
+use crate::crypto::ecdsa::EcdsaError;
+use crate::ident::{ServerAddress, TransactionId};
+
+/// The major version of SGP.22 that is served.
+const SERVED_MAJOR: u8 = 2;
+
+/// Why no session is opened.
+#[derive(Debug, thiserror::Error)]
+pub enum InitiateAuthenticationError {
+    /// euiccInfo1 is no EUICCInfo1 (6.5).
+    #[error("euiccInfo1 cannot be read: {0}")]
+    EuiccInfo1(#[from] simyard_asn1::Error),
+    /// smdpAddress is no address of this server (5.6.1).
+    #[error("{0} is no address of this server")]
+    Address(ServerAddress),
+    /// The eUICC supports a version that is not served (5.6.1).
+    #[error("version {0} of the eUICC is not served; 2.x.y is")]
+    Version(Version),
+    /// No CI under which the eUICC signs is trusted (5.6.1).
+    #[error("no CI under which the eUICC has a certificate is trusted")]
+    CiForSigning,
+    /// The eUICC can verify no certificate of this server (5.6.1).
+    #[error("the eUICC can verify no certificate of this server")]
+    CiForVerification,
+    /// No room for one more session.
+    #[error(transparent)]
+    Busy(#[from] TooManySessions),
+    /// The answer could not be signed.
+    #[error("the answer could not be signed")]
+    Signing(#[from] EcdsaError),
+}
+
+impl FunctionError for InitiateAuthenticationError {
+    fn status(&self) -> (Subject, Reason) {
+        match self {
+            Self::EuiccInfo1(_) => (Subject::Function, Reason::Invalid),
+            Self::Address(_) => (Subject::SmdpAddress, Reason::Refused),
+            Self::Version(_) => (Subject::SpecificationVersion, Reason::Unsupported),
+            Self::CiForSigning => (Subject::SecurityConfiguration, Reason::Unsupported),
+            Self::CiForVerification => (Subject::SmdpCertificate, Reason::Unavailable),
+            Self::Busy(_) => (Subject::FunctionProvider, Reason::Unavailable),
+            Self::Signing(_) => (Subject::Function, Reason::ExecutionError),
+        }
+    }
+}
+
+/// Opens a session.
+///
+/// # Errors
+/// [`InitiateAuthenticationError`]; nothing is kept then.
+pub fn initiate_authentication(
+    smdp: &Smdp,
+    request: &InitiateAuthenticationRequest,
+) -> Result<InitiateAuthenticationResponse, InitiateAuthenticationError> {
+    let info = EuiccInfo1::from_der(&request.euicc_info1)?;
+
+    // The address that the LPA contacted is one of ours; the answer keeps our spelling.
+    let address = smdp
+        .addresses
+        .iter()
+        .find(|address| **address == request.smdp_address)
+        .ok_or_else(|| InitiateAuthenticationError::Address(request.smdp_address.clone()))?;
+
+    let Version([major, ..]) = info.svn;
+    if major != SERVED_MAJOR {
+        return Err(InitiateAuthenticationError::Version(info.svn));
+    }
+
+    // The lists are in the eUICC's order of preference and independent of each other.
+    let ci_to_be_used = info
+        .ci_pk_ids_for_signing
+        .iter()
+        .find(|id| smdp.anchors.ci(id).is_some())
+        .ok_or(InitiateAuthenticationError::CiForSigning)?;
+    let identity = info
+        .ci_pk_ids_for_verification
+        .iter()
+        .find_map(|id| smdp.identities.iter().find(|identity| identity.ci_key_identifier() == *id))
+        .ok_or(InitiateAuthenticationError::CiForVerification)?;
+
+    let transaction_id = TransactionId::generate(&smdp.rng);
+    let server_challenge: [u8; 16] = smdp.rng.array();
+    let server_signed1 = ServerSigned1 {
+        transaction_id: transaction_id.as_octets(),
+        euicc_challenge: &request.euicc_challenge,
+        server_address: address.as_str(),
+        server_challenge: &server_challenge,
+    }
+    .to_der();
+    let signature = identity.dp_auth().key.sign(&server_signed1)?;
+
+    let session = Initiated {
+        server_challenge,
+        identity: Arc::clone(identity),
+    };
+    smdp.sessions.open(transaction_id.clone(), Session::Initiated(session))?;
+
+    Ok(InitiateAuthenticationResponse {
+        transaction_id,
+        server_signed1,
+        server_signature1: tlv(SIGNATURE, &signature),
+        euicc_ci_pk_id_to_be_used: tlv(Tag::OCTET_STRING, ci_to_be_used),
+        server_certificate: identity.dp_auth().certificate.der().to_vec(),
+    })
+}
+
+/// One TLV.
+pub(super) fn tlv(tag: Tag, value: &[u8]) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.tlv(tag, value);
+    writer.finish()
+}
