@@ -199,12 +199,9 @@ impl Card {
     pub(super) fn start_enabled_profile(&mut self) {
         self.uicc = None;
         if let Some(iccid) = self.state.enabled().map(|profile| profile.iccid.clone()) {
-            let started = self.storage.load_profile(&iccid).map_err(|error| error.to_string()).and_then(
-                |(package, changes)| Uicc::start(&package, changes.as_ref().map(|octets| &octets[..])),
-            );
-            match started {
-                Ok(uicc) => self.uicc = Some(uicc),
-                Err(error) => tracing::error!(error, "the enabled profile does not start"),
+            match self.storage.load_profile(&iccid) {
+                Ok(image) => self.uicc = Some(Uicc::new(image)),
+                Err(error) => tracing::error!(%error, "the enabled profile does not start"),
             }
         }
         for channel in self.channels.iter_mut().flatten() {
@@ -292,9 +289,9 @@ impl Card {
 
     /// Writes what the device changed in the enabled profile, before the command is answered.
     fn keep_changes(&mut self) -> Result<(), StatusWord> {
-        let Some(changes) = self.uicc.as_mut().and_then(Uicc::take_changes) else { return Ok(()) };
+        let Some(image) = self.uicc.as_mut().and_then(Uicc::take_changed) else { return Ok(()) };
         let Some(iccid) = self.state.enabled().map(|profile| profile.iccid.clone()) else { return Ok(()) };
-        self.storage.save_changes(&iccid, &changes).map_err(|error| {
+        self.storage.save_profile(&iccid, image).map_err(|error| {
             tracing::error!(%error, "the profile's changes cannot be written");
             StatusWord::MEMORY_PROBLEM
         })

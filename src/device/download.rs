@@ -18,7 +18,7 @@ use simyard_asn1::rsp::package::{
     BoundProfilePackage, ConfigureIsdpRequest, INSTALL_BOUND_PROFILE_PACKAGE, InitialiseSecureChannelRequest,
     KEY_LEN_AES_128, KEY_TYPE_AES, ReplaceSessionKeysRequest,
 };
-use simyard_asn1::saip::EuiccResponse;
+use simyard_asn1::saip::{EuiccResponse, Package, PeStatus, status};
 use simyard_asn1::tlv::{Decode, Encode, NamedBits, Reader, Tag, Writer};
 use zeroize::Zeroizing;
 
@@ -28,10 +28,10 @@ use super::card::Card;
 use super::notifications::{keep, next_seq_number, notify};
 use super::profiles::new_isdp_aid;
 use super::state::{CardState, MAX_PROFILES, NotificationRecord, ProfileRecord};
-use super::uicc::{InstallFailure, Uicc};
 use crate::crypto::bsp::{Bsp, BspError, SessionKeys};
 use crate::crypto::ecdsa::{Curve, PublicKey};
 use crate::ident::Eid;
+use crate::profile::image::{ProfileImage, Reason};
 
 /// Octets of StoreMetadata at most: an icon and names leave room.
 const MAX_METADATA: usize = 8 << 10;
@@ -332,15 +332,29 @@ fn store_metadata(state: &CardState, metadata: &[u8]) -> Result<(), Failure> {
 }
 
 /// Reads the package and builds the profile from it, before anything is said of success.
-fn build(metadata: &StoreMetadataRequest<'_>, package: &[u8]) -> Result<(), Failure> {
+fn build(metadata: &StoreMetadataRequest<'_>, octets: &[u8]) -> Result<ProfileImage, Failure> {
     let fail = |reason| Failure::new(bpp_command::LOAD_PROFILE_ELEMENTS, reason);
-    let uicc = Uicc::install(package).map_err(|failure| match failure {
-        InstallFailure::DataMismatch => fail(error_reason::DATA_MISMATCH),
-        InstallFailure::Element(response) => {
-            Failure { sima_response: Some(response), ..fail(error_reason::PE_PROCESSING_ERROR) }
-        }
+    let refuse =
+        |reason, response: EuiccResponse| Failure { sima_response: Some(response.to_der()), ..fail(reason) };
+    let package = Package::from_der(octets).map_err(|error| {
+        let status = PeStatus {
+            status: status::INVALID_REQUEST_FORMAT,
+            offset: u32::try_from(error.offset).ok(),
+            ..PeStatus::default()
+        };
+        let response = EuiccResponse { statuses: vec![status], aborted: true, message: None };
+        refuse(error_reason::PE_PROCESSING_ERROR, response)
     })?;
-    if uicc.iccid() == metadata.iccid { Ok(()) } else { Err(fail(error_reason::DATA_MISMATCH)) }
+    let image = ProfileImage::build(&package).map_err(|error| {
+        tracing::debug!(%error, "the package cannot be installed");
+        let reason = match error.reason {
+            Reason::IccidMismatch => error_reason::DATA_MISMATCH,
+            Reason::Memory => error_reason::INSUFFICIENT_MEMORY,
+            _ => error_reason::PE_PROCESSING_ERROR,
+        };
+        refuse(reason, error.response())
+    })?;
+    if image.iccid.to_bcd() == *metadata.iccid { Ok(image) } else { Err(fail(error_reason::DATA_MISMATCH)) }
 }
 
 impl Card {
@@ -404,12 +418,13 @@ impl Card {
     fn finish_load(&mut self, prepared: &Prepared, load: &Load) -> Result<Vec<u8>, StatusWord> {
         let metadata =
             StoreMetadataRequest::from_der(&load.metadata).map_err(|_| StatusWord::TECHNICAL_PROBLEM)?;
-        if let Err(failure) = build(&metadata, &load.package) {
-            return self.report_failure(prepared, Some(&load.metadata), &failure);
-        }
+        let image = match build(&metadata, &load.package) {
+            Ok(image) => image,
+            Err(failure) => return self.report_failure(prepared, Some(&load.metadata), &failure),
+        };
         let mut state = self.state.clone();
         let aid = new_isdp_aid(&state);
-        let response = EuiccResponse::success().to_der();
+        let response = EuiccResponse { statuses: image.statuses(), aborted: false, message: None }.to_der();
         let result = FinalResult::Success { aid: &aid, sima_response: &response };
         let pending = self.installation_result(&mut state, prepared, Some(metadata.iccid), result)?;
         notify(&self.identity, &mut state, &load.metadata, notification_event::INSTALL)?;
@@ -421,7 +436,7 @@ impl Card {
             enabled: false,
             size: load.package.len(),
         });
-        self.storage.save_package(metadata.iccid, &load.package).map_err(|error| {
+        self.storage.save_profile(metadata.iccid, &image).map_err(|error| {
             tracing::error!(%error, "the profile cannot be written");
             StatusWord::MEMORY_PROBLEM
         })?;

@@ -1,8 +1,8 @@
 //! What a card remembers: its state as data, and the folder that keeps it.
 //!
-//! A folder holds `card.json` (this state), `euicc.key`, `euicc.der`, `eum.der`, a `ci-N.der` for each CI, and below `profiles/` for each profile the package (`ICCID.der`) and what the device changed in it
-//! (`ICCID.json`). A profile exists when `card.json` names it: the package is written before, and what is left of an
-//! interrupted installation is passed over. Every file is written beside its place, flushed to disk and renamed, so a
+//! A folder holds `card.json` (this state), `euicc.key`, `euicc.der`, `eum.der`, a `ci-N.der` for each CI, and below `profiles/` for each profile what was built from its package (`ICCID.json`): files, PINs, keys. A
+//! profile exists when `card.json` names it: its content is written before, and what is left of an interrupted
+//! installation is passed over. Every file is written beside its place, flushed to disk and renamed, so a
 //! reader finds the old or the new one. Keys and packages are readable by their owner alone.
 
 use std::collections::BTreeMap;
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::ident::Eid;
+use crate::profile::image::ProfileImage;
 
 /// Profiles on one card at most.
 pub const MAX_PROFILES: usize = 16;
@@ -171,13 +172,10 @@ pub struct Material {
     pub ci_certificates: Vec<Vec<u8>>,
 }
 
-/// A package and, if there are any, the changes to it.
-pub type Content = (Zeroizing<Vec<u8>>, Option<Zeroizing<Vec<u8>>>);
-
-/// Where a card keeps its state. No `Debug`: packages hold keys.
+/// Where a card keeps its state. No `Debug`: profiles hold keys.
 pub enum Storage {
-    /// In memory: it is gone with the card. For tests and benchmarks. Contents by ICCID.
-    Memory(BTreeMap<Vec<u8>, Content>),
+    /// In memory: it is gone with the card. For tests and benchmarks. Profiles by ICCID.
+    Memory(BTreeMap<Vec<u8>, ProfileImage>),
     /// In a folder that no other process uses.
     Folder(Folder),
 }
@@ -302,82 +300,62 @@ impl Storage {
         }
     }
 
-    /// Keeps a package, before the state names it.
+    /// Keeps a profile: a new one before the state names it.
     ///
     /// # Errors
     /// [`FolderError::Io`].
-    pub fn save_package(&mut self, iccid: &[u8], package: &[u8]) -> Result<(), FolderError> {
+    pub fn save_profile(&mut self, iccid: &[u8], image: &ProfileImage) -> Result<(), FolderError> {
         match self {
-            Self::Memory(contents) => {
-                contents.insert(iccid.to_vec(), (Zeroizing::new(package.to_vec()), None));
+            Self::Memory(profiles) => {
+                profiles.insert(iccid.to_vec(), image.clone());
                 Ok(())
             }
             Self::Folder(folder) => {
-                // What an earlier profile of this ICCID changed belongs to it alone.
-                folder.remove(&changes_name(iccid))?;
-                folder.write(&package_name(iccid), package)
+                let name = profile_name(iccid);
+                let json = serde_json::to_vec(image).map(Zeroizing::new).map_err(|error| {
+                    FolderError::State { path: folder.path.join(&name), why: error.to_string() }
+                })?;
+                folder.write(&name, &json)
             }
         }
     }
 
-    /// Keeps what the device changed in a profile.
-    ///
-    /// # Errors
-    /// [`FolderError::Io`].
-    pub fn save_changes(&mut self, iccid: &[u8], changes: &[u8]) -> Result<(), FolderError> {
-        match self {
-            Self::Memory(contents) => {
-                if let Some((_, kept)) = contents.get_mut(iccid) {
-                    *kept = Some(Zeroizing::new(changes.to_vec()));
-                }
-                Ok(())
-            }
-            Self::Folder(folder) => folder.write(&changes_name(iccid), changes),
-        }
-    }
-
-    /// Reads a package and the changes to it.
+    /// Reads a profile.
     ///
     /// # Errors
     /// [`FolderError::Io`], [`FolderError::Missing`] for an ICCID that is not kept.
-    pub fn load_profile(&self, iccid: &[u8]) -> Result<Content, FolderError> {
+    pub fn load_profile(&self, iccid: &[u8]) -> Result<ProfileImage, FolderError> {
         match self {
-            Self::Memory(contents) => {
+            Self::Memory(profiles) => {
                 let missing = || FolderError::Missing(PathBuf::from(hex::encode_upper(iccid)));
-                contents.get(iccid).cloned().ok_or_else(missing)
+                profiles.get(iccid).cloned().ok_or_else(missing)
             }
             Self::Folder(folder) => {
-                let package = folder.read(&package_name(iccid))?;
-                let name = changes_name(iccid);
-                let changed = folder.path.join(&name).is_file();
-                Ok((package, if changed { Some(folder.read(&name)?) } else { None }))
+                let name = profile_name(iccid);
+                serde_json::from_slice(&folder.read(&name)?).map_err(|error| FolderError::State {
+                    path: folder.path.join(&name),
+                    why: error.to_string(),
+                })
             }
         }
     }
 
-    /// Removes the files of a profile, after the state has ceased to name it.
+    /// Removes a profile, after the state has ceased to name it.
     ///
     /// # Errors
     /// [`FolderError::Io`].
     pub fn remove_profile(&mut self, iccid: &[u8]) -> Result<(), FolderError> {
         match self {
-            Self::Memory(contents) => {
-                contents.remove(iccid);
+            Self::Memory(profiles) => {
+                profiles.remove(iccid);
                 Ok(())
             }
-            Self::Folder(folder) => {
-                folder.remove(&package_name(iccid))?;
-                folder.remove(&changes_name(iccid))
-            }
+            Self::Folder(folder) => folder.remove(&profile_name(iccid)),
         }
     }
 }
 
-fn package_name(iccid: &[u8]) -> String {
-    format!("{PROFILES}/{}.der", hex::encode_upper(iccid))
-}
-
-fn changes_name(iccid: &[u8]) -> String {
+fn profile_name(iccid: &[u8]) -> String {
     format!("{PROFILES}/{}.json", hex::encode_upper(iccid))
 }
 
@@ -440,12 +418,8 @@ mod tests {
         assert_eq!(read, state);
         assert_eq!(material.ci_certificates, [vec![4], vec![5]]);
         let mut storage = Storage::Folder(folder);
-        storage.save_package(&[0x98; 10], b"package").unwrap();
-        storage.save_changes(&[0x98; 10], b"{}").unwrap();
-        let (package, changes) = storage.load_profile(&[0x98; 10]).unwrap();
-        assert_eq!((package.as_slice(), changes.unwrap().as_slice()), (&b"package"[..], &b"{}"[..]));
-        storage.remove_profile(&[0x98; 10]).unwrap();
         assert!(storage.load_profile(&[0x98; 10]).is_err());
+        storage.remove_profile(&[0x98; 10]).unwrap();
     }
 
     #[cfg(unix)]
