@@ -15,14 +15,20 @@
 //! | `profiles` | GetProfilesInfo, enabling, disabling, deleting, naming, reset | SGP.22 5.7.15 to 5.7.21 |
 //! | `notifications` | making, listing and removing notifications | SGP.22 3.5, 5.7.9 to 5.7.11 |
 //! | `uicc` | the file system and the USIM of the enabled profile | TS 102 221, TS 31.102 |
+//! | [`transport`] | the way to a card: in process, TCP | |
+//! | [`es10_client`] | typed ES10 calls over APDUs | SGP.22 5.7 |
+//! | [`lpa`] | the procedures of an LPA | SGP.22 3.0 to 3.5 |
 
 pub mod apdu;
 mod authenticate;
 pub mod card;
 mod download;
 mod es10;
+pub mod es10_client;
 pub mod isdr;
+pub mod lpa;
 mod notifications;
 mod profiles;
 pub mod state;
+pub mod transport;
 mod uicc;
