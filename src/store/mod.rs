@@ -180,18 +180,23 @@ impl Store {
     /// [`StoreError::Database`] of the first statement that the engine refuses.
     pub async fn check_statements(&self) -> Result<usize, StoreError> {
         let mut checked = 0;
-        let all = [
+        for statement in Self::statements() {
+            self.pools.prepare(statement).await?;
+            checked += 1;
+        }
+        Ok(checked)
+    }
+
+    fn statements() -> impl Iterator<Item = &'static Statement> {
+        [
             orders::STATEMENTS,
             downloads::STATEMENTS,
             batches::STATEMENTS,
             overview::STATEMENTS,
             writer::STATEMENTS,
-        ];
-        for statement in all.into_iter().flatten() {
-            self.pools.prepare(statement).await?;
-            checked += 1;
-        }
-        Ok(checked)
+        ]
+        .into_iter()
+        .flatten()
     }
 
     /// The tables and columns, in order; both engines have the same ones.
@@ -297,5 +302,33 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::PoolClosed => Self::Closed,
             other => Self::Database(Arc::new(other)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Row as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_statement_reads_a_table_from_end_to_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&StoreUrl::Sqlite(folder.path().join("simyard.db"))).await.unwrap();
+        let Pools::Sqlite { read, .. } = &store.pools else { panic!("SQLite") };
+        let mut scans = Vec::new();
+        for statement in Store::statements() {
+            let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", statement.sqlite));
+            for row in sqlx::query(explain).fetch_all(read).await.unwrap() {
+                let step: String = row.get("detail");
+                let tables = ["profile", "package", "binding", "notification"];
+                if tables.iter().any(|table| step.starts_with(&format!("SCAN {table}"))) {
+                    scans.push(statement.sqlite);
+                }
+            }
+        }
+        // Counting is the one that looks at every profile, by its nature.
+        assert_eq!(scans.len(), 1, "{scans:#?}");
+        assert!(scans[0].contains("COUNT(*)"), "{scans:#?}");
     }
 }
