@@ -6,5 +6,7 @@
 
 pub mod identity;
 pub mod image;
+pub mod personal_data;
+pub mod personalise;
 pub mod template;
 pub mod templates;
