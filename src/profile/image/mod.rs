@@ -32,6 +32,9 @@ use simyard_asn1::saip::{Package, PeStatus};
 pub use error::{InstallError, Reason};
 pub use octets::Octets;
 
+use crate::crypto::aka::AkaAlgorithm;
+use crate::crypto::milenage::{Constants, Milenage};
+use crate::crypto::xor_test::{ResLength, XorTest};
 use crate::ident::Iccid;
 
 /// The largest number of files, directories included.
@@ -267,6 +270,25 @@ pub struct Aka {
     pub sqn_age_limit: u64,
     /// The array of sequence numbers by index (IND), without IND.
     pub sqn: Vec<u64>,
+}
+
+impl Aka {
+    /// The algorithm with these keys and constants; `None` for TUAK, which is not there, for an unknown algorithm, and
+    /// for keys of another length.
+    #[must_use]
+    pub fn to_algorithm(&self) -> Option<AkaAlgorithm> {
+        let key: &[u8; 16] = self.key[..].try_into().ok()?;
+        match self.algorithm {
+            1 => {
+                let rotation = self.rotation[..].try_into().ok()?;
+                let constants = Constants::new(rotation, self.xoring[..].try_into().ok()?).ok()?;
+                let opc = self.opc[..].try_into().ok()?;
+                Some(Milenage::with_constants(key, opc, constants).into())
+            }
+            3 => Some(XorTest::new(key, ResLength::from_algorithm_options(self.options)).into()),
+            _ => None,
+        }
+    }
 }
 
 impl ProfileImage {
