@@ -203,6 +203,7 @@ impl Installation {
                 let application = self.application.and_then(|place| self.image.applications.get(place));
                 application.map(|found| found.directory).ok_or(Reason::ApplicationPlace("application"))
             }
+            // All others bring their directory themselves, below the MF.
             _ => Ok(NodeId::MF),
         }
     }
@@ -266,6 +267,7 @@ impl Installation {
         let kind = match kind {
             ElementKind::Isim => ApplicationKind::Isim,
             ElementKind::Csim => ApplicationKind::Csim,
+            // PE-USIM and PE-IoT.
             _ => ApplicationKind::Usim,
         };
         let aid = self.image.directory(directory).and_then(|adf| adf.aid.clone()).unwrap_or_default();
