@@ -257,8 +257,9 @@ impl Installation {
         let in_mf = self.image.node(first).is_some_and(|node| node.parent == NodeId::MF);
         let application = self.application.and_then(|place| self.image.applications.get(place));
         self.pins_for = match kind {
-            ElementKind::Mf => NodeId::MF,
-            _ if in_mf && self.image.directory(first).is_some() && kind != ElementKind::Iot => first,
+            // PE-IoT brings MF and application at once; the PINs that every profile needs are the global ones.
+            ElementKind::Mf | ElementKind::Iot => NodeId::MF,
+            _ if in_mf && self.image.directory(first).is_some() => first,
             _ => application.map_or(NodeId::MF, |application| application.directory),
         };
     }
