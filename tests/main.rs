@@ -24,6 +24,7 @@ mod es9plus;
 mod inventory;
 mod pki;
 mod profile;
+mod recording;
 mod store;
 
 fn main() -> std::process::ExitCode {
@@ -38,6 +39,7 @@ fn main() -> std::process::ExitCode {
         inventory::TESTS,
         pki::TESTS,
         profile::TESTS,
+        recording::TESTS,
         store::TESTS,
     ])
 }
