@@ -688,3 +688,165 @@ impl Order {
         InvalidTransition { from: self.state_name(), transition }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(crate) const EID: &str = "89049032000000000000279973200019";
+    pub(crate) const OTHER_EID: &str = "89049032000000000000279973200020";
+
+    pub(crate) fn eid(text: &str) -> Eid {
+        Eid::parse(text).unwrap()
+    }
+
+    pub(crate) fn at(secs: i64) -> Timestamp {
+        Timestamp::from_secs(secs)
+    }
+
+    pub(crate) fn available() -> Order {
+        Order {
+            iccid: Iccid::parse("8988211000000000001").unwrap(),
+            imsi: None,
+            owner: Operator::parse("operator").unwrap(),
+            profile_type: ProfileType::parse("P1").unwrap(),
+            created_at: at(0),
+            number: 0,
+            version: 0,
+            state: State::Available,
+        }
+    }
+
+    pub(crate) fn reservation() -> Reservation {
+        Reservation { call: CallIdentity::new("1.2.3", "call"), named_by: NamedBy::Iccid, at: at(10) }
+    }
+
+    pub(crate) fn confirmation(reservation: Reservation, ordered_eid: Option<Eid>) -> Confirmation {
+        Confirmation {
+            reservation,
+            ordered_eid,
+            confirmed_eid: None,
+            matching_id: MatchingId::parse("M-1").unwrap(),
+            matching_id_origin: MatchingIdOrigin::Operator,
+            code_hash: None,
+            release_time: ReleaseTime::AtOnce,
+            at: at(20),
+            expires_at: Some(at(1000)),
+        }
+    }
+
+    pub(crate) fn released(linked: Option<&str>) -> Order {
+        available().reserve(reservation(), linked.map(eid)).unwrap().confirm(confirmation).unwrap()
+    }
+
+    /// One order in each state; Error twice, since a profile whose package was handed over is another matter.
+    pub(crate) fn in_every_state() -> Vec<(&'static str, Order)> {
+        let later = |reservation, eid| Confirmation {
+            release_time: ReleaseTime::Later,
+            ..confirmation(reservation, eid)
+        };
+        let downloaded = || released(None).bind(eid(EID), at(30)).unwrap();
+        let reserved = |linked| available().reserve(reservation(), linked).unwrap();
+        vec![
+            ("Available", available()),
+            ("Allocated", reserved(None)),
+            ("Linked", reserved(Some(eid(EID)))),
+            ("Confirmed", reserved(None).confirm(later).unwrap()),
+            ("Released", released(None)),
+            ("Downloaded", downloaded()),
+            ("Installed", downloaded().install(at(40)).unwrap()),
+            ("Error, never bound", released(None).fail(ErrorReason::NotEligible, at(40)).unwrap()),
+            ("Error, bound", downloaded().fail(ErrorReason::Installation(12), at(40)).unwrap()),
+            ("Unavailable", reserved(None).cancel(FinalStatus::Unavailable).unwrap()),
+        ]
+    }
+
+    #[test]
+    fn every_state_meets_every_event() {
+        type Event = (&'static str, fn(Order) -> Result<Order, InvalidTransition>);
+        let events: [Event; 10] = [
+            ("reserve", |order| order.reserve(reservation(), None)),
+            ("reserve for an EID", |order| order.reserve(reservation(), Some(eid(EID)))),
+            ("confirm", |order| order.confirm(confirmation)),
+            ("release", Order::release),
+            ("cancel to Available", |order| order.cancel(FinalStatus::Available)),
+            ("cancel to Unavailable", |order| order.cancel(FinalStatus::Unavailable)),
+            ("bind", |order| order.bind(eid(EID), at(50))),
+            ("bind by another eUICC", |order| order.bind(eid(OTHER_EID), at(50))),
+            ("install", |order| order.install(at(50))),
+            ("fail", |order| order.fail(ErrorReason::Expired, at(50))),
+        ];
+        let mut table = String::new();
+        for (state, order) in in_every_state() {
+            for (name, event) in events {
+                let outcome = match event(order.clone()) {
+                    Ok(next) => next.state_name().to_string(),
+                    Err(InvalidTransition { from, .. }) => {
+                        assert_eq!(from, order.state_name());
+                        continue;
+                    }
+                };
+                table += &format!("{state}: {name} -> {outcome}\n");
+            }
+        }
+        insta::assert_snapshot!(table, @r"
+        Available: reserve -> Allocated
+        Available: reserve for an EID -> Linked
+        Allocated: confirm -> Released
+        Allocated: cancel to Available -> Available
+        Allocated: cancel to Unavailable -> Unavailable
+        Linked: confirm -> Released
+        Linked: cancel to Available -> Available
+        Linked: cancel to Unavailable -> Unavailable
+        Confirmed: release -> Released
+        Confirmed: cancel to Available -> Available
+        Confirmed: cancel to Unavailable -> Unavailable
+        Released: cancel to Available -> Available
+        Released: cancel to Unavailable -> Unavailable
+        Released: bind -> Downloaded
+        Released: bind by another eUICC -> Downloaded
+        Released: fail -> Error
+        Downloaded: bind -> Downloaded
+        Downloaded: install -> Installed
+        Downloaded: fail -> Error
+        Error, never bound: cancel to Available -> Available
+        Error, never bound: cancel to Unavailable -> Unavailable
+        Error, bound: cancel to Unavailable -> Unavailable
+        Error, bound: install -> Installed
+        ");
+    }
+
+    #[test]
+    fn what_an_order_is_linked_and_bound_to() {
+        let open = released(None).bind(eid(EID), at(30)).unwrap();
+        assert_eq!((open.eid(), open.linked_eid()), (Some(&eid(EID)), None));
+        let linked = released(Some(EID));
+        assert_eq!((linked.eid(), linked.linked_eid()), (Some(&eid(EID)), Some(&eid(EID))));
+        assert!(linked.clone().bind(eid(OTHER_EID), at(30)).is_err(), "linked to another eUICC");
+        let bound = linked.bind(eid(EID), at(30)).unwrap();
+        assert!(bound.clone().bind(eid(OTHER_EID), at(31)).is_err(), "bound to another eUICC");
+        assert_eq!(bound.bind(eid(EID), at(31)).unwrap().state_name(), StateName::Downloaded);
+    }
+
+    #[test]
+    fn cancelling_erases_the_order() {
+        let cancelled = released(Some(EID)).cancel(FinalStatus::Available).unwrap();
+        assert_eq!(cancelled, Order { number: 1, ..available() });
+    }
+
+    #[test]
+    fn a_hash_of_a_code_is_not_shown() {
+        let hash = CodeHash::from_octets([0xAB; 32]);
+        assert!(!format!("{hash:?}").to_lowercase().contains("ab"), "{hash:?}");
+        assert_ne!(hash, CodeHash::from_octets([0xAC; 32]));
+    }
+
+    #[test]
+    fn names_and_identities_are_bounded() {
+        assert!(ProfileType::parse("").is_none());
+        assert!(ProfileType::parse(&"x".repeat(129)).is_none());
+        assert!(Operator::parse("a\nb").is_none());
+        let call = CallIdentity::new(&"ä".repeat(100), "x");
+        assert_eq!(call.requester.len(), NAME_MAX);
+    }
+}
