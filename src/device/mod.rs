@@ -18,6 +18,7 @@
 //! | [`transport`] | the way to a card: in process, TCP | |
 //! | [`serve`] | a card for other programs: TCP, stdio | |
 //! | [`es10_client`] | typed ES10 calls over APDUs | SGP.22 5.7 |
+//! | [`terminal`] | what a modem does with the enabled profile | TS 31.101, TS 31.102 |
 //! | [`lpa`] | the procedures of an LPA | SGP.22 3.0 to 3.5 |
 
 pub mod apdu;
@@ -32,5 +33,6 @@ mod notifications;
 mod profiles;
 pub mod serve;
 pub mod state;
+pub mod terminal;
 pub mod transport;
 mod uicc;
