@@ -25,6 +25,7 @@ mod inventory;
 mod pki;
 mod profile;
 mod store;
+mod tidy;
 
 fn main() -> std::process::ExitCode {
     harness::run(&[
@@ -39,5 +40,6 @@ fn main() -> std::process::ExitCode {
         pki::TESTS,
         profile::TESTS,
         store::TESTS,
+        tidy::TESTS,
     ])
 }
