@@ -3,11 +3,16 @@
 use std::path::PathBuf;
 
 use simyard::profile::identity::PackageIdentity;
+use simyard::profile::image::ProfileImage;
 use simyard_asn1::saip::Package;
 
 use crate::harness;
 
-crate::tests!(every_published_package_round_trips, every_published_package_says_who_it_is);
+crate::tests!(
+    every_published_package_round_trips,
+    every_published_package_says_who_it_is,
+    every_published_package_installs
+);
 
 /// The packages of TS.48, by file name.
 pub fn published() -> Vec<(String, Vec<u8>)> {
@@ -39,5 +44,23 @@ fn every_published_package_says_who_it_is() {
         assert_eq!(identity.version, (2, minor), "{name}");
         assert_eq!(identity.profile_type.as_deref(), Some("GSMA Generic eUICC Test Profile"), "{name}");
         assert_eq!(identity.size, octets.len(), "{name}");
+    }
+}
+
+fn every_published_package_installs() {
+    for (name, octets) in published() {
+        let package = Package::from_der(&octets).unwrap();
+        let image = ProfileImage::build(&package).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for (path, content) in [
+            (&[0x2FE2][..], &hex::decode("98001032547698103214").unwrap()[..]),
+            (&[0x7FD0, 0x6F07], &hex::decode("080910101032540636").unwrap()),
+            (&[0x7FD0, 0x6F46], b"\x01GSMA\x11TEST\xFF\xFF\xFF\xFF\xFF\xFF\xFF"),
+            (&[0x7FD0, 0x6F78], &[0x00, 0x01]),
+            (&[0x7FD0, 0x6FAD], &[0x80, 0x00, 0x00, 0x02]),
+            (&[0x2F08], &[0x3C, 0x3C, 0x00, 0x00, 0x00]),
+        ] {
+            let file = image.path(path).and_then(|id| image.file(id));
+            assert_eq!(file.map(|file| &*file.content), Some(content), "{name} {path:04X?}");
+        }
     }
 }

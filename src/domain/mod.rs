@@ -1,1 +1,21 @@
-//! To come.
+//! The rules of the stock and of orders, without I/O (SGP.22 3.1.1, 3.1.5, 3.1.6, 5.3).
+//!
+//! | module | what |
+//! |---|---|
+//! | [`order`] | one profile at the SM-DP+: its states, the data each state owns, the transitions |
+//! | [`selection`] | which order a pair of matching identifier and EID may download, and why not |
+//! | [`repetition`] | whether an ES2+ call repeats an earlier one |
+//!
+//! Nothing here reads a clock, draws random octets or talks to a database: everything comes as an argument.
+
+pub mod order;
+pub mod repetition;
+pub mod selection;
+
+pub use order::{
+    Attempts, Bound, CallIdentity, CodeHash, Confirmation, Download, ErrorReason, Failure, FinalStatus,
+    Installation, InvalidTransition, MatchingIdOrigin, NamedBy, Operator, Order, ProfileEvent, ProfileType,
+    Release, ReleaseTime, Reservation, RunTimeState, State, StateName, Transition,
+};
+pub use repetition::{ConfirmOrderParameters, DownloadOrderParameters};
+pub use selection::{Accepted, AcceptedAs, Limits, Refusal, select_order};

@@ -47,6 +47,12 @@ pub struct ProfileMetadata {
 }
 
 impl ProfileMetadata {
+    /// Whether it is a test profile.
+    #[must_use]
+    pub const fn is_test(&self) -> bool {
+        matches!(self.profile_class, ProfileClass::Test)
+    }
+
     /// The StoreMetadataRequest of the profile with this ICCID: DER, `BF25`.
     #[must_use]
     pub fn to_store_metadata(&self, iccid: &Iccid) -> Vec<u8> {

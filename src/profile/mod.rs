@@ -4,6 +4,8 @@
 //! comes in; [`image::ProfileImage`] is the file system with its codes and keys that an eUICC builds from it at
 //! installation.
 
-pub mod identity;
 pub mod bind;
+pub mod identity;
+pub mod image;
 pub mod metadata;
+pub mod templates;

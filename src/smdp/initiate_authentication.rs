@@ -107,7 +107,6 @@ pub fn initiate_authentication(
 
     let session = Initiated {
         server_challenge,
-        server_address: address.to_string(),
         identity: Arc::clone(identity),
     };
     smdp.sessions.open(transaction_id.clone(), Session::Initiated(session))?;

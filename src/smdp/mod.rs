@@ -1,1 +1,71 @@
-//! To come.
+//! The SM-DP+ of SGP.22 v2.x: one file per function of the standard.
+//!
+//! | file | function | clause |
+//! |---|---|---|
+//! | [`initiate_authentication`] | ES9+.InitiateAuthentication | 5.6.1 |
+//! | [`authenticate_client`] | ES9+.AuthenticateClient | 5.6.3 |
+//! | [`get_bound_profile_package`] | ES9+.GetBoundProfilePackage | 5.6.2 |
+//! | [`handle_notification`] | ES9+.HandleNotification | 5.6.4 |
+//! | [`cancel_session`] | ES9+.CancelSession | 5.6.5 |
+//!
+//! Beside them: [`identity`], the server's own certificates; [`sessions`], what is kept between the calls of one
+//! download; [`catalogue`], the profile types; [`status`], the codes.
+//!
+//! A function reads a snapshot, verifies, asks [`crate::domain`] for the transition and hands the store one change. No
+//! transaction is held while anything is verified or signed. What may happen only once is recorded before it is
+//! answered: the attempt by AuthenticateClient, the binding by GetBoundProfilePackage.
+
+use std::sync::Arc;
+
+use crate::crypto::seal::Sealer;
+use crate::domain::Limits;
+use crate::env::{Clock, Rng};
+use crate::ident::{Iccid, ServerAddress};
+use crate::pki::Anchors;
+use crate::store::Store;
+
+pub mod authenticate_client;
+pub mod cancel_session;
+pub mod catalogue;
+pub mod get_bound_profile_package;
+pub mod handle_notification;
+pub mod identity;
+pub mod initiate_authentication;
+pub mod sessions;
+pub mod status;
+
+use catalogue::Catalogue;
+use identity::Identity;
+use sessions::Sessions;
+
+/// What the functions of ES9+ work with.
+pub struct Smdp {
+    /// The orders.
+    pub store: Store,
+    /// Opens and seals key material.
+    pub sealer: Sealer,
+    /// The time.
+    pub clock: Clock,
+    /// Challenges, identifiers, one-time keys.
+    pub rng: Rng,
+    /// The CIs that are trusted.
+    pub anchors: Arc<Anchors>,
+    /// Our certificates, one pair for each CI.
+    pub identities: Vec<Arc<Identity>>,
+    /// Our addresses, as LPAs know them.
+    pub addresses: Vec<ServerAddress>,
+    /// The profile types.
+    pub catalogue: Catalogue,
+    /// How often an order may be tried.
+    pub limits: Limits,
+    /// The open sessions.
+    pub sessions: Sessions,
+}
+
+/// How often a function reads an order again that changed under it, before it gives up.
+const RACES: usize = 4;
+
+/// The place for which the session keys of a binding are sealed.
+fn session_keys_place(iccid: &Iccid) -> String {
+    format!("binding.session_keys/{iccid}")
+}

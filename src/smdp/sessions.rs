@@ -11,12 +11,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::identity::Identity;
 use crate::domain::Order;
 use crate::env::{Clock, Timestamp};
 use crate::ident::TransactionId;
-use crate::pki::chain::VerifiedEuicc;
-
-use super::identity::Identity;
+use crate::pki::VerifiedEuicc;
 
 /// How long a client may take to authenticate.
 const INITIATED_FOR: Duration = Duration::from_secs(300);
@@ -27,8 +26,6 @@ const AUTHENTICATED_FOR: Duration = Duration::from_secs(3600);
 pub struct Initiated {
     /// serverChallenge that the eUICC must sign.
     pub server_challenge: [u8; 16],
-    /// serverAddress that the eUICC must sign.
-    pub server_address: String,
     /// The certificates and keys chosen for this eUICC.
     pub identity: Arc<Identity>,
 }

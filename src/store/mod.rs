@@ -1,1 +1,301 @@
-//! To come.
+//! All SQL: the stock, its orders, bindings and notifications, on SQLite or PostgreSQL.
+//!
+//! | file | what |
+//! |---|---|
+//! | `engine` | pools, statements in both dialects, rows, transactions |
+//! | `writer` | the task that gathers waiting changes into one commit |
+//! | `order_row` | the row of an order and the order itself |
+//! | `orders` | orders read; ES2+ changes |
+//! | `downloads` | ES9+ changes and what they leave: attempts, bindings, notifications |
+//! | `batches` | what manufacturers deliver |
+//! | `overview` | listings and counts |
+//!
+//! # Changes
+//!
+//! A change names what it expects: the `version` of the order as read, for most. Whoever read an older version loses the race and gets
+//! [`StoreError::Conflict`]; nothing was written then, and the caller reads again and decides again. A change is
+//! durable before its caller hears of it. Changes that wait at the same time share one commit, and those of one kind
+//! share one statement; one that fails takes no other with it.
+//!
+//! # What lies open
+//!
+//! Key material is sealed before it comes here and opened by others: the store sees octets. The hash of a confirmation
+//! code and public keys lie as they are.
+
+mod batches;
+mod downloads;
+mod engine;
+mod order_row;
+mod orders;
+mod overview;
+mod writer;
+
+use std::path::PathBuf;
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::SqlSafeStr as _;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+pub use batches::{Batch, BatchError, Duplicate, DuplicateOf, NewProfile, PLACES_MAX, Package, PackageKind};
+pub use downloads::{
+    Binding, Material, NewBinding, NewNotification, Notification, Recorded, ResultChange, Verification,
+};
+pub use overview::Count;
+
+use engine::{Pools, Statement};
+use writer::Writer;
+
+/// Connections to PostgreSQL.
+const POSTGRES_CONNECTIONS: u32 = 16;
+/// Connections that read SQLite, beside the one that writes.
+const SQLITE_READERS: u32 = 8;
+/// How long a writer waits for another process that writes the same SQLite file.
+const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+const SQLITE_MIGRATIONS: &[(i64, &str, &str)] =
+    &[(1, "stock", include_str!("migrations/sqlite/0001_stock.sql"))];
+const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] =
+    &[(1, "stock", include_str!("migrations/postgres/0001_stock.sql"))];
+
+/// Where the data lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// A SQLite file: `sqlite:PATH`, or a path alone. It is made if it is absent; its folder is not.
+    Sqlite(PathBuf),
+    /// A PostgreSQL database: `postgres://…` or `postgresql://…`, with `?host=FOLDER` for a Unix socket.
+    Postgres(String),
+}
+
+impl StoreUrl {
+    /// Reads either form.
+    ///
+    /// # Errors
+    /// [`StoreError::Url`] for an empty text, another scheme, or a PostgreSQL address that does not parse.
+    pub fn parse(text: &str) -> Result<Self, StoreError> {
+        let invalid = || StoreError::Url { text: text.chars().take_while(|c| *c != ':').take(32).collect() };
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            PgConnectOptions::from_str(text).map_err(|_| invalid())?;
+            return Ok(Self::Postgres(text.to_owned()));
+        }
+        let path = text.strip_prefix("sqlite:").unwrap_or(text);
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if path.is_empty() || path.contains("://") {
+            Err(invalid())
+        } else {
+            Ok(Self::Sqlite(PathBuf::from(path)))
+        }
+    }
+}
+
+/// The store. Clones share pools and writer.
+#[derive(Clone)]
+pub struct Store {
+    pools: Pools,
+    writer: Writer,
+    url: StoreUrl,
+}
+
+impl Store {
+    /// Opens the store, brings its schema up to date and starts its writer on the running tokio runtime.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be reached, written, or was made by a newer Simyard.
+    pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
+        let pools = match url {
+            StoreUrl::Sqlite(path) => {
+                let options = SqliteConnectOptions::new()
+                    .filename(path)
+                    .create_if_missing(true)
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Full)
+                    .busy_timeout(SQLITE_BUSY_TIMEOUT);
+                let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+                migrator(SQLITE_MIGRATIONS).run(&write).await?;
+                let read = SqlitePoolOptions::new()
+                    .max_connections(SQLITE_READERS)
+                    .connect_with(options.read_only(true))
+                    .await?;
+                Pools::Sqlite { write, read }
+            }
+            StoreUrl::Postgres(address) => {
+                let pool =
+                    PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).connect(address).await?;
+                migrator(POSTGRES_MIGRATIONS).run(&pool).await?;
+                Pools::Postgres(pool)
+            }
+        };
+        Ok(Self { writer: Writer::start(pools.clone()), pools, url: url.clone() })
+    }
+
+    /// Lets waiting changes end and closes all connections. Changes that come later get [`StoreError::Closed`].
+    pub async fn close(&self) {
+        self.writer.close().await;
+        self.pools.close().await;
+    }
+
+    /// How many commits the writer made since the store was opened.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.writer.commits()
+    }
+
+    /// What a commit survives, in words: where the data lies and how it is flushed, as the engine itself says.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine does not answer.
+    pub async fn durability(&self) -> Result<String, StoreError> {
+        match (&self.pools, &self.url) {
+            (Pools::Sqlite { write, .. }, url) => {
+                let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(write).await?;
+                let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(write).await?;
+                let path = match url {
+                    StoreUrl::Sqlite(path) => path.display().to_string(),
+                    StoreUrl::Postgres(_) => String::new(),
+                };
+                let synchronous = match synchronous {
+                    0 => "OFF",
+                    1 => "NORMAL",
+                    2 => "FULL",
+                    _ => "EXTRA",
+                };
+                Ok(format!("SQLite {path}, journal_mode={journal}, synchronous={synchronous}"))
+            }
+            (Pools::Postgres(pool), _) => {
+                let setting = |name| sqlx::query_scalar::<_, String>("SELECT current_setting($1)").bind(name);
+                let folder = setting("data_directory").fetch_one(pool).await?;
+                let commit = setting("synchronous_commit").fetch_one(pool).await?;
+                let flush = setting("fsync").fetch_one(pool).await?;
+                Ok(format!("PostgreSQL {folder}, synchronous_commit={commit}, fsync={flush}"))
+            }
+        }
+    }
+
+    /// Prepares every statement of this module, so that a spelling mistake or a missing column shows.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] of the first statement that the engine refuses.
+    pub async fn check_statements(&self) -> Result<usize, StoreError> {
+        let mut checked = 0;
+        let all = [
+            orders::STATEMENTS,
+            downloads::STATEMENTS,
+            batches::STATEMENTS,
+            overview::STATEMENTS,
+            writer::STATEMENTS,
+        ];
+        for statement in all.into_iter().flatten() {
+            self.pools.prepare(statement).await?;
+            checked += 1;
+        }
+        Ok(checked)
+    }
+
+    /// The tables and columns, in order; both engines have the same ones.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine does not answer.
+    pub async fn schema(&self) -> Result<Vec<(String, String)>, StoreError> {
+        const SCHEMA: Statement = Statement {
+            sqlite: "SELECT m.name AS table_name, c.name AS column_name FROM sqlite_schema m, pragma_table_info(m.name) c \
+                     WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%' AND m.name NOT LIKE '\\_sqlx%' ESCAPE '\\' \
+                     ORDER BY m.name, c.cid",
+            postgres: "SELECT table_name::text, column_name::text FROM information_schema.columns \
+                       WHERE table_schema = current_schema() AND table_name NOT LIKE '\\_sqlx%' \
+                       ORDER BY table_name COLLATE \"C\", ordinal_position",
+        };
+        let rows = self.pools.fetch(&SCHEMA, []).await?;
+        rows.iter().map(|row| Ok((row.text("table_name")?, row.text("column_name")?))).collect()
+    }
+}
+
+fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
+    let migrations = migrations.iter().map(|(number, name, sql)| {
+        Migration::new(*number, (*name).into(), MigrationType::Simple, sql.into_sql_str(), false)
+    });
+    Migrator::with_migrations(migrations.collect())
+}
+
+/// A constraint that a change may violate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Constraint {
+    /// The ICCID is in the stock already.
+    Iccid,
+    /// The IMSI is in the stock already.
+    Imsi,
+    /// Another order has the matching identifier.
+    MatchingId,
+    /// A batch of this identifier was received already.
+    BatchId,
+}
+
+/// The names of the constraints, in PostgreSQL's answer and in SQLite's (which names columns).
+const CONSTRAINTS: &[(Constraint, &str, &str)] = &[
+    (Constraint::Iccid, "profile_key", "profile.iccid"),
+    (Constraint::Imsi, "profile_imsi", "profile.imsi"),
+    (Constraint::MatchingId, "profile_matching_id", "profile.matching_id"),
+    (Constraint::BatchId, "batch_key", "batch.batch_id"),
+];
+
+/// Why the store did not do it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The order is no longer what the change expected; nothing was written. Read it again and decide again.
+    #[error("the order changed since it was read: read it again")]
+    Conflict,
+    /// What was to be unique is not.
+    #[error("{0:?} is in use already")]
+    InUse(Constraint),
+    /// The store's address is of no known form. The text is cut at the first colon: passwords stand behind it.
+    #[error("{text:?}… is no store: expected sqlite:PATH or postgres://USER@HOST/DATABASE")]
+    Url {
+        /// How the address begins.
+        text: String,
+    },
+    /// A row holds what no Simyard of this version writes.
+    #[error("column {column} of {key} holds an unknown value: was the store written by a newer version?")]
+    Corrupt {
+        /// The column.
+        column: &'static str,
+        /// The row's key.
+        key: String,
+    },
+    /// The schema could not be brought up to date.
+    #[error("the store's schema could not be brought up to date: {0}")]
+    Migration(#[source] Arc<sqlx::migrate::MigrateError>),
+    /// The engine failed. A commit that failed may have happened or not: read again.
+    #[error("the database failed: {0}")]
+    Database(#[source] Arc<sqlx::Error>),
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl From<sqlx::migrate::MigrateError> for StoreError {
+    fn from(cause: sqlx::migrate::MigrateError) -> Self {
+        Self::Migration(Arc::new(cause))
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(cause: sqlx::Error) -> Self {
+        if let sqlx::Error::Database(refusal) = &cause
+            && refusal.is_unique_violation()
+        {
+            let columns = refusal.message().rsplit(": ").next().unwrap_or_default();
+            let violated = CONSTRAINTS.iter().find(|(_, name, column)| {
+                refusal.constraint().map_or(columns == *column, |given| given == *name)
+            });
+            if let Some((constraint, ..)) = violated {
+                return Self::InUse(*constraint);
+            }
+        }
+        match cause {
+            sqlx::Error::PoolClosed => Self::Closed,
+            other => Self::Database(Arc::new(other)),
+        }
+    }
+}

@@ -25,7 +25,8 @@ pub use aka::{AkaConfiguration, AkaParameter, AlgoParameter};
 pub use application::ApplicationIdentity;
 pub use codes::{PinCodes, PinConfiguration, PukConfiguration};
 pub use file::{
-    Fcp, FileElement, FileField, FileManagementCommand, FileSystemElement, GenericFileManagement, ShortFileId,
+    Fcp, FileElement, FileField, FileManagementCommand, FileSystemElement, Fill, GenericFileManagement,
+    ShortFileId,
 };
 pub use header::{ProfileHeader, Service};
 pub use response::{EuiccResponse, PeStatus, status};

@@ -1,0 +1,336 @@
+//! ES9+.AuthenticateClient (SGP.22 5.6.3): who is the eUICC, and which profile may it have?
+//!
+//! Repeated with the same octets before a package was handed over, it gives the same answer again. Any other second
+//! call finds no session. A refusal ends the session; an internal error leaves it for a repetition.
+
+use std::sync::Arc;
+
+use simyard_asn1::rsp::SIGNATURE;
+use simyard_asn1::rsp::authentication::{AuthenticateResponseOk, AuthenticateServerResponse};
+use simyard_asn1::rsp::download::SmdpSigned2;
+use simyard_asn1::rsp::info::{EuiccInfo2, rsp_capability};
+use simyard_asn1::{Decode as _, Encode as _};
+
+use super::initiate_authentication::tlv;
+use super::sessions::{ClientAuthenticated, Initiated, Session};
+use super::status::{FunctionError, Reason, Subject};
+use super::{RACES, Smdp};
+use crate::binding::es9plus::{AuthenticateClientRequest, AuthenticateClientResponse};
+use crate::crypto::ecdsa::EcdsaError;
+use crate::crypto::hash::sha256;
+use crate::domain::{Accepted, AcceptedAs, ErrorReason, Order, Refusal, select_order};
+use crate::ident::{Eid, MatchingId, TransactionId};
+use crate::pki::{
+    Certificate, CertificateError, EuiccError, EumError, Refusal as CertificateRefusal, VerifiedEuicc,
+    verify_euicc,
+};
+use crate::profile::metadata::ProfileMetadata;
+use crate::store::StoreError;
+
+/// Why the eUICC gets no profile; one variant for each rule of 5.6.3.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthenticateClientError {
+    /// No session of this identifier waits for this call.
+    #[error("no session {0} waits for AuthenticateClient")]
+    UnknownTransaction(TransactionId),
+    /// authenticateServerResponse is none (6.5).
+    #[error("authenticateServerResponse cannot be read: {0}")]
+    Form(#[from] simyard_asn1::Error),
+    /// The eUICC refused the server: the integer of AuthenticateErrorCode.
+    #[error("the eUICC refused the server with AuthenticateErrorCode {0}")]
+    RefusedByEuicc(u32),
+    /// The eUICC signed another transactionId.
+    #[error("the eUICC signed another transactionId than {0}")]
+    OtherTransaction(TransactionId),
+    /// The EUM certificate cannot be read.
+    #[error("EUM certificate: {0}")]
+    EumForm(#[source] CertificateError),
+    /// The EUM certificate is refused (4.5.2.2).
+    #[error(transparent)]
+    Eum(#[from] EumError),
+    /// The eUICC certificate cannot be read.
+    #[error("eUICC certificate: {0}")]
+    EuiccForm(#[source] CertificateError),
+    /// The eUICC certificate is refused (4.5.2.2).
+    #[error(transparent)]
+    Euicc(#[from] EuiccError),
+    /// euiccSignature1 does not verify.
+    #[error("euiccSignature1 does not verify")]
+    Signature,
+    /// The eUICC signed another challenge.
+    #[error("the eUICC signed another server challenge")]
+    Challenge,
+    /// No order, or none that is ready (5.6.3, 3.1.5).
+    #[error(transparent)]
+    Order(#[from] Refusal),
+    /// The profile does not fit the eUICC (3.1.3, annex F).
+    #[error("the profile does not fit the eUICC: {0}")]
+    NotEligible(&'static str),
+    /// The order's profile type is not in the catalogue.
+    #[error("profile type {0} is not configured")]
+    ProfileType(String),
+    /// The order changed again and again while it was read.
+    #[error("the order is in use")]
+    Race,
+    /// The store failed.
+    #[error("the order could not be read or written")]
+    Store(#[source] StoreError),
+    /// The answer could not be signed.
+    #[error("the answer could not be signed")]
+    Signing(#[source] EcdsaError),
+}
+
+impl FunctionError for AuthenticateClientError {
+    fn status(&self) -> (Subject, Reason) {
+        match self {
+            Self::UnknownTransaction(_) | Self::OtherTransaction(_) => {
+                (Subject::TransactionId, Reason::Unknown)
+            }
+            Self::Form(_) | Self::RefusedByEuicc(_) | Self::Signature | Self::Challenge => {
+                (Subject::Euicc, Reason::VerificationFailed)
+            }
+            Self::EumForm(_) => (Subject::EumCertificate, Reason::VerificationFailed),
+            Self::Eum(error) => match error.kind() {
+                CertificateRefusal::UnknownCi => (Subject::CiPublicKey, Reason::Unknown),
+                CertificateRefusal::Expired => (Subject::EumCertificate, Reason::Expired),
+                CertificateRefusal::Verification => (Subject::EumCertificate, Reason::VerificationFailed),
+            },
+            Self::EuiccForm(_) => (Subject::EuiccCertificate, Reason::VerificationFailed),
+            Self::Euicc(error) => match error.kind() {
+                CertificateRefusal::Expired => (Subject::EuiccCertificate, Reason::Expired),
+                CertificateRefusal::UnknownCi | CertificateRefusal::Verification => {
+                    (Subject::EuiccCertificate, Reason::VerificationFailed)
+                }
+            },
+            Self::Order(refusal) => match refusal {
+                Refusal::MatchingIdRefused => (Subject::MatchingId, Reason::Refused),
+                Refusal::EidMismatch => (Subject::Eid, Reason::Refused),
+                Refusal::NotReleased(_) => (Subject::Profile, Reason::NotAllowed),
+                Refusal::Expired(_) => (Subject::DownloadOrder, Reason::TimeToLiveExpired),
+                Refusal::AttemptsExceeded(_) => (Subject::DownloadOrder, Reason::MaximumAttemptsExceeded),
+            },
+            Self::NotEligible(_) => (Subject::ProfileType, Reason::StoppedOnWarning),
+            Self::ProfileType(_) | Self::Race | Self::Store(_) | Self::Signing(_) => {
+                (Subject::Function, Reason::ExecutionError)
+            }
+        }
+    }
+
+    fn internal_cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Store(cause) => Some(cause),
+            Self::Signing(cause) => Some(cause),
+            _ => None,
+        }
+    }
+}
+
+impl AuthenticateClientError {
+    /// Whether the fault is the server's: the session is kept, so that the LPA may try again.
+    fn is_internal(&self) -> bool {
+        self.status() == (Subject::Function, Reason::ExecutionError)
+    }
+}
+
+/// Authenticates the eUICC and announces the profile.
+///
+/// # Errors
+/// [`AuthenticateClientError`].
+pub async fn authenticate_client(
+    smdp: &Smdp,
+    request: &AuthenticateClientRequest,
+) -> Result<AuthenticateClientResponse, AuthenticateClientError> {
+    let id = &request.transaction_id;
+    let unknown = || AuthenticateClientError::UnknownTransaction(id.clone());
+    let request_hash = sha256(&request.authenticate_server_response);
+
+    // 1. An open session for which InitiateAuthentication is done, or a repetition.
+    let guard = smdp.sessions.take(id).ok_or_else(unknown)?;
+    let initiated = match guard.session() {
+        Some(Session::Initiated(initiated)) => initiated,
+        Some(Session::ClientAuthenticated(done))
+            if done.request_hash == request_hash && done.delivered.is_none() =>
+        {
+            return Ok(answer(id, done));
+        }
+        Some(Session::ClientAuthenticated(_)) | None => return Err(unknown()),
+    };
+    match authenticate(smdp, id, initiated, &request.authenticate_server_response, request_hash).await {
+        Ok(session) => {
+            let response = answer(id, &session);
+            guard.advance(Session::ClientAuthenticated(Box::new(session)));
+            Ok(response)
+        }
+        Err(error) => {
+            if !error.is_internal() {
+                guard.end();
+            }
+            Err(error)
+        }
+    }
+}
+
+fn answer(id: &TransactionId, session: &ClientAuthenticated) -> AuthenticateClientResponse {
+    AuthenticateClientResponse {
+        transaction_id: id.clone(),
+        profile_metadata: session.profile_metadata.clone(),
+        smdp_signed2: session.smdp_signed2.clone(),
+        smdp_signature2: session.smdp_signature2.clone(),
+        smdp_certificate: session.identity.dp_pb().certificate.der().to_vec(),
+    }
+}
+
+async fn authenticate(
+    smdp: &Smdp,
+    id: &TransactionId,
+    initiated: &Initiated,
+    response: &[u8],
+    request_hash: [u8; 32],
+) -> Result<ClientAuthenticated, AuthenticateClientError> {
+    // 2. What the eUICC says, or why it refused.
+    let ok = match AuthenticateServerResponse::from_der(response)? {
+        AuthenticateServerResponse::Ok(ok) => ok,
+        AuthenticateServerResponse::Error(error) => {
+            return Err(AuthenticateClientError::RefusedByEuicc(error.code));
+        }
+    };
+
+    // 3. to 10. Certificates, signature, challenge.
+    let euicc = verify(smdp, id, initiated, &ok)?;
+
+    // 12. to 15. The order, and its attempt is counted before anything is answered.
+    let params = &ok.euicc_signed1.value.ctx_params1.value;
+    let matching_id = match params.matching_id {
+        None => None,
+        Some(text) => Some(MatchingId::parse(text).map_err(|_| Refusal::MatchingIdRefused)?),
+    };
+    let accepted = accept_order(smdp, matching_id.as_ref(), euicc.eid()).await?;
+    let order = accepted.order;
+
+    // 16. Eligibility.
+    let product = smdp
+        .catalogue
+        .product(&order.profile_type)
+        .ok_or_else(|| AuthenticateClientError::ProfileType(order.profile_type.to_string()))?;
+    check_eligibility(&product.metadata, &ok.euicc_signed1.value.euicc_info2.value)?;
+
+    // 17. The one-time key of an earlier binding is offered again; the order says whether a code is asked for.
+    let kept = match accepted.accepted_as {
+        AcceptedAs::First => None,
+        AcceptedAs::Retry => {
+            let material = smdp.store.material(&order.iccid).await.map_err(AuthenticateClientError::Store)?;
+            material.and_then(|material| material.binding).filter(|binding| {
+                binding.eid == *euicc.eid() && binding.sealed_session_keys.is_some()
+            })
+        }
+    };
+    let smdp_signed2 = SmdpSigned2 {
+        transaction_id: id.as_octets(),
+        cc_required_flag: order.code_hash().is_some(),
+        bpp_euicc_otpk: kept.as_ref().map(|binding| binding.euicc_otpk.as_slice()),
+    }
+    .to_der();
+    let signed = [&smdp_signed2[..], &tlv(SIGNATURE, ok.euicc_signature1)].concat();
+    let identity = Arc::clone(&initiated.identity);
+    let signature = identity.dp_pb().key.sign(&signed).map_err(AuthenticateClientError::Signing)?;
+
+    Ok(ClientAuthenticated {
+        identity,
+        euicc,
+        profile_metadata: product.metadata.to_store_metadata(&order.iccid),
+        order,
+        request_hash,
+        smdp_signed2,
+        smdp_signature2: tlv(SIGNATURE, &signature),
+        delivered: None,
+    })
+}
+
+/// Steps 3 to 10: that this eUICC, and no other, answered this session.
+fn verify(
+    smdp: &Smdp,
+    id: &TransactionId,
+    initiated: &Initiated,
+    ok: &AuthenticateResponseOk<'_>,
+) -> Result<VerifiedEuicc, AuthenticateClientError> {
+    let now = smdp.clock.now();
+    let signed = &ok.euicc_signed1;
+    // The cheap comparison comes first: nothing is verified for an answer to another session.
+    if signed.value.transaction_id != id.as_octets() {
+        return Err(AuthenticateClientError::OtherTransaction(id.clone()));
+    }
+    let eum = Certificate::from_der(ok.eum_certificate).map_err(AuthenticateClientError::EumForm)?;
+    let eum = smdp.anchors.verify_eum(&eum, now)?;
+    let euicc = Certificate::from_der(ok.euicc_certificate).map_err(AuthenticateClientError::EuiccForm)?;
+    let euicc = verify_euicc(&eum, &euicc, now)?;
+    euicc
+        .public_key()
+        .verify(signed.bytes, ok.euicc_signature1)
+        .map_err(|_| AuthenticateClientError::Signature)?;
+    if signed.value.server_challenge != &initiated.server_challenge {
+        return Err(AuthenticateClientError::Challenge);
+    }
+    Ok(euicc)
+}
+
+/// Steps 12 to 15. An order that ended by its limits is put into state Error.
+async fn accept_order(
+    smdp: &Smdp,
+    matching_id: Option<&MatchingId>,
+    eid: &Eid,
+) -> Result<Accepted, AuthenticateClientError> {
+    for _ in 0..RACES {
+        let candidates =
+            smdp.store.orders_for(matching_id, eid).await.map_err(AuthenticateClientError::Store)?;
+        let now = smdp.clock.now();
+        let accepted = match select_order(candidates, matching_id, eid, now, &smdp.limits) {
+            Ok(accepted) => accepted,
+            Err(refusal) => {
+                if let Some((order, reason)) = ended_by(&refusal) {
+                    end_order(smdp, order, reason).await;
+                }
+                return Err(refusal.into());
+            }
+        };
+        match smdp.store.count_download_attempt(&accepted.order, smdp.limits.download_attempts).await {
+            Ok(_) => return Ok(accepted),
+            Err(StoreError::Conflict) => {}
+            Err(error) => return Err(AuthenticateClientError::Store(error)),
+        }
+    }
+    Err(AuthenticateClientError::Race)
+}
+
+const fn ended_by(refusal: &Refusal) -> Option<(&Order, ErrorReason)> {
+    match refusal {
+        Refusal::Expired(order) => Some((order, ErrorReason::Expired)),
+        Refusal::AttemptsExceeded(order) => Some((order, ErrorReason::DownloadAttempts)),
+        Refusal::MatchingIdRefused | Refusal::EidMismatch | Refusal::NotReleased(_) => None,
+    }
+}
+
+/// Puts an order into state Error where its state allows it. A lost race is won by who was faster, and a failing store
+/// changes nothing about the refusal: the next call finds the same limit.
+pub(super) async fn end_order(smdp: &Smdp, order: &Order, reason: ErrorReason) {
+    let Ok(failed) = order.clone().fail(reason, smdp.clock.now()) else { return };
+    match smdp.store.save(failed).await {
+        Ok(_) | Err(StoreError::Conflict) => {}
+        Err(error) => tracing::error!(iccid = %order.iccid, %error, "the order could not be ended"),
+    }
+}
+
+/// What the eUICC itself would refuse after the download (3.1.3). A refusal leaves the order released: the same order
+/// may be fetched by an eUICC that fits.
+fn check_eligibility(
+    metadata: &ProfileMetadata,
+    info: &EuiccInfo2<'_>,
+) -> Result<(), AuthenticateClientError> {
+    let rules = metadata.profile_policy_rules.0 & info.forbidden_profile_policy_rules.0;
+    if rules != 0 {
+        return Err(AuthenticateClientError::NotEligible("it forbids a policy rule of the profile"));
+    }
+    if metadata.is_test() && !info.rsp_capability.has(rsp_capability::TEST_PROFILE_SUPPORT) {
+        return Err(AuthenticateClientError::NotEligible("it does not support test profiles"));
+    }
+    Ok(())
+}

@@ -1,0 +1,320 @@
+//! ES9+.GetBoundProfilePackage (SGP.22 5.6.2): binds the profile to the eUICC and hands it over.
+//!
+//! Repeated with the same octets, it gives the same package again. After a wrong confirmation code the session stays
+//! open for another try. The binding is durable before the package leaves: the session keys, sealed, are what a retry
+//! in a later session rebuilds the same segments from (3.1.3.1).
+
+use std::sync::Arc;
+
+use simyard_asn1::Decode as _;
+use simyard_asn1::rsp::download::{EuiccSigned2, PrepareDownloadResponse};
+use zeroize::Zeroizing;
+
+use super::authenticate_client::end_order;
+use super::catalogue::PackageError;
+use super::sessions::{ClientAuthenticated, Delivered};
+use super::status::{FunctionError, Reason, Subject};
+use super::{RACES, Smdp, session_keys_place};
+use crate::binding::es9plus::{GetBoundProfilePackageRequest, GetBoundProfilePackageResponse};
+use crate::crypto::bsp::{BspError, SessionKeys};
+use crate::crypto::ecdsa::{Curve, PublicKey};
+use crate::crypto::ecka::{EckaError, EphemeralKey};
+use crate::crypto::hash::{ConfirmationCodeHash, sha256};
+use crate::crypto::seal::SealError;
+use crate::domain::{ErrorReason, Order};
+use crate::ident::TransactionId;
+use crate::profile::bind::{BindError, Binding, HOST_ID, bind};
+use crate::store::{Binding as KeptBinding, Material, NewBinding, StoreError};
+
+/// Why no package is handed over; one variant for each rule of 5.6.2.
+#[derive(Debug, thiserror::Error)]
+pub enum GetBoundProfilePackageError {
+    /// No session of this identifier waits for this call.
+    #[error("no session {0} waits for GetBoundProfilePackage")]
+    UnknownTransaction(TransactionId),
+    /// The order of this session is over: cancelled, installed, or taken by another eUICC.
+    #[error("the order of session {0} is over")]
+    OrderOver(TransactionId),
+    /// prepareDownloadResponse is none (6.5).
+    #[error("prepareDownloadResponse cannot be read: {0}")]
+    Form(#[from] simyard_asn1::Error),
+    /// The eUICC refused the server's answer: the integer of DownloadErrorCode.
+    #[error("the eUICC refused the download with DownloadErrorCode {0}")]
+    RefusedByEuicc(u32),
+    /// The eUICC signed another transactionId.
+    #[error("the eUICC signed another transactionId than {0}")]
+    OtherTransaction(TransactionId),
+    /// euiccSignature2 does not verify.
+    #[error("euiccSignature2 does not verify")]
+    Signature,
+    /// euiccOtpk is no point of the curve.
+    #[error("euiccOtpk is no point of the curve")]
+    OneTimeKey,
+    /// The order expired (3.1.5).
+    #[error("the order expired")]
+    Expired,
+    /// A confirmation code is asked for and none came.
+    #[error("a confirmation code is needed")]
+    ConfirmationCodeMissing,
+    /// The confirmation code is wrong.
+    #[error("the confirmation code is wrong")]
+    ConfirmationCodeRefused,
+    /// The confirmation code was wrong too often (3.1.5).
+    #[error("the confirmation code was wrong too often")]
+    ConfirmationCodeRetriesExceeded,
+    /// The order changed again and again while it was read.
+    #[error("the order is in use")]
+    Race,
+    /// The store failed.
+    #[error("the order could not be read or written")]
+    Store(#[source] StoreError),
+    /// The profile's content could not be opened or built.
+    #[error("the profile package could not be made")]
+    Package(#[source] PackageError),
+    /// Keys could not be sealed or opened.
+    #[error("the session keys could not be sealed or opened")]
+    Seal(#[from] SealError),
+    /// The key agreement failed.
+    #[error("the key agreement failed")]
+    Agreement(#[from] EckaError),
+    /// The key derivation failed.
+    #[error("the key derivation failed")]
+    Derivation(#[source] BspError),
+    /// The package could not be bound.
+    #[error("the profile package could not be bound")]
+    Bind(#[from] BindError),
+}
+
+impl FunctionError for GetBoundProfilePackageError {
+    fn status(&self) -> (Subject, Reason) {
+        match self {
+            Self::UnknownTransaction(_) | Self::OrderOver(_) | Self::OtherTransaction(_) => {
+                (Subject::TransactionId, Reason::Unknown)
+            }
+            Self::Form(_) | Self::RefusedByEuicc(_) | Self::Signature | Self::OneTimeKey => {
+                (Subject::Euicc, Reason::VerificationFailed)
+            }
+            Self::Expired => (Subject::DownloadOrder, Reason::TimeToLiveExpired),
+            Self::ConfirmationCodeMissing => {
+                (Subject::ConfirmationCode, Reason::MandatoryElementMissing)
+            }
+            Self::ConfirmationCodeRefused => (Subject::ConfirmationCode, Reason::Refused),
+            Self::ConfirmationCodeRetriesExceeded => {
+                (Subject::ConfirmationCode, Reason::MaximumAttemptsExceeded)
+            }
+            Self::Race
+            | Self::Store(_)
+            | Self::Package(_)
+            | Self::Seal(_)
+            | Self::Agreement(_)
+            | Self::Derivation(_)
+            | Self::Bind(_) => (Subject::Function, Reason::ExecutionError),
+        }
+    }
+
+    fn internal_cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Store(cause) => Some(cause),
+            Self::Package(cause) => Some(cause),
+            Self::Seal(cause) => Some(cause),
+            Self::Agreement(cause) => Some(cause),
+            Self::Derivation(cause) => Some(cause),
+            Self::Bind(cause) => Some(cause),
+            _ => None,
+        }
+    }
+}
+
+impl GetBoundProfilePackageError {
+    /// Whether nothing more can come of the session.
+    const fn ends_session(&self) -> bool {
+        matches!(
+            self,
+            Self::OrderOver(_)
+                | Self::RefusedByEuicc(_)
+                | Self::Expired
+                | Self::ConfirmationCodeRetriesExceeded
+        )
+    }
+}
+
+/// Binds the profile and hands it over.
+///
+/// # Errors
+/// [`GetBoundProfilePackageError`].
+pub async fn get_bound_profile_package(
+    smdp: &Smdp,
+    request: &GetBoundProfilePackageRequest,
+) -> Result<GetBoundProfilePackageResponse, GetBoundProfilePackageError> {
+    let id = &request.transaction_id;
+    let unknown = || GetBoundProfilePackageError::UnknownTransaction(id.clone());
+    let request_hash = sha256(&request.prepare_download_response);
+
+    // 1. An open session for which AuthenticateClient is done.
+    let mut guard = smdp.sessions.take(id).ok_or_else(unknown)?;
+    let session = guard.client_authenticated().ok_or_else(unknown)?;
+    let bound = match &session.delivered {
+        Some(delivered) if delivered.request_hash == request_hash => {
+            Ok(Arc::clone(&delivered.bound_profile_package))
+        }
+        Some(_) | None => deliver(smdp, id, session, &request.prepare_download_response).await,
+    };
+    match bound {
+        Ok(bound_profile_package) => {
+            let answer = bound_profile_package.as_ref().clone();
+            session.delivered = Some(Delivered { request_hash, bound_profile_package });
+            Ok(GetBoundProfilePackageResponse { transaction_id: id.clone(), bound_profile_package: answer })
+        }
+        Err(error) => {
+            if error.ends_session() {
+                guard.end();
+            }
+            Err(error)
+        }
+    }
+}
+
+async fn deliver(
+    smdp: &Smdp,
+    id: &TransactionId,
+    session: &ClientAuthenticated,
+    response: &[u8],
+) -> Result<Arc<Vec<u8>>, GetBoundProfilePackageError> {
+    // 2. to 4. What the eUICC signed.
+    let (euicc_signed2, euicc_signature2) = match PrepareDownloadResponse::from_der(response)? {
+        PrepareDownloadResponse::Ok { euicc_signed2, euicc_signature2 } => (euicc_signed2, euicc_signature2),
+        PrepareDownloadResponse::Error { code, .. } => {
+            return Err(GetBoundProfilePackageError::RefusedByEuicc(code));
+        }
+    };
+    let signed = [euicc_signed2.bytes, &session.smdp_signature2].concat();
+    session
+        .euicc
+        .public_key()
+        .verify(&signed, euicc_signature2)
+        .map_err(|_| GetBoundProfilePackageError::Signature)?;
+    if euicc_signed2.value.transaction_id != id.as_octets() {
+        return Err(GetBoundProfilePackageError::OtherTransaction(id.clone()));
+    }
+    let euicc_otpk = PublicKey::from_point(Curve::P256, euicc_signed2.value.euicc_otpk)
+        .map_err(|_| GetBoundProfilePackageError::OneTimeKey)?;
+
+    for _ in 0..RACES {
+        let material = smdp
+            .store
+            .material(&session.order.iccid)
+            .await
+            .map_err(GetBoundProfilePackageError::Store)?
+            .filter(|material| material.order.number == session.order.number)
+            .ok_or_else(|| GetBoundProfilePackageError::OrderOver(id.clone()))?;
+        check_order(smdp, id, session, &material.order, &euicc_signed2.value).await?;
+        match bind_and_record(smdp, id, session, &material, &euicc_otpk).await {
+            Err(GetBoundProfilePackageError::Store(StoreError::Conflict)) => {}
+            result => return result,
+        }
+    }
+    Err(GetBoundProfilePackageError::Race)
+}
+
+/// Steps 5 and 6: the order is still for this eUICC, and the confirmation code is right.
+async fn check_order(
+    smdp: &Smdp,
+    id: &TransactionId,
+    session: &ClientAuthenticated,
+    order: &Order,
+    signed: &EuiccSigned2<'_>,
+) -> Result<(), GetBoundProfilePackageError> {
+    let now = smdp.clock.now();
+    if order.expires_at().is_some_and(|at| at <= now) {
+        end_order(smdp, order, ErrorReason::Expired).await;
+        return Err(GetBoundProfilePackageError::Expired);
+    }
+    // The transition itself is made in the store; here it only shows whether the state allows it.
+    if order.clone().bind(session.euicc.eid().clone(), now).is_err() {
+        return Err(GetBoundProfilePackageError::OrderOver(id.clone()));
+    }
+    let Some(expected) = order.code_hash() else { return Ok(()) };
+    let Some(hash_cc) = signed.hash_cc else {
+        return Err(GetBoundProfilePackageError::ConfirmationCodeMissing);
+    };
+    if ConfirmationCodeHash::from_octets(*expected.as_octets()).matches(id, hash_cc) {
+        return Ok(());
+    }
+    // The count is durable before the answer: guessing is not undone by a cut connection.
+    let most = smdp.limits.confirmation_attempts;
+    match smdp.store.count_confirmation_attempt(order, most).await {
+        Ok(count) if count < most => Err(GetBoundProfilePackageError::ConfirmationCodeRefused),
+        Ok(_) | Err(StoreError::Conflict) => {
+            end_order(smdp, order, ErrorReason::ConfirmationAttempts).await;
+            Err(GetBoundProfilePackageError::ConfirmationCodeRetriesExceeded)
+        }
+        Err(error) => Err(GetBoundProfilePackageError::Store(error)),
+    }
+}
+
+/// Steps 7 to 10: the keys of this binding, the package under them, and the record of both before it leaves.
+async fn bind_and_record(
+    smdp: &Smdp,
+    id: &TransactionId,
+    session: &ClientAuthenticated,
+    material: &Material,
+    euicc_otpk: &PublicKey,
+) -> Result<Arc<Vec<u8>>, GetBoundProfilePackageError> {
+    let order = &material.order;
+    let place = session_keys_place(&order.iccid);
+    let eid = session.euicc.eid();
+
+    // 7., 8. The eUICC used the key that was offered: the binding is kept. Any other key makes a new one.
+    let kept = material
+        .binding
+        .as_ref()
+        .filter(|kept| kept.eid == *eid && kept.euicc_otpk == euicc_otpk.as_point())
+        .map(|kept| reopen(smdp, kept, &place))
+        .transpose()?
+        .flatten();
+    let (smdp_otpk, keys) = match kept {
+        Some(kept) => kept,
+        None => {
+            let one_time = EphemeralKey::generate(&smdp.rng, euicc_otpk.curve())?;
+            let smdp_otpk = *one_time.public_key();
+            let secret = one_time.agree(euicc_otpk)?;
+            let keys = SessionKeys::derive(&secret, HOST_ID, eid)
+                .map_err(GetBoundProfilePackageError::Derivation)?;
+            (smdp_otpk, keys)
+        }
+    };
+    let package = smdp
+        .catalogue
+        .package(&smdp.sealer, order, &material.package)
+        .map_err(GetBoundProfilePackageError::Package)?;
+    let binding =
+        Binding { transaction_id: id, host_id: HOST_ID, smdp_otpk: &smdp_otpk, euicc_otpk, keys: &keys };
+    let bound = bind(&session.identity.dp_pb().key, &binding, &session.profile_metadata, &package)?;
+
+    // 10. Durable before it is answered.
+    let record = NewBinding {
+        transaction_id: id.clone(),
+        eid: eid.clone(),
+        euicc_public_key: *session.euicc.public_key().as_point(),
+        euicc_otpk: *euicc_otpk.as_point(),
+        smdp_otpk: *smdp_otpk.as_point(),
+        sealed_session_keys: smdp.sealer.seal(&place, keys.to_octets().as_slice())?,
+        at: smdp.clock.now(),
+    };
+    smdp.store.bind(order, &record).await.map_err(GetBoundProfilePackageError::Store)?;
+    Ok(Arc::new(bound))
+}
+
+/// The keys of an earlier binding, unless they were wiped.
+fn reopen(
+    smdp: &Smdp,
+    kept: &KeptBinding,
+    place: &str,
+) -> Result<Option<(PublicKey, SessionKeys)>, GetBoundProfilePackageError> {
+    let Some(sealed) = &kept.sealed_session_keys else { return Ok(None) };
+    let opened: Zeroizing<Vec<u8>> = smdp.sealer.open(place, sealed)?;
+    let Ok(octets) = opened.as_slice().try_into() else { return Ok(None) };
+    let smdp_otpk = PublicKey::from_point(Curve::P256, &kept.smdp_otpk)
+        .map_err(|_| GetBoundProfilePackageError::OneTimeKey)?;
+    Ok(Some((smdp_otpk, SessionKeys::from_octets(octets))))
+}

@@ -1,0 +1,175 @@
+//! ES9+.HandleNotification (SGP.22 5.6.4, 3.5): what the eUICC did with the profile.
+//!
+//! The answer is HTTP 204 whatever the notification says, since the LPA then deletes it and would otherwise send it for
+//! ever; only one that could not be kept because the store failed is asked for again. Repeated, nothing changes.
+//!
+//! A notification that no known download or certificate vouches for is logged and dropped: to keep it would let
+//! anybody fill the store.
+
+use simyard_asn1::Decode as _;
+use simyard_asn1::rsp::notification::{
+    FinalResult, NotificationMetadata, OtherSignedNotification, PendingNotification, ProfileInstallationResult,
+    error_reason,
+};
+
+use super::{RACES, Smdp};
+use crate::binding::es9plus::HandleNotificationRequest;
+use crate::crypto::ecdsa::{Curve, PublicKey};
+use crate::domain::{ErrorReason, Order, ProfileEvent, State};
+use crate::ident::{Iccid, TransactionId};
+use crate::pki::{Certificate, verify_euicc};
+use crate::store::{NewNotification, Recorded, ResultChange, StoreError, Verification};
+
+/// Why a notification could not be kept: the LPA sends it again.
+#[derive(Debug, thiserror::Error)]
+pub enum HandleNotificationError {
+    /// The store failed.
+    #[error("the store failed: {0}")]
+    Store(#[from] StoreError),
+    /// The order changed again and again while it was read.
+    #[error("the order is in use")]
+    Race,
+}
+
+/// Why a notification is dropped.
+#[derive(Debug, thiserror::Error)]
+enum Dropped {
+    #[error("it cannot be read: {0}")]
+    Form(#[from] simyard_asn1::Error),
+    #[error("no package was bound in transaction {0}")]
+    UnknownTransaction(String),
+    #[error("its signature does not verify")]
+    Signature,
+    #[error("it names another SM-DP+: {0}")]
+    OtherSmdp(simyard_asn1::Oid),
+    #[error("its certificates are refused: {0}")]
+    Certificate(String),
+}
+
+/// Keeps a notification and does what it says.
+///
+/// # Errors
+/// [`HandleNotificationError`] if it could not be kept.
+pub async fn handle_notification(
+    smdp: &Smdp,
+    request: &HandleNotificationRequest,
+) -> Result<(), HandleNotificationError> {
+    let raw = &request.pending_notification;
+    let handled = match PendingNotification::from_der(raw) {
+        Ok(PendingNotification::InstallationResult(result)) => {
+            installation_result(smdp, &result, raw).await?
+        }
+        Ok(PendingNotification::Other(other)) => other_notification(smdp, &other, raw).await?,
+        Err(error) => Err(error.into()),
+    };
+    match handled {
+        Ok(recorded) => tracing::debug!(?recorded, "notification"),
+        Err(reason) => tracing::warn!(%reason, "notification dropped"),
+    }
+    Ok(())
+}
+
+/// A ProfileInstallationResult: verified with the key of the eUICC that the package was bound to, however long ago.
+async fn installation_result(
+    smdp: &Smdp,
+    result: &ProfileInstallationResult<'_>,
+    raw: &[u8],
+) -> Result<Result<Recorded, Dropped>, HandleNotificationError> {
+    let data = &result.data.value;
+    let unknown = || Dropped::UnknownTransaction(hex::encode_upper(data.transaction_id));
+    let Some(id) = TransactionId::from_octets(data.transaction_id) else { return Ok(Err(unknown())) };
+    for _ in 0..RACES {
+        let Some((order, binding)) = smdp.store.download_by_transaction(&id).await? else {
+            return Ok(Err(unknown()));
+        };
+        let verified = PublicKey::from_point(Curve::P256, &binding.euicc_public_key)
+            .and_then(|key| key.verify(result.data.bytes, result.signature));
+        if verified.is_err() {
+            return Ok(Err(Dropped::Signature));
+        }
+        if let Some(oid) = &data.smdp_oid
+            && !smdp.identities.iter().any(|identity| identity.oid() == oid)
+        {
+            return Ok(Err(Dropped::OtherSmdp(oid.clone())));
+        }
+        let notification = NewNotification {
+            eid: Some(binding.eid),
+            iccid: Some(order.iccid.clone()),
+            ..notification(smdp, &data.notification_metadata, raw)
+        };
+        let change = next_state(smdp, order, &data.final_result);
+        match smdp.store.record_notification(&notification, change).await {
+            Ok(recorded) => {
+                // Nothing more can come in this session.
+                if let Some(session) = smdp.sessions.take(&id) {
+                    session.end();
+                }
+                return Ok(Ok(recorded));
+            }
+            Err(StoreError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(HandleNotificationError::Race)
+}
+
+/// Installed, Error, or as it was: temporary errors leave the order downloadable (3.1.5), and a result that comes again
+/// or after the order's end changes nothing.
+fn next_state(smdp: &Smdp, order: Order, result: &FinalResult<'_>) -> ResultChange {
+    let now = smdp.clock.now();
+    let next = match result {
+        FinalResult::Success { .. } => order.install(now),
+        FinalResult::Error { error_reason: reason, .. } => match *reason {
+            error_reason::INSUFFICIENT_MEMORY | error_reason::INTERRUPTION => return ResultChange::None,
+            permanent => match &order.state {
+                State::Downloaded(_) => order.fail(ErrorReason::Installation(i64::from(permanent)), now),
+                _ => return ResultChange::None,
+            },
+        },
+    };
+    next.map_or(ResultChange::None, |order| ResultChange::Order(Box::new(order)))
+}
+
+/// Enabled, disabled, deleted: the notification brings its own certificates.
+async fn other_notification(
+    smdp: &Smdp,
+    other: &OtherSignedNotification<'_>,
+    raw: &[u8],
+) -> Result<Result<Recorded, Dropped>, HandleNotificationError> {
+    let now = smdp.clock.now();
+    let refused = |error: &dyn std::fmt::Display| Dropped::Certificate(error.to_string());
+    let euicc = Certificate::from_der(other.eum_certificate)
+        .map_err(|error| refused(&error))
+        .and_then(|eum| smdp.anchors.verify_eum(&eum, now).map_err(|error| refused(&error)))
+        .and_then(|eum| {
+            let certificate =
+                Certificate::from_der(other.euicc_certificate).map_err(|error| refused(&error))?;
+            verify_euicc(&eum, &certificate, now).map_err(|error| refused(&error))
+        });
+    let euicc = match euicc {
+        Ok(euicc) => euicc,
+        Err(dropped) => return Ok(Err(dropped)),
+    };
+    if euicc.public_key().verify(other.tbs.bytes, other.signature).is_err() {
+        return Ok(Err(Dropped::Signature));
+    }
+    let notification = NewNotification {
+        eid: Some(euicc.eid().clone()),
+        ..notification(smdp, &other.tbs.value, raw)
+    };
+    Ok(Ok(smdp.store.record_notification(&notification, ResultChange::None).await?))
+}
+
+fn notification(smdp: &Smdp, metadata: &NotificationMetadata<'_>, raw: &[u8]) -> NewNotification {
+    // One bit is set; the lowest one counts if a card sets several.
+    let bit = u8::try_from(metadata.operation.0.trailing_zeros()).unwrap_or(u8::MAX);
+    NewNotification {
+        eid: None,
+        seq_number: i64::from(metadata.seq_number),
+        iccid: metadata.iccid.and_then(|iccid| Iccid::from_bcd(iccid).ok()),
+        event: ProfileEvent::from_bit(bit),
+        raw: raw.to_vec(),
+        verification: Verification::Verified,
+        at: smdp.clock.now(),
+    }
+}

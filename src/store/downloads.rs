@@ -1,0 +1,443 @@
+//! What a download leaves behind: attempts, the binding, results and notifications (SGP.22 3.1.3, 3.1.5, 3.5).
+
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use super::batches::{Package, package};
+use super::engine::{Row, Statement, set_statement};
+use super::order_row::{
+    ended_at, error_reason, order, order_columns, reason_text, run_time_code, state_code,
+};
+use super::writer::{Change, Done};
+use super::{Store, StoreError};
+use crate::domain::{Order, ProfileEvent};
+use crate::env::Timestamp;
+use crate::ident::{Eid, Iccid, TransactionId};
+
+macro_rules! binding_columns {
+    () => {
+        "binding.eid AS binding_eid, binding.euicc_public_key, binding.euicc_otpk, binding.smdp_otpk, \
+         binding.session_keys, binding.bound_at AS binding_at"
+    };
+}
+
+const MATERIAL: Statement = Statement::common(concat!(
+    "SELECT ",
+    order_columns!(),
+    ", ",
+    binding_columns!(),
+    ", package.kind, package.sealed FROM profile JOIN package ON package.iccid = profile.iccid \
+     LEFT JOIN binding ON binding.iccid = profile.iccid WHERE profile.iccid = $1"
+));
+
+const DOWNLOAD_BY_TRANSACTION: Statement = Statement::common(concat!(
+    "SELECT ",
+    order_columns!(),
+    ", ",
+    binding_columns!(),
+    " FROM binding_transaction JOIN binding ON binding.iccid = binding_transaction.iccid \
+     JOIN profile ON profile.iccid = binding.iccid WHERE binding_transaction.transaction_id = $1"
+));
+
+const NOTIFICATIONS: Statement = Statement::common(
+    "SELECT eid, seq_number, iccid, event, verified, raw, received_at FROM notification \
+     WHERE iccid = $1 ORDER BY received_at, seq_number LIMIT 1000",
+);
+
+pub(super) const COUNT_DOWNLOAD: Statement = set_statement!(
+    [iccid text, version bigint, attempts_max bigint]
+    "UPDATE profile SET download_attempts = profile.download_attempts + 1 FROM change \
+     WHERE profile.iccid = change.iccid AND profile.version = change.version AND profile.state IN (4, 5) \
+     AND profile.download_attempts < change.attempts_max \
+     RETURNING profile.iccid, profile.download_attempts"
+);
+
+pub(super) const COUNT_CONFIRMATION: Statement = set_statement!(
+    [iccid text, version bigint, attempts_max bigint]
+    "UPDATE profile SET confirmation_attempts = profile.confirmation_attempts + 1 FROM change \
+     WHERE profile.iccid = change.iccid AND profile.version = change.version AND profile.state IN (4, 5) \
+     AND profile.confirmation_attempts < change.attempts_max \
+     RETURNING profile.iccid, profile.confirmation_attempts"
+);
+
+/// Released to Downloaded, or Downloaded again by the same eUICC.
+pub(super) const BIND: Statement = set_statement!(
+    [iccid text, version bigint, eid text, bound_at bigint]
+    "UPDATE profile SET state = 5, version = profile.version + 1, eid = change.eid, bound_at = change.bound_at \
+     FROM change WHERE profile.iccid = change.iccid AND profile.version = change.version \
+     AND profile.state IN (4, 5) AND (profile.eid IS NULL OR profile.eid = change.eid) \
+     RETURNING profile.iccid, profile.version"
+);
+
+pub(super) const KEEP_BINDING: Statement = set_statement!(
+    [iccid text, eid text, euicc_public_key octets, euicc_otpk octets, smdp_otpk octets, session_keys octets,
+     bound_at bigint]
+    "INSERT INTO binding (iccid, eid, euicc_public_key, euicc_otpk, smdp_otpk, session_keys, bound_at) \
+     SELECT iccid, eid, euicc_public_key, euicc_otpk, smdp_otpk, session_keys, bound_at FROM change WHERE true \
+     ON CONFLICT (iccid) DO UPDATE SET eid = excluded.eid, euicc_public_key = excluded.euicc_public_key, \
+     euicc_otpk = excluded.euicc_otpk, smdp_otpk = excluded.smdp_otpk, session_keys = excluded.session_keys, \
+     bound_at = excluded.bound_at RETURNING iccid, bound_at"
+);
+
+pub(super) const KEEP_TRANSACTION: Statement = set_statement!(
+    [transaction_id octets, iccid text, bound_at bigint]
+    "INSERT INTO binding_transaction (transaction_id, iccid) SELECT transaction_id, iccid FROM change WHERE true \
+     ON CONFLICT (transaction_id) DO NOTHING RETURNING iccid, CAST(1 AS BIGINT)"
+);
+
+pub(super) const RECORD_RESULT: Statement = set_statement!(
+    [iccid text, version bigint, state bigint, ended_at bigint, error_reason text]
+    "UPDATE profile SET state = change.state, version = profile.version + 1, ended_at = change.ended_at, \
+     error_reason = change.error_reason FROM change \
+     WHERE profile.iccid = change.iccid AND profile.version = change.version \
+     RETURNING profile.iccid, profile.version"
+);
+
+pub(super) const INSERT_NOTIFICATION: Statement = set_statement!(
+    [eid text, seq_number bigint, digest text, iccid text, event bigint, verified bigint, raw octets,
+     received_at bigint]
+    "INSERT INTO notification (eid, seq_number, digest, iccid, event, verified, raw, received_at) \
+     SELECT eid, seq_number, digest, iccid, event, verified, raw, received_at FROM change WHERE true \
+     ON CONFLICT (eid, seq_number, digest) DO NOTHING RETURNING digest, seq_number"
+);
+
+/// Notifications may overtake each other: the highest number says how things stand. One that overtakes the
+/// installation result waits in the row until that comes.
+pub(super) const RECORD_RUN_TIME: Statement = set_statement!(
+    [iccid text, eid text, seq_number bigint, run_time_state bigint]
+    "UPDATE profile SET run_time_state = change.run_time_state, run_time_number = change.seq_number FROM change \
+     WHERE profile.iccid = change.iccid AND profile.eid = change.eid AND profile.bound_at IS NOT NULL \
+     AND (profile.run_time_number IS NULL OR profile.run_time_number < change.seq_number) \
+     RETURNING profile.iccid, profile.run_time_number"
+);
+
+pub(super) const STATEMENTS: &[Statement] = &[
+    MATERIAL,
+    DOWNLOAD_BY_TRANSACTION,
+    NOTIFICATIONS,
+    COUNT_DOWNLOAD,
+    COUNT_CONFIRMATION,
+    BIND,
+    KEEP_BINDING,
+    KEEP_TRANSACTION,
+    RECORD_RESULT,
+    INSERT_NOTIFICATION,
+    RECORD_RUN_TIME,
+];
+
+/// What GetBoundProfilePackage writes down before it answers.
+#[derive(Clone)]
+pub struct NewBinding {
+    /// The transaction of this session.
+    pub transaction_id: TransactionId,
+    /// The eUICC.
+    pub eid: Eid,
+    /// PK.EUICC.ECDSA, uncompressed: late results are verified with it.
+    pub euicc_public_key: [u8; 65],
+    /// otPK.EUICC.ECKA, uncompressed.
+    pub euicc_otpk: [u8; 65],
+    /// otPK.DP.ECKA, uncompressed.
+    pub smdp_otpk: [u8; 65],
+    /// The session keys of this binding, sealed.
+    pub sealed_session_keys: Vec<u8>,
+    /// Now.
+    pub at: Timestamp,
+}
+
+/// The latest binding of a profile.
+#[derive(Clone)]
+pub struct Binding {
+    /// The profile.
+    pub iccid: Iccid,
+    /// The eUICC.
+    pub eid: Eid,
+    /// PK.EUICC.ECDSA, uncompressed.
+    pub euicc_public_key: Vec<u8>,
+    /// otPK.EUICC.ECKA, uncompressed.
+    pub euicc_otpk: Vec<u8>,
+    /// otPK.DP.ECKA, uncompressed.
+    pub smdp_otpk: Vec<u8>,
+    /// The session keys, sealed; `None` once the order ended.
+    pub sealed_session_keys: Option<Vec<u8>>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// All that GetBoundProfilePackage reads about a profile.
+#[derive(Clone)]
+pub struct Material {
+    /// The order.
+    pub order: Order,
+    /// Its latest binding.
+    pub binding: Option<Binding>,
+    /// Its content.
+    pub package: Package,
+}
+
+/// A notification as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewNotification {
+    /// Who sent it; `None` if that could not be verified.
+    pub eid: Option<Eid>,
+    /// `seqNumber` of the eUICC.
+    pub seq_number: i64,
+    /// The profile, if it is named and ours.
+    pub iccid: Option<Iccid>,
+    /// The event.
+    pub event: ProfileEvent,
+    /// The octets of `pendingNotification` as received.
+    pub raw: Vec<u8>,
+    /// Whether its signature verified; others are kept too, since the eUICC has no copy after the answer.
+    pub verification: Verification,
+    /// Now.
+    pub at: Timestamp,
+}
+
+/// Whether a notification's signature verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verification {
+    /// It did.
+    Verified,
+    /// It did not, or could not be checked.
+    Unverified,
+}
+
+/// What a verified installation result makes of its order.
+#[derive(Clone, Debug)]
+pub enum ResultChange {
+    /// Nothing: a temporary error, a result that came before, or an order that is over.
+    None,
+    /// This transition of the order as it was read.
+    Order(Box<Order>),
+}
+
+/// What became of a notification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// It was new.
+    New,
+    /// It came before: nothing changed.
+    Repeated,
+}
+
+/// A notification in the history of a profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notification {
+    /// Who sent it.
+    pub eid: Option<Eid>,
+    /// `seqNumber` of the eUICC.
+    pub seq_number: i64,
+    /// The event.
+    pub event: ProfileEvent,
+    /// Whether its signature verified.
+    pub verification: Verification,
+    /// The octets as received.
+    pub raw: Vec<u8>,
+    /// When it came.
+    pub received_at: Timestamp,
+}
+
+#[derive(Serialize)]
+pub(super) struct CountRow {
+    pub(super) iccid: String,
+    version: i64,
+    attempts_max: i64,
+}
+
+#[derive(Serialize)]
+pub(super) struct BindRow {
+    pub(super) iccid: String,
+    version: i64,
+    eid: String,
+    transaction_id: String,
+    euicc_public_key: String,
+    euicc_otpk: String,
+    smdp_otpk: String,
+    session_keys: String,
+    bound_at: i64,
+}
+
+#[derive(Serialize)]
+pub(super) struct RecordRow {
+    pub(super) iccid: Option<String>,
+    pub(super) digest: String,
+    eid: String,
+    seq_number: i64,
+    event: i64,
+    verified: i64,
+    raw: String,
+    received_at: i64,
+    version: i64,
+    pub(super) state: Option<i64>,
+    pub(super) ended_at: Option<i64>,
+    error_reason: Option<String>,
+    pub(super) run_time_state: Option<i64>,
+}
+
+impl RecordRow {
+    /// Notifications about one profile are taken one after the other.
+    pub(super) fn round_key(&self) -> String {
+        self.iccid.clone().unwrap_or_else(|| self.digest.clone())
+    }
+}
+
+fn binding(row: &Row) -> Result<Binding, StoreError> {
+    let key = row.text("iccid")?;
+    let corrupt = |column| StoreError::Corrupt { column, key: key.clone() };
+    Ok(Binding {
+        iccid: Iccid::parse(&key).map_err(|_| corrupt("iccid"))?,
+        eid: Eid::parse(&row.text("binding_eid")?).map_err(|_| corrupt("eid"))?,
+        euicc_public_key: row.octets("euicc_public_key")?,
+        euicc_otpk: row.octets("euicc_otpk")?,
+        smdp_otpk: row.octets("smdp_otpk")?,
+        sealed_session_keys: row.octets_or_null("session_keys")?,
+        at: Timestamp::from_millis(row.integer("binding_at")?),
+    })
+}
+
+impl Store {
+    /// The order, its latest binding and its content, in one read; `None` if the ICCID is not in the stock.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn material(&self, iccid: &Iccid) -> Result<Option<Material>, StoreError> {
+        let rows = self.pools.fetch(&MATERIAL, [iccid.as_str().into()]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let bound = row.text_or_null("binding_eid")?.is_some();
+        let binding = if bound { Some(binding(row)?) } else { None };
+        Ok(Some(Material { order: order(row)?, binding, package: package(row)? }))
+    }
+
+    /// The order and the latest binding of the profile for which a package was bound in this transaction, however long
+    /// ago; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn download_by_transaction(
+        &self,
+        transaction_id: &TransactionId,
+    ) -> Result<Option<(Order, Binding)>, StoreError> {
+        let rows = self.pools.fetch(&DOWNLOAD_BY_TRANSACTION, [transaction_id.as_octets().into()]).await?;
+        rows.first().map(|row| Ok((order(row)?, binding(row)?))).transpose()
+    }
+
+    /// AuthenticateClient reached this order (3.1.5): counts the attempt before it is answered and returns the new
+    /// count.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if the order changed since it was read, is neither Released nor Downloaded, or has no
+    /// attempt left: read it again and select again.
+    pub async fn count_download_attempt(&self, order: &Order, attempts_max: u32) -> Result<u32, StoreError> {
+        self.count(Change::CountDownload(count_row(order, attempts_max))).await
+    }
+
+    /// A wrong confirmation code came: counts it before it is answered and returns the new count.
+    ///
+    /// # Errors
+    /// As [`Store::count_download_attempt`].
+    pub async fn count_confirmation_attempt(
+        &self,
+        order: &Order,
+        attempts_max: u32,
+    ) -> Result<u32, StoreError> {
+        self.count(Change::CountConfirmation(count_row(order, attempts_max))).await
+    }
+
+    async fn count(&self, change: Change) -> Result<u32, StoreError> {
+        match self.writer.change(change).await? {
+            Done::Number(count) => Ok(u32::try_from(count).unwrap_or(u32::MAX)),
+            Done::Taken(_) | Done::NoneLeft => Err(StoreError::Conflict),
+        }
+    }
+
+    /// GetBoundProfilePackage is about to hand over a package: the order becomes Downloaded by this eUICC, and the
+    /// binding replaces an earlier one. Results will be accepted for this transaction and all earlier ones of the
+    /// profile. The same call serves the retry that keeps the binding: with the kept values and the new transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if the order changed since it was read, is neither Released nor Downloaded, or is for
+    /// another eUICC.
+    pub async fn bind(&self, order: &Order, new: &NewBinding) -> Result<(), StoreError> {
+        let row = BindRow {
+            iccid: order.iccid.as_str().to_owned(),
+            version: order.version,
+            eid: new.eid.as_str().to_owned(),
+            transaction_id: hex::encode(new.transaction_id.as_octets()),
+            euicc_public_key: hex::encode(new.euicc_public_key),
+            euicc_otpk: hex::encode(new.euicc_otpk),
+            smdp_otpk: hex::encode(new.smdp_otpk),
+            session_keys: hex::encode(&new.sealed_session_keys),
+            bound_at: new.at.as_millis(),
+        };
+        self.writer.change(Change::Bind(Box::new(row))).await.map(drop)
+    }
+
+    /// Keeps a notification, and in the same change what it says: a result's transition of its order (with the keys
+    /// of the binding wiped if the order ended), or the run-time state of the profile if no later notification told
+    /// another. A notification with the same EID, number and octets was kept before and is not kept again.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if `change` is a transition of an order that changed since it was read: nothing was
+    /// written; read the order and decide again.
+    pub async fn record_notification(
+        &self,
+        notification: &NewNotification,
+        change: ResultChange,
+    ) -> Result<Recorded, StoreError> {
+        let order = match &change {
+            ResultChange::None => None,
+            ResultChange::Order(order) => Some(order),
+        };
+        let verified = notification.verification == Verification::Verified;
+        let run_time = notification.event.run_time_state().filter(|_| verified && notification.eid.is_some());
+        let iccid = order.map(|order| &order.iccid).or(notification.iccid.as_ref());
+        let row = RecordRow {
+            iccid: iccid.map(|iccid| iccid.as_str().to_owned()),
+            digest: hex::encode(Sha256::digest(&notification.raw)),
+            eid: notification.eid.as_ref().map(|eid| eid.as_str().to_owned()).unwrap_or_default(),
+            seq_number: notification.seq_number,
+            event: i64::from(notification.event.bit()),
+            verified: i64::from(verified),
+            raw: hex::encode(&notification.raw),
+            received_at: notification.at.as_millis(),
+            version: order.map_or(0, |order| order.version),
+            state: order.map(|order| state_code(order.state_name())),
+            ended_at: order.and_then(|order| ended_at(order)).map(Timestamp::as_millis),
+            error_reason: order.and_then(|order| error_reason(order)).map(reason_text),
+            run_time_state: run_time.map(run_time_code),
+        };
+        match self.writer.change(Change::Record(Box::new(row))).await? {
+            Done::Number(0) => Ok(Recorded::Repeated),
+            Done::Number(_) => Ok(Recorded::New),
+            Done::Taken(_) | Done::NoneLeft => Err(StoreError::Conflict),
+        }
+    }
+
+    /// The notifications about a profile in the order they came, at most 1000.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn notifications(&self, iccid: &Iccid) -> Result<Vec<Notification>, StoreError> {
+        let rows = self.pools.fetch(&NOTIFICATIONS, [iccid.as_str().into()]).await?;
+        let notification = |row: &Row| {
+            let verified = row.integer("verified")? == 1;
+            Ok(Notification {
+                eid: Eid::parse(&row.text("eid")?).ok(),
+                seq_number: row.integer("seq_number")?,
+                event: ProfileEvent::from_bit(u8::try_from(row.integer("event")?).unwrap_or(u8::MAX)),
+                verification: if verified { Verification::Verified } else { Verification::Unverified },
+                raw: row.octets("raw")?,
+                received_at: Timestamp::from_millis(row.integer("received_at")?),
+            })
+        };
+        rows.iter().map(notification).collect()
+    }
+}
+
+fn count_row(order: &Order, attempts_max: u32) -> CountRow {
+    CountRow {
+        iccid: order.iccid.as_str().to_owned(),
+        version: order.version,
+        attempts_max: i64::from(attempts_max),
+    }
+}

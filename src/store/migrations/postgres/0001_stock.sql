@@ -1,0 +1,88 @@
+-- The stock, its orders, and what the eUICCs reported.
+
+CREATE TABLE batch (
+    batch_id     TEXT    NOT NULL CONSTRAINT batch_key PRIMARY KEY,
+    owner        TEXT    NOT NULL,
+    profile_type TEXT    NOT NULL,
+    profiles     BIGINT  NOT NULL,
+    digest       TEXT    NOT NULL,
+    received_at  BIGINT  NOT NULL
+);
+
+CREATE INDEX batch_by_profile_type ON batch (profile_type, owner);
+
+CREATE TABLE profile (
+    iccid                 TEXT    NOT NULL CONSTRAINT profile_key PRIMARY KEY,
+    imsi                  TEXT,
+    owner                 TEXT    NOT NULL,
+    profile_type          TEXT    NOT NULL,
+    batch_id              TEXT    NOT NULL,
+    created_at            BIGINT  NOT NULL,
+    number                BIGINT  NOT NULL,
+    version               BIGINT  NOT NULL,
+    state                 BIGINT  NOT NULL CONSTRAINT profile_state CHECK (state BETWEEN 0 AND 8),
+    eid                   TEXT,
+    requester             TEXT,
+    call_identifier       TEXT,
+    named_by              BIGINT,
+    ordered_eid           TEXT,
+    ordered_at            BIGINT,
+    confirmed_eid         TEXT,
+    matching_id           TEXT,
+    matching_id_origin    BIGINT,
+    code_hash             BYTEA,
+    release_time          BIGINT,
+    confirmed_at          BIGINT,
+    expires_at            BIGINT,
+    download_attempts     BIGINT  NOT NULL,
+    confirmation_attempts BIGINT  NOT NULL,
+    bound_at              BIGINT,
+    ended_at              BIGINT,
+    error_reason          TEXT,
+    run_time_state        BIGINT,
+    run_time_number       BIGINT
+);
+
+CREATE UNIQUE INDEX profile_imsi ON profile (imsi) WHERE imsi IS NOT NULL;
+CREATE UNIQUE INDEX profile_matching_id ON profile (matching_id) WHERE matching_id <> '';
+CREATE INDEX profile_by_eid ON profile (eid) WHERE eid IS NOT NULL;
+CREATE INDEX profile_available ON profile (owner, profile_type, iccid) WHERE state = 0;
+CREATE INDEX profile_by_call ON profile (call_identifier) WHERE call_identifier IS NOT NULL;
+
+-- Sealed octets: personal data for a template, or a whole package.
+CREATE TABLE package (
+    iccid  TEXT    NOT NULL CONSTRAINT package_key PRIMARY KEY,
+    kind   BIGINT  NOT NULL,
+    sealed BYTEA   NOT NULL
+);
+
+-- The latest binding of a profile; session_keys are sealed, and gone once they are of no use.
+CREATE TABLE binding (
+    iccid            TEXT    NOT NULL CONSTRAINT binding_key PRIMARY KEY,
+    eid              TEXT    NOT NULL,
+    euicc_public_key BYTEA   NOT NULL,
+    euicc_otpk       BYTEA   NOT NULL,
+    smdp_otpk        BYTEA   NOT NULL,
+    session_keys     BYTEA,
+    bound_at         BIGINT  NOT NULL
+);
+
+-- Every transaction in which a package was bound: results may arrive late.
+CREATE TABLE binding_transaction (
+    transaction_id BYTEA NOT NULL CONSTRAINT binding_transaction_key PRIMARY KEY,
+    iccid          TEXT NOT NULL
+);
+
+CREATE TABLE notification (
+    eid         TEXT    NOT NULL,
+    seq_number  BIGINT  NOT NULL,
+    digest      TEXT    NOT NULL,
+    iccid       TEXT,
+    event       BIGINT  NOT NULL,
+    verified    BIGINT  NOT NULL,
+    raw         BYTEA   NOT NULL,
+    received_at BIGINT  NOT NULL,
+    CONSTRAINT notification_key PRIMARY KEY (eid, seq_number, digest)
+);
+
+CREATE INDEX notification_by_iccid ON notification (iccid, received_at) WHERE iccid IS NOT NULL;

@@ -1,0 +1,228 @@
+//! Orders: how they are read, and what ES2+ changes about them (SGP.22 5.3).
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::engine::{Row, Statement, set_statement};
+use super::order_row::{OrderRow, named_by_code, order, order_columns, state_code};
+use super::writer::{Change, Done};
+use super::{Store, StoreError};
+use crate::domain::{DownloadOrderParameters, Operator, Order, ProfileType, StateName};
+use crate::env::Timestamp;
+use crate::ident::{Eid, Iccid, MatchingId};
+
+const ORDER: Statement =
+    Statement::common(concat!("SELECT ", order_columns!(), " FROM profile WHERE profile.iccid = $1"));
+
+const ORDER_BY_MATCHING_ID: Statement = Statement::common(concat!(
+    "SELECT ",
+    order_columns!(),
+    " FROM profile WHERE profile.matching_id = $1 AND profile.matching_id <> ''"
+));
+
+/// Only orders that an eUICC can ask for or be told about, those nearest to a download first: 64 are more than any
+/// eUICC waits for.
+const ORDERS_BY_EID: Statement = Statement::common(concat!(
+    "SELECT ",
+    order_columns!(),
+    " FROM profile WHERE profile.eid = $1 AND profile.state IN (3, 4, 5, 7) \
+     ORDER BY CASE profile.state WHEN 5 THEN 0 WHEN 4 THEN 1 ELSE 2 END, profile.ordered_at LIMIT 64"
+));
+
+const OWNERS_OF_TYPE: Statement =
+    Statement::common("SELECT DISTINCT owner FROM batch WHERE profile_type = $1 ORDER BY owner LIMIT 1000");
+
+/// Writes the order as it shall be. Attempts and run-time state belong to a released order: before that they are
+/// cleared, after that they are left to those who count.
+pub(super) const SAVE: Statement = set_statement!(
+    [iccid text, version bigint, number bigint, state bigint, eid text, requester text, call_identifier text,
+     named_by bigint, ordered_eid text, ordered_at bigint, confirmed_eid text, matching_id text,
+     matching_id_origin bigint, code_hash octets, release_time bigint, confirmed_at bigint, expires_at bigint,
+     bound_at bigint, ended_at bigint, error_reason text]
+    "UPDATE profile SET version = profile.version + 1, number = change.number, state = change.state, \
+     eid = change.eid, requester = change.requester, call_identifier = change.call_identifier, \
+     named_by = change.named_by, ordered_eid = change.ordered_eid, ordered_at = change.ordered_at, \
+     confirmed_eid = change.confirmed_eid, matching_id = change.matching_id, \
+     matching_id_origin = change.matching_id_origin, code_hash = change.code_hash, \
+     release_time = change.release_time, confirmed_at = change.confirmed_at, expires_at = change.expires_at, \
+     bound_at = change.bound_at, ended_at = change.ended_at, error_reason = change.error_reason, \
+     download_attempts = CASE WHEN change.state < 4 THEN 0 ELSE profile.download_attempts END, \
+     confirmation_attempts = CASE WHEN change.state < 4 THEN 0 ELSE profile.confirmation_attempts END, \
+     run_time_state = CASE WHEN change.state < 4 THEN NULL ELSE profile.run_time_state END, \
+     run_time_number = CASE WHEN change.state < 4 THEN NULL ELSE profile.run_time_number END \
+     FROM change WHERE profile.iccid = change.iccid AND profile.version = change.version \
+     RETURNING profile.iccid, profile.version"
+);
+
+/// The next available numbers. PostgreSQL passes over those that another node is just taking.
+pub(super) const TAKE: Statement = Statement {
+    sqlite: "SELECT iccid, version, number FROM profile \
+             WHERE state = 0 AND owner = $1 AND profile_type = $2 ORDER BY iccid LIMIT $3",
+    postgres: "SELECT iccid, version, number FROM profile \
+               WHERE state = 0 AND owner = $1 AND profile_type = $2 ORDER BY iccid LIMIT $3 \
+               FOR UPDATE SKIP LOCKED",
+};
+
+/// Orders that an earlier call of the same identity and parameters took.
+pub(super) const FIND_REPETITION: Statement = set_statement!(
+    [place text, owner text, profile_type text, requester text, call_identifier text, named_by bigint,
+     ordered_eid text, not_before bigint]
+    "SELECT change.place AS place, MIN(profile.iccid) AS iccid FROM change \
+     JOIN profile ON profile.call_identifier = change.call_identifier \
+     WHERE profile.requester = change.requester AND profile.owner = change.owner \
+     AND profile.profile_type = change.profile_type AND profile.named_by = change.named_by \
+     AND COALESCE(profile.ordered_eid, '') = COALESCE(change.ordered_eid, '') \
+     AND profile.ordered_at > change.not_before AND profile.state IN (1, 2) \
+     GROUP BY change.place"
+);
+
+pub(super) const STATEMENTS: &[Statement] =
+    &[ORDER, ORDER_BY_MATCHING_ID, ORDERS_BY_EID, OWNERS_OF_TYPE, SAVE, TAKE, FIND_REPETITION];
+
+/// A DownloadOrder by type.
+#[derive(Serialize)]
+pub(super) struct TakeRow {
+    pub(super) place: String,
+    pub(super) owner: String,
+    pub(super) profile_type: String,
+    requester: String,
+    pub(super) call_identifier: String,
+    named_by: i64,
+    ordered_eid: Option<String>,
+    ordered_at: i64,
+    not_before: i64,
+}
+
+impl TakeRow {
+    /// Two calls of one identity and parameters are looked at one after the other; calls without identifier have none.
+    pub(super) fn round_key(waiting: usize, row: &Self) -> String {
+        if row.call_identifier.is_empty() { waiting.to_string() } else { row.place.clone() }
+    }
+
+    /// What the row of a number that this call takes becomes.
+    pub(super) fn reserve(&self, number: &Row) -> Result<OrderRow, StoreError> {
+        let state = if self.ordered_eid.is_some() { StateName::Linked } else { StateName::Allocated };
+        Ok(OrderRow {
+            iccid: number.text("iccid")?,
+            version: number.integer("version")?,
+            number: number.integer("number")?.saturating_add(1),
+            state: state_code(state),
+            eid: self.ordered_eid.clone(),
+            requester: Some(self.requester.clone()),
+            call_identifier: Some(self.call_identifier.clone()),
+            named_by: Some(self.named_by),
+            ordered_eid: self.ordered_eid.clone(),
+            ordered_at: Some(self.ordered_at),
+            confirmed_eid: None,
+            matching_id: None,
+            matching_id_origin: None,
+            code_hash: None,
+            release_time: None,
+            confirmed_at: None,
+            expires_at: None,
+            bound_at: None,
+            ended_at: None,
+            error_reason: None,
+        })
+    }
+}
+
+impl Store {
+    /// The order of a profile; `None` if the ICCID is not in the stock.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn order(&self, iccid: &Iccid) -> Result<Option<Order>, StoreError> {
+        let rows = self.pools.fetch(&ORDER, [iccid.as_str().into()]).await?;
+        rows.first().map(order).transpose()
+    }
+
+    /// The candidates of [`crate::domain::select_order`]: the order with this matching identifier if one is given and
+    /// not empty, otherwise the orders of this EID, at most 64.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn orders_for(
+        &self,
+        matching_id: Option<&MatchingId>,
+        eid: &Eid,
+    ) -> Result<Vec<Order>, StoreError> {
+        let rows = match matching_id.filter(|id| !id.is_empty()) {
+            Some(id) => self.pools.fetch(&ORDER_BY_MATCHING_ID, [id.as_str().into()]).await?,
+            None => self.pools.fetch(&ORDERS_BY_EID, [eid.as_str().into()]).await?,
+        };
+        rows.iter().map(order).collect()
+    }
+
+    /// The operators that own profiles of a type, used up or not; none if the type is unknown.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn owners_of_type(&self, profile_type: &ProfileType) -> Result<Vec<Operator>, StoreError> {
+        let rows = self.pools.fetch(&OWNERS_OF_TYPE, [profile_type.as_str().into()]).await?;
+        let owner = |row: &Row| {
+            let text = row.text("owner")?;
+            Operator::parse(&text).ok_or(StoreError::Corrupt { column: "owner", key: text })
+        };
+        rows.iter().map(owner).collect()
+    }
+
+    /// Writes `order`, a transition of one that was read from here: its `version` says which. The keys of its binding
+    /// are wiped if it ended. Returns the order with its new version.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if the order changed since it was read; [`StoreError::InUse`] if another order has its
+    /// matching identifier; others if the engine fails.
+    pub async fn save(&self, order: Order) -> Result<Order, StoreError> {
+        match self.writer.change(Change::Save(Box::new(OrderRow::new(&order)))).await? {
+            Done::Number(version) => Ok(Order { version, ..order }),
+            Done::Taken(_) | Done::NoneLeft => Err(StoreError::Conflict),
+        }
+    }
+
+    /// DownloadOrder by type (5.3.1): takes the next available profile of this owner and type, in the order of ICCIDs,
+    /// and reserves it. The same call within `repetition_window` gets the same ICCID while that order is not
+    /// confirmed. `None` if none is available. No number is given twice, whoever else takes at the same time.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn take_by_type(
+        &self,
+        owner: &Operator,
+        profile_type: &ProfileType,
+        parameters: &DownloadOrderParameters,
+        now: Timestamp,
+        repetition_window: Duration,
+    ) -> Result<Option<Iccid>, StoreError> {
+        let window = i64::try_from(repetition_window.as_millis()).unwrap_or(i64::MAX);
+        let ordered_eid = parameters.eid.as_ref().map(|eid| eid.as_str().to_owned());
+        let call = &parameters.call;
+        let identity = [
+            owner.as_str(),
+            profile_type.as_str(),
+            &call.requester,
+            &call.call_identifier,
+            ordered_eid.as_deref().unwrap_or_default(),
+        ];
+        let row = TakeRow {
+            place: identity.join("\u{1F}"),
+            owner: owner.as_str().to_owned(),
+            profile_type: profile_type.as_str().to_owned(),
+            requester: call.requester.clone(),
+            call_identifier: call.call_identifier.clone(),
+            named_by: named_by_code(parameters.named_by),
+            ordered_eid,
+            ordered_at: now.as_millis(),
+            not_before: now.as_millis().saturating_sub(window),
+        };
+        match self.writer.change(Change::Take(row)).await? {
+            Done::Taken(text) => {
+                let iccid = Iccid::parse(&text);
+                iccid.map(Some).map_err(|_| StoreError::Corrupt { column: "iccid", key: text })
+            }
+            Done::NoneLeft => Ok(None),
+            Done::Number(_) => Err(StoreError::Conflict),
+        }
+    }
+}

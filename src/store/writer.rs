@@ -1,0 +1,341 @@
+//! The writer: one task that gathers waiting changes into one commit (group commit).
+//!
+//! A commit costs a flush of the disk and a statement per row costs CPU; so all changes that wait when the previous
+//! commit ends go into the next one, those of one kind in one set statement. If anything in it fails, the whole
+//! transaction is given up and each change is tried alone: only the guilty one fails. A failed COMMIT is not tried
+//! again, since nobody knows whether it happened.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+
+use super::StoreError;
+use super::downloads::{BIND, BindRow, COUNT_CONFIRMATION, COUNT_DOWNLOAD, CountRow, RecordRow};
+use super::downloads::{INSERT_NOTIFICATION, KEEP_BINDING, KEEP_TRANSACTION, RECORD_RESULT, RECORD_RUN_TIME};
+use super::engine::{Argument, Pools, Statement, Writing, set_statement, to_set};
+use super::order_row::OrderRow;
+use super::orders::{FIND_REPETITION, SAVE, TAKE, TakeRow};
+
+/// Changes in one commit at most.
+const GROUP_MAX: usize = 256;
+/// Changes that wait at most; more callers wait for a place in the queue.
+const QUEUE_MAX: usize = 4096;
+
+/// Keys of bindings that are of no more use are wiped in the change that ends the order.
+const WIPE_KEYS: Statement = set_statement!(
+    [iccid text]
+    "UPDATE binding SET session_keys = NULL FROM change \
+     WHERE binding.iccid = change.iccid AND binding.session_keys IS NOT NULL \
+     RETURNING binding.iccid, binding.bound_at"
+);
+
+pub(super) const STATEMENTS: &[Statement] = &[WIPE_KEYS];
+
+/// One change.
+pub(super) enum Change {
+    Save(Box<OrderRow>),
+    Take(TakeRow),
+    CountDownload(CountRow),
+    CountConfirmation(CountRow),
+    Bind(Box<BindRow>),
+    Record(Box<RecordRow>),
+}
+
+/// What a change came to.
+#[derive(Clone, Debug)]
+pub(super) enum Done {
+    /// The new version, the new count, or 1 for a row that was new and 0 for one that was not.
+    Number(i64),
+    /// The ICCID that was taken.
+    Taken(String),
+    /// No number was left to take.
+    NoneLeft,
+}
+
+type Outcome = Result<Done, StoreError>;
+
+struct Waiting {
+    change: Change,
+    reply: oneshot::Sender<Outcome>,
+}
+
+/// The way to the writer task.
+#[derive(Clone)]
+pub(super) struct Writer {
+    queue: mpsc::Sender<Option<Waiting>>,
+    commits: Arc<AtomicU64>,
+}
+
+impl Writer {
+    /// Starts the task; it ends with the last `Writer`.
+    pub(super) fn start(pools: Pools) -> Self {
+        let (queue, waiting) = mpsc::channel(QUEUE_MAX);
+        let commits = Arc::new(AtomicU64::new(0));
+        tokio::spawn(run(pools, waiting, Arc::clone(&commits)));
+        Self { queue, commits }
+    }
+
+    pub(super) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    /// Hands over a change and waits until it is durable or refused.
+    pub(super) async fn change(&self, change: Change) -> Outcome {
+        let (reply, answer) = oneshot::channel();
+        let waiting = Waiting { change, reply };
+        self.queue.send(Some(waiting)).await.map_err(|_| StoreError::Closed)?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Lets everything that waits end, then the task.
+    pub(super) async fn close(&self) {
+        if self.queue.send(None).await.is_ok() {
+            self.queue.closed().await;
+        }
+    }
+}
+
+async fn run(pools: Pools, mut queue: mpsc::Receiver<Option<Waiting>>, commits: Arc<AtomicU64>) {
+    let mut group = Vec::with_capacity(GROUP_MAX);
+    while queue.recv_many(&mut group, GROUP_MAX).await > 0 {
+        let (waiting, last): (Vec<_>, Vec<_>) = group.drain(..).partition(Option::is_some);
+        let (changes, replies): (Vec<Change>, Vec<_>) =
+            waiting.into_iter().flatten().map(|waiting| (waiting.change, waiting.reply)).unzip();
+        if !changes.is_empty() {
+            let outcomes = write_group(&pools, &changes, &commits).await;
+            for (reply, outcome) in replies.into_iter().zip(outcomes) {
+                // A caller that went away does not undo its change.
+                let _ = reply.send(outcome);
+            }
+        }
+        if !last.is_empty() {
+            return;
+        }
+    }
+}
+
+/// Writes the group in one commit, or each change in its own where that fails.
+async fn write_group(pools: &Pools, changes: &[Change], commits: &AtomicU64) -> Vec<Outcome> {
+    let together: Vec<&Change> = changes.iter().collect();
+    match write(pools, &together, commits).await {
+        Ok(outcomes) => outcomes,
+        Err(Failed::BeforeCommit(_)) if changes.len() > 1 => {
+            let mut outcomes = Vec::with_capacity(changes.len());
+            for change in changes {
+                outcomes.push(match write(pools, &[change], commits).await {
+                    Ok(outcome) => outcome.into_iter().next().unwrap_or(Err(StoreError::Conflict)),
+                    Err(Failed::BeforeCommit(error) | Failed::AtCommit(error)) => Err(error),
+                });
+            }
+            outcomes
+        }
+        Err(Failed::BeforeCommit(error) | Failed::AtCommit(error)) => {
+            changes.iter().map(|_| Err(error.clone())).collect()
+        }
+    }
+}
+
+enum Failed {
+    BeforeCommit(StoreError),
+    AtCommit(StoreError),
+}
+
+async fn write(pools: &Pools, changes: &[&Change], commits: &AtomicU64) -> Result<Vec<Outcome>, Failed> {
+    let mut writing = pools.begin().await.map_err(Failed::BeforeCommit)?;
+    let outcomes = apply(&mut writing, changes).await.map_err(Failed::BeforeCommit)?;
+    writing.commit().await.map_err(Failed::AtCommit)?;
+    commits.fetch_add(1, Ordering::Relaxed);
+    Ok(outcomes)
+}
+
+/// The rows of one kind with their places in the group.
+type Rows<'a, R> = Vec<(usize, &'a R)>;
+
+/// Applies a group: kind by kind, each in rounds in which no profile occurs twice. What no statement confirms is a
+/// conflict.
+async fn apply(writing: &mut Writing, changes: &[&Change]) -> Result<Vec<Outcome>, StoreError> {
+    let mut outcomes: Vec<Outcome> = changes.iter().map(|_| Err(StoreError::Conflict)).collect();
+    let (mut saves, mut takes, mut binds, mut records) = (Rows::new(), Rows::new(), Rows::new(), Rows::new());
+    let (mut downloads, mut confirmations) = (Rows::new(), Rows::new());
+    for (place, change) in changes.iter().enumerate() {
+        match change {
+            Change::Save(row) => saves.push((place, &**row)),
+            Change::Take(row) => takes.push((place, row)),
+            Change::CountDownload(row) => downloads.push((place, row)),
+            Change::CountConfirmation(row) => confirmations.push((place, row)),
+            Change::Bind(row) => binds.push((place, &**row)),
+            Change::Record(row) => records.push((place, &**row)),
+        }
+    }
+    for round in rounds(saves, |_, row| row.iccid.clone()) {
+        save(writing, &round, &mut outcomes).await?;
+    }
+    for round in rounds(takes, TakeRow::round_key) {
+        take(writing, &round, &mut outcomes).await?;
+    }
+    for (statement, rows) in [(&COUNT_DOWNLOAD, downloads), (&COUNT_CONFIRMATION, confirmations)] {
+        for round in rounds(rows, |_, row| row.iccid.clone()) {
+            let counted = set(writing, statement, &round).await?;
+            confirm(&round, &mut outcomes, |row| counted.get(&row.iccid).copied());
+        }
+    }
+    for round in rounds(binds, |_, row| row.iccid.clone()) {
+        bind(writing, &round, &mut outcomes).await?;
+    }
+    for round in rounds(records, |_, row| row.round_key()) {
+        record(writing, &round, &mut outcomes).await?;
+    }
+    Ok(outcomes)
+}
+
+/// Splits rows so that no round has one key twice; the first of each key come first.
+fn rounds<R>(rows: Rows<'_, R>, key: impl Fn(usize, &R) -> String) -> Vec<Rows<'_, R>> {
+    let mut rounds: Vec<(HashSet<String>, Rows<'_, R>)> = Vec::new();
+    for (place, row) in rows {
+        let key = key(place, row);
+        match rounds.iter_mut().find(|(keys, _)| !keys.contains(&key)) {
+            Some((keys, round)) => {
+                keys.insert(key);
+                round.push((place, row));
+            }
+            None => rounds.push((HashSet::from([key]), vec![(place, row)])),
+        }
+    }
+    rounds.into_iter().map(|(_, round)| round).collect()
+}
+
+/// Runs a set statement that returns a key and a number for every row it touched.
+async fn set<R: Serialize>(
+    writing: &mut Writing,
+    statement: &Statement,
+    rows: &[(usize, &R)],
+) -> Result<HashMap<String, i64>, StoreError> {
+    if rows.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<&R> = rows.iter().map(|(_, row)| *row).collect();
+    let touched = writing.fetch(statement, [Argument::Text(to_set(&rows)?)]).await?;
+    touched.iter().map(|row| row.key_and_number()).collect()
+}
+
+fn confirm<R>(rows: &[(usize, &R)], outcomes: &mut [Outcome], number: impl Fn(&R) -> Option<i64>) {
+    for (place, row) in rows {
+        if let (Some(number), Some(outcome)) = (number(row), outcomes.get_mut(*place)) {
+            *outcome = Ok(Done::Number(number));
+        }
+    }
+}
+
+async fn save(
+    writing: &mut Writing,
+    round: &[(usize, &OrderRow)],
+    outcomes: &mut [Outcome],
+) -> Result<(), StoreError> {
+    let saved = set(writing, &SAVE, round).await?;
+    confirm(round, outcomes, |row| saved.get(&row.iccid).copied());
+    let ended = |row: &OrderRow| row.ended_at.is_some() && saved.contains_key(&row.iccid);
+    wipe(writing, round.iter().filter(|(_, row)| ended(row)).map(|(_, row)| row.iccid.as_str())).await
+}
+
+async fn wipe(writing: &mut Writing, iccids: impl Iterator<Item = &str>) -> Result<(), StoreError> {
+    #[derive(Serialize)]
+    struct WipeRow<'a> {
+        iccid: &'a str,
+    }
+    let rows: Vec<WipeRow<'_>> = iccids.map(|iccid| WipeRow { iccid }).collect();
+    let rows: Vec<(usize, &WipeRow<'_>)> = rows.iter().map(|row| (0, row)).collect();
+    set(writing, &WIPE_KEYS, &rows).await.map(drop)
+}
+
+/// Takes numbers of a type: a repetition gets the number of the first call, the others the next available ones.
+async fn take(
+    writing: &mut Writing,
+    round: &[(usize, &TakeRow)],
+    outcomes: &mut [Outcome],
+) -> Result<(), StoreError> {
+    let named: Vec<(usize, &TakeRow)> =
+        round.iter().filter(|(_, row)| !row.call_identifier.is_empty()).copied().collect();
+    let mut repeated = HashMap::new();
+    if !named.is_empty() {
+        let rows: Vec<&TakeRow> = named.iter().map(|(_, row)| *row).collect();
+        for row in writing.fetch(&FIND_REPETITION, [Argument::Text(to_set(&rows)?)]).await? {
+            repeated.insert(row.text("place")?, row.text("iccid")?);
+        }
+    }
+    let mut wanted: HashMap<(&str, &str), Vec<(usize, &TakeRow)>> = HashMap::new();
+    for (place, row) in round {
+        match (repeated.get(&row.place), outcomes.get_mut(*place)) {
+            (Some(iccid), Some(outcome)) => *outcome = Ok(Done::Taken(iccid.clone())),
+            _ => wanted.entry((&row.owner, &row.profile_type)).or_default().push((*place, row)),
+        }
+    }
+    for ((owner, profile_type), takers) in wanted {
+        let count = i64::try_from(takers.len()).unwrap_or(i64::MAX);
+        let numbers = writing.fetch(&TAKE, [owner.into(), profile_type.into(), count.into()]).await?;
+        let mut taken = Vec::with_capacity(numbers.len());
+        for ((place, taker), number) in takers.iter().zip(&numbers) {
+            taken.push((*place, taker.reserve(number)?));
+        }
+        let rows: Vec<(usize, &OrderRow)> = taken.iter().map(|(place, row)| (*place, row)).collect();
+        let saved = set(writing, &SAVE, &rows).await?;
+        for (place, row) in &rows {
+            if let (true, Some(outcome)) = (saved.contains_key(&row.iccid), outcomes.get_mut(*place)) {
+                *outcome = Ok(Done::Taken(row.iccid.clone()));
+            }
+        }
+        for (place, _) in takers.iter().skip(numbers.len()) {
+            if let Some(outcome) = outcomes.get_mut(*place) {
+                *outcome = Ok(Done::NoneLeft);
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn bind(
+    writing: &mut Writing,
+    round: &[(usize, &BindRow)],
+    outcomes: &mut [Outcome],
+) -> Result<(), StoreError> {
+    let bound = set(writing, &BIND, round).await?;
+    let won: Vec<(usize, &BindRow)> =
+        round.iter().filter(|(_, row)| bound.contains_key(&row.iccid)).copied().collect();
+    set(writing, &KEEP_BINDING, &won).await?;
+    set(writing, &KEEP_TRANSACTION, &won).await?;
+    confirm(round, outcomes, |row| bound.get(&row.iccid).copied());
+    Ok(())
+}
+
+/// Notifications: what changes an order counts only if the order is still what it was when the notification was
+/// judged; then, and for all others, the notification is kept.
+async fn record(
+    writing: &mut Writing,
+    round: &[(usize, &RecordRow)],
+    outcomes: &mut [Outcome],
+) -> Result<(), StoreError> {
+    let results: Vec<(usize, &RecordRow)> =
+        round.iter().filter(|(_, row)| row.state.is_some()).copied().collect();
+    let changed = set(writing, &RECORD_RESULT, &results).await?;
+    let changed_iccid =
+        |row: &RecordRow| row.iccid.as_ref().filter(|iccid| changed.contains_key(*iccid)).cloned();
+    let ended: Vec<String> = results
+        .iter()
+        .filter(|(_, row)| row.ended_at.is_some())
+        .filter_map(|(_, row)| changed_iccid(row))
+        .collect();
+    wipe(writing, ended.iter().map(String::as_str)).await?;
+    let kept: Vec<(usize, &RecordRow)> = round
+        .iter()
+        .filter(|(_, row)| row.state.is_none() || changed_iccid(row).is_some())
+        .copied()
+        .collect();
+    let new = set(writing, &INSERT_NOTIFICATION, &kept).await?;
+    let run_time: Vec<(usize, &RecordRow)> =
+        kept.iter().filter(|(_, row)| row.run_time_state.is_some()).copied().collect();
+    set(writing, &RECORD_RUN_TIME, &run_time).await?;
+    confirm(&kept, outcomes, |row| Some(i64::from(new.contains_key(&row.digest))));
+    Ok(())
+}
