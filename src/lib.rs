@@ -11,7 +11,7 @@
 //! |---|---|
 //! | [`cli`] | one file per subcommand |
 //! | [`app`] | composition root: the only file that names every concrete type |
-//! | [`bench`] | the benchmarks behind `simyard bench`, composed like `app` |
+//! | [`mod@bench`] | the benchmarks behind `simyard bench`, composed like `app` |
 //! | [`http`] | listeners, TLS, caller identity, limits; one folder per interface |
 //! | [`device`] | virtual eUICC and LPA: knows the standards, never the server's services |
 //! | [`smdp`] | the SM-DP+: one file per function of the standard |
@@ -24,7 +24,7 @@
 //! | [`crypto`] | signatures, key agreement, secure channel, sealing |
 //! | [`domain`] | rules without I/O: states and their transitions |
 //! | [`ident`] | types that parse once |
-//! | [`env`] | clock and randomness |
+//! | [`mod@env`] | clock and randomness |
 
 pub mod app;
 pub mod bench;

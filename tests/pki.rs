@@ -1,11 +1,38 @@
 //! Certificates: the published ones of SGP.26, our own test PKI and its wrong twins, TLS over both.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use simyard::env::Timestamp;
-use simyard::pki::{Anchors, Certificate, PathError, Refusal, UnusableKey, VerifiedEum, verify_euicc};
+use clap::Parser as _;
+use rustls::pki_types::ServerName;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::sign::SingleCertAndKey;
+use simyard::crypto::keyfile::{load_certificates, load_signing_key};
+use simyard::env::{Clock, Rng, Timestamp};
+use simyard::ident::Eid;
+use simyard::pki::issue::{Content, Criticality, Issuer, PrivateKey, Subject, TlsSide, Validity};
+use simyard::pki::test_pki::{Fault, Issued, Kind, TestPki, TestPkiOptions};
+use simyard::pki::tls::{
+    ClientVerifier, ServerVerifier, TlsError, TlsIdentity, client_config, peer_identity, server_config,
+};
+use simyard::pki::{
+    Anchors, Certificate, EuiccError, EumError, PathError, Refusal, Role, ServerCertificateError,
+    UnusableKey, VerifiedEum, verify_euicc,
+};
+use simyard_asn1::Oid;
 
 crate::tests!(
+    the_generated_pki_verifies,
+    every_wrong_twin_is_refused_for_its_fault,
+    one_changed_octet_of_a_generated_certificate_is_refused,
+    truncated_and_extended_certificates_are_refused,
+    tls_runs_between_our_server_and_our_client,
+    tls_accepts_critical_policies,
+    tls_refuses_wrong_servers,
+    tls_refuses_wrong_clients,
+    tls_refuses_a_leaf_whose_key_the_server_lacks,
+    a_tls_leaf_minted_from_the_published_ci_verifies,
+    the_command_writes_a_pki_that_is_read_back,
     the_published_certificates_verify,
     brainpool_is_refused_by_name,
     one_changed_octet_of_a_published_certificate_is_refused,
@@ -63,7 +90,7 @@ fn brainpool_is_refused_by_name() {
         assert!(matches!(certificate.public_key(), Err(UnusableKey::UnsupportedCurve(_))), "{name}");
         let expected = matches!(
             anchors.verify_dp_auth(&certificate, NOW),
-            Err(simyard::pki::ServerCertificateError::Path(
+            Err(ServerCertificateError::Path(
                 PathError::IssuerKey(UnusableKey::UnsupportedCurve(_)) | PathError::UnknownIssuer(_)
             ))
         );
@@ -91,4 +118,388 @@ fn one_changed_octet_of_a_published_certificate_is_refused() {
     refused_with_any_octet_changed(&certificate, |changed| anchors.verify_eum(changed, NOW).is_ok());
     let certificate = published(&folder, "CERT_EUICC_ECDSA_NIST.der");
     refused_with_any_octet_changed(&certificate, |changed| verify_euicc(&eum, changed, NOW).is_ok());
+}
+
+const EID: &str = "89049032000000000000279973200019";
+
+fn generated() -> TestPki {
+    let options = TestPkiOptions {
+        host_names: vec!["localhost".to_owned(), "smdp.example".to_owned()],
+        eid: Eid::parse(EID).unwrap(),
+    };
+    TestPki::generate(&Rng::seeded(11), NOW, &options).unwrap()
+}
+
+fn anchors(pki: &TestPki) -> Anchors {
+    Anchors::new(vec![pki.ci.certificate.clone()]).unwrap()
+}
+
+fn the_generated_pki_verifies() {
+    let pki = generated();
+    let anchors = anchors(&pki);
+    let eum = anchors.verify_eum(&pki.eum.certificate, NOW).unwrap();
+    let euicc = verify_euicc(&eum, &pki.euicc.certificate, NOW).unwrap();
+    assert_eq!(euicc.eid().as_str(), EID);
+    let auth = anchors.verify_dp_auth(&pki.dp_auth.certificate, NOW).unwrap();
+    assert_eq!(auth.oid().to_string(), "2.999.10");
+    anchors.verify_dp_pb(&auth, &pki.dp_pb.certificate, NOW).unwrap();
+    anchors.verify_dp_tls(&pki.dp_tls.certificate, "smdp.example", NOW).unwrap();
+    anchors.verify_client(&pki.operator.certificate, NOW).unwrap();
+    anchors.verify_client(&pki.device.certificate, NOW).unwrap();
+    let operator = peer_identity(pki.operator.certificate.der()).unwrap();
+    assert_eq!(operator.oid.unwrap().to_string(), "2.999.20");
+    let device = peer_identity(pki.device.certificate.der()).unwrap();
+    assert_eq!((device.oid, device.common_name.as_deref()), (None, Some("Simyard Test device")));
+    assert_eq!(device.fingerprint, pki.device.certificate.fingerprint());
+    let second = Eid::with_check_digits("890490321111111111111111111111").unwrap();
+    let second = pki.eum_issuer().unwrap().issue_euicc(&second, &Rng::seeded(12), NOW).unwrap();
+    assert!(verify_euicc(&eum, &second.certificate, NOW).is_ok());
+}
+
+/// What the rules say about a certificate of this kind.
+fn verdict(pki: &TestPki, anchors: &Anchors, issued: &Issued) -> Result<(), (Refusal, String)> {
+    let certificate = &issued.certificate;
+    let server = |error: ServerCertificateError| (error.kind(), format!("{error:?}"));
+    match issued.kind {
+        Kind::Ci => unreachable!("the CI has no twins"),
+        Kind::Eum => match anchors.verify_eum(certificate, NOW) {
+            Ok(_) => Ok(()),
+            Err(error) => Err((error.kind(), format!("{error:?}"))),
+        },
+        Kind::Euicc => {
+            let eum = anchors.verify_eum(&pki.eum.certificate, NOW).unwrap();
+            match verify_euicc(&eum, certificate, NOW) {
+                Ok(_) => Ok(()),
+                Err(error) => Err((error.kind(), format!("{error:?}"))),
+            }
+        }
+        Kind::DpAuth => anchors.verify_dp_auth(certificate, NOW).map(drop).map_err(server),
+        Kind::DpPb => {
+            let auth = anchors.verify_dp_auth(&pki.dp_auth.certificate, NOW).unwrap();
+            anchors.verify_dp_pb(&auth, certificate, NOW).map(drop).map_err(server)
+        }
+        Kind::DpTls => anchors.verify_dp_tls(certificate, "localhost", NOW).map_err(server),
+        Kind::Operator | Kind::Device => anchors.verify_client(certificate, NOW).map_err(server),
+    }
+}
+
+fn every_wrong_twin_is_refused_for_its_fault() {
+    let pki = generated();
+    let anchors = anchors(&pki);
+    let euicc = Kind::Euicc;
+    for twin in &pki.twins {
+        let (kind, rule) = match (twin.kind, twin.fault.unwrap()) {
+            (_, Fault::Expired) => (Refusal::Expired, "Path(Expired {"),
+            (of, Fault::UnknownCi | Fault::SelfSigned) if of == euicc => {
+                (Refusal::Verification, "Path(UnknownIssuer(")
+            }
+            (_, Fault::UnknownCi | Fault::SelfSigned) => (Refusal::UnknownCi, "Path(UnknownIssuer("),
+            (_, Fault::WrongRole) => (Refusal::Verification, "Path(Role {"),
+            (_, Fault::OutsideRange) => (Refusal::Verification, "OutsideRange {"),
+            (_, Fault::OtherOid) => (Refusal::Verification, "OtherObjectIdentifier {"),
+            (_, Fault::WrongHost) => (Refusal::Verification, "HostName {"),
+            (_, Fault::NoAuthorityKeyIdentifier) => {
+                (Refusal::Verification, "Path(AuthorityKeyIdentifierMissing)")
+            }
+            (_, Fault::BadSignature) => (Refusal::Verification, "Path(Signature)"),
+        };
+        let (found_kind, found) = verdict(&pki, &anchors, twin).unwrap_err();
+        assert_eq!(found_kind, kind, "{twin:?}: {found}");
+        assert!(found.starts_with(rule), "{twin:?}: {found}");
+    }
+    // The other PKI is a whole one: its eUICC is refused for nothing but its CI.
+    let other = Anchors::new(vec![pki.other_ci.certificate.clone()]).unwrap();
+    let twin = |kind| &pki.twin(kind, Fault::UnknownCi).unwrap().certificate;
+    let eum = other.verify_eum(twin(Kind::Eum), NOW).unwrap();
+    assert!(verify_euicc(&eum, twin(Kind::Euicc), NOW).is_ok());
+    assert!(matches!(
+        other.verify_eum(&pki.eum.certificate, NOW),
+        Err(EumError::Path(PathError::UnknownIssuer(_)))
+    ));
+    assert!(matches!(
+        verify_euicc(&eum, &pki.euicc.certificate, NOW),
+        Err(EuiccError::Path(PathError::UnknownIssuer(_)))
+    ));
+}
+
+fn one_changed_octet_of_a_generated_certificate_is_refused() {
+    let pki = generated();
+    for right in pki.certificates().into_iter().filter(|issued| issued.kind != Kind::Ci) {
+        refused_with_any_octet_changed(&right.certificate, |changed| {
+            let changed = Issued { certificate: changed.clone(), ..right.clone() };
+            // Anchors of its own: nothing is remembered from the right certificate.
+            verdict(&pki, &anchors(&pki), &changed).is_ok()
+        });
+    }
+}
+
+fn truncated_and_extended_certificates_are_refused() {
+    let pki = generated();
+    for issued in pki.certificates() {
+        let der = issued.certificate.der();
+        for length in 0..der.len() {
+            assert!(Certificate::from_der(&der[..length]).is_err(), "{length} octets of {issued:?}");
+        }
+        assert!(Certificate::from_der(&[der, &[0]].concat()).is_err());
+    }
+    assert!(Certificate::from_der(&vec![0x30; 20_000]).is_err());
+}
+
+fn tls_identity(issued: &Issued) -> TlsIdentity {
+    let key = Arc::new(issued.key.signing_key().unwrap());
+    TlsIdentity::new(vec![issued.certificate.der().to_vec()], key).unwrap()
+}
+
+fn server_of(pki: &TestPki, identity: &TlsIdentity) -> rustls::ServerConfig {
+    let verifier = ClientVerifier::new(Arc::new(anchors(pki)), Clock::fixed(NOW));
+    server_config(identity, Some(Arc::new(verifier) as Arc<dyn ClientCertVerifier>)).unwrap()
+}
+
+fn verifier_of(pki: &TestPki) -> Arc<ServerVerifier> {
+    Arc::new(ServerVerifier::new(Arc::new(anchors(pki)), Clock::fixed(NOW)))
+}
+
+/// Our client, which prefers TLS 1.3, and one with the same verifier that knows TLS 1.2 alone.
+fn clients_of(pki: &TestPki, identity: Option<&TlsIdentity>) -> [rustls::ClientConfig; 2] {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS12])
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(verifier_of(pki));
+    let old = match identity {
+        Some(identity) => {
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.certified_key())))
+        }
+        None => builder.with_no_client_auth(),
+    };
+    [client_config(verifier_of(pki), identity).unwrap(), old]
+}
+
+/// A handshake in memory: the connection of the server, or the error of the side that gave up first.
+fn handshake(
+    server: rustls::ServerConfig,
+    client: rustls::ClientConfig,
+    host: &'static str,
+) -> Result<rustls::ServerConnection, rustls::Error> {
+    let name = ServerName::try_from(host).unwrap();
+    let mut client = rustls::ClientConnection::new(Arc::new(client), name).unwrap();
+    let mut server = rustls::ServerConnection::new(Arc::new(server)).unwrap();
+    for _ in 0..4 {
+        let mut wire = Vec::new();
+        while client.wants_write() {
+            client.write_tls(&mut wire).unwrap();
+        }
+        let mut octets = wire.as_slice();
+        while !octets.is_empty() {
+            server.read_tls(&mut octets).unwrap();
+            server.process_new_packets()?;
+        }
+        let mut wire = Vec::new();
+        while server.wants_write() {
+            server.write_tls(&mut wire).unwrap();
+        }
+        let mut octets = wire.as_slice();
+        while !octets.is_empty() {
+            client.read_tls(&mut octets).unwrap();
+            client.process_new_packets()?;
+        }
+    }
+    assert!(!client.is_handshaking() && !server.is_handshaking());
+    Ok(server)
+}
+
+fn tls_runs_between_our_server_and_our_client() {
+    let pki = generated();
+    let server = tls_identity(&pki.dp_tls);
+    for client in clients_of(&pki, None) {
+        let connection = handshake(server_config(&server, None).unwrap(), client, "LOCALHOST").unwrap();
+        assert_eq!(connection.peer_certificates(), None);
+    }
+    let operator = tls_identity(&pki.operator);
+    let versions = clients_of(&pki, Some(&operator)).map(|client| {
+        let connection = handshake(server_of(&pki, &server), client, "smdp.example").unwrap();
+        let leaf = &connection.peer_certificates().unwrap()[0];
+        assert_eq!(peer_identity(leaf).unwrap().oid.unwrap().to_string(), "2.999.20");
+        connection.protocol_version().unwrap()
+    });
+    assert_eq!(versions, [rustls::ProtocolVersion::TLSv1_3, rustls::ProtocolVersion::TLSv1_2]);
+    for client in clients_of(&pki, None) {
+        let refused =
+            handshake(server_config(&tls_identity(&pki.dp_auth), None).unwrap(), client, "localhost");
+        assert!(refused.unwrap_err().to_string().contains("dp-tls"));
+    }
+}
+
+fn tls_accepts_critical_policies() {
+    let pki = generated();
+    let rng = Rng::seeded(4);
+    let validity = Validity { not_before: NOW, not_after: NOW };
+    let content = Content::new(Subject::default(), validity)
+        .signs_messages()
+        .tls(TlsSide::ServerAndClient)
+        .role(Role::DpTls, Criticality::Critical)
+        .names(&["localhost".to_owned()], None);
+    let key = PrivateKey::draw(&rng).signing_key().unwrap();
+    let leaf = pki.ci_issuer().unwrap().issue(&content, key.public_key(), &rng).unwrap();
+    let both = TlsIdentity::new(vec![leaf.der().to_vec()], Arc::new(key)).unwrap();
+    for client in clients_of(&pki, Some(&both)) {
+        assert!(handshake(server_of(&pki, &both), client, "localhost").is_ok());
+    }
+}
+
+/// Where a client asks for `host` of a server with this certificate.
+fn refusal_of_server(pki: &TestPki, server: &Issued, host: &'static str) -> Vec<String> {
+    clients_of(pki, None)
+        .into_iter()
+        .map(|client| {
+            let server = server_config(&tls_identity(server), None).unwrap();
+            handshake(server, client, host).unwrap_err().to_string()
+        })
+        .collect()
+}
+
+fn tls_refuses_wrong_servers() {
+    let pki = generated();
+    let mut refused = 0;
+    for twin in pki.twins.iter().filter(|twin| twin.kind == Kind::DpTls) {
+        let expected = match twin.fault.unwrap() {
+            Fault::Expired => "was valid until",
+            Fault::UnknownCi | Fault::SelfSigned => "is not trusted",
+            Fault::WrongRole => "none for the role dp-tls",
+            Fault::WrongHost => "not for \"localhost\"",
+            Fault::BadSignature => "signature does not verify",
+            other => panic!("{other:?} is none of a TLS certificate"),
+        };
+        for error in refusal_of_server(&pki, twin, "localhost") {
+            assert!(error.contains(expected), "{twin:?}: {error}");
+            refused += 1;
+        }
+    }
+    assert_eq!(refused, 12);
+    for host in ["elsewhere.example", "127.0.0.1"] {
+        for error in refusal_of_server(&pki, &pki.dp_tls, host) {
+            assert!(error.contains("not for"), "{error}");
+        }
+    }
+}
+
+fn tls_refuses_wrong_clients() {
+    let pki = generated();
+    let server = tls_identity(&pki.dp_tls);
+    let mut refused = 0;
+    for twin in pki.twins.iter().filter(|twin| [Kind::Operator, Kind::Device].contains(&twin.kind)) {
+        let expected = match twin.fault.unwrap() {
+            Fault::Expired => "was valid until",
+            Fault::UnknownCi | Fault::SelfSigned => "is not trusted",
+            Fault::WrongRole => "none for the role",
+            Fault::BadSignature => "signature does not verify",
+            other => panic!("{other:?} is none of a client certificate"),
+        };
+        for client in clients_of(&pki, Some(&tls_identity(twin))) {
+            let error = handshake(server_of(&pki, &server), client, "localhost").unwrap_err().to_string();
+            assert!(error.contains(expected), "{twin:?}: {error}");
+            refused += 1;
+        }
+    }
+    assert_eq!(refused, 20);
+    for client in clients_of(&pki, Some(&tls_identity(&pki.euicc))) {
+        assert!(handshake(server_of(&pki, &server), client, "localhost").is_err());
+    }
+    for client in clients_of(&pki, None) {
+        let error = handshake(server_of(&pki, &server), client, "localhost").unwrap_err();
+        assert_eq!(error, rustls::Error::NoCertificatesPresented);
+    }
+}
+
+fn tls_refuses_a_leaf_whose_key_the_server_lacks() {
+    let pki = generated();
+    let chain = vec![pki.dp_tls.certificate.der().to_vec()];
+    let other = Arc::new(pki.operator.key.signing_key().unwrap());
+    assert_eq!(
+        TlsIdentity::new(chain.clone(), other).unwrap_err(),
+        TlsError::OtherKey("localhost".to_owned())
+    );
+    assert_eq!(
+        TlsIdentity::new(Vec::new(), Arc::new(pki.operator.key.signing_key().unwrap())).unwrap_err(),
+        TlsError::NoCertificate
+    );
+    let key = pki.operator.key.to_pkcs8_der().unwrap().to_vec();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(key).unwrap();
+    let key = rustls::crypto::aws_lc_rs::sign::any_ecdsa_type(&key).unwrap();
+    let chain = chain.into_iter().map(Into::into).collect();
+    let stolen = Arc::new(rustls::sign::CertifiedKey::new(chain, key));
+    for client in clients_of(&pki, None) {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let server = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(stolen.clone())));
+        assert_eq!(
+            handshake(server, client, "localhost").unwrap_err(),
+            rustls::Error::InvalidCertificate(rustls::CertificateError::BadSignature)
+        );
+    }
+}
+
+fn a_tls_leaf_minted_from_the_published_ci_verifies() {
+    let Some(folder) = crate::harness::vectors("a TLS leaf under the SGP.26 CI") else { return };
+    let key = load_signing_key(&folder.join("sgp26/SK_CI_ECDSA_NIST.p8")).unwrap();
+    let issuer = Issuer::new(published(&folder, "CERT_CI_ECDSA_NIST.der"), key).unwrap();
+    let rng = Rng::seeded(3);
+    let hosts = ["localhost".to_owned()];
+    let leaf = issuer.issue_tls(&hosts, &Oid::parse("2.999.10").unwrap(), &rng, NOW).unwrap();
+    let anchors = published_anchors(&folder);
+    anchors.verify_dp_tls(&leaf.certificate, "localhost", NOW).unwrap();
+    let operator = issuer.issue_operator("Operator", &Oid::parse("2.999.21").unwrap(), &rng, NOW).unwrap();
+    anchors.verify_client(&operator.certificate, NOW).unwrap();
+    assert_eq!(operator.certificate.organization(), Some("Operator"));
+}
+
+#[derive(clap::Parser)]
+struct Command {
+    #[command(flatten)]
+    pki: simyard::cli::pki::PkiArgs,
+}
+
+fn run(arguments: &[&str]) -> anyhow::Result<()> {
+    let arguments = ["pki", "init"].iter().chain(arguments);
+    simyard::cli::pki::run(Command::try_parse_from(arguments)?.pki)
+}
+
+fn the_command_writes_a_pki_that_is_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("pki");
+    let path = target.to_str().unwrap();
+    run(&[path, "--host", "a.example", "--host", "b.example", "--eid", "89044045930000000000000000000036"])
+        .unwrap();
+    let read = |name: &str| {
+        let certificates = load_certificates(&target.join(name)).unwrap();
+        Certificate::from_der(&certificates[0]).unwrap()
+    };
+    let now = Clock::system().now();
+    let anchors = Anchors::new(vec![read("ci.pem")]).unwrap();
+    let eum = anchors.verify_eum(&read("eum.pem"), now).unwrap();
+    let euicc = verify_euicc(&eum, &read("euicc.pem"), now).unwrap();
+    assert_eq!(euicc.eid().as_str(), "89044045930000000000000000000036");
+    assert_eq!(read("dp-tls.pem").dns_names(), ["a.example", "b.example"]);
+    assert!(anchors.verify_eum(&read("wrong/eum-expired.pem"), now).is_err());
+    for name in
+        ["ci", "eum", "euicc", "dp-auth", "dp-pb", "dp-tls", "operator", "device", "wrong/euicc-expired"]
+    {
+        let key = load_signing_key(&target.join(format!("{name}.key.pem"))).unwrap();
+        assert!(read(&format!("{name}.pem")).is_of(&key), "{name}");
+    }
+    let before = std::fs::read(target.join("ci.pem")).unwrap();
+    let error = run(&[path]).unwrap_err().to_string();
+    assert!(error.contains("is not empty") && error.contains("--force"), "{error}");
+    assert_eq!(std::fs::read(target.join("ci.pem")).unwrap(), before);
+    run(&[path, "--force"]).unwrap();
+    assert_ne!(std::fs::read(target.join("ci.pem")).unwrap(), before);
+    for host in ["", "a:443", "a b", "ä"] {
+        let error = run(&[path, "--force", "--host", "localhost", "--host", host]).unwrap_err().to_string();
+        assert!(error.contains("is no host name"), "{error}");
+    }
+    assert!(run(&[path, "--eid", "123"]).is_err());
 }

@@ -593,7 +593,8 @@ fn a_batch_goes_in_whole_or_not_at_all() {
         ];
         assert_eq!(duplicates, expected);
         assert!(store.order(&iccid(3000)).await.unwrap().is_none());
-        let twice = store.insert_batch(&batch("third"), &[profile(3000), profile(3000)], |_| {}).await;
+        let same_number = NewProfile { imsi: None, ..profile(3000) };
+        let twice = store.insert_batch(&batch("third"), &[profile(3000), same_number], |_| {}).await;
         let in_use = |outcome: &Result<(), BatchError>, constraint| matches!(outcome, Err(BatchError::Store(StoreError::InUse(found))) if *found == constraint);
         assert!(in_use(&twice, Constraint::Iccid), "{twice:?}");
         let same = store.insert_batch(&batch("first"), &[profile(3000)], |_| {}).await;

@@ -1,1 +1,79 @@
-//! To come.
+//! The subcommands of `simyard`, one file each.
+//!
+//! Results go to stdout, as JSON where `--json` asks for it; progress, logs and errors go to stderr. Exit codes: 0 done,
+//! 1 failed, 2 wrong usage.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub mod card;
+pub mod demo;
+pub mod es2plus;
+pub mod ingest;
+pub mod lpa;
+pub mod output;
+pub mod pki;
+pub mod serve;
+
+/// A yard for SIMs: subscriptions in, profiles out to eUICCs.
+///
+/// `simyard demo` shows all of it on this machine. `simyard pki init pki` and `simyard serve` start a server with test
+/// certificates; `simyard ingest`, `simyard es2plus` and `simyard lpa` bring a subscription from a manufacturer's file
+/// onto a virtual card made by `simyard card new`.
+#[derive(Parser)]
+#[command(name = "simyard", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// Log more to stderr: once for requests, twice for details. `RUST_LOG` overrides it.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show a whole download on this machine: server, operator, LPA and eUICC over the real interfaces.
+    Demo(demo::DemoArgs),
+    /// Run the server: ES9+ for LPAs, ES2+ for operators.
+    Serve(serve::ServeArgs),
+    /// Take a manufacturer's batch into the stock.
+    Ingest(ingest::IngestArgs),
+    /// Order profiles as an operator.
+    Es2plus(es2plus::Es2PlusArgs),
+    /// Make certificates for tests.
+    Pki(pki::PkiArgs),
+    /// Make, show and serve virtual eUICCs.
+    Card(card::CardArgs),
+    /// Download and manage profiles on a card, as an LPA does.
+    Lpa(lpa::LpaArgs),
+}
+
+impl Cli {
+    /// What is logged unless `RUST_LOG` says otherwise.
+    #[must_use]
+    pub fn default_log_filter(&self) -> &'static str {
+        match (self.verbose, &self.command) {
+            (0, Command::Serve(_)) => "simyard=info,error",
+            (0, _) => "error",
+            (1, _) => "simyard=info,warn",
+            (_, _) => "simyard=debug,info",
+        }
+    }
+}
+
+/// Runs a subcommand.
+///
+/// # Errors
+/// What the subcommand could not do; the text is for people.
+pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Demo(args) => demo::run(args).await,
+        Command::Serve(args) => serve::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Ingest(args) => ingest::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Es2plus(args) => es2plus::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Pki(args) => pki::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Card(args) => card::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Lpa(args) => lpa::run(args).await.map(|()| ExitCode::SUCCESS),
+    }
+}

@@ -1,1 +1,34 @@
-//! To come.
+//! The device: a virtual eUICC and the LPA that drives it.
+//!
+//! The room knows the standards and never the server's services: the LPA speaks to servers over ES9+ and to a card over
+//! APDUs, whether the card is in this process or behind a socket.
+//!
+//! | module | what | clause |
+//! |---|---|---|
+//! | [`apdu`] | commands, responses, status words | ISO 7816-4, TS 102 221 10 |
+//! | [`card`] | the virtual eUICC: channels, applications | TS 102 221 11.1, SGP.22 2.4 |
+//! | [`state`] | what a card remembers, and its folder | |
+//! | [`isdr`] | STORE DATA chains, dispatch of ES10 | SGP.22 5.7.2 |
+//! | `es10` | what the card says of itself | SGP.22 5.7.3, 5.7.7, 5.7.8, 5.7.20 |
+//! | `authenticate` | AuthenticateServer, PrepareDownload, CancelSession | SGP.22 5.7.13, 5.7.5, 5.7.14 |
+//! | `download` | LoadBoundProfilePackage | SGP.22 5.7.6, 5.5 |
+//! | `profiles` | GetProfilesInfo, enabling, disabling, deleting, naming, reset | SGP.22 5.7.15 to 5.7.21 |
+//! | `notifications` | making, listing and removing notifications | SGP.22 3.5, 5.7.9 to 5.7.11 |
+//! | `uicc` | the file system and the USIM of the enabled profile | TS 102 221, TS 31.102 |
+//! | [`transport`] | the way to a card: in process, TCP | |
+//! | [`es10_client`] | typed ES10 calls over APDUs | SGP.22 5.7 |
+//! | [`lpa`] | the procedures of an LPA | SGP.22 3.0 to 3.5 |
+
+pub mod apdu;
+mod authenticate;
+pub mod card;
+mod download;
+mod es10;
+pub mod es10_client;
+pub mod isdr;
+pub mod lpa;
+mod notifications;
+mod profiles;
+pub mod state;
+pub mod transport;
+mod uicc;

@@ -507,6 +507,22 @@ impl Order {
         own.or_else(|| self.confirmation().and_then(Confirmation::linked_eid))
     }
 
+    /// The eUICC that the operator linked the order to, whichever eUICC it is bound to.
+    #[must_use]
+    pub fn linked_eid(&self) -> Option<&Eid> {
+        match &self.state {
+            State::Linked { eid, .. } => Some(eid),
+            State::Available
+            | State::Allocated(_)
+            | State::Confirmed(_)
+            | State::Released(_)
+            | State::Downloaded(_)
+            | State::Installed(_)
+            | State::Error(_)
+            | State::Unavailable => self.confirmation().and_then(Confirmation::linked_eid),
+        }
+    }
+
     /// The matching identifier, once assigned.
     #[must_use]
     pub fn matching_id(&self) -> Option<&MatchingId> {

@@ -25,7 +25,8 @@ where
     E: FunctionError,
     F: AsyncFnOnce(Q) -> Result<A, E>,
 {
-    run_function(name, headers, body, async |request| run(request).await.map(|answer| answer.to_members())).await
+    run_function(name, headers, body, async |request| run(request).await.map(|answer| answer.to_members()))
+        .await
 }
 
 /// Runs a function whose answer is the header alone.

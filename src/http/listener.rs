@@ -59,7 +59,7 @@ impl Listener {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
-                _ = end.wait_for(|end| *end) => break,
+                () = ended(&mut end) => break,
             };
             while connections.try_join_next().is_some() {}
             match accepted {
@@ -78,6 +78,12 @@ impl Listener {
             tracing::warn!(interface = self.name, "requests were cut off at the end");
         }
     }
+}
+
+/// Waits until the server is to end.
+async fn ended(end: &mut watch::Receiver<bool>) {
+    // The guard that `wait_for` returns must not live across an await.
+    drop(end.wait_for(|end| *end).await);
 }
 
 async fn connection(
@@ -115,7 +121,7 @@ async fn connection(
     tokio::pin!(served);
     let result = tokio::select! {
         result = &mut served => result,
-        _ = end.wait_for(|end| *end) => {
+        () = ended(&mut end) => {
             served.as_mut().graceful_shutdown();
             served.await
         }

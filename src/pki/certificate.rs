@@ -467,3 +467,92 @@ fn permitted_eins(value: &[u8]) -> Result<Vec<String>, CertificateError> {
     }
     Ok(eins)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::Rng;
+    use crate::pki::issue::{Content, PrivateKey, Subject, TlsSide, Validity, issue_root};
+
+    fn issued() -> Certificate {
+        let rng = Rng::seeded(9);
+        let key = PrivateKey::draw(&rng).signing_key().unwrap();
+        let validity = Validity { not_before: Timestamp::from_secs(0), not_after: Timestamp::from_secs(10) };
+        let content = Content::new(Subject::default(), validity)
+            .signs_messages()
+            .tls(TlsSide::ServerAndClient)
+            .names(&["a.example".to_owned(), "b.example".to_owned()], Oid::parse("2.999.10").as_ref());
+        issue_root(&content, &key, &rng).unwrap()
+    }
+
+    /// The certificate with the one occurrence of some octets replaced by as many others.
+    fn replaced(from: &[u8], to: &[u8]) -> Result<Certificate, CertificateError> {
+        let mut der = issued().der().to_vec();
+        let places: Vec<usize> = (0..der.len()).filter(|at| der[*at..].starts_with(from)).collect();
+        der[places[0]..places[0] + to.len()].copy_from_slice(to);
+        Certificate::from_der(&der)
+    }
+
+    #[test]
+    fn facts_are_read_as_they_were_written() {
+        let certificate = issued();
+        assert_eq!(certificate.dns_names(), ["a.example", "b.example"]);
+        assert_eq!(certificate.registered_id().unwrap().to_string(), "2.999.10");
+        assert_eq!(
+            certificate.extended_key_usage,
+            Some(ExtendedKeyUsage { server_auth: true, client_auth: true })
+        );
+        assert_eq!(certificate.common_name(), None);
+        assert!(certificate.unknown_critical.is_empty() && certificate.ecdsa_with_sha256);
+        assert!(certificate.der().ends_with(certificate.signature()));
+        assert_eq!(&certificate.der()[4..][..certificate.signed_part().len()], certificate.signed_part());
+    }
+
+    #[test]
+    fn an_extension_may_not_occur_twice() {
+        let twice = replaced(&[0x55, 0x1D, 0x11], &[0x55, 0x1D, 0x0F]);
+        assert_eq!(twice, Err(CertificateError::ExtensionTwice(Oid::parse("2.5.29.15").unwrap())));
+    }
+
+    #[test]
+    fn an_extension_that_cannot_be_read_is_refused() {
+        // keyUsage as a policy list.
+        assert_eq!(
+            replaced(&[0x55, 0x1D, 0x0F], &[0x55, 0x1D, 0x20]),
+            Err(CertificateError::Extension(Oid::parse("2.5.29.32").unwrap()))
+        );
+    }
+
+    #[test]
+    fn a_critical_extension_that_is_not_read_is_listed() {
+        // keyUsage under an identifier that nobody knows.
+        let certificate = replaced(&[0x55, 0x1D, 0x0F], &[0x55, 0x1D, 0x40]).unwrap();
+        assert_eq!(certificate.unknown_critical, [Oid::parse("2.5.29.64").unwrap()]);
+        assert_eq!(certificate.key_usage, None);
+    }
+
+    #[test]
+    fn two_signature_algorithms_are_refused() {
+        // The first occurrence is the one inside: ecdsa-with-SHA384.
+        assert_eq!(
+            replaced(&[0xCE, 0x3D, 0x04, 0x03, 0x02], &[0xCE, 0x3D, 0x04, 0x03, 0x03]),
+            Err(CertificateError::SignatureAlgorithms)
+        );
+    }
+
+    #[test]
+    fn keys_that_cannot_be_used_are_named() {
+        let other_curve = replaced(
+            &[0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07],
+            &[0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x06],
+        );
+        assert_eq!(
+            other_curve.unwrap().public_key().unwrap_err().to_string(),
+            "curve 1.2.840.10045.3.1.6 is not supported: use certificates on P-256"
+        );
+        let other_algorithm = replaced(&[0xCE, 0x3D, 0x02, 0x01], &[0xCE, 0x3D, 0x02, 0x02]).unwrap();
+        assert_eq!(other_algorithm.public_key(), Err(UnusableKey::Algorithm));
+        let compressed = replaced(&[0x03, 0x42, 0x00, 0x04], &[0x03, 0x42, 0x00, 0x02]).unwrap();
+        assert_eq!(compressed.public_key(), Err(UnusableKey::Point));
+    }
+}

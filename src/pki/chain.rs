@@ -452,3 +452,380 @@ fn check_extensions(certificate: &Certificate) -> Result<(), PathError> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::crypto::ecdsa::SigningKey;
+    use crate::env::Rng;
+    use crate::pki::issue::{
+        Content, Criticality, ExtensionId, Issuer, PrivateKey, Subject, TlsSide, Validity, issue_root,
+        with_bad_signature,
+    };
+    use crate::pki::{Refusal, Role};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_795_329_780);
+    const EID: &str = "89049032123451234512345678901235";
+
+    fn validity() -> Validity {
+        Validity {
+            not_before: Timestamp::from_secs(NOW.as_secs() - 10),
+            not_after: NOW.plus(Duration::from_secs(10)),
+        }
+    }
+
+    fn key(rng: &Rng) -> SigningKey {
+        PrivateKey::draw(rng).signing_key().unwrap()
+    }
+
+    fn subject(organization: &str) -> Subject {
+        Subject { organization: Some(organization.to_owned()), ..Subject::default() }
+    }
+
+    struct Fixture {
+        rng: Rng,
+        ci: Issuer,
+        anchors: Anchors,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let rng = Rng::seeded(5);
+            let ci_key = key(&rng);
+            let content =
+                Content::new(subject("CI"), validity()).signs_certificates_and_lists().authority(None);
+            let ci = issue_root(&content, &ci_key, &rng).unwrap();
+            let anchors = Anchors::new(vec![ci.clone()]).unwrap();
+            Self { anchors, ci: Issuer::new(ci, ci_key).unwrap(), rng }
+        }
+
+        fn eum_content() -> Content {
+            Content::new(subject("EUM"), validity())
+                .signs_certificates()
+                .role(Role::Eum, Criticality::Critical)
+                .authority(Some(0))
+                .range(&[("EUM", "89049032")])
+                .unwrap()
+        }
+
+        fn below_ci(&self, content: &Content) -> Certificate {
+            self.ci.issue(content, key(&self.rng).public_key(), &self.rng).unwrap()
+        }
+
+        fn eum(&self, content: &Content) -> (VerifiedEum, Issuer) {
+            let key = key(&self.rng);
+            let eum = self.ci.issue(content, key.public_key(), &self.rng).unwrap();
+            (self.anchors.verify_eum(&eum, NOW).unwrap(), Issuer::new(eum, key).unwrap())
+        }
+
+        fn euicc(&self, issuer: &Issuer, content: &Content) -> Certificate {
+            issuer.issue(content, key(&self.rng).public_key(), &self.rng).unwrap()
+        }
+    }
+
+    fn euicc_content(organization: &str, eid: &str) -> Content {
+        let subject = Subject { serial_number: Some(eid.to_owned()), ..subject(organization) };
+        Content::new(subject, validity()).signs_messages().role(Role::Euicc, Criticality::Critical)
+    }
+
+    fn dp_content(role: Role) -> Content {
+        Content::new(subject("DP"), validity())
+            .signs_messages()
+            .role(role, Criticality::Critical)
+            .names(&[], Oid::parse("2.999.10").as_ref())
+    }
+
+    fn early(mut content: Content) -> Content {
+        content.validity.not_before = NOW.plus(Duration::from_secs(1));
+        content
+    }
+
+    fn late(mut content: Content) -> Content {
+        content.validity.not_after = Timestamp::from_secs(NOW.as_secs() - 1);
+        content
+    }
+
+    fn unknown_extension(content: Content) -> Content {
+        content.with(ExtensionId::Unknown, Criticality::Critical, vec![0x05, 0x00])
+    }
+
+    #[test]
+    fn an_eum_certificate_breaks_one_rule_at_a_time() {
+        let fixture = Fixture::new();
+        let right = Fixture::eum_content;
+        assert!(fixture.anchors.verify_eum(&fixture.below_ci(&right()), NOW).is_ok());
+        let key_usage = PathError::KeyUsage { expected: "critical, with keyCertSign" };
+        let constraints = PathError::BasicConstraints { expected: "a CA with path length 0 is expected" };
+        let role = |found: &[&str]| PathError::Role {
+            expected: Role::Eum,
+            found: found.iter().map(|text| Oid::parse(text).unwrap()).collect(),
+        };
+        let uncritical = right().with(ExtensionId::KeyUsage, Criticality::NonCritical, vec![3, 2, 2, 4]);
+        let excluded = vec![0x30, 0x08, 0xA1, 0x06, 0x30, 0x04, 0x82, 0x02, b'a', b'b'];
+        let hosts = vec![0x30, 0x08, 0xA0, 0x06, 0x30, 0x04, 0x82, 0x02, b'a', b'b'];
+        let table: Vec<(Content, EumError)> = vec![
+            (
+                right().without(ExtensionId::AuthorityKeyIdentifier),
+                PathError::AuthorityKeyIdentifierMissing.into(),
+            ),
+            (
+                late(right()),
+                PathError::Expired { not_after: late(right()).validity.not_after, now: NOW }.into(),
+            ),
+            (
+                early(right()),
+                PathError::NotYetValid { not_before: early(right()).validity.not_before, now: NOW }.into(),
+            ),
+            (right().without(ExtensionId::KeyUsage), key_usage.clone().into()),
+            (right().signs_messages(), key_usage.clone().into()),
+            (uncritical, key_usage.into()),
+            (right().without(ExtensionId::CertificatePolicies), role(&[]).into()),
+            (right().role(Role::Euicc, Criticality::Critical), role(&["2.23.146.1.2.1.1"]).into()),
+            (right().without(ExtensionId::BasicConstraints), constraints.clone().into()),
+            (right().authority(None), constraints.clone().into()),
+            (right().authority(Some(1)), constraints.into()),
+            (
+                right().with(ExtensionId::NameConstraints, Criticality::Critical, excluded),
+                EumError::NameConstraints,
+            ),
+            (
+                right().with(ExtensionId::NameConstraints, Criticality::Critical, hosts),
+                EumError::NameConstraints,
+            ),
+            (right().range(&[("EUM", "8904903X")]).unwrap(), EumError::NameConstraints),
+            (
+                unknown_extension(right()),
+                PathError::UnknownCriticalExtension(Oid::parse("2.999.99").unwrap()).into(),
+            ),
+        ];
+        for (content, expected) in table {
+            let certificate = fixture.below_ci(&content);
+            assert_eq!(fixture.anchors.verify_eum(&certificate, NOW).unwrap_err(), expected);
+        }
+    }
+
+    #[test]
+    fn the_first_broken_rule_in_the_order_of_the_standard_decides() {
+        let fixture = Fixture::new();
+        let other = Fixture { rng: Rng::seeded(6), ..Fixture::new() };
+        let foreign = {
+            let ci_key = key(&other.rng);
+            let content =
+                Content::new(subject("Other"), validity()).signs_certificates_and_lists().authority(None);
+            Issuer::new(issue_root(&content, &ci_key, &other.rng).unwrap(), ci_key).unwrap()
+        };
+        let everything_wrong = || late(Fixture::eum_content()).signs_messages();
+        let verify = |certificate: &Certificate| fixture.anchors.verify_eum(certificate, NOW).unwrap_err();
+        let subject_key = key(&fixture.rng);
+        let unknown = foreign.issue(&everything_wrong(), subject_key.public_key(), &fixture.rng).unwrap();
+        let unknown = with_bad_signature(&unknown).unwrap();
+        assert_eq!(verify(&unknown).kind(), Refusal::UnknownCi);
+        let broken = with_bad_signature(&fixture.below_ci(&everything_wrong())).unwrap();
+        assert_eq!(verify(&broken), PathError::Signature.into());
+        let nameless = everything_wrong().without(ExtensionId::AuthorityKeyIdentifier);
+        let nameless = with_bad_signature(&fixture.below_ci(&nameless)).unwrap();
+        assert_eq!(verify(&nameless), PathError::AuthorityKeyIdentifierMissing.into());
+        assert_eq!(verify(&nameless).kind(), Refusal::Verification);
+        assert_eq!(verify(&fixture.below_ci(&everything_wrong())).kind(), Refusal::Expired);
+    }
+
+    #[test]
+    fn an_euicc_certificate_breaks_one_rule_at_a_time() {
+        let fixture = Fixture::new();
+        let (eum, issuer) = fixture.eum(&Fixture::eum_content());
+        let right = || euicc_content("EUM", EID);
+        let verified = verify_euicc(&eum, &fixture.euicc(&issuer, &right()), NOW).unwrap();
+        assert_eq!(verified.eid().as_str(), EID);
+        let key_usage = PathError::KeyUsage { expected: "digitalSignature without keyCertSign" };
+        let outside = |organization: &str, eid: &str| EuiccError::OutsideRange {
+            eid: eid.to_owned(),
+            organization: organization.to_owned(),
+        };
+        let named = |subject: Subject| {
+            let mut content = right();
+            content.subject = subject;
+            content
+        };
+        let other_eid = "89049033123451234512345678901235";
+        let both_usages = right().with(ExtensionId::KeyUsage, Criticality::Critical, vec![3, 2, 2, 0x84]);
+        let table: Vec<(Content, EuiccError)> = vec![
+            (
+                right().without(ExtensionId::AuthorityKeyIdentifier),
+                PathError::AuthorityKeyIdentifierMissing.into(),
+            ),
+            (
+                late(right()),
+                PathError::Expired { not_after: late(right()).validity.not_after, now: NOW }.into(),
+            ),
+            (right().without(ExtensionId::KeyUsage), key_usage.clone().into()),
+            (right().signs_certificates(), key_usage.clone().into()),
+            (both_usages, key_usage.into()),
+            (right().authority(None), PathError::BasicConstraints { expected: "no CA is expected" }.into()),
+            (
+                right().role(Role::Eum, Criticality::Critical),
+                PathError::Role {
+                    expected: Role::Euicc,
+                    found: vec![Oid::parse("2.23.146.1.2.1.2").unwrap()],
+                }
+                .into(),
+            ),
+            (named(Subject { organization: None, ..right().subject }), EuiccError::Organization),
+            (named(Subject { serial_number: None, ..right().subject }), EuiccError::Eid),
+            (euicc_content("EUM", &EID[..31]), EuiccError::Eid),
+            (euicc_content("EUM", other_eid), outside("EUM", other_eid)),
+            (euicc_content("eum", EID), outside("eum", EID)),
+            (
+                unknown_extension(right()),
+                PathError::UnknownCriticalExtension(Oid::parse("2.999.99").unwrap()).into(),
+            ),
+        ];
+        for (content, expected) in table {
+            let certificate = fixture.euicc(&issuer, &content);
+            assert_eq!(verify_euicc(&eum, &certificate, NOW).unwrap_err(), expected);
+        }
+        let (_, stranger) = fixture.eum(&Fixture::eum_content());
+        let error = verify_euicc(&eum, &fixture.euicc(&stranger, &right()), NOW).unwrap_err();
+        assert!(matches!(error, EuiccError::Path(PathError::UnknownIssuer(_))));
+        assert_eq!(error.kind(), Refusal::Verification);
+        let changed = with_bad_signature(&fixture.euicc(&issuer, &right())).unwrap();
+        assert_eq!(verify_euicc(&eum, &changed, NOW).unwrap_err(), PathError::Signature.into());
+    }
+
+    #[test]
+    fn organisation_and_digits_must_stand_in_the_same_subtree() {
+        let fixture = Fixture::new();
+        let two = [("A", "89049032"), ("B", "8904")];
+        let (eum, issuer) = fixture.eum(&Fixture::eum_content().range(&two).unwrap());
+        let passes = |organization: &str, eid: &str| {
+            verify_euicc(&eum, &fixture.euicc(&issuer, &euicc_content(organization, eid)), NOW).is_ok()
+        };
+        let elsewhere = "89041111123451234512345678901235";
+        assert!(passes("A", EID) && passes("B", EID) && passes("B", elsewhere));
+        assert!(!passes("A", elsewhere) && !passes("EUM", EID));
+    }
+
+    #[test]
+    fn permitted_eins_are_a_range_of_the_eums_own_organisation() {
+        let fixture = Fixture::new();
+        let eins = |eins: &[&str]| {
+            let list: Vec<u8> = eins
+                .iter()
+                .flat_map(|ein| [&[0x13, u8::try_from(ein.len()).unwrap()][..], ein.as_bytes()].concat())
+                .collect();
+            [&[0x30, u8::try_from(list.len()).unwrap()][..], &list].concat()
+        };
+        let with_eins = |value: Vec<u8>| {
+            Fixture::eum_content().without(ExtensionId::NameConstraints).with(
+                ExtensionId::PermittedEins,
+                Criticality::Critical,
+                value,
+            )
+        };
+        let (eum, issuer) = fixture.eum(&with_eins(eins(&["1", "890490321"])));
+        let passes = |organization: &str, eid: &str| {
+            verify_euicc(&eum, &fixture.euicc(&issuer, &euicc_content(organization, eid)), NOW).is_ok()
+        };
+        assert!(passes("EUM", EID));
+        assert!(!passes("Other", EID) && !passes("EUM", "89049032223451234512345678901235"));
+        let (eum, issuer) = fixture.eum(&Fixture::eum_content().without(ExtensionId::NameConstraints));
+        let nobody = fixture.euicc(&issuer, &euicc_content("EUM", EID));
+        assert!(matches!(verify_euicc(&eum, &nobody, NOW), Err(EuiccError::OutsideRange { .. })));
+        let empty = with_eins(eins(&[""]));
+        assert!(fixture.ci.issue(&empty, key(&fixture.rng).public_key(), &fixture.rng).is_err());
+    }
+
+    #[test]
+    fn a_remembered_eum_still_expires() {
+        let fixture = Fixture::new();
+        let certificate = fixture.below_ci(&Fixture::eum_content());
+        assert!(fixture.anchors.verify_eum(&certificate, NOW).is_ok());
+        assert!(fixture.anchors.verify_eum(&certificate, NOW.plus(Duration::from_secs(10))).is_ok());
+        let late = NOW.plus(Duration::from_secs(11));
+        assert_eq!(fixture.anchors.verify_eum(&certificate, late).unwrap_err().kind(), Refusal::Expired);
+        let elsewhere = Anchors::new(Vec::new()).unwrap();
+        assert_eq!(elsewhere.verify_eum(&certificate, NOW).unwrap_err().kind(), Refusal::UnknownCi);
+    }
+
+    #[test]
+    fn the_memory_of_eums_is_bounded() {
+        let fixture = Fixture::new();
+        let (eum, _) = fixture.eum(&Fixture::eum_content());
+        let mut eums = Eums::default();
+        for number in 0..2 * MAX_REMEMBERED_EUMS {
+            let mut fingerprint = [0; 32];
+            fingerprint[..8].copy_from_slice(&number.to_be_bytes());
+            eums.remember(fingerprint, eum.clone());
+            eums.remember(fingerprint, eum.clone());
+        }
+        assert_eq!((eums.verified.len(), eums.order.len()), (MAX_REMEMBERED_EUMS, MAX_REMEMBERED_EUMS));
+    }
+
+    #[test]
+    fn dp_certificates_hang_together() {
+        let fixture = Fixture::new();
+        let auth = fixture.below_ci(&dp_content(Role::DpAuth));
+        let auth = fixture.anchors.verify_dp_auth(&auth, NOW).unwrap();
+        let pb = fixture.below_ci(&dp_content(Role::DpPb));
+        assert_eq!(fixture.anchors.verify_dp_pb(&auth, &pb, NOW).unwrap().oid(), auth.oid());
+        let other = dp_content(Role::DpPb).names(&[], Oid::parse("2.999.11").as_ref());
+        assert_eq!(
+            fixture.anchors.verify_dp_pb(&auth, &fixture.below_ci(&other), NOW).unwrap_err(),
+            ServerCertificateError::OtherObjectIdentifier {
+                expected: Oid::parse("2.999.10").unwrap(),
+                found: Oid::parse("2.999.11").unwrap()
+            }
+        );
+        let nameless = dp_content(Role::DpAuth).without(ExtensionId::SubjectAltName);
+        assert_eq!(
+            fixture.anchors.verify_dp_auth(&fixture.below_ci(&nameless), NOW).unwrap_err(),
+            ServerCertificateError::ObjectIdentifierMissing
+        );
+        let ci_key = key(&fixture.rng);
+        let content =
+            Content::new(subject("CI 2"), validity()).signs_certificates_and_lists().authority(None);
+        let second = issue_root(&content, &ci_key, &fixture.rng).unwrap();
+        let both = Anchors::new(vec![fixture.ci.certificate().clone(), second.clone()]).unwrap();
+        let second = Issuer::new(second, ci_key).unwrap();
+        let pb = fixture.euicc(&second, &dp_content(Role::DpPb));
+        assert_eq!(both.verify_dp_pb(&auth, &pb, NOW).unwrap_err(), ServerCertificateError::OtherCi);
+    }
+
+    #[test]
+    fn tls_certificates_need_purpose_and_host() {
+        let fixture = Fixture::new();
+        let hosts = ["smdp.example".to_owned()];
+        let right = || dp_content(Role::DpTls).tls(TlsSide::ServerAndClient).names(&hosts, None);
+        let verify = |content: Content, host: &str| {
+            fixture.anchors.verify_dp_tls(&fixture.below_ci(&content), host, NOW)
+        };
+        assert_eq!(verify(right(), "SMDP.example"), Ok(()));
+        assert!(matches!(verify(right(), "xsmdp.example"), Err(ServerCertificateError::HostName { .. })));
+        let client_only = right().tls(TlsSide::Client);
+        assert_eq!(
+            verify(client_only.clone(), "smdp.example"),
+            Err(ServerCertificateError::Purpose("serverAuth"))
+        );
+        assert_eq!(fixture.anchors.verify_client(&fixture.below_ci(&client_only), NOW), Ok(()));
+        let without = right().without(ExtensionId::ExtendedKeyUsage);
+        assert_eq!(
+            fixture.anchors.verify_client(&fixture.below_ci(&without), NOW),
+            Err(ServerCertificateError::Purpose("clientAuth"))
+        );
+        let role = client_only.role(Role::DpAuth, Criticality::Critical);
+        assert!(matches!(
+            fixture.anchors.verify_client(&fixture.below_ci(&role), NOW),
+            Err(ServerCertificateError::Path(PathError::Role { .. }))
+        ));
+    }
+
+    #[test]
+    fn anchors_must_be_issuers_with_key_identifiers_of_their_own() {
+        let fixture = Fixture::new();
+        let ci = fixture.ci.certificate().clone();
+        let leaf = fixture.below_ci(&dp_content(Role::DpAuth));
+        assert!(matches!(Anchors::new(vec![leaf]), Err(AnchorError::NoAuthority(_))));
+        assert!(matches!(Anchors::new(vec![ci.clone(), ci]), Err(AnchorError::KeyIdentifierTwice(_))));
+    }
+}

@@ -38,6 +38,9 @@ pub enum IssueError {
         "{0:?} does not fit into the name of a certificate: 1 to {MAX_ATTRIBUTE_CHARS} characters are expected"
     )]
     Name(String),
+    /// No host name.
+    #[error("{0:?} is no host name: letters, digits, hyphens and dots are expected, without port")]
+    HostName(String),
     /// A date beyond the year 9999.
     #[error("the date {0} does not fit into a certificate: the year 9999 is the last")]
     Date(Timestamp),
@@ -596,7 +599,7 @@ mod tests {
             (0, 0x17, "700101000000Z"),
             (2_524_607_999, 0x17, "491231235959Z"),
             (2_524_608_000, 0x18, "20500101000000Z"),
-            (174_383_919_538, 0x18, "74960124120538Z"),
+            (174_385_734_538, 0x18, "74960124094858Z"),
             (-631_152_001, 0x18, "19491231235959Z"),
         ] {
             let mut writer = Writer::new();

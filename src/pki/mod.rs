@@ -12,12 +12,16 @@
 //!
 //! Reading is not verifying: a [`Certificate`] proves nothing, a [`VerifiedEum`] does. Time is an argument. Not here:
 //! revocation lists (4.6), the sub-CA chains of the variants A, B and C, brainpoolP256r1.
+//!
+//! `openssl verify` refuses eUICC certificates below a name constraint, those of SGP.26 too: it wants the
+//! serialNumber equal where SGP.22 means its first digits.
 
 pub mod certificate;
 pub mod chain;
 pub mod error;
 pub mod issue;
 pub mod role;
+pub mod test_pki;
 pub mod tls;
 
 pub use certificate::{Certificate, CertificateError, UnusableKey};

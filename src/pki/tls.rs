@@ -7,6 +7,7 @@
 //!
 //! Chains are anchor and leaf: certificates that a peer sends beside its own are not looked at.
 
+use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::Resumption;
@@ -61,7 +62,18 @@ pub enum TlsError {
 
 impl From<TlsError> for rustls::Error {
     fn from(error: TlsError) -> Self {
-        rustls::CertificateError::Other(OtherError(Arc::new(error))).into()
+        rustls::CertificateError::Other(OtherError(Arc::new(Refused(error)))).into()
+    }
+}
+
+/// The reason in the shape that survives rustls, which prints the `Debug` form of what it does not know.
+#[derive(thiserror::Error)]
+#[error("{0}")]
+struct Refused(TlsError);
+
+impl fmt::Debug for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -81,6 +93,12 @@ impl TlsIdentity {
         }
         let chain = chain.into_iter().map(CertificateDer::from).collect();
         Ok(Self(Arc::new(CertifiedKey::new(chain, Arc::new(HandshakeKey(key))))))
+    }
+
+    /// The pair in the shape that a resolver hands to rustls.
+    #[must_use]
+    pub fn certified_key(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.0)
     }
 }
 
@@ -125,7 +143,7 @@ pub fn server_config(
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| TlsError::Library(error.to_string()))?;
-    let resolver = Arc::new(SingleCertAndKey::from(Arc::clone(&identity.0)));
+    let resolver = Arc::new(SingleCertAndKey::from(identity.certified_key()));
     let mut config = match client {
         Some(verifier) => {
             let mut config = builder.with_client_cert_verifier(verifier).with_cert_resolver(resolver);
@@ -156,7 +174,7 @@ pub fn client_config(
         .with_custom_certificate_verifier(verifier);
     let mut config = match identity {
         Some(identity) => {
-            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&identity.0))))
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.certified_key())))
         }
         None => builder.with_no_client_auth(),
     };

@@ -4,11 +4,11 @@
 //! transaction. So a retry in a new transaction with the same one-time keys makes a new request and the same segments
 //! (3.1.3.1). Profiles are protected with the session keys; ReplaceSessionKeys is not used.
 
+use simyard_asn1::Encode as _;
 use simyard_asn1::rsp::package::{
     BoundProfilePackage, ConfigureIsdpRequest, ControlRefTemplate, INSTALL_BOUND_PROFILE_PACKAGE,
     InitialiseSecureChannelRequest, KEY_LEN_AES_128, KEY_TYPE_AES,
 };
-use simyard_asn1::Encode as _;
 
 use crate::crypto::bsp::{Bsp, BspError, SessionKeys};
 use crate::crypto::ecdsa::{EcdsaError, PublicKey, SigningKey};
@@ -74,10 +74,7 @@ pub fn bind(
 ///
 /// # Errors
 /// [`EcdsaError`] if signing fails.
-pub fn initialise_secure_channel(
-    dp_pb: &SigningKey,
-    binding: &Binding<'_>,
-) -> Result<Vec<u8>, EcdsaError> {
+pub fn initialise_secure_channel(dp_pb: &SigningKey, binding: &Binding<'_>) -> Result<Vec<u8>, EcdsaError> {
     let mut request = InitialiseSecureChannelRequest {
         remote_op_id: INSTALL_BOUND_PROFILE_PACKAGE,
         transaction_id: binding.transaction_id.as_octets(),

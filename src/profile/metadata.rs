@@ -1,8 +1,10 @@
 //! The metadata of a profile as the SM-DP+ keeps it (SGP.22 2.4a.1, 5.5.3).
 
-use simyard_asn1::rsp::metadata::{NotificationConfiguration, OperatorId, StoreMetadataRequest, profile_class};
-use simyard_asn1::tlv::NamedBits;
 use simyard_asn1::Encode as _;
+use simyard_asn1::rsp::metadata::{
+    NotificationConfiguration, OperatorId, StoreMetadataRequest, profile_class,
+};
+use simyard_asn1::tlv::NamedBits;
 
 use crate::ident::{Iccid, ServerAddress};
 
@@ -70,7 +72,11 @@ impl ProfileMetadata {
                 .iter()
                 .map(|address| NotificationConfiguration { events: ALL_EVENTS, address: address.as_str() })
                 .collect(),
-            profile_owner: self.mcc_mnc.as_ref().map(|mcc_mnc| OperatorId { mcc_mnc, gid1: None, gid2: None }),
+            profile_owner: self.mcc_mnc.as_ref().map(|mcc_mnc| OperatorId {
+                mcc_mnc,
+                gid1: None,
+                gid2: None,
+            }),
             profile_policy_rules: self.profile_policy_rules,
             extensions: &[],
         };

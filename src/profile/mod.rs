@@ -8,4 +8,5 @@ pub mod bind;
 pub mod identity;
 pub mod image;
 pub mod metadata;
+pub mod template;
 pub mod templates;

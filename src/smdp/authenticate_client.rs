@@ -219,9 +219,9 @@ async fn authenticate(
         AcceptedAs::First => None,
         AcceptedAs::Retry => {
             let material = smdp.store.material(&order.iccid).await.map_err(AuthenticateClientError::Store)?;
-            material.and_then(|material| material.binding).filter(|binding| {
-                binding.eid == *euicc.eid() && binding.sealed_session_keys.is_some()
-            })
+            material
+                .and_then(|material| material.binding)
+                .filter(|binding| binding.eid == *euicc.eid() && binding.sealed_session_keys.is_some())
         }
     };
     let smdp_signed2 = SmdpSigned2 {

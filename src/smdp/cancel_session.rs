@@ -6,9 +6,9 @@
 use simyard_asn1::Decode as _;
 use simyard_asn1::rsp::download::{CancelSessionResponse, cancel_session_reason};
 
+use super::Smdp;
 use super::authenticate_client::end_order;
 use super::status::{FunctionError, Reason, Subject};
-use super::Smdp;
 use crate::binding::es9plus::CancelSessionRequest;
 use crate::domain::ErrorReason;
 use crate::ident::TransactionId;

@@ -95,9 +95,7 @@ impl FunctionError for GetBoundProfilePackageError {
                 (Subject::Euicc, Reason::VerificationFailed)
             }
             Self::Expired => (Subject::DownloadOrder, Reason::TimeToLiveExpired),
-            Self::ConfirmationCodeMissing => {
-                (Subject::ConfirmationCode, Reason::MandatoryElementMissing)
-            }
+            Self::ConfirmationCodeMissing => (Subject::ConfirmationCode, Reason::MandatoryElementMissing),
             Self::ConfirmationCodeRefused => (Subject::ConfirmationCode, Reason::Refused),
             Self::ConfirmationCodeRetriesExceeded => {
                 (Subject::ConfirmationCode, Reason::MaximumAttemptsExceeded)

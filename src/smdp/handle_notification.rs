@@ -8,8 +8,8 @@
 
 use simyard_asn1::Decode as _;
 use simyard_asn1::rsp::notification::{
-    FinalResult, NotificationMetadata, OtherSignedNotification, PendingNotification, ProfileInstallationResult,
-    error_reason,
+    FinalResult, NotificationMetadata, OtherSignedNotification, PendingNotification,
+    ProfileInstallationResult, error_reason,
 };
 
 use super::{RACES, Smdp};
@@ -153,10 +153,8 @@ async fn other_notification(
     if euicc.public_key().verify(other.tbs.bytes, other.signature).is_err() {
         return Ok(Err(Dropped::Signature));
     }
-    let notification = NewNotification {
-        eid: Some(euicc.eid().clone()),
-        ..notification(smdp, &other.tbs.value, raw)
-    };
+    let notification =
+        NewNotification { eid: Some(euicc.eid().clone()), ..notification(smdp, &other.tbs.value, raw) };
     Ok(Ok(smdp.store.record_notification(&notification, ResultChange::None).await?))
 }
 

@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use simyard_asn1::rsp::SIGNATURE;
+use simyard_asn1::rsp::Version;
 use simyard_asn1::rsp::authentication::ServerSigned1;
 use simyard_asn1::rsp::info::EuiccInfo1;
-use simyard_asn1::rsp::Version;
 use simyard_asn1::{Decode as _, Encode as _, Tag, Writer};
 
 use super::Smdp;
@@ -105,10 +105,7 @@ pub fn initiate_authentication(
     .to_der();
     let signature = identity.dp_auth().key.sign(&server_signed1)?;
 
-    let session = Initiated {
-        server_challenge,
-        identity: Arc::clone(identity),
-    };
+    let session = Initiated { server_challenge, identity: Arc::clone(identity) };
     smdp.sessions.open(transaction_id.clone(), Session::Initiated(session))?;
 
     Ok(InitiateAuthenticationResponse {

@@ -2,6 +2,10 @@
 //!
 //! | file | function | clause |
 //! |---|---|---|
+//! | [`download_order`] | ES2+.DownloadOrder | 5.3.1 |
+//! | [`confirm_order`] | ES2+.ConfirmOrder | 5.3.2 |
+//! | [`cancel_order`] | ES2+.CancelOrder | 5.3.3 |
+//! | [`release_profile`] | ES2+.ReleaseProfile | 5.3.4 |
 //! | [`initiate_authentication`] | ES9+.InitiateAuthentication | 5.6.1 |
 //! | [`authenticate_client`] | ES9+.AuthenticateClient | 5.6.3 |
 //! | [`get_bound_profile_package`] | ES9+.GetBoundProfilePackage | 5.6.2 |
@@ -25,12 +29,17 @@ use crate::pki::Anchors;
 use crate::store::Store;
 
 pub mod authenticate_client;
+pub mod cancel_order;
 pub mod cancel_session;
 pub mod catalogue;
+pub mod confirm_order;
+pub mod download_order;
 pub mod get_bound_profile_package;
 pub mod handle_notification;
 pub mod identity;
 pub mod initiate_authentication;
+pub mod orders;
+pub mod release_profile;
 pub mod sessions;
 pub mod status;
 

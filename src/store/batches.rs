@@ -80,6 +80,14 @@ pub struct Package {
     pub sealed: Vec<u8>,
 }
 
+impl Package {
+    /// The place for which the content of this profile is sealed: moved to another row, it cannot be opened.
+    #[must_use]
+    pub fn place(iccid: &Iccid) -> String {
+        format!("package.sealed/{iccid}")
+    }
+}
+
 /// A profile of a batch.
 #[derive(Clone)]
 pub struct NewProfile {

@@ -33,6 +33,21 @@ pub enum ApplicationIdentity<'a> {
     NonStandard(Oid),
 }
 
+/// A key of a security domain. It has no Debug: the data is a secret.
+#[derive(Clone, Copy)]
+pub struct SecurityDomainKey<'a> {
+    /// 1 to 3: enciphering, integrity, key encryption.
+    pub identifier: u8,
+    /// The version of the key set.
+    pub version: u8,
+    /// 80 DES, 88 AES, 85 PSK for TLS.
+    pub key_type: u8,
+    /// The key.
+    pub data: &'a [u8],
+    /// Where the key starts in the package.
+    pub data_offset: usize,
+}
+
 fn aid<'a>(tlv: &Tlv<'a>, what: &'static str) -> Result<&'a [u8], Error> {
     tlv.sized(5..=16, what)
 }
@@ -47,7 +62,47 @@ fn instance_aid<'a>(tlv: &Tlv<'a>) -> Result<&'a [u8], Error> {
     aid(&members.expect(AID)?, WHAT)
 }
 
+fn octet(tlv: &Tlv<'_>, what: &'static str) -> Result<u8, Error> {
+    tlv.array::<1>(what).map(|[octet]| *octet)
+}
+
 impl<'a> ProfileElement<'a> {
+    /// The keys of a security domain, one entry per component.
+    ///
+    /// # Errors
+    /// [`Error`] for another element, and for a list that is not coded as the module says.
+    pub fn security_domain_keys(&self) -> Result<Vec<SecurityDomainKey<'a>>, Error> {
+        const WHAT: &str = "KeyObject";
+        self.must_be(ElementKind::SecurityDomain)?;
+        let mut body = self.body()?;
+        body.expect(Tag::context_constructed(1))?;
+        let mut keys = Vec::new();
+        let Some(list) = body.optional(Tag::context_constructed(2))? else { return Ok(keys) };
+        let mut objects = list.members(WHAT);
+        while !objects.is_empty() {
+            let mut object = objects.expect(Tag::SEQUENCE)?.members(WHAT);
+            // keyUsageQualifier, keyAccess, identifier, version, counter, components: in this order.
+            object.expect(Tag(0x95))?;
+            object.optional(Tag(0x96))?;
+            let identifier = octet(&object.expect(Tag(0x82))?, WHAT)?;
+            let version = octet(&object.expect(Tag(0x83))?, WHAT)?;
+            object.optional(Tag(0x85))?;
+            let mut components = object.expect(Tag::SEQUENCE)?.members(WHAT);
+            while !components.is_empty() {
+                let mut component = components.expect(Tag::SEQUENCE)?.members(WHAT);
+                let key_type = octet(&component.expect(Tag(0x80))?, WHAT)?;
+                let data = component.expect(Tag(0x86))?;
+                component.extensions()?;
+                if keys.len() == MAX_INSTANCES {
+                    return Err(data.error(ErrorKind::Value, WHAT));
+                }
+                let data_offset = super::value_offset(&data);
+                keys.push(SecurityDomainKey { identifier, version, key_type, data: data.value, data_offset });
+            }
+        }
+        Ok(keys)
+    }
+
     /// The identities of an element that brings applications; `None` for all other elements.
     ///
     /// # Errors

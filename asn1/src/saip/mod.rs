@@ -22,7 +22,7 @@ pub mod header;
 pub mod response;
 
 pub use aka::{AkaConfiguration, AkaParameter, AlgoParameter};
-pub use application::ApplicationIdentity;
+pub use application::{ApplicationIdentity, SecurityDomainKey};
 pub use codes::{PinCodes, PinConfiguration, PukConfiguration};
 pub use file::{
     Fcp, FileElement, FileField, FileManagementCommand, FileSystemElement, Fill, GenericFileManagement,

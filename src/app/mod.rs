@@ -1,0 +1,301 @@
+//! Composition root: settings become a running server. The only place that names every concrete type.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use simyard_asn1::saip::Package;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::crypto::ecdsa::SigningKey;
+use crate::crypto::keyfile::{load_certificates, load_signing_key};
+use crate::crypto::seal::{Sealer, SealingKey};
+use crate::domain::Operator;
+use crate::env::{Clock, Rng};
+use crate::http::caller::Operators;
+use crate::http::listener::Listener;
+use crate::http::{es2plus, es9plus};
+use crate::pki::tls::{ClientVerifier, PeerIdentity, TlsIdentity, server_config};
+use crate::pki::{AnchorError, Anchors, Certificate};
+use crate::profile::personalise::{Template, TemplateError};
+use crate::smdp::catalogue::{Catalogue, Product};
+use crate::smdp::identity::{Credential, Identity};
+use crate::smdp::sessions::Sessions;
+use crate::smdp::orders::{OrderSettings, Orders};
+use crate::smdp::Smdp;
+use crate::store::{Store, StoreError, StoreUrl};
+
+pub mod config;
+
+use config::{Config, ConfigError, CredentialSetting, FileSetting, OperatorKey, OperatorSetting, TemplateSetting};
+
+/// Why the server cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// A setting, or a file that it names, cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The trusted CIs contradict each other.
+    #[error("the CI certificates cannot be used: {0}")]
+    Anchors(#[from] AnchorError),
+    /// The template that Simyard brings cannot be used: a fault of ours.
+    #[error("the built-in template cannot be used: {0}")]
+    Template(#[from] TemplateError),
+    /// The store cannot be opened.
+    #[error("the store {url} cannot be opened: {cause}")]
+    Store {
+        /// Which one; no password stands in it.
+        url: String,
+        /// Why.
+        cause: StoreError,
+    },
+    /// An interface cannot listen.
+    #[error("{interface} cannot listen on {address}: {cause}")]
+    Listen {
+        /// Which interface.
+        interface: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        cause: std::io::Error,
+    },
+}
+
+/// Store and sealing: what commands on the stock need without a server.
+pub struct Stock {
+    /// The store.
+    pub store: Store,
+    /// Seals and opens key material.
+    pub sealer: Sealer,
+}
+
+impl Stock {
+    /// Opens both. The sealing key is made if its file is absent.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn open(config: &Config, rng: &Rng) -> Result<Self, AppError> {
+        let setting = &config.sealing_key;
+        let key = if setting.path.exists() {
+            SealingKey::load(&setting.path).map_err(|error| setting.error(&error))?
+        } else {
+            let key = SealingKey::generate(rng);
+            key.save(&setting.path).map_err(|error| setting.error(&error))?;
+            tracing::info!(path = %setting.path.display(), "a new sealing key was made");
+            key
+        };
+        let sealer = Sealer::new(&key, rng.clone()).map_err(|error| setting.error(&error))?;
+        let failed = |cause| {
+            let url = if config.store.starts_with("postgres") { "PostgreSQL" } else { &config.store };
+            AppError::Store { url: url.to_owned(), cause }
+        };
+        let url = StoreUrl::parse(&config.store).map_err(failed)?;
+        let store = Store::open(&url).await.map_err(failed)?;
+        Ok(Self { store, sealer })
+    }
+}
+
+/// The sockets of a server: bound before the server is put together, so that addresses with free ports are known.
+pub struct Sockets {
+    /// ES9+.
+    pub es9plus: TcpListener,
+    /// ES2+.
+    pub es2plus: TcpListener,
+}
+
+impl Sockets {
+    /// Binds what the settings name.
+    ///
+    /// # Errors
+    /// [`AppError::Listen`].
+    pub async fn bind(config: &Config) -> Result<Self, AppError> {
+        let bind = async |interface, address| {
+            TcpListener::bind(address).await.map_err(|cause| AppError::Listen { interface, address, cause })
+        };
+        Ok(Self {
+            es9plus: bind("es9plus", config.es9plus.listen).await?,
+            es2plus: bind("es2plus", config.es2plus.listen).await?,
+        })
+    }
+}
+
+/// A server, ready to run.
+pub struct App {
+    /// ES9+.
+    pub smdp: Arc<Smdp>,
+    listeners: Vec<Listener>,
+}
+
+impl App {
+    /// Loads and checks everything that the settings name.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn open(config: &Config, sockets: Sockets, clock: Clock, rng: Rng) -> Result<Self, AppError> {
+        let stock = Stock::open(config, &rng).await?;
+        Self::with_stock(config, sockets, stock, clock, rng)
+    }
+
+    /// As [`App::open`], over a store that is open already.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub fn with_stock(
+        config: &Config,
+        sockets: Sockets,
+        stock: Stock,
+        clock: Clock,
+        rng: Rng,
+    ) -> Result<Self, AppError> {
+        let anchors = Arc::new(anchors(&config.ci)?);
+        let identities = config
+            .identities
+            .iter()
+            .map(|(dp_auth, dp_pb)| identity(dp_auth, dp_pb, &anchors, &clock).map(Arc::new))
+            .collect::<Result<_, _>>()?;
+        let client_anchors = Arc::new(self::anchors(&config.es2plus_client_ca)?);
+        let orders = Orders {
+            store: stock.store.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
+            settings: OrderSettings {
+                smdp_address: config.addresses.first().cloned(),
+                validity: config.order_lifetime_s.map(Duration::from_secs),
+                ..OrderSettings::default()
+            },
+        };
+        let smdp = Arc::new(Smdp {
+            store: stock.store,
+            sealer: stock.sealer,
+            sessions: Sessions::new(clock.clone(), config.max_sessions),
+            clock: clock.clone(),
+            rng,
+            anchors,
+            identities,
+            addresses: config.addresses.clone(),
+            catalogue: catalogue(config)?,
+            limits: config.limits,
+        });
+        let operators: Arc<dyn Operators> = Arc::new(KnownOperators(config.operators.clone()));
+        let verifier = Arc::new(ClientVerifier::new(client_anchors, clock));
+        let es9plus_tls = tls(&config.es9plus.tls, None)?;
+        let es2plus_tls = tls(&config.es2plus.tls, Some(verifier))?;
+        let listeners = vec![
+            Listener {
+                name: "es9plus",
+                socket: sockets.es9plus,
+                tls: es9plus_tls,
+                router: es9plus::router(Arc::clone(&smdp)),
+                max_connections: config.es9plus.max_connections,
+            },
+            Listener {
+                name: "es2plus",
+                socket: sockets.es2plus,
+                tls: es2plus_tls,
+                router: es2plus::router(Arc::new(orders), operators),
+                max_connections: config.es2plus.max_connections,
+            },
+        ];
+        Ok(Self { smdp, listeners })
+    }
+
+    /// Serves until `end` turns true; open requests finish, and the store is closed behind them.
+    pub async fn run(self, end: watch::Receiver<bool>) {
+        let mut interfaces = tokio::task::JoinSet::new();
+        for listener in self.listeners {
+            interfaces.spawn(listener.serve(end.clone()));
+        }
+        while interfaces.join_next().await.is_some() {}
+        self.smdp.store.close().await;
+    }
+}
+
+/// Operators by their certificates, as the settings list them.
+struct KnownOperators(Vec<OperatorSetting>);
+
+impl Operators for KnownOperators {
+    fn operator(&self, identity: &PeerIdentity) -> Option<Operator> {
+        let known = |setting: &&OperatorSetting| match &setting.key {
+            OperatorKey::Oid(oid) => identity.oid.as_ref() == Some(oid),
+            OperatorKey::Fingerprint(fingerprint) => identity.fingerprint == *fingerprint,
+        };
+        self.0.iter().find(known).map(|setting| setting.name.clone())
+    }
+}
+
+/// The CI certificates that files hold.
+///
+/// # Errors
+/// [`AppError`] if one cannot be read or is no CI certificate.
+pub fn anchors(files: &[FileSetting]) -> Result<Anchors, AppError> {
+    let mut certificates = Vec::new();
+    for file in files {
+        for der in load_certificates(&file.path).map_err(|error| file.error(&error))? {
+            certificates.push(Certificate::from_der(&der).map_err(|error| file.error(&error))?);
+        }
+    }
+    Ok(Anchors::new(certificates)?)
+}
+
+/// The CI certificates of one file that a command line names.
+///
+/// # Errors
+/// As [`anchors`].
+pub fn anchors_of(path: &std::path::Path) -> Result<Anchors, AppError> {
+    anchors(&[FileSetting::of_command_line(path)])
+}
+
+fn chain(file: &FileSetting) -> Result<Vec<Vec<u8>>, ConfigError> {
+    load_certificates(&file.path).map_err(|error| file.error(&error))
+}
+
+fn key(file: &FileSetting) -> Result<SigningKey, ConfigError> {
+    load_signing_key(&file.path).map_err(|error| file.error(&error))
+}
+
+fn credential(setting: &CredentialSetting) -> Result<Credential, ConfigError> {
+    let file = &setting.certificate;
+    let der = chain(file)?.into_iter().next().ok_or_else(|| file.error(&"the file holds no certificate"))?;
+    let certificate = Certificate::from_der(&der).map_err(|error| file.error(&error))?;
+    Ok(Credential { certificate, key: key(&setting.key)? })
+}
+
+fn identity(
+    dp_auth: &CredentialSetting,
+    dp_pb: &CredentialSetting,
+    anchors: &Anchors,
+    clock: &Clock,
+) -> Result<Identity, ConfigError> {
+    Identity::new(credential(dp_auth)?, credential(dp_pb)?, anchors, clock.now())
+        .map_err(|error| dp_auth.certificate.error(&error))
+}
+
+fn tls(
+    setting: &CredentialSetting,
+    client: Option<Arc<ClientVerifier>>,
+) -> Result<Arc<rustls::ServerConfig>, ConfigError> {
+    let file = &setting.certificate;
+    let identity = TlsIdentity::new(chain(file)?, Arc::new(key(&setting.key)?));
+    identity
+        .and_then(|identity| server_config(&identity, client.map(|verifier| verifier as _)))
+        .map(Arc::new)
+        .map_err(|error| file.error(&error))
+}
+
+fn catalogue(config: &Config) -> Result<Catalogue, AppError> {
+    let mut catalogue = Catalogue::default();
+    for setting in &config.profile_types {
+        let template = match &setting.template {
+            None => None,
+            Some(TemplateSetting::BuiltIn) => Some(Template::generic()?),
+            Some(TemplateSetting::File(file)) => {
+                let octets = std::fs::read(&file.path).map_err(|error| file.error(&error))?;
+                let package = Package::from_der(&octets).map_err(|error| file.error(&error))?;
+                Some(Template::compile(&package).map_err(|error| file.error(&error))?)
+            }
+        };
+        catalogue.add(setting.name.clone(), Product { metadata: setting.metadata.clone(), template });
+    }
+    Ok(catalogue)
+}

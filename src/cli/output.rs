@@ -1,0 +1,59 @@
+//! What commands print: lines on stdout, and QR codes.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use qrcode::QrCode;
+use qrcode::render::unicode::Dense1x2;
+
+/// Prints one line on stdout. A reader that went away is no error of ours.
+pub fn line(text: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// Prints a value as one JSON document.
+pub fn json(value: &serde_json::Value) {
+    line(&format!("{value:#}"));
+}
+
+/// Colours for terminals; plain text elsewhere and under `NO_COLOR`.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    coloured: bool,
+}
+
+impl Style {
+    /// The style of stdout.
+    #[must_use]
+    pub fn of_stdout() -> Self {
+        Self { coloured: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() }
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.coloured { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// For what went well.
+    #[must_use]
+    pub fn good(self, text: &str) -> String {
+        self.paint("32", text)
+    }
+
+    /// For what went wrong.
+    #[must_use]
+    pub fn bad(self, text: &str) -> String {
+        self.paint("31;1", text)
+    }
+
+    /// For what is beside the point.
+    #[must_use]
+    pub fn dim(self, text: &str) -> String {
+        self.paint("2", text)
+    }
+}
+
+/// A QR code of two modules a character, dark on light: what phones read from a terminal.
+#[must_use]
+pub fn qr(text: &str) -> Option<String> {
+    let code = QrCode::new(text.as_bytes()).ok()?;
+    Some(code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build())
+}

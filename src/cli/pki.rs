@@ -1,0 +1,71 @@
+//! `simyard pki init DIR`: writes a test PKI of the shape of SGP.26.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::env::{Clock, Rng};
+use crate::ident::Eid;
+use crate::pki::test_pki::{Existing, TestPki, TestPkiOptions};
+
+/// Certificates for tests and demonstrations.
+#[derive(Args, Debug)]
+pub struct PkiArgs {
+    #[command(subcommand)]
+    command: PkiCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum PkiCommand {
+    /// Write a whole test PKI: CI, EUM, eUICC, SM-DP+, operator and device, each with its key, and wrong twins.
+    ///
+    /// The keys are drawn here and now; nothing but test equipment may trust this CI. `wrong/` gets copies with
+    /// exactly one fault each (expired, unknown CI, wrong role, EID outside the range ...), to test who accepts them.
+    Init(InitArgs),
+}
+
+#[derive(Args, Debug)]
+struct InitArgs {
+    /// The folder to write to; it is created if need be.
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// A host name of the SM-DP+, for its TLS certificate; may be given several times.
+    #[arg(long = "host", value_name = "NAME", default_value = "localhost")]
+    hosts: Vec<String>,
+    /// The EID of the virtual eUICC: 32 digits. Its first eight are the range of the EUM.
+    #[arg(long, value_name = "DIGITS", default_value = "89049032000000000000279973200019")]
+    eid: Eid,
+    /// Replace certificates and keys in a folder that is not empty.
+    #[arg(long)]
+    force: bool,
+}
+
+/// Runs `simyard pki`.
+///
+/// # Errors
+/// A folder that is not empty, or that cannot be written.
+pub fn run(args: PkiArgs) -> anyhow::Result<()> {
+    match args.command {
+        PkiCommand::Init(init) => run_init(init),
+    }
+}
+
+fn run_init(args: InitArgs) -> anyhow::Result<()> {
+    let options = TestPkiOptions { host_names: args.hosts, eid: args.eid };
+    let pki = TestPki::generate(&Rng::system(), Clock::system().now(), &options)?;
+    let existing = if args.force { Existing::Replace } else { Existing::Refuse };
+    let written = pki.write_to(&args.folder, existing)?;
+    let mut out = std::io::stdout().lock();
+    for pair in &written {
+        let name = pair.certificate.strip_prefix(&args.folder).unwrap_or(&pair.certificate);
+        writeln!(out, "{:<44} {}", name.display(), pair.purpose)?;
+    }
+    writeln!(
+        out,
+        "{} certificates, each with its key in *.key.pem, in {}",
+        written.len(),
+        args.folder.display()
+    )?;
+    Ok(())
+}

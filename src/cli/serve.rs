@@ -1,0 +1,84 @@
+//! `simyard serve`: the server.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use tokio::sync::watch;
+
+use super::output::line;
+use crate::app::config::Config;
+use crate::app::{App, Sockets};
+use crate::env::{Clock, Rng};
+
+/// The settings that are read when `--config` is not given; absent, the defaults hold.
+const DEFAULT_FILE: &str = "simyard.toml";
+
+/// Run the server: ES9+ for LPAs, ES2+ for operators.
+///
+/// Every setting has a default: on a folder that `simyard pki init pki` has filled, `simyard serve` runs without a
+/// file. README.md lists the settings.
+#[derive(Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// Which settings a command works with.
+#[derive(Args, Clone)]
+pub struct ConfigArgs {
+    /// The server's settings; paths in it are relative to it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigArgs {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// What is wrong with the file, with its line.
+    pub fn load(&self) -> anyhow::Result<Config> {
+        match &self.config {
+            Some(path) => Ok(Config::load(path)?),
+            None if Path::new(DEFAULT_FILE).exists() => Ok(Config::load(Path::new(DEFAULT_FILE))?),
+            None => Ok(Config::parse("", Path::new(DEFAULT_FILE))?),
+        }
+    }
+}
+
+/// Runs the server until it is interrupted.
+///
+/// # Errors
+/// What keeps it from starting.
+pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
+    let config = args.config.load()?;
+    let sockets = Sockets::bind(&config).await?;
+    let (es9plus, es2plus) = (sockets.es9plus.local_addr()?, sockets.es2plus.local_addr()?);
+    let app = App::open(&config, sockets, Clock::system(), Rng::system()).await?;
+    let addresses: Vec<&str> = config.addresses.iter().map(|address| address.as_str()).collect();
+    line(&format!("ES9+ on {es9plus} as {}", addresses.join(", ")));
+    line(&format!("ES2+ on {es2plus}"));
+    let (end, ended) = watch::channel(false);
+    let server = tokio::spawn(app.run(ended));
+    interrupted().await?;
+    tracing::info!("ending; open requests are finished");
+    end.send(true)?;
+    server.await?;
+    Ok(())
+}
+
+/// Waits for Ctrl-C or a request to terminate.
+///
+/// # Errors
+/// If the system does not deliver signals.
+pub async fn interrupted() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted,
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}

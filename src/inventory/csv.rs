@@ -1,0 +1,461 @@
+//! A manufacturer's file: one line that names the columns, in any order, then one line for each subscription.
+//!
+//! Columns are divided by comma, semicolon or tab, whichever the first line uses; a value may stand in double quotes.
+//! Needed are `iccid`, `imsi`, `ki`, `opc` or `op` (`opc` wins where a row has both), `pin1`, `puk1`, `pin2`, `puk2` and
+//! `adm1`; `acc` follows from the IMSI and `msisdn` stays empty where they are absent. Every fault is told with line
+//! and column, never with the value of a secret. The file is read from memory without copies of its secrets.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::crypto::milenage::opc_from_op;
+use crate::ident::{Iccid, Imsi, InvalidIdentifier};
+
+/// The largest file.
+pub const MAX_FILE_OCTETS: usize = 64 * 1024 * 1024;
+/// The most subscriptions in one file.
+pub const MAX_ROWS: usize = 200_000;
+/// The longest line.
+pub const MAX_LINE_OCTETS: usize = 4096;
+/// The most faults that are told; the rest is counted.
+pub const MAX_FAULTS: usize = 100;
+
+/// Octets of PIN, PUK and ADM as the card stores them: digits filled up with FF (TS 102 221 9.5.1).
+pub const CODE_OCTETS: usize = 8;
+
+/// A column of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(usize)]
+enum Column {
+    Iccid,
+    Imsi,
+    Ki,
+    Opc,
+    Op,
+    Pin1,
+    Puk1,
+    Pin2,
+    Puk2,
+    Adm1,
+    Acc,
+    Msisdn,
+}
+
+const COLUMNS: &[(Column, &str)] = &[
+    (Column::Iccid, "iccid"),
+    (Column::Imsi, "imsi"),
+    (Column::Ki, "ki"),
+    (Column::Opc, "opc"),
+    (Column::Op, "op"),
+    (Column::Pin1, "pin1"),
+    (Column::Puk1, "puk1"),
+    (Column::Pin2, "pin2"),
+    (Column::Puk2, "puk2"),
+    (Column::Adm1, "adm1"),
+    (Column::Acc, "acc"),
+    (Column::Msisdn, "msisdn"),
+];
+
+const NEEDED: &[Column] = &[
+    Column::Iccid,
+    Column::Imsi,
+    Column::Ki,
+    Column::Pin1,
+    Column::Puk1,
+    Column::Pin2,
+    Column::Puk2,
+    Column::Adm1,
+];
+
+impl Column {
+    fn name(self) -> &'static str {
+        COLUMNS.iter().find(|(column, _)| *column == self).map_or("", |(_, name)| name)
+    }
+}
+
+/// A subscription as delivered. Its secrets are wiped when it is dropped; no `Debug`.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct Subscription {
+    /// The line it stands in, from 1.
+    #[zeroize(skip)]
+    pub line: usize,
+    /// The profile's number.
+    #[zeroize(skip)]
+    pub iccid: Iccid,
+    /// The subscription's number.
+    #[zeroize(skip)]
+    pub imsi: Imsi,
+    /// The subscriber key (K).
+    pub ki: [u8; 16],
+    /// The operator's variant for this key.
+    pub opc: [u8; 16],
+    /// PIN 1, eight octets filled up with FF.
+    pub pin1: [u8; CODE_OCTETS],
+    /// PUK 1.
+    pub puk1: [u8; CODE_OCTETS],
+    /// PIN 2.
+    pub pin2: [u8; CODE_OCTETS],
+    /// PUK 2.
+    pub puk2: [u8; CODE_OCTETS],
+    /// The administrative code.
+    pub adm1: [u8; CODE_OCTETS],
+    /// EF.ACC: one bit for the access class (TS 31.102 4.2.15).
+    pub acc: [u8; 2],
+    /// The telephone number, digits with or without a leading `+`.
+    #[zeroize(skip)]
+    pub msisdn: Option<String>,
+}
+
+/// What is wrong with one value or one line. The texts of secrets do not stand here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RowFault {
+    /// The line is longer than any row.
+    #[error("longer than {MAX_LINE_OCTETS} octets")]
+    LineTooLong,
+    /// The line is no UTF-8.
+    #[error("not UTF-8")]
+    NotText,
+    /// Another number of values than the first line has columns.
+    #[error("{found} values, expected {expected} as in the first line")]
+    Values {
+        /// Columns of the first line.
+        expected: usize,
+        /// Values of this line.
+        found: usize,
+    },
+    /// A needed value is empty.
+    #[error("empty")]
+    Empty,
+    /// ICCID or IMSI of another form.
+    #[error(transparent)]
+    Identifier(#[from] InvalidIdentifier),
+    /// A key of another form.
+    #[error("expected {0} hexadecimal digits")]
+    NotHex(usize),
+    /// A PIN of another form.
+    #[error("expected 4 to 8 decimal digits")]
+    NotPin,
+    /// A PUK of another form.
+    #[error("expected 8 decimal digits")]
+    NotPuk,
+    /// An ADM of another form.
+    #[error("expected 4 to 8 decimal digits or 16 hexadecimal digits")]
+    NotAdm,
+    /// An MSISDN of another form.
+    #[error("expected 5 to 15 decimal digits, with or without a leading +")]
+    NotMsisdn,
+    /// The number stands in an earlier line too.
+    #[error("stands in line {0} already")]
+    Repeated(usize),
+    /// The number is in the stock already.
+    #[error("is in the stock already")]
+    InStock,
+}
+
+/// A fault and its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowError {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, if one value is at fault.
+    pub column: Option<&'static str>,
+    /// What is wrong.
+    pub fault: RowFault,
+}
+
+impl fmt::Display for RowError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.column {
+            Some(column) => write!(f, "line {}, {column}: {}", self.line, self.fault),
+            None => write!(f, "line {}: {}", self.line, self.fault),
+        }
+    }
+}
+
+/// Why a file is refused whole.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FileError {
+    /// Too large.
+    #[error("the file has more than {MAX_FILE_OCTETS} octets: divide it")]
+    TooLarge,
+    /// Too many rows.
+    #[error("the file has more than {MAX_ROWS} rows: divide it")]
+    TooManyRows,
+    /// No first line, or no row after it.
+    #[error("the file has no rows: expected a line of column names, then one line for each subscription")]
+    NoRows,
+    /// The first line is no list of names.
+    #[error("line 1 is no list of column names")]
+    NoHeader,
+    /// A column that is not known.
+    #[error(
+        "line 1: column {position} is none of iccid, imsi, ki, opc, op, pin1, puk1, pin2, puk2, adm1, acc, msisdn"
+    )]
+    UnknownColumn {
+        /// Its position, from 1. The name is not repeated: a file without a first line has values there.
+        position: usize,
+    },
+    /// A column that stands twice.
+    #[error("line 1: column {0} stands twice")]
+    RepeatedColumn(&'static str),
+    /// Columns that are absent.
+    #[error("line 1: no column {}", .0.join(", "))]
+    MissingColumns(Vec<&'static str>),
+    /// Faults of rows.
+    #[error("{} rows or values are wrong", .faults.len() + .more)]
+    Rows {
+        /// The first [`MAX_FAULTS`] faults, by line.
+        faults: Vec<RowError>,
+        /// How many more there are.
+        more: usize,
+    },
+}
+
+/// Gathers faults up to the bound.
+#[derive(Default)]
+pub(super) struct Faults {
+    faults: Vec<RowError>,
+    more: usize,
+}
+
+impl Faults {
+    pub(super) fn add(&mut self, line: usize, column: Option<&'static str>, fault: RowFault) {
+        if self.faults.len() < MAX_FAULTS {
+            self.faults.push(RowError { line, column, fault });
+        } else {
+            self.more += 1;
+        }
+    }
+
+    pub(super) fn into_result(self) -> Result<(), FileError> {
+        if self.faults.is_empty() {
+            Ok(())
+        } else {
+            Err(FileError::Rows { faults: self.faults, more: self.more })
+        }
+    }
+}
+
+/// Reads a file whole. Lines that are empty are passed over.
+///
+/// # Errors
+/// [`FileError`]: every fault of every row that can be told.
+pub fn read(file: &[u8]) -> Result<Vec<Subscription>, FileError> {
+    if file.len() > MAX_FILE_OCTETS {
+        return Err(FileError::TooLarge);
+    }
+    let file = file.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(file);
+    let mut lines =
+        file.split(|octet| *octet == b'\n').enumerate().map(|(at, line)| (at + 1, line.trim_ascii()));
+    let (_, first) = lines.next().filter(|(_, line)| !line.is_empty()).ok_or(FileError::NoRows)?;
+    let header = Header::read(first)?;
+    let mut faults = Faults::default();
+    let mut subscriptions = Vec::new();
+    let (mut iccids, mut imsis) = (HashMap::new(), HashMap::new());
+    let mut rows = 0;
+    for (line, text) in lines.filter(|(_, text)| !text.is_empty()) {
+        rows += 1;
+        if rows > MAX_ROWS {
+            return Err(FileError::TooManyRows);
+        }
+        let Some(subscription) = header.row(line, text, &mut faults) else { continue };
+        if let Some(earlier) = iccids.insert(subscription.iccid.clone(), line) {
+            faults.add(line, Some("iccid"), RowFault::Repeated(earlier));
+        }
+        if let Some(earlier) = imsis.insert(subscription.imsi.clone(), line) {
+            faults.add(line, Some("imsi"), RowFault::Repeated(earlier));
+        }
+        subscriptions.push(subscription);
+    }
+    faults.into_result()?;
+    if subscriptions.is_empty() { Err(FileError::NoRows) } else { Ok(subscriptions) }
+}
+
+struct Header {
+    delimiter: char,
+    columns: Vec<Column>,
+}
+
+impl Header {
+    fn read(line: &[u8]) -> Result<Self, FileError> {
+        let text = std::str::from_utf8(line).ok().filter(|text| text.len() <= MAX_LINE_OCTETS);
+        let text = text.ok_or(FileError::NoHeader)?;
+        let delimiter = [',', ';', '\t'].into_iter().max_by_key(|delimiter| text.matches(*delimiter).count());
+        let delimiter = delimiter.unwrap_or(',');
+        let mut columns = Vec::new();
+        for (at, name) in text.split(delimiter).map(value).enumerate() {
+            let known = COLUMNS.iter().find(|(_, known)| known.eq_ignore_ascii_case(name));
+            let (column, name) = known.ok_or(FileError::UnknownColumn { position: at + 1 })?;
+            if columns.contains(column) {
+                return Err(FileError::RepeatedColumn(name));
+            }
+            columns.push(*column);
+        }
+        let absent = |column: &&Column| !columns.contains(column);
+        let mut missing: Vec<&'static str> =
+            NEEDED.iter().filter(absent).map(|column| column.name()).collect();
+        if !columns.contains(&Column::Opc) && !columns.contains(&Column::Op) {
+            missing.push("opc or op");
+        }
+        if missing.is_empty() {
+            Ok(Self { delimiter, columns })
+        } else {
+            Err(FileError::MissingColumns(missing))
+        }
+    }
+
+    /// One row; `None` if anything in it is wrong, which `faults` then says.
+    fn row(&self, line: usize, text: &[u8], faults: &mut Faults) -> Option<Subscription> {
+        let text = if text.len() > MAX_LINE_OCTETS {
+            Err(RowFault::LineTooLong)
+        } else {
+            std::str::from_utf8(text).map_err(|_| RowFault::NotText)
+        };
+        let text = text.map_err(|fault| faults.add(line, None, fault)).ok()?;
+        let found = text.split(self.delimiter).count();
+        if found != self.columns.len() {
+            faults.add(line, None, RowFault::Values { expected: self.columns.len(), found });
+            return None;
+        }
+        let mut values = [""; COLUMNS.len()];
+        for (column, text) in self.columns.iter().zip(text.split(self.delimiter)) {
+            if let Some(place) = values.get_mut(*column as usize) {
+                *place = value(text);
+            }
+        }
+        Row { line, values, faults }.read()
+    }
+}
+
+/// A value without the blanks and the quotes around it.
+fn value(text: &str) -> &str {
+    let text = text.trim();
+    text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).trim()
+}
+
+struct Row<'a> {
+    line: usize,
+    values: [&'a str; COLUMNS.len()],
+    faults: &'a mut Faults,
+}
+
+impl<'a> Row<'a> {
+    fn text(&self, column: Column) -> &'a str {
+        self.values.get(column as usize).copied().unwrap_or_default()
+    }
+
+    fn optional<T>(
+        &mut self,
+        column: Column,
+        read: impl FnOnce(&str) -> Result<T, RowFault>,
+    ) -> Option<Option<T>> {
+        let text = self.text(column);
+        if text.is_empty() {
+            return Some(None);
+        }
+        match read(text) {
+            Ok(value) => Some(Some(value)),
+            Err(fault) => {
+                self.faults.add(self.line, Some(column.name()), fault);
+                None
+            }
+        }
+    }
+
+    fn needed<T>(&mut self, column: Column, read: impl FnOnce(&str) -> Result<T, RowFault>) -> Option<T> {
+        match self.optional(column, read)? {
+            Some(value) => Some(value),
+            None => {
+                self.faults.add(self.line, Some(column.name()), RowFault::Empty);
+                None
+            }
+        }
+    }
+
+    /// All values are read before one is missed, so that every fault of the row is told.
+    fn read(mut self) -> Option<Subscription> {
+        let iccid = self.needed(Column::Iccid, |text| Ok(Iccid::parse(text)?));
+        let imsi = self.needed(Column::Imsi, |text| Ok(Imsi::parse(text)?));
+        let ki = self.needed(Column::Ki, key);
+        let opc = self.optional(Column::Opc, key);
+        let op = self.optional(Column::Op, key);
+        let pin1 = self.needed(Column::Pin1, pin);
+        let puk1 = self.needed(Column::Puk1, puk);
+        let pin2 = self.needed(Column::Pin2, pin);
+        let puk2 = self.needed(Column::Puk2, puk);
+        let adm1 = self.needed(Column::Adm1, adm);
+        let acc = self.optional(Column::Acc, octets::<2>);
+        let msisdn = self.optional(Column::Msisdn, msisdn);
+        let (ki, imsi) = (ki?, imsi?);
+        let opc = match (opc?, op?) {
+            (Some(opc), _) => opc,
+            (None, Some(op)) => opc_from_op(&ki, &op),
+            (None, None) => {
+                self.faults.add(self.line, Some(Column::Opc.name()), RowFault::Empty);
+                return None;
+            }
+        };
+        let acc = acc?.map_or_else(|| access_class(&imsi), |acc| *acc);
+        Some(Subscription {
+            line: self.line,
+            iccid: iccid?,
+            imsi,
+            ki: *ki,
+            opc: *opc,
+            pin1: *pin1?,
+            puk1: *puk1?,
+            pin2: *pin2?,
+            puk2: *puk2?,
+            adm1: *adm1?,
+            acc,
+            msisdn: msisdn?,
+        })
+    }
+}
+
+fn octets<const N: usize>(text: &str) -> Result<Zeroizing<[u8; N]>, RowFault> {
+    let mut octets = Zeroizing::new([0; N]);
+    hex::decode_to_slice(text, octets.as_mut_slice()).map_err(|_| RowFault::NotHex(2 * N))?;
+    Ok(octets)
+}
+
+fn key(text: &str) -> Result<Zeroizing<[u8; 16]>, RowFault> {
+    octets(text)
+}
+
+/// Decimal digits as the card stores them: one an octet, filled up with FF.
+fn digits(text: &str, shortest: usize) -> Option<Zeroizing<[u8; CODE_OCTETS]>> {
+    if !(shortest..=CODE_OCTETS).contains(&text.len()) || !text.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let mut code = Zeroizing::new([0xFF; CODE_OCTETS]);
+    for (octet, digit) in code.iter_mut().zip(text.bytes()) {
+        *octet = digit;
+    }
+    Some(code)
+}
+
+fn pin(text: &str) -> Result<Zeroizing<[u8; CODE_OCTETS]>, RowFault> {
+    digits(text, 4).ok_or(RowFault::NotPin)
+}
+
+fn puk(text: &str) -> Result<Zeroizing<[u8; CODE_OCTETS]>, RowFault> {
+    digits(text, CODE_OCTETS).ok_or(RowFault::NotPuk)
+}
+
+fn adm(text: &str) -> Result<Zeroizing<[u8; CODE_OCTETS]>, RowFault> {
+    digits(text, 4).map_or_else(|| octets(text).map_err(|_| RowFault::NotAdm), Ok)
+}
+
+fn msisdn(text: &str) -> Result<String, RowFault> {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    let fits = (5..=15).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit());
+    if fits { Ok(text.to_owned()) } else { Err(RowFault::NotMsisdn) }
+}
+
+/// The access class is the last digit of the IMSI (TS 22.011 4.2); its bit of EF.ACC is set.
+fn access_class(imsi: &Imsi) -> [u8; 2] {
+    (1_u16 << (imsi.last_digit() % 10)).to_be_bytes()
+}

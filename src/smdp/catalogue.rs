@@ -1,0 +1,77 @@
+//! The profile types: what is told of their profiles, and how a profile's package is made.
+
+use std::collections::HashMap;
+
+use zeroize::Zeroizing;
+
+use crate::crypto::seal::{SealError, Sealer};
+use crate::domain::{Order, ProfileType};
+use crate::profile::metadata::ProfileMetadata;
+use crate::profile::personal_data::{InvalidPersonalData, PersonalData};
+use crate::profile::personalise::{PersonaliseError, Template};
+use crate::store::{Package, PackageKind};
+
+/// One profile type.
+pub struct Product {
+    /// What is told of its profiles.
+    pub metadata: ProfileMetadata,
+    /// What personal data is put into; `None` for a type whose profiles come as ready-made packages.
+    pub template: Option<Template>,
+}
+
+/// All profile types by name.
+#[derive(Default)]
+pub struct Catalogue(HashMap<ProfileType, Product>);
+
+/// Why a profile's package could not be made: faults of the server.
+#[derive(Debug, thiserror::Error)]
+pub enum PackageError {
+    /// The sealed content could not be opened.
+    #[error("the content of the profile could not be opened: {0}")]
+    Seal(#[from] SealError),
+    /// The opened content is no personal data.
+    #[error("the content of the profile is no personal data: {0}")]
+    Data(#[from] InvalidPersonalData),
+    /// The profile is personal data, but its type has no template.
+    #[error("profile type {0} has no template")]
+    NoTemplate(ProfileType),
+    /// The data does not fit the template.
+    #[error("the personal data does not fit the template: {0}")]
+    Personalise(#[from] PersonaliseError),
+}
+
+impl Catalogue {
+    /// Adds a profile type, or replaces it.
+    pub fn add(&mut self, name: ProfileType, product: Product) {
+        self.0.insert(name, product);
+    }
+
+    /// A profile type.
+    #[must_use]
+    pub fn product(&self, name: &ProfileType) -> Option<&Product> {
+        self.0.get(name)
+    }
+
+    /// The unprotected profile package of an order.
+    ///
+    /// # Errors
+    /// [`PackageError`].
+    pub fn package(
+        &self,
+        sealer: &Sealer,
+        order: &Order,
+        content: &Package,
+    ) -> Result<Zeroizing<Vec<u8>>, PackageError> {
+        let opened = sealer.open(&Package::place(&order.iccid), &content.sealed)?;
+        match content.kind {
+            PackageKind::ReadyMade => Ok(opened),
+            PackageKind::PersonalData => {
+                let template = self
+                    .product(&order.profile_type)
+                    .and_then(|product| product.template.as_ref())
+                    .ok_or_else(|| PackageError::NoTemplate(order.profile_type.clone()))?;
+                Ok(template.personalise(&PersonalData::from_octets(&opened)?)?)
+            }
+        }
+    }
+}
