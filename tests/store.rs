@@ -187,6 +187,7 @@ fn profile(number: u32) -> NewProfile {
     NewProfile {
         iccid: iccid(number),
         imsi: Some(Imsi::parse(&format!("90140{number:010}")).unwrap()),
+        msisdn: Some(format!("+88{number:010}")),
         package: Package { kind: PackageKind::PersonalData, sealed: vec![number as u8; 40] },
     }
 }

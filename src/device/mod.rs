@@ -17,6 +17,7 @@
 //! | `uicc` | the file system and the USIM of the enabled profile | TS 102 221, TS 31.102 |
 //! | [`transport`] | the way to a card: in process, TCP | |
 //! | [`es10_client`] | typed ES10 calls over APDUs | SGP.22 5.7 |
+//! | [`terminal`] | what a modem does with the enabled profile | TS 31.101, TS 31.102 |
 //! | [`lpa`] | the procedures of an LPA | SGP.22 3.0 to 3.5 |
 
 pub mod apdu;
@@ -30,5 +31,6 @@ pub mod lpa;
 mod notifications;
 mod profiles;
 pub mod state;
+pub mod terminal;
 pub mod transport;
 mod uicc;

@@ -8,10 +8,12 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::crypto::milenage::opc_from_op;
+use crate::env::Rng;
 use crate::ident::{Iccid, Imsi, InvalidIdentifier};
+use crate::profile::personal_data::{Code, CodeError, OtaKeys, PersonalData, Secret, access_class};
 
 /// The largest file.
 pub const MAX_FILE_OCTETS: usize = 64 * 1024 * 1024;
@@ -21,9 +23,6 @@ pub const MAX_ROWS: usize = 200_000;
 pub const MAX_LINE_OCTETS: usize = 4096;
 /// The most faults that are told; the rest is counted.
 pub const MAX_FAULTS: usize = 100;
-
-/// Octets of PIN, PUK and ADM as the card stores them: digits filled up with FF (TS 102 221 9.5.1).
-pub const CODE_OCTETS: usize = 8;
 
 /// A column of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,36 +74,14 @@ impl Column {
     }
 }
 
-/// A subscription as delivered. Its secrets are wiped when it is dropped; no `Debug`.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+/// A subscription as delivered. No `Debug`: it holds secrets.
+#[derive(Clone)]
 pub struct Subscription {
     /// The line it stands in, from 1.
-    #[zeroize(skip)]
     pub line: usize,
-    /// The profile's number.
-    #[zeroize(skip)]
-    pub iccid: Iccid,
-    /// The subscription's number.
-    #[zeroize(skip)]
-    pub imsi: Imsi,
-    /// The subscriber key (K).
-    pub ki: [u8; 16],
-    /// The operator's variant for this key.
-    pub opc: [u8; 16],
-    /// PIN 1, eight octets filled up with FF.
-    pub pin1: [u8; CODE_OCTETS],
-    /// PUK 1.
-    pub puk1: [u8; CODE_OCTETS],
-    /// PIN 2.
-    pub pin2: [u8; CODE_OCTETS],
-    /// PUK 2.
-    pub puk2: [u8; CODE_OCTETS],
-    /// The administrative code.
-    pub adm1: [u8; CODE_OCTETS],
-    /// EF.ACC: one bit for the access class (TS 31.102 4.2.15).
-    pub acc: [u8; 2],
+    /// What goes into the profile. Keys for remote management are drawn: the file has none.
+    pub data: PersonalData,
     /// The telephone number, digits with or without a leading `+`.
-    #[zeroize(skip)]
     pub msisdn: Option<String>,
 }
 
@@ -134,15 +111,9 @@ pub enum RowFault {
     /// A key of another form.
     #[error("expected {0} hexadecimal digits")]
     NotHex(usize),
-    /// A PIN of another form.
-    #[error("expected 4 to 8 decimal digits")]
-    NotPin,
-    /// A PUK of another form.
-    #[error("expected 8 decimal digits")]
-    NotPuk,
-    /// An ADM of another form.
-    #[error("expected 4 to 8 decimal digits or 16 hexadecimal digits")]
-    NotAdm,
+    /// A PIN, PUK or ADM of another form.
+    #[error(transparent)]
+    Code(#[from] CodeError),
     /// An MSISDN of another form.
     #[error("expected 5 to 15 decimal digits, with or without a leading +")]
     NotMsisdn,
@@ -238,11 +209,11 @@ impl Faults {
     }
 }
 
-/// Reads a file whole. Lines that are empty are passed over.
+/// Reads a file whole. Lines that are empty are passed over. `rng` draws the keys for remote management.
 ///
 /// # Errors
 /// [`FileError`]: every fault of every row that can be told.
-pub fn read(file: &[u8]) -> Result<Vec<Subscription>, FileError> {
+pub fn read(file: &[u8], rng: &Rng) -> Result<Vec<Subscription>, FileError> {
     if file.len() > MAX_FILE_OCTETS {
         return Err(FileError::TooLarge);
     }
@@ -260,11 +231,11 @@ pub fn read(file: &[u8]) -> Result<Vec<Subscription>, FileError> {
         if rows > MAX_ROWS {
             return Err(FileError::TooManyRows);
         }
-        let Some(subscription) = header.row(line, text, &mut faults) else { continue };
-        if let Some(earlier) = iccids.insert(subscription.iccid.clone(), line) {
+        let Some(subscription) = header.row(line, text, rng, &mut faults) else { continue };
+        if let Some(earlier) = iccids.insert(subscription.data.iccid.clone(), line) {
             faults.add(line, Some("iccid"), RowFault::Repeated(earlier));
         }
-        if let Some(earlier) = imsis.insert(subscription.imsi.clone(), line) {
+        if let Some(earlier) = imsis.insert(subscription.data.imsi.clone(), line) {
             faults.add(line, Some("imsi"), RowFault::Repeated(earlier));
         }
         subscriptions.push(subscription);
@@ -307,7 +278,7 @@ impl Header {
     }
 
     /// One row; `None` if anything in it is wrong, which `faults` then says.
-    fn row(&self, line: usize, text: &[u8], faults: &mut Faults) -> Option<Subscription> {
+    fn row(&self, line: usize, text: &[u8], rng: &Rng, faults: &mut Faults) -> Option<Subscription> {
         let text = if text.len() > MAX_LINE_OCTETS {
             Err(RowFault::LineTooLong)
         } else {
@@ -325,7 +296,7 @@ impl Header {
                 *place = value(text);
             }
         }
-        Row { line, values, faults }.read()
+        Row { line, values, faults }.read(rng)
     }
 }
 
@@ -375,17 +346,17 @@ impl<'a> Row<'a> {
     }
 
     /// All values are read before one is missed, so that every fault of the row is told.
-    fn read(mut self) -> Option<Subscription> {
+    fn read(mut self, rng: &Rng) -> Option<Subscription> {
         let iccid = self.needed(Column::Iccid, |text| Ok(Iccid::parse(text)?));
         let imsi = self.needed(Column::Imsi, |text| Ok(Imsi::parse(text)?));
         let ki = self.needed(Column::Ki, key);
         let opc = self.optional(Column::Opc, key);
         let op = self.optional(Column::Op, key);
-        let pin1 = self.needed(Column::Pin1, pin);
-        let puk1 = self.needed(Column::Puk1, puk);
-        let pin2 = self.needed(Column::Pin2, pin);
-        let puk2 = self.needed(Column::Puk2, puk);
-        let adm1 = self.needed(Column::Adm1, adm);
+        let pin1 = self.needed(Column::Pin1, |text| Ok(Code::pin(text)?));
+        let puk1 = self.needed(Column::Puk1, |text| Ok(Code::puk(text)?));
+        let pin2 = self.needed(Column::Pin2, |text| Ok(Code::pin(text)?));
+        let puk2 = self.needed(Column::Puk2, |text| Ok(Code::puk(text)?));
+        let adm1 = self.needed(Column::Adm1, |text| Ok(Code::adm(text)?));
         let acc = self.optional(Column::Acc, octets::<2>);
         let msisdn = self.optional(Column::Msisdn, msisdn);
         let (ki, imsi) = (ki?, imsi?);
@@ -398,20 +369,20 @@ impl<'a> Row<'a> {
             }
         };
         let acc = acc?.map_or_else(|| access_class(&imsi), |acc| *acc);
-        Some(Subscription {
-            line: self.line,
+        let data = PersonalData {
             iccid: iccid?,
             imsi,
-            ki: *ki,
-            opc: *opc,
-            pin1: *pin1?,
-            puk1: *puk1?,
-            pin2: *pin2?,
-            puk2: *puk2?,
-            adm1: *adm1?,
+            ki: Secret::new(*ki),
+            opc: Secret::new(*opc),
+            pin1: pin1?,
+            pin2: pin2?,
+            puk1: puk1?,
+            puk2: puk2?,
+            adm1: adm1?,
             acc,
-            msisdn: msisdn?,
-        })
+            ota: OtaKeys::random(rng),
+        };
+        Some(Subscription { line: self.line, data, msisdn: msisdn? })
     }
 }
 
@@ -425,37 +396,8 @@ fn key(text: &str) -> Result<Zeroizing<[u8; 16]>, RowFault> {
     octets(text)
 }
 
-/// Decimal digits as the card stores them: one an octet, filled up with FF.
-fn digits(text: &str, shortest: usize) -> Option<Zeroizing<[u8; CODE_OCTETS]>> {
-    if !(shortest..=CODE_OCTETS).contains(&text.len()) || !text.bytes().all(|digit| digit.is_ascii_digit()) {
-        return None;
-    }
-    let mut code = Zeroizing::new([0xFF; CODE_OCTETS]);
-    for (octet, digit) in code.iter_mut().zip(text.bytes()) {
-        *octet = digit;
-    }
-    Some(code)
-}
-
-fn pin(text: &str) -> Result<Zeroizing<[u8; CODE_OCTETS]>, RowFault> {
-    digits(text, 4).ok_or(RowFault::NotPin)
-}
-
-fn puk(text: &str) -> Result<Zeroizing<[u8; CODE_OCTETS]>, RowFault> {
-    digits(text, CODE_OCTETS).ok_or(RowFault::NotPuk)
-}
-
-fn adm(text: &str) -> Result<Zeroizing<[u8; CODE_OCTETS]>, RowFault> {
-    digits(text, 4).map_or_else(|| octets(text).map_err(|_| RowFault::NotAdm), Ok)
-}
-
 fn msisdn(text: &str) -> Result<String, RowFault> {
     let digits = text.strip_prefix('+').unwrap_or(text);
     let fits = (5..=15).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit());
     if fits { Ok(text.to_owned()) } else { Err(RowFault::NotMsisdn) }
-}
-
-/// The access class is the last digit of the IMSI (TS 22.011 4.2); its bit of EF.ACC is set.
-fn access_class(imsi: &Imsi) -> [u8; 2] {
-    (1_u16 << (imsi.last_digit() % 10)).to_be_bytes()
 }

@@ -5,9 +5,8 @@
 
 use serde::Serialize;
 use simyard_asn1::saip;
-use zeroize::Zeroizing;
 
-use super::csv::{self, Faults, FileError, RowFault, Subscription};
+use super::csv::{self, Faults, FileError, RowFault};
 use crate::crypto::hash::sha256;
 use crate::crypto::seal::{SealError, Sealer};
 use crate::domain::{Operator, ProfileType};
@@ -90,8 +89,7 @@ pub enum IngestError {
 }
 
 impl Inventory {
-    /// Takes a manufacturer's file ([`csv`]). `personal_data` gives the octets that are sealed as the content of a
-    /// profile; `progress` hears how many profiles went in, of how many.
+    /// Takes a manufacturer's file ([`csv`]). `progress` hears how many profiles went in, of how many.
     ///
     /// # Errors
     /// [`IngestError`]; nothing was taken then.
@@ -99,17 +97,17 @@ impl Inventory {
         &self,
         file: &[u8],
         delivery: &Delivery,
-        personal_data: impl Fn(&Subscription) -> Zeroizing<Vec<u8>>,
         mut progress: impl FnMut(usize, usize),
     ) -> Result<Receipt, IngestError> {
-        let subscriptions = csv::read(file)?;
+        let subscriptions = csv::read(file, &self.rng)?;
         let mut profiles = Vec::with_capacity(subscriptions.len());
         for subscription in &subscriptions {
-            let place = Package::place(&subscription.iccid);
-            let sealed = self.sealer.seal(&place, &personal_data(subscription))?;
+            let place = Package::place(&subscription.data.iccid);
+            let sealed = self.sealer.seal(&place, &subscription.data.to_octets())?;
             profiles.push(NewProfile {
-                iccid: subscription.iccid.clone(),
-                imsi: Some(subscription.imsi.clone()),
+                iccid: subscription.data.iccid.clone(),
+                imsi: Some(subscription.data.imsi.clone()),
+                msisdn: subscription.msisdn.clone(),
                 package: Package { kind: PackageKind::PersonalData, sealed },
             });
         }
@@ -142,7 +140,7 @@ impl Inventory {
         let identity = PackageIdentity::read(&saip::Package::from_der(der)?)?;
         let sealed = self.sealer.seal(&Package::place(&identity.iccid), der)?;
         let package = Package { kind: PackageKind::ReadyMade, sealed };
-        let profile = NewProfile { iccid: identity.iccid, imsi: identity.imsi, package };
+        let profile = NewProfile { iccid: identity.iccid, imsi: identity.imsi, msisdn: None, package };
         self.insert(der, delivery, &[profile], |_| {}).await.map_err(|error| match error {
             BatchError::Store(error) => IngestError::Store(error),
             BatchError::Duplicates(duplicates) => {

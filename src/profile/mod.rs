@@ -8,5 +8,7 @@ pub mod bind;
 pub mod identity;
 pub mod image;
 pub mod metadata;
+pub mod personal_data;
+pub mod personalise;
 pub mod template;
 pub mod templates;

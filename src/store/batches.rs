@@ -31,10 +31,10 @@ const FIND_IMSIS: Statement = set_statement!(
 );
 
 const INSERT_PROFILES: Statement = set_statement!(
-    [iccid text, imsi text, owner text, profile_type text, batch_id text, created_at bigint]
-    "INSERT INTO profile (iccid, imsi, owner, profile_type, batch_id, created_at, number, version, state, \
+    [iccid text, imsi text, msisdn text, owner text, profile_type text, batch_id text, created_at bigint]
+    "INSERT INTO profile (iccid, imsi, msisdn, owner, profile_type, batch_id, created_at, number, version, state, \
      download_attempts, confirmation_attempts) \
-     SELECT iccid, imsi, owner, profile_type, batch_id, created_at, 0, 0, 0, 0, 0 FROM change WHERE true"
+     SELECT iccid, imsi, msisdn, owner, profile_type, batch_id, created_at, 0, 0, 0, 0, 0 FROM change WHERE true"
 );
 
 const INSERT_PACKAGES: Statement = set_statement!(
@@ -95,6 +95,8 @@ pub struct NewProfile {
     pub iccid: Iccid,
     /// Its subscription.
     pub imsi: Option<Imsi>,
+    /// Its telephone number, kept as delivered.
+    pub msisdn: Option<String>,
     /// Its content.
     pub package: Package,
 }
@@ -132,6 +134,7 @@ pub enum BatchError {
 struct ProfileRow<'a> {
     iccid: &'a str,
     imsi: Option<&'a str>,
+    msisdn: Option<&'a str>,
     owner: &'a str,
     profile_type: &'a str,
     batch_id: &'a str,
@@ -258,6 +261,7 @@ async fn insert_chunk(writing: &mut Writing, batch: &Batch, chunk: &[NewProfile]
         .map(|profile| ProfileRow {
             iccid: profile.iccid.as_str(),
             imsi: profile.imsi.as_ref().map(Imsi::as_str),
+            msisdn: profile.msisdn.as_deref(),
             owner: batch.owner.as_str(),
             profile_type: batch.profile_type.as_str(),
             batch_id: &batch.batch_id,

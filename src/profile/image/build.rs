@@ -50,9 +50,10 @@ pub(super) fn run(package: &Package<'_>) -> Result<ProfileImage, InstallError> {
     Ok(installation.image)
 }
 
+/// A package without elements.
 fn empty() -> InstallError {
     InstallError {
-        reason: Reason::Empty,
+        reason: Reason::HeaderPlace,
         element: ElementKind::Header.name(),
         identification: None,
         offset: 0,

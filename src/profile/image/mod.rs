@@ -21,6 +21,8 @@ mod codes;
 pub mod error;
 mod files;
 mod octets;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 

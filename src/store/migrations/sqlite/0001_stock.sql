@@ -14,6 +14,7 @@ CREATE INDEX batch_by_profile_type ON batch (profile_type, owner);
 CREATE TABLE profile (
     iccid                 TEXT    NOT NULL CONSTRAINT profile_key PRIMARY KEY,
     imsi                  TEXT,
+    msisdn                TEXT,
     owner                 TEXT    NOT NULL,
     profile_type          TEXT    NOT NULL,
     batch_id              TEXT    NOT NULL,
