@@ -24,6 +24,7 @@ mod es9plus;
 mod inventory;
 mod pki;
 mod profile;
+mod recording;
 mod store;
 mod tidy;
 
@@ -39,6 +40,7 @@ fn main() -> std::process::ExitCode {
         inventory::TESTS,
         pki::TESTS,
         profile::TESTS,
+        recording::TESTS,
         store::TESTS,
         tidy::TESTS,
     ])
