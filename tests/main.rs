@@ -27,6 +27,7 @@ mod pki;
 mod profile;
 mod recording;
 mod store;
+mod tidy;
 
 fn main() -> std::process::ExitCode {
     harness::run(&[
@@ -42,5 +43,6 @@ fn main() -> std::process::ExitCode {
         profile::TESTS,
         recording::TESTS,
         store::TESTS,
+        tidy::TESTS,
     ])
 }
