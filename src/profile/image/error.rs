@@ -1,4 +1,4 @@
-//! Why an installation fails, and how the eUICC says so (TCA Profile Package, chapter 7: PEStatus).
+//! Why an installation fails, and how the eUICC says so (PEStatus and EUICCResponse of the TCA Profile Package).
 
 use simyard_asn1::saip::{EuiccResponse, PeStatus, ProfileElement, status};
 
@@ -24,9 +24,6 @@ pub enum Reason {
     /// A member is missing or coded in a way that the module does not allow. invalid-request-format.
     #[error("{0}")]
     Form(simyard_asn1::Error),
-    /// The package is empty. invalid-request-format.
-    #[error("the package is empty")]
-    Empty,
     /// The first element is no header, or there is a second one. invalid-request-format.
     #[error("the profile header must be the first element, and the only one of its kind")]
     HeaderPlace,
@@ -169,7 +166,6 @@ impl Reason {
     pub const fn status(&self) -> u16 {
         match self {
             Self::Form(_)
-            | Self::Empty
             | Self::HeaderPlace
             | Self::MfPlace
             | Self::MissingEnd
