@@ -83,8 +83,7 @@ impl<T: ApduTransport> Terminal<T> {
     /// # Errors
     /// [`TerminalError`].
     pub fn select_path(&mut self, path: &[u8]) -> Result<(), TerminalError> {
-        let select =
-            Command { cla: 0, ins: ins::SELECT, p1: 0x08, p2: 0x04, data: path, le: Some(256) };
+        let select = Command { cla: 0, ins: ins::SELECT, p1: 0x08, p2: 0x04, data: path, le: Some(256) };
         self.command("SELECT", &select).map(drop)
     }
 
@@ -114,10 +113,8 @@ impl<T: ApduTransport> Terminal<T> {
     pub fn read_binary<const N: usize>(&mut self) -> Result<[u8; N], TerminalError> {
         let read = Command { cla: 0, ins: ins::READ_BINARY, p1: 0, p2: 0, data: &[], le: Some(N) };
         let data = self.command("READ BINARY", &read)?;
-        data.try_into().map_err(|_| TerminalError::Status {
-            command: "READ BINARY",
-            status: StatusWord::WRONG_LENGTH,
-        })
+        data.try_into()
+            .map_err(|_| TerminalError::Status { command: "READ BINARY", status: StatusWord::WRONG_LENGTH })
     }
 
     /// READ RECORD of the selected record file: record `number` from 1.
@@ -142,16 +139,14 @@ impl<T: ApduTransport> Terminal<T> {
     ///
     /// # Errors
     /// [`TerminalError`]; a network that is not authentic is refused with 9862.
-    pub fn authenticate(&mut self, rand: &[u8; 16], autn: &[u8; 16]) -> Result<Authentication, TerminalError> {
+    pub fn authenticate(
+        &mut self,
+        rand: &[u8; 16],
+        autn: &[u8; 16],
+    ) -> Result<Authentication, TerminalError> {
         let data = [&[16], &rand[..], &[16], &autn[..]].concat();
-        let authenticate = Command {
-            cla: 0,
-            ins: ins::AUTHENTICATE,
-            p1: 0,
-            p2: CONTEXT_3G,
-            data: &data,
-            le: Some(256),
-        };
+        let authenticate =
+            Command { cla: 0, ins: ins::AUTHENTICATE, p1: 0, p2: CONTEXT_3G, data: &data, le: Some(256) };
         let answer = self.command("AUTHENTICATE", &authenticate)?;
         read_authentication(&answer).ok_or(TerminalError::Authentication)
     }

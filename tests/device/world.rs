@@ -14,15 +14,17 @@ use simyard::device::state::Material;
 use simyard::env::{Clock, Rng, Timestamp};
 use simyard::ident::Eid;
 use simyard::pki::test_pki::{Issued, TestPki, TestPkiOptions};
+use simyard_asn1::rsp::SIGNATURE;
 use simyard_asn1::rsp::authentication::{
     AuthenticateServerRequest, AuthenticateServerResponse, CtxParams1, DeviceInfo, ServerSigned1,
 };
 use simyard_asn1::rsp::download::{PrepareDownloadRequest, PrepareDownloadResponse, SmdpSigned2};
-use simyard_asn1::rsp::metadata::{NotificationConfiguration, OperatorId, StoreMetadataRequest, profile_class};
+use simyard_asn1::rsp::metadata::{
+    NotificationConfiguration, OperatorId, StoreMetadataRequest, profile_class,
+};
 use simyard_asn1::rsp::package::{
     BoundProfilePackage, ControlRefTemplate, INSTALL_BOUND_PROFILE_PACKAGE, InitialiseSecureChannelRequest,
 };
-use simyard_asn1::rsp::SIGNATURE;
 use simyard_asn1::tlv::NamedBits;
 use simyard_asn1::{Decode, Encode, Raw, Tag, Writer};
 
@@ -196,7 +198,8 @@ impl Server {
 
     /// PrepareDownloadRequest after the card's AuthenticateServerResponse.
     pub fn prepare(&self, response: &[u8]) -> Vec<u8> {
-        let AuthenticateServerResponse::Ok(ok) = AuthenticateServerResponse::from_der(response).unwrap() else {
+        let AuthenticateServerResponse::Ok(ok) = AuthenticateServerResponse::from_der(response).unwrap()
+        else {
             panic!("the card refused the server: {}", hex::encode_upper(response));
         };
         let euicc = PKI.euicc.certificate.public_key().unwrap();
