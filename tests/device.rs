@@ -1,5 +1,7 @@
 //! The virtual eUICC, its LPA and the ways to it: APDUs in, APDUs out.
 
+#[path = "device/usim.rs"]
+pub mod usim;
 #[path = "device/world.rs"]
 mod world;
 
@@ -51,6 +53,12 @@ fn outcome(report: &[u8]) -> Option<(u32, u32)> {
         FinalResult::Success { .. } => None,
         FinalResult::Error { bpp_command_id, error_reason, .. } => Some((bpp_command_id, error_reason)),
     }
+}
+
+/// Enables a profile over ES10.
+fn enable(device: &mut Device, iccid: &Iccid) {
+    let request = format!("BF3111 A00C 5A0A{} 8101FF", hex::encode(iccid.to_bcd()));
+    assert_eq!(device.call(&request), [0xBF, 0x31, 0x03, 0x80, 0x01, 0x00]);
 }
 
 fn a_profile_is_downloaded_and_reported() {

@@ -48,17 +48,9 @@ impl Uicc {
         // What follows the rule in its record is filled with FF, which is no TLV.
         while let Ok(tlv) = reader.read() {
             match tlv.tag.0 {
-                0x80 => {
-                    if applies {
-                        return false;
-                    }
-                    applies = tlv.value.first().is_some_and(|mode| mode & access as u8 != 0);
-                }
-                0x81..=0x8F => {
-                    if applies {
-                        return false;
-                    }
-                }
+                // The next access mode, and no condition of this one held.
+                0x80..=0x8F if applies => return false,
+                0x80 => applies = tlv.value.first().is_some_and(|mode| mode & access as u8 != 0),
                 _ if applies => return self.condition(position, tlv.tag, tlv.value, MAX_DEPTH),
                 _ => {}
             }
