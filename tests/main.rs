@@ -36,6 +36,7 @@ fn main() -> std::process::ExitCode {
         cli::TESTS,
         crypto::TESTS,
         device::TESTS,
+        device::usim::TESTS,
         es2plus::TESTS,
         es9plus::TESTS,
         inventory::TESTS,
