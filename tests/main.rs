@@ -13,6 +13,7 @@
 )]
 
 mod harness;
+mod postgres;
 
 mod arrows;
 mod asn1;

@@ -7,11 +7,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-//TMP card
+pub mod card;
 pub mod demo;
 pub mod es2plus;
 pub mod ingest;
-//TMP lpa
+pub mod lpa;
 pub mod output;
 pub mod pki;
 pub mod serve;
@@ -43,6 +43,10 @@ enum Command {
     Es2plus(Box<es2plus::Es2PlusArgs>),
     /// Make certificates for tests.
     Pki(pki::PkiArgs),
+    /// Make, show and serve virtual eUICCs.
+    Card(card::CardArgs),
+    /// Download and manage profiles on a card, as an LPA does.
+    Lpa(Box<lpa::LpaArgs>),
 }
 
 impl Cli {
@@ -69,5 +73,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Ingest(args) => ingest::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Es2plus(args) => es2plus::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Pki(args) => pki::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Card(args) => card::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Lpa(args) => lpa::run(*args).await.map(|()| ExitCode::SUCCESS),
     }
 }

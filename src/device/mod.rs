@@ -16,6 +16,7 @@
 //! | `notifications` | making, listing and removing notifications | SGP.22 3.5, 5.7.9 to 5.7.11 |
 //! | `uicc` | the file system and the USIM of the enabled profile | TS 102 221, TS 31.102 |
 //! | [`transport`] | the way to a card: in process, TCP | |
+//! | [`serve`] | a card for other programs: TCP, stdio | |
 //! | [`es10_client`] | typed ES10 calls over APDUs | SGP.22 5.7 |
 //! | [`terminal`] | what a modem does with the enabled profile | TS 31.101, TS 31.102 |
 //! | [`lpa`] | the procedures of an LPA | SGP.22 3.0 to 3.5 |
@@ -30,6 +31,7 @@ pub mod isdr;
 pub mod lpa;
 mod notifications;
 mod profiles;
+pub mod serve;
 pub mod state;
 pub mod terminal;
 pub mod transport;
