@@ -22,10 +22,12 @@ mod crypto;
 mod device;
 mod es2plus;
 mod es9plus;
+mod faults;
 mod inventory;
 mod pki;
 mod profile;
 mod recording;
+mod server;
 mod store;
 mod tidy;
 
@@ -39,6 +41,7 @@ fn main() -> std::process::ExitCode {
         device::usim::TESTS,
         es2plus::TESTS,
         es9plus::TESTS,
+        faults::TESTS,
         inventory::TESTS,
         pki::TESTS,
         profile::TESTS,
