@@ -110,7 +110,10 @@ fn every_room_has_a_level() {
     assert!(rooms.len() > 10);
     for room in rooms {
         assert!(level(room).is_some(), "{room} has no level");
-        assert!(lib.contains(&format!("`{room}`]")) || lib.contains(&format!("@{room}`]")), "{room} is missing in the map of lib.rs");
+        assert!(
+            lib.contains(&format!("`{room}`]")) || lib.contains(&format!("@{room}`]")),
+            "{room} is missing in the map of lib.rs"
+        );
     }
 }
 

@@ -13,6 +13,7 @@
 )]
 
 mod harness;
+mod postgres;
 
 mod arrows;
 mod asn1;
@@ -24,7 +25,9 @@ mod es9plus;
 mod inventory;
 mod pki;
 mod profile;
+mod recording;
 mod store;
+mod tidy;
 
 fn main() -> std::process::ExitCode {
     harness::run(&[
@@ -41,6 +44,8 @@ fn main() -> std::process::ExitCode {
         inventory::TESTS,
         pki::TESTS,
         profile::TESTS,
+        recording::TESTS,
         store::TESTS,
+        tidy::TESTS,
     ])
 }

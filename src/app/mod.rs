@@ -19,16 +19,18 @@ use crate::http::{es2plus, es9plus};
 use crate::pki::tls::{ClientVerifier, PeerIdentity, TlsIdentity, server_config};
 use crate::pki::{AnchorError, Anchors, Certificate};
 use crate::profile::personalise::{Template, TemplateError};
+use crate::smdp::Smdp;
 use crate::smdp::catalogue::{Catalogue, Product};
 use crate::smdp::identity::{Credential, Identity};
-use crate::smdp::sessions::Sessions;
 use crate::smdp::orders::{OrderSettings, Orders};
-use crate::smdp::Smdp;
+use crate::smdp::sessions::Sessions;
 use crate::store::{Store, StoreError, StoreUrl};
 
 pub mod config;
 
-use config::{Config, ConfigError, CredentialSetting, FileSetting, OperatorKey, OperatorSetting, TemplateSetting};
+use config::{
+    Config, ConfigError, CredentialSetting, FileSetting, OperatorKey, OperatorSetting, TemplateSetting,
+};
 
 /// Why the server cannot be put together.
 #[derive(Debug, thiserror::Error)]

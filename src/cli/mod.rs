@@ -40,13 +40,13 @@ enum Command {
     /// Take a manufacturer's batch into the stock.
     Ingest(ingest::IngestArgs),
     /// Order profiles as an operator.
-    Es2plus(es2plus::Es2PlusArgs),
+    Es2plus(Box<es2plus::Es2PlusArgs>),
     /// Make certificates for tests.
     Pki(pki::PkiArgs),
     /// Make, show and serve virtual eUICCs.
     Card(card::CardArgs),
     /// Download and manage profiles on a card, as an LPA does.
-    Lpa(lpa::LpaArgs),
+    Lpa(Box<lpa::LpaArgs>),
 }
 
 impl Cli {
@@ -71,9 +71,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(args).await,
         Command::Serve(args) => serve::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Ingest(args) => ingest::run(args).await.map(|()| ExitCode::SUCCESS),
-        Command::Es2plus(args) => es2plus::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Es2plus(args) => es2plus::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Pki(args) => pki::run(args).map(|()| ExitCode::SUCCESS),
         Command::Card(args) => card::run(args).await.map(|()| ExitCode::SUCCESS),
-        Command::Lpa(args) => lpa::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Lpa(args) => lpa::run(*args).await.map(|()| ExitCode::SUCCESS),
     }
 }

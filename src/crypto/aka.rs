@@ -49,6 +49,17 @@ impl From<XorTest> for AkaAlgorithm {
 }
 
 impl AkaAlgorithm {
+    /// AUTN as the network makes it: SQN ⊕ AK, AMF, MAC-A (TS 33.102 6.3.2).
+    #[must_use]
+    pub fn autn(&self, rand: &Rand, sqn: &Sqn, amf: &Amf) -> [u8; 16] {
+        let ak = self.generate(rand).ak;
+        let mut autn = [0; 16];
+        let concealed = sqn.iter().zip(ak).map(|(sqn, ak)| sqn ^ ak);
+        let octets = concealed.chain(*amf).chain(self.mac_a(rand, sqn, amf));
+        autn.iter_mut().zip(octets).for_each(|(to, from)| *to = from);
+        autn
+    }
+
     /// f2, f3, f4 and f5.
     #[must_use]
     pub fn generate(&self, rand: &Rand) -> AkaResponse {

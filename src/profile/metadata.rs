@@ -58,8 +58,9 @@ impl ProfileMetadata {
     /// The StoreMetadataRequest of the profile with this ICCID: DER, `BF25`.
     #[must_use]
     pub fn to_store_metadata(&self, iccid: &Iccid) -> Vec<u8> {
-        /// install, enable, disable and delete.
-        const ALL_EVENTS: NamedBits = NamedBits(0b1111);
+        /// enable, disable and delete. The result of the installation comes to the SM-DP+ that delivered the package
+        /// anyway (2.5.6).
+        const EVENTS: NamedBits = NamedBits(0b1110);
         let iccid = iccid.to_bcd();
         let request = StoreMetadataRequest {
             iccid: &iccid,
@@ -70,7 +71,7 @@ impl ProfileMetadata {
             notification_configurations: self
                 .notification_addresses
                 .iter()
-                .map(|address| NotificationConfiguration { events: ALL_EVENTS, address: address.as_str() })
+                .map(|address| NotificationConfiguration { events: EVENTS, address: address.as_str() })
                 .collect(),
             profile_owner: self.mcc_mnc.as_ref().map(|mcc_mnc| OperatorId {
                 mcc_mnc,
@@ -105,7 +106,7 @@ mod tests {
         let read = StoreMetadataRequest::from_der(&der).unwrap();
         assert_eq!(read.iccid, &iccid.to_bcd());
         assert_eq!(read.profile_class, profile_class::TEST);
-        assert_eq!(read.notification_configurations[0].events, NamedBits(0b1111));
+        assert_eq!(read.notification_configurations[0].events, NamedBits(0b1110));
         assert_eq!(read.profile_owner.unwrap().mcc_mnc, &[0x09, 0xF1, 0x10]);
     }
 }

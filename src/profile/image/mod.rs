@@ -1,7 +1,7 @@
 //! What an eUICC builds from a package at installation: files with their contents, codes, keys.
 //!
 //! [`ProfileImage::build`] runs the elements in order as the standard says an eUICC does (TCA Profile Package,
-//! chapters 8 and 9), within limits, and gives up at the first error with the status of chapter 7. The image is
+//! chapters 8 and 9), within limits, and gives up at the first error with a PEStatus. The image is
 //! what a card keeps: it can be stored, selected from, read and updated. APDUs are not its matter, nor are access
 //! conditions: it finds the rule of a file ([`ProfileImage::access_rule`]), others evaluate it.
 //!
@@ -32,6 +32,9 @@ use simyard_asn1::saip::{Package, PeStatus};
 pub use error::{InstallError, Reason};
 pub use octets::Octets;
 
+use crate::crypto::aka::AkaAlgorithm;
+use crate::crypto::milenage::{Constants, Milenage};
+use crate::crypto::xor_test::{ResLength, XorTest};
 use crate::ident::Iccid;
 
 /// The largest number of files, directories included.
@@ -269,6 +272,25 @@ pub struct Aka {
     pub sqn: Vec<u64>,
 }
 
+impl Aka {
+    /// The algorithm with these keys and constants; `None` for TUAK, which is not there, for an unknown algorithm, and
+    /// for keys of another length.
+    #[must_use]
+    pub fn to_algorithm(&self) -> Option<AkaAlgorithm> {
+        let key: &[u8; 16] = self.key[..].try_into().ok()?;
+        match self.algorithm {
+            1 => {
+                let rotation = self.rotation[..].try_into().ok()?;
+                let constants = Constants::new(rotation, self.xoring[..].try_into().ok()?).ok()?;
+                let opc = self.opc[..].try_into().ok()?;
+                Some(Milenage::with_constants(key, opc, constants).into())
+            }
+            3 => Some(XorTest::new(key, ResLength::from_algorithm_options(self.options)).into()),
+            _ => None,
+        }
+    }
+}
+
 impl ProfileImage {
     /// Installs a package.
     ///
@@ -424,9 +446,9 @@ impl ProfileImage {
     fn ancestors(&self, from: NodeId) -> impl Iterator<Item = NodeId> {
         let above = |id: &NodeId| {
             let parent = self.node(*id)?.parent;
-            (parent != *id).then_some(parent)
+            (parent < *id).then_some(parent)
         };
-        // Links cannot make a ring: the parent of a node is older than the node.
+        // The parent of a node is older than the node, or a stored image was tampered with: no ring either way.
         std::iter::successors(Some(from), above)
     }
 

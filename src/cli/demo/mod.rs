@@ -1,0 +1,379 @@
+//! `simyard demo`: one subscription from a manufacturer's batch becomes an enabled profile on a virtual eUICC, over the
+//! real interfaces, in one process: the operator speaks ES2+ over mutual TLS, the LPA ES9+ over TLS, and the LPA
+//! reaches the card through APDUs alone.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail, ensure};
+use clap::Args;
+use tokio::sync::watch;
+
+mod readback;
+mod steps;
+mod subscription;
+
+use steps::Steps;
+use subscription::Subscription;
+
+use super::output::{self, line};
+use crate::app::config::Config;
+use crate::app::{App, Sockets, anchors_of};
+use crate::binding::RequestHeader;
+use crate::binding::es2plus::{ConfirmOrderRequest, DownloadOrderRequest};
+use crate::client::ConnectTo;
+use crate::client::es2plus::Es2PlusClient;
+use crate::client::es9plus::Es9PlusClient;
+use crate::device::card::Card;
+use crate::device::es10_client::{Es10Client, ProfileAction};
+use crate::device::lpa::{DownloadRequest, Lpa};
+use crate::device::state::Material;
+use crate::domain::{RunTimeState, State};
+use crate::env::{Clock, Rng};
+use crate::ident::{ActivationCode, Eid, Iccid, ServerAddress};
+use crate::inventory::{Delivery, Inventory};
+use crate::pki::Anchors;
+use crate::pki::test_pki::{Existing, TestPki, TestPkiOptions};
+use crate::pki::tls::{ServerVerifier, TlsIdentity, client_config};
+use crate::smdp::Smdp;
+
+const OPERATOR: &str = "acme";
+const PROFILE_TYPE: &str = "iot";
+const EID: &str = "89049032000000000000279973200019";
+
+/// Show a whole download on this machine: server, operator, LPA and eUICC over the real interfaces.
+///
+/// Makes a fresh folder with a test PKI and a SQLite file, starts the server on free ports of the loopback, ingests a
+/// batch, orders a profile, downloads it, enables it, and reads it back. The exit code is 0 only if every check held.
+#[derive(Args)]
+pub struct DemoArgs {
+    /// Take this unprotected profile package instead of our template.
+    #[arg(long, value_name = "FILE.der")]
+    profile: Option<PathBuf>,
+    /// Leave the server running, and print the commands to try next.
+    #[arg(long)]
+    keep: bool,
+    /// Keep everything in this folder, which must be empty or absent; otherwise a temporary one is used.
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+/// Runs the demonstration.
+///
+/// # Errors
+/// The step that failed.
+pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
+    let folder = Folder::new(args.dir.as_deref(), args.keep)?;
+    let mut steps = Steps::new(Clock::system());
+    let outcome = demonstrate(&args, &folder.path, &mut steps).await;
+    match outcome {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => {
+            steps.failed(&error);
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// The folder of one run; a temporary one is removed behind it.
+struct Folder {
+    path: PathBuf,
+    temporary: bool,
+}
+
+impl Folder {
+    fn new(dir: Option<&Path>, keep: bool) -> anyhow::Result<Self> {
+        let path = match dir {
+            Some(dir) => dir.to_owned(),
+            None => {
+                let name = format!("simyard-demo-{}", hex::encode(Rng::system().array::<6>()));
+                std::env::temp_dir().join(name)
+            }
+        };
+        std::fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        if std::fs::read_dir(&path)?.next().is_some() {
+            bail!("{} is not empty; name another folder with --dir", path.display());
+        }
+        Ok(Self { path: path.canonicalize()?, temporary: dir.is_none() && !keep })
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.temporary {
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+async fn demonstrate(args: &DemoArgs, folder: &Path, steps: &mut Steps) -> anyhow::Result<()> {
+    let world = World::start(args, folder, steps).await?;
+    let subscription = world.ingest(args, steps).await?;
+    let code = world.order(&subscription, steps).await?;
+    world.download(&subscription, &code, steps).await?;
+    steps.summary(&subscription.iccid);
+    if args.keep { world.keep(folder).await } else { world.end().await }
+}
+
+/// The server, and what its users need to reach it.
+struct World {
+    smdp: Arc<Smdp>,
+    config: Config,
+    pki: TestPki,
+    anchors: Arc<Anchors>,
+    es9plus: ServerAddress,
+    es2plus: ServerAddress,
+    connect_to: Vec<ConnectTo>,
+    end: watch::Sender<bool>,
+    server: tokio::task::JoinHandle<()>,
+    clock: Clock,
+    rng: Rng,
+    folder: PathBuf,
+}
+
+impl World {
+    async fn start(args: &DemoArgs, folder: &Path, steps: &mut Steps) -> anyhow::Result<Self> {
+        let (clock, rng) = (Clock::system(), Rng::system());
+        let options = TestPkiOptions { host_names: vec!["localhost".to_owned()], eid: EID.parse()? };
+        let pki = steps.step("test PKI: CI, EUM, eUICC, SM-DP+, operator", || {
+            let pki = TestPki::generate(&rng, clock.now(), &options)?;
+            pki.write_to(&folder.join("pki"), Existing::Refuse)?;
+            Ok((pki, "pki".to_owned()))
+        })?;
+        let file = folder.join("simyard.toml");
+        let free_ports = Config::parse(
+            "addresses = [\"localhost\"]\n[es9plus]\nlisten = \"127.0.0.1:0\"\n[es2plus]\nlisten = \"127.0.0.1:0\"\n",
+            &file,
+        )?;
+        let (app, config, ports) = steps
+            .step_async("server: ES9+ and ES2+ on the loopback, SQLite", async {
+                let sockets = Sockets::bind(&free_ports).await?;
+                let ports = (sockets.es9plus.local_addr()?, sockets.es2plus.local_addr()?);
+                std::fs::write(&file, settings(args.profile.is_some(), ports.0.port(), ports.1.port()))?;
+                let config = Config::load(&file)?;
+                let app = App::open(&config, sockets, clock.clone(), rng.clone()).await?;
+                let detail = format!("{}, {}", ports.0, ports.1);
+                Ok(((app, config, ports), detail))
+            })
+            .await?;
+        let address = |port| ServerAddress::parse(&format!("localhost:{port}"));
+        let (end, ended) = watch::channel(false);
+        Ok(Self {
+            smdp: Arc::clone(&app.smdp),
+            server: tokio::spawn(app.run(ended)),
+            end,
+            anchors: Arc::new(anchors_of(&folder.join("pki/ci.pem"))?),
+            es9plus: address(ports.0.port())?,
+            es2plus: address(ports.1.port())?,
+            connect_to: vec![ConnectTo { host: "localhost".to_owned(), address: ports.0 }],
+            config,
+            pki,
+            clock,
+            rng,
+            folder: folder.to_owned(),
+        })
+    }
+
+    /// A manufacturer's batch of three, or a ready-made package, goes into the stock.
+    async fn ingest(&self, args: &DemoArgs, steps: &mut Steps) -> anyhow::Result<Subscription> {
+        let inventory = Inventory {
+            store: self.smdp.store.clone(),
+            sealer: self.smdp.sealer.clone(),
+            clock: self.clock.clone(),
+            rng: self.rng.clone(),
+        };
+        let setting = self.config.profile_types.first().context("no profile type")?;
+        let delivery = Delivery { owner: setting.owner.clone(), profile_type: setting.name.clone() };
+        match &args.profile {
+            Some(path) => {
+                steps
+                    .step_async("ingest: a ready-made profile package", async {
+                        let der = std::fs::read(path).with_context(|| path.display().to_string())?;
+                        let subscription = Subscription::of_package(&der)?;
+                        let receipt = inventory.ingest_package(&der, &delivery).await?;
+                        let detail = format!("batch {}, {} octets", receipt.batch_id, der.len());
+                        Ok((subscription, detail))
+                    })
+                    .await
+            }
+            None => {
+                let batch = subscription::batch(&self.rng)?;
+                std::fs::write(self.folder.join("batch.csv"), subscription::to_csv(&batch))?;
+                steps
+                    .step_async("ingest: a manufacturer's batch", async {
+                        let file = std::fs::read(self.folder.join("batch.csv"))?;
+                        let receipt = inventory.ingest_csv(&file, &delivery, |_, _| {}).await?;
+                        let first = batch.into_iter().next().context("an empty batch")?;
+                        let detail = format!("batch {}, {} profiles", receipt.batch_id, receipt.profiles);
+                        Ok((first, detail))
+                    })
+                    .await
+            }
+        }
+    }
+
+    /// The operator orders and releases the profile.
+    async fn order(&self, subscription: &Subscription, steps: &mut Steps) -> anyhow::Result<ActivationCode> {
+        let operator = &self.pki.operator;
+        let identity = TlsIdentity::new(
+            vec![operator.certificate.der().to_vec()],
+            Arc::new(operator.key.signing_key()?),
+        )?;
+        let verifier = Arc::new(ServerVerifier::new(Arc::clone(&self.anchors), self.clock.clone()));
+        let client = Es2PlusClient::new(
+            client_config(verifier, Some(&identity))?,
+            self.es2plus.clone(),
+            &self.connect_to,
+        )?;
+        let header = |call: &str| RequestHeader {
+            function_requester_identifier: OPERATOR.to_owned(),
+            function_call_identifier: call.to_owned(),
+        };
+        let iccid = steps
+            .step_async("ES2+.DownloadOrder", async {
+                let request = DownloadOrderRequest {
+                    header: header("demo-1"),
+                    eid: None,
+                    iccid: None,
+                    profile_type: Some(PROFILE_TYPE.to_owned()),
+                };
+                let iccid = client.download_order(&request).await?.iccid;
+                ensure!(
+                    iccid == subscription.iccid,
+                    "{iccid} was reserved, {} comes first",
+                    subscription.iccid
+                );
+                Ok((iccid.clone(), iccid.to_string()))
+            })
+            .await?;
+        let code = steps
+            .step_async("ES2+.ConfirmOrder with release", async {
+                let request = ConfirmOrderRequest {
+                    header: header("demo-2"),
+                    iccid,
+                    eid: None,
+                    matching_id: None,
+                    confirmation_code: None,
+                    smds_address: None,
+                    release_flag: true,
+                };
+                let answer = client.confirm_order(&request).await?;
+                let code = ActivationCode {
+                    address: answer.smdp_address.unwrap_or_else(|| self.es9plus.clone()),
+                    matching_id: answer.matching_id,
+                    smdp_oid: None,
+                    confirmation_code_required: false,
+                };
+                Ok((code, "released".to_owned()))
+            })
+            .await?;
+        line("");
+        line(&output::qr(&code.to_string()).unwrap_or_default());
+        line(&format!("  {code}\n"));
+        Ok(code)
+    }
+
+    /// The LPA downloads, enables and reports; the server's view and the profile itself are checked.
+    async fn download(
+        &self,
+        subscription: &Subscription,
+        code: &ActivationCode,
+        steps: &mut Steps,
+    ) -> anyhow::Result<()> {
+        let card = steps.step("virtual eUICC: a new card", || {
+            let card = Card::create(
+                &self.folder.join("card"),
+                &self.card_material()?,
+                self.clock.clone(),
+                self.rng.clone(),
+            )?;
+            let detail = format!("EID {}", card.eid());
+            Ok((card, detail))
+        })?;
+        let verifier = Arc::new(ServerVerifier::new(Arc::clone(&self.anchors), self.clock.clone()));
+        let servers = Es9PlusClient::new(client_config(verifier, None)?, &self.connect_to)?;
+        let mut lpa = Lpa::new(Es10Client::open(card)?, servers, self.clock.clone());
+
+        let request = DownloadRequest::from(code.clone());
+        let report = {
+            let mut observer = |name: &'static str, took| steps.passed(name, took);
+            lpa.download(&request, &mut observer).await?
+        };
+        steps.check("installed", report.iccid == subscription.iccid, || {
+            format!("{} {:?}, {} octets bound", report.iccid, report.profile_name, report.package_octets)
+        })?;
+        ensure!(report.delivery.kept.is_empty(), "the result was not delivered: {:?}", report.delivery.kept);
+
+        steps.step("ES10c.EnableProfile", || {
+            lpa.manage_profile(ProfileAction::Enable, &subscription.iccid)?;
+            Ok(((), String::new()))
+        })?;
+        let delivery = {
+            let mut observer = |name: &'static str, took| steps.passed(name, took);
+            lpa.deliver(None, &mut observer).await?
+        };
+        ensure!(delivery.kept.is_empty(), "notifications wait on the card: {:?}", delivery.kept);
+
+        let eid = EID.parse()?;
+        self.check_servers_view(&subscription.iccid, &eid, steps).await?;
+        let mut card = lpa.into_card().close()?;
+        readback::check(&mut card, subscription, &self.rng, steps)
+    }
+
+    fn card_material(&self) -> anyhow::Result<Material> {
+        Ok(Material {
+            euicc_key: self.pki.euicc.key.to_pkcs8_der()?,
+            euicc_certificate: self.pki.euicc.certificate.der().to_vec(),
+            eum_certificate: self.pki.eum.certificate.der().to_vec(),
+            ci_certificates: vec![self.pki.ci.certificate.der().to_vec()],
+        })
+    }
+
+    /// Order installed, profile enabled, on which EID.
+    async fn check_servers_view(&self, iccid: &Iccid, eid: &Eid, steps: &mut Steps) -> anyhow::Result<()> {
+        let order = self.smdp.store.order(iccid).await?.context("the order is gone")?;
+        let run_time = match &order.state {
+            State::Installed(installation) => installation.run_time,
+            _ => None,
+        };
+        let held = run_time == Some(RunTimeState::Enabled) && order.eid() == Some(eid);
+        steps.check("server's view", held, || {
+            let told = run_time.map_or_else(|| "not reported".to_owned(), |state| format!("{state:?}"));
+            let eid = order.eid().map_or_else(|| "none".to_owned(), ToString::to_string);
+            format!("order {}, profile {told} on EID {eid}", order.state_name())
+        })
+    }
+
+    async fn keep(self, folder: &Path) -> anyhow::Result<()> {
+        let (dir, es2plus) = (folder.display(), &self.es2plus);
+        line(&format!("\nThe server runs on: ES9+ {}, ES2+ {es2plus}. Try in {dir}:", self.es9plus));
+        for command in [
+            format!("simyard es2plus --server {es2plus} download-order --profile-type {PROFILE_TYPE}"),
+            format!("simyard es2plus --server {es2plus} confirm-order --iccid ICCID"),
+            "simyard lpa --card card download 'LPA:1$...'".to_owned(),
+            "simyard lpa --card card list".to_owned(),
+        ] {
+            line(&format!("  cd {dir} && {command}"));
+        }
+        line("Ctrl-C ends it; the folder stays.");
+        super::serve::interrupted().await?;
+        self.end().await
+    }
+
+    async fn end(self) -> anyhow::Result<()> {
+        self.end.send(true)?;
+        Ok(self.server.await?)
+    }
+}
+
+/// The server's settings: everything else is a default.
+fn settings(ready_made: bool, es9plus: u16, es2plus: u16) -> String {
+    let kind = if ready_made { "template = \"none\"\nclass = \"test\"\n" } else { "" };
+    format!(
+        "addresses = [\"localhost:{es9plus}\"]\n\n[es9plus]\nlisten = \"127.0.0.1:{es9plus}\"\n\n\
+         [es2plus]\nlisten = \"127.0.0.1:{es2plus}\"\n\n[[operator]]\nname = \"{OPERATOR}\"\noid = \"2.999.20\"\n\n\
+         [[profile_type]]\nname = \"{PROFILE_TYPE}\"\nowner = \"{OPERATOR}\"\nservice_provider_name = \"Acme\"\n\
+         profile_name = \"Acme IoT\"\n{kind}"
+    )
+}
