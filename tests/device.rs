@@ -1,5 +1,9 @@
 //! The virtual eUICC, its LPA and the ways to it: APDUs in, APDUs out.
 
+#[path = "device/management.rs"]
+pub mod management;
+#[path = "device/refusals.rs"]
+pub mod refusals;
 #[path = "device/usim.rs"]
 pub mod usim;
 #[path = "device/world.rs"]

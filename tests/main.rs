@@ -36,6 +36,8 @@ fn main() -> std::process::ExitCode {
         cli::TESTS,
         crypto::TESTS,
         device::TESTS,
+        device::management::TESTS,
+        device::refusals::TESTS,
         device::usim::TESTS,
         es2plus::TESTS,
         es9plus::TESTS,
