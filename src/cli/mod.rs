@@ -7,9 +7,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod bench;
 //TMP card
 pub mod demo;
 pub mod es2plus;
+mod folder;
 pub mod ingest;
 //TMP lpa
 pub mod output;
@@ -43,6 +45,8 @@ enum Command {
     Es2plus(Box<es2plus::Es2PlusArgs>),
     /// Make certificates for tests.
     Pki(pki::PkiArgs),
+    /// Measure the server on this machine.
+    Bench(bench::BenchArgs),
 }
 
 impl Cli {
@@ -69,5 +73,6 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Ingest(args) => ingest::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Es2plus(args) => es2plus::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Pki(args) => pki::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Bench(args) => bench::run(args).await.map(|()| ExitCode::SUCCESS),
     }
 }
