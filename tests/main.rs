@@ -23,10 +23,12 @@ mod crypto;
 mod device;
 mod es2plus;
 mod es9plus;
+mod faults;
 mod inventory;
 mod pki;
 mod profile;
 mod recording;
+mod server;
 mod sgp26;
 mod store;
 mod tidy;
@@ -43,6 +45,7 @@ fn main() -> std::process::ExitCode {
         device::usim::TESTS,
         es2plus::TESTS,
         es9plus::TESTS,
+        faults::TESTS,
         inventory::TESTS,
         pki::TESTS,
         profile::TESTS,
