@@ -16,6 +16,7 @@ mod harness;
 
 mod arrows;
 mod asn1;
+mod bench;
 mod cli;
 mod crypto;
 mod device;
@@ -30,6 +31,7 @@ fn main() -> std::process::ExitCode {
     harness::run(&[
         arrows::TESTS,
         asn1::TESTS,
+        bench::TESTS,
         cli::TESTS,
         crypto::TESTS,
         device::TESTS,
