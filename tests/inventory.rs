@@ -1,3 +1,288 @@
-//! To come.
+//! Manufacturers' files on their way into the stock.
 
-crate::tests!();
+use simyard::crypto::milenage::opc_from_op;
+use simyard::crypto::seal::{Sealer, SealingKey};
+use simyard::domain::{Operator, ProfileType};
+use simyard::env::{Clock, Rng, Timestamp};
+use simyard::ident::Iccid;
+use simyard::inventory::{Delivery, FileError, IngestError, Inventory};
+use simyard::profile::personal_data::PersonalData;
+use simyard::store::{Package, PackageKind, Store, StoreUrl};
+
+use crate::harness::{block_on, vectors};
+
+crate::tests!(
+    a_file_goes_in_and_its_secrets_come_back_from_the_seal_alone,
+    every_wrong_value_is_told_with_line_and_column,
+    a_file_of_another_form_is_refused,
+    faults_are_told_up_to_a_bound_and_counted_beyond,
+    numbers_that_are_in_the_stock_are_told_by_line_and_nothing_is_taken,
+    op_gives_the_opc_that_it_should_and_opc_wins,
+    a_ready_made_package_is_kept_whole_under_its_own_number,
+);
+
+const HEADER: &str = "iccid,imsi,ki,opc,pin1,puk1,pin2,puk2,adm1,acc,msisdn";
+const KI: &str = "465B5CE8B199B49FAA5F0A2EE238A6BC";
+const OPC: &str = "CD63CB71954A9F4E48A5994E37A02BAF";
+const OP: &str = "CDC202D5123E20F62B6D676AC72CB318";
+
+struct Yard {
+    inventory: Inventory,
+    folder: tempfile::TempDir,
+}
+
+impl Yard {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let rng = Rng::seeded(5);
+        let sealer = Sealer::new(&SealingKey::generate(&rng), rng.clone()).unwrap();
+        let store = Store::open(&StoreUrl::Sqlite(folder.path().join("simyard.db"))).await.unwrap();
+        let clock = Clock::fixed(Timestamp::from_secs(1_795_329_780));
+        Self { inventory: Inventory { store, sealer, clock, rng }, folder }
+    }
+
+    async fn ingest(&self, file: &str) -> Result<simyard::inventory::Receipt, IngestError> {
+        self.inventory.ingest_csv(file.as_bytes(), &delivery(), |_, _| {}).await
+    }
+
+    async fn data(&self, iccid: &str) -> PersonalData {
+        let iccid = Iccid::parse(iccid).unwrap();
+        let package = self.inventory.store.package(&iccid).await.unwrap().unwrap();
+        assert_eq!(package.kind, PackageKind::PersonalData);
+        let opened = self.inventory.sealer.open(&Package::place(&iccid), &package.sealed).unwrap();
+        PersonalData::from_octets(&opened).ok().unwrap()
+    }
+}
+
+fn delivery() -> Delivery {
+    Delivery { owner: Operator::parse("operator").unwrap(), profile_type: ProfileType::parse("P1").unwrap() }
+}
+
+fn iccid(number: usize) -> String {
+    format!("8988211{number:012}")
+}
+
+fn row(number: usize) -> String {
+    format!(
+        "{},90140{number:010},{KI},{OPC},1234,12345678,5678,87654321,0011223344556677,,+88{number:010}",
+        iccid(number)
+    )
+}
+
+fn file(rows: impl IntoIterator<Item = String>) -> String {
+    let mut file = format!("{HEADER}\n");
+    for row in rows {
+        file += &row;
+        file.push('\n');
+    }
+    file
+}
+
+fn faults(outcome: Result<simyard::inventory::Receipt, IngestError>) -> Vec<String> {
+    match outcome {
+        Err(IngestError::File(FileError::Rows { faults, .. })) => {
+            faults.iter().map(ToString::to_string).collect()
+        }
+        Err(error) => vec![error.to_string()],
+        Ok(receipt) => panic!("{receipt:?}"),
+    }
+}
+
+fn a_file_goes_in_and_its_secrets_come_back_from_the_seal_alone() {
+    block_on(async {
+        let yard = Yard::new().await;
+        let text = file((1..=1500).map(row));
+        let mut heard = Vec::new();
+        let receipt = yard
+            .inventory
+            .ingest_csv(text.as_bytes(), &delivery(), |done, of| heard.push((done, of)))
+            .await
+            .unwrap();
+        assert_eq!(heard, [(1000, 1500), (1500, 1500)]);
+        assert_eq!((receipt.profiles, receipt.received_at.as_str()), (1500, "2026-11-22T06:43:00Z"));
+        assert_eq!(receipt.first_iccid.unwrap().as_str(), iccid(1));
+        let data = yard.data(&iccid(7)).await;
+        assert_eq!(data.imsi.as_str(), "901400000000007");
+        assert_eq!(hex::encode_upper(data.ki.as_octets()), KI);
+        assert_eq!(hex::encode_upper(data.opc.as_octets()), OPC);
+        assert_eq!(data.pin1.as_octets(), b"1234\xFF\xFF\xFF\xFF");
+        assert_eq!(data.puk2.as_octets(), b"87654321");
+        assert_eq!(hex::encode(data.adm1.as_octets()), "0011223344556677");
+        assert_eq!(data.acc, [0x00, 0x80], "the bit of the last digit of the IMSI");
+        assert_ne!(data.ota.kic.as_octets(), yard.data(&iccid(8)).await.ota.kic.as_octets());
+        let order = yard.inventory.store.order(&Iccid::parse(&iccid(7)).unwrap()).await.unwrap().unwrap();
+        assert_eq!((order.owner, order.profile_type), (delivery().owner, delivery().profile_type));
+
+        // Sealed for its own row: it does not open in another.
+        let sealed = yard.inventory.store.package(&order.iccid).await.unwrap().unwrap().sealed;
+        let elsewhere = Package::place(&Iccid::parse(&iccid(8)).unwrap());
+        assert!(yard.inventory.sealer.open(&elsewhere, &sealed).is_err());
+
+        // No file of the database has the key in it.
+        yard.inventory.store.close().await;
+        let key = hex::decode(KI).unwrap();
+        let mut looked_at = 0;
+        for entry in std::fs::read_dir(yard.folder.path()).unwrap() {
+            let content = std::fs::read(entry.unwrap().path()).unwrap();
+            looked_at += content.len();
+            let text = KI.as_bytes();
+            assert!(!content.windows(key.len()).any(|octets| octets == key));
+            assert!(!content.windows(text.len()).any(|octets| octets.eq_ignore_ascii_case(text)));
+        }
+        assert!(looked_at > 100_000, "{looked_at}");
+    });
+}
+
+fn every_wrong_value_is_told_with_line_and_column() {
+    block_on(async {
+        let yard = Yard::new().await;
+        for (at, value, expected) in [
+            (
+                0,
+                "8988",
+                "line 3, iccid: \"8988\" is no ICCID: 18 to 20 decimal digits, 19 may be followed by F",
+            ),
+            (0, "", "line 3, iccid: empty"),
+            (1, "90140x", "line 3, imsi: \"90140x\" is no IMSI: 6 to 15 decimal digits"),
+            (2, "5EC2E7", "line 3, ki: expected 32 hexadecimal digits"),
+            (2, "5EC2E7_B199B49FAA5F0A2EE238A6BC0", "line 3, ki: expected 32 hexadecimal digits"),
+            (3, "5EC2E7", "line 3, opc: expected 32 hexadecimal digits"),
+            (3, "", "line 3, opc: empty"),
+            (4, "5EC2", "line 3, pin1: a PIN has 4 to 8 decimal digits"),
+            (5, "1234", "line 3, puk1: a PUK has 8 decimal digits"),
+            (6, "123", "line 3, pin2: a PIN has 4 to 8 decimal digits"),
+            (7, "123456789", "line 3, puk2: a PUK has 8 decimal digits"),
+            (8, "5EC2E7", "line 3, adm1: an ADM code has 4 to 8 decimal digits or 16 hexadecimal digits"),
+            (9, "1", "line 3, acc: expected 4 hexadecimal digits"),
+            (10, "+1x", "line 3, msisdn: expected 5 to 15 decimal digits, with or without a leading +"),
+        ] {
+            let mut values: Vec<String> = row(2).split(',').map(str::to_owned).collect();
+            values[at] = value.to_owned();
+            let found = faults(yard.ingest(&file([row(1), values.join(","), row(3)])).await);
+            assert_eq!(found, [expected]);
+            assert!(!found[0].contains("5EC2"), "a secret in an error: {found:?}");
+        }
+        let found = faults(yard.ingest(&file([row(1), String::new(), row(1), "a,b".to_owned()])).await);
+        let expected = [
+            "line 4, iccid: stands in line 2 already",
+            "line 4, imsi: stands in line 2 already",
+            "line 5: 2 values, expected 11 as in the first line",
+        ];
+        assert_eq!(found, expected);
+        assert_eq!(faults(yard.ingest(&file(["x".repeat(5000)])).await), ["line 2: longer than 4096 octets"]);
+        assert!(yard.inventory.store.counts().await.unwrap().is_empty(), "nothing was taken");
+    });
+}
+
+fn a_file_of_another_form_is_refused() {
+    block_on(async {
+        let yard = Yard::new().await;
+        for (text, expected) in [
+            (
+                "",
+                "the file has no rows: expected a line of column names, then one line for each subscription",
+            ),
+            (
+                "\n\n",
+                "the file has no rows: expected a line of column names, then one line for each subscription",
+            ),
+            (
+                HEADER,
+                "the file has no rows: expected a line of column names, then one line for each subscription",
+            ),
+            ("iccid,imsi,ki,opc,pin1,puk1,pin2,puk2,adm1,imsi\n", "line 1: column imsi stands twice"),
+            ("iccid,imsi,pin1,puk1,pin2,puk2\n", "line 1: no column ki, adm1, opc or op"),
+            (
+                "89882110000000000001,465B5CE8B199B49FAA5F0A2EE238A6BC\n",
+                "line 1: column 1 is none of iccid, imsi, ki, opc, op, pin1, puk1, pin2, puk2, adm1, acc, msisdn",
+            ),
+        ] {
+            assert_eq!(faults(yard.ingest(text).await), [expected]);
+        }
+        let no_text = yard.inventory.ingest_csv(b"\xFF\xFE\n", &delivery(), |_, _| {}).await;
+        assert_eq!(faults(no_text), ["line 1 is no list of column names"]);
+
+        // Other delimiters, an order of one's own, quotes, carriage returns and a byte order mark are taken.
+        let text = format!(
+            "\u{FEFF}KI; \"ICCID\" ;imsi;OPC;adm1;pin1;puk1;pin2;puk2\r\n{KI};\"{}F\";901400000000001;{OPC};12345;0000;00000000;0000;00000000\r\n\r\n",
+            iccid(1)
+        );
+        assert_eq!(yard.ingest(&text).await.unwrap().profiles, 1);
+        assert_eq!(yard.data(&iccid(1)).await.adm1.as_octets(), b"12345\xFF\xFF\xFF");
+    });
+}
+
+fn faults_are_told_up_to_a_bound_and_counted_beyond() {
+    block_on(async {
+        let yard = Yard::new().await;
+        let outcome = yard.ingest(&file((0..150).map(|_| "x".to_owned()))).await;
+        let Err(IngestError::File(error @ FileError::Rows { .. })) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(error.to_string(), "150 rows or values are wrong");
+        let FileError::Rows { faults, more } = error else { panic!("{error:?}") };
+        assert_eq!((faults.len(), more), (100, 50));
+    });
+}
+
+fn numbers_that_are_in_the_stock_are_told_by_line_and_nothing_is_taken() {
+    block_on(async {
+        let yard = Yard::new().await;
+        yard.ingest(&file((1..=3).map(row))).await.unwrap();
+        let other_imsi = row(2).replace(&iccid(2), &iccid(6));
+        let found = faults(yard.ingest(&file([row(4), row(3), row(5), other_imsi])).await);
+        let expected = [
+            "line 3, iccid: is in the stock already",
+            "line 3, imsi: is in the stock already",
+            "line 5, imsi: is in the stock already",
+        ];
+        assert_eq!(found, expected);
+        let counts = yard.inventory.store.counts().await.unwrap();
+        assert_eq!(counts.iter().map(|count| count.profiles).sum::<u64>(), 3);
+        assert_eq!(faults(yard.ingest(&file((1..=3).map(row))).await).len(), 6, "the same file again");
+    });
+}
+
+fn op_gives_the_opc_that_it_should_and_opc_wins() {
+    block_on(async {
+        let yard = Yard::new().await;
+        let header = "iccid,imsi,ki,op,opc,pin1,puk1,pin2,puk2,adm1";
+        let row = |number: usize, op: &str, opc: &str| {
+            format!(
+                "{},90140{number:010},{KI},{op},{opc},1234,12345678,5678,87654321,12345678\n",
+                iccid(number)
+            )
+        };
+        // OP and K of the first test set of TS 35.208 4.3.
+        let zeros = "0".repeat(32);
+        let text = format!("{header}\n{}{}{}", row(1, OP, ""), row(2, OP, &zeros), row(3, "", &zeros));
+        yard.ingest(&text).await.unwrap();
+        let key = hex::decode(KI).unwrap().try_into().unwrap();
+        let op = hex::decode(OP).unwrap().try_into().unwrap();
+        assert_eq!(yard.data(&iccid(1)).await.opc.as_octets(), &*opc_from_op(&key, &op));
+        assert_eq!(hex::encode_upper(yard.data(&iccid(1)).await.opc.as_octets()), OPC);
+        assert_eq!(yard.data(&iccid(2)).await.opc.as_octets(), &[0; 16]);
+        assert_eq!(yard.data(&iccid(3)).await.opc.as_octets(), &[0; 16]);
+        let neither = format!("{header}\n{}", row(4, "", ""));
+        assert_eq!(faults(yard.ingest(&neither).await), ["line 2, opc: empty"]);
+    });
+}
+
+fn a_ready_made_package_is_kept_whole_under_its_own_number() {
+    let Some(folder) = vectors("ready-made packages in the stock") else { return };
+    let path = std::fs::read_dir(folder.join("ts48")).unwrap();
+    let path =
+        path.flatten().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|e| e == "der"));
+    let der = std::fs::read(path.expect("a package in ts48")).unwrap();
+    block_on(async {
+        let yard = Yard::new().await;
+        let receipt = yard.inventory.ingest_package(&der, &delivery()).await.unwrap();
+        let iccid = receipt.first_iccid.unwrap();
+        let package = yard.inventory.store.package(&iccid).await.unwrap().unwrap();
+        assert_eq!(package.kind, PackageKind::ReadyMade);
+        let opened = yard.inventory.sealer.open(&Package::place(&iccid), &package.sealed).unwrap();
+        assert_eq!(*opened, der);
+        let again = yard.inventory.ingest_package(&der, &delivery()).await.unwrap_err();
+        assert_eq!(again.to_string(), "the package's iccid is in the stock already");
+        let cut = yard.inventory.ingest_package(&der[..der.len() - 1], &delivery()).await;
+        assert!(matches!(cut, Err(IngestError::PackageForm(_))), "{cut:?}");
+    });
+}

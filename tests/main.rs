@@ -13,10 +13,12 @@
 )]
 
 mod harness;
+mod postgres;
 
 mod arrows;
 mod asn1;
 mod bench;
+mod binary;
 mod cli;
 mod crypto;
 mod device;
@@ -25,7 +27,10 @@ mod es9plus;
 mod inventory;
 mod pki;
 mod profile;
+mod recording;
+mod sgp26;
 mod store;
+mod tidy;
 
 fn main() -> std::process::ExitCode {
     harness::run(&[
@@ -35,11 +40,17 @@ fn main() -> std::process::ExitCode {
         cli::TESTS,
         crypto::TESTS,
         device::TESTS,
+        device::management::TESTS,
+        device::refusals::TESTS,
+        device::usim::TESTS,
         es2plus::TESTS,
         es9plus::TESTS,
         inventory::TESTS,
         pki::TESTS,
         profile::TESTS,
+        recording::TESTS,
+        sgp26::TESTS,
         store::TESTS,
+        tidy::TESTS,
     ])
 }

@@ -1,9 +1,8 @@
-//! The store, one suite for both engines: a SQLite file, and a PostgreSQL server started for the test.
+//! The store, one suite for both engines: a SQLite file, and a database on a PostgreSQL server of our own.
 
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use simyard::domain::{
@@ -18,7 +17,8 @@ use simyard::store::{
     PackageKind, Recorded, ResultChange, Store, StoreError, StoreUrl, Verification,
 };
 
-use crate::harness::{block_on, left_out};
+use crate::harness::block_on;
+use crate::postgres;
 
 crate::tests!(
     every_statement_is_prepared_on_both_engines,
@@ -41,114 +41,12 @@ crate::tests!(
 const EID: &str = "89049032000000000000279973200019";
 const OTHER_EID: &str = "89049032000000000000279973200020";
 
-/// A PostgreSQL server for one test, stopped and removed with it.
-struct Postgres {
-    folder: tempfile::TempDir,
-    programs: PathBuf,
-}
-
-impl Postgres {
-    /// `None`, and said so, where its programs or its user are absent.
-    fn start() -> Option<Self> {
-        let Some(programs) = programs() else {
-            left_out("the store on PostgreSQL", "no initdb: install the package postgresql");
-            return None;
-        };
-        let folder = tempfile::tempdir().unwrap();
-        let server = Self { folder, programs };
-        let path = server.folder.path();
-        if is_root() {
-            if !run(Command::new("chown").arg("postgres").arg(path)) {
-                left_out(
-                    "the store on PostgreSQL",
-                    "no user postgres, and the server refuses to run as root",
-                );
-                return None;
-            }
-        }
-        let data = path.join("data");
-        let init = server.command(
-            "initdb",
-            &[
-                "-D",
-                data.to_str().unwrap(),
-                "-A",
-                "trust",
-                "-U",
-                "simyard",
-                "--no-sync",
-                "-E",
-                "UTF8",
-                "--locale=C",
-            ],
-        );
-        assert!(run(&mut { init }), "initdb");
-        let options = format!("-k {} -c listen_addresses='' -c fsync=off", path.display());
-        let log = path.join("log");
-        let start = server.command(
-            "pg_ctl",
-            &["-D", data.to_str().unwrap(), "-w", "-l", log.to_str().unwrap(), "-o", &options, "start"],
-        );
-        assert!(run(&mut { start }), "pg_ctl start");
-        Some(server)
-    }
-
-    fn url(&self) -> StoreUrl {
-        StoreUrl::Postgres(format!(
-            "postgres://simyard@localhost/postgres?host={}",
-            self.folder.path().display()
-        ))
-    }
-
-    /// The program as the user that the server wants to be.
-    fn command(&self, program: &str, arguments: &[&str]) -> Command {
-        let program = self.programs.join(program);
-        let mut command = if is_root() {
-            let mut command = Command::new("setpriv");
-            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program);
-            command
-        } else {
-            Command::new(program)
-        };
-        command.args(arguments).current_dir(self.folder.path());
-        command
-    }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        let data = self.folder.path().join("data");
-        run(&mut self.command("pg_ctl", &["-D", data.to_str().unwrap(), "-m", "immediate", "stop"]));
-    }
-}
-
-fn programs() -> Option<PathBuf> {
-    let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
-        .map(|entries| entries.flatten().map(|entry| entry.path().join("bin")).collect())
-        .unwrap_or_default();
-    versions.extend(std::env::var_os("PATH").iter().flat_map(std::env::split_paths));
-    versions.into_iter().find(|folder| folder.join("initdb").is_file() && folder.join("pg_ctl").is_file())
-}
-
-fn is_root() -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
-}
-
-fn run(command: &mut Command) -> bool {
-    let output = command
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null());
-    output.status().is_ok_and(|status| status.success())
-}
-
 /// Runs the test on a fresh store of each engine.
 fn on_both<T: Future<Output = ()>>(test: impl Fn(Store, StoreUrl) -> T) {
     let folder = tempfile::tempdir().unwrap();
     on(&sqlite(folder.path()), &test);
-    if let Some(server) = Postgres::start() {
-        on(&server.url(), &test);
+    if let Some(database) = postgres::database() {
+        on(&database.url(), &test);
     }
 }
 
@@ -268,12 +166,12 @@ fn every_statement_is_prepared_on_both_engines() {
 
 fn both_engines_have_the_same_tables_and_columns() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(server) = Postgres::start() else { return };
+    let Some(database) = postgres::database() else { return };
     let schema =
         |url: StoreUrl| block_on(async move { Store::open(&url).await.unwrap().schema().await.unwrap() });
     let on_sqlite = schema(sqlite(folder.path()));
     assert!(on_sqlite.len() > 40, "{on_sqlite:?}");
-    assert_eq!(on_sqlite, schema(server.url()));
+    assert_eq!(on_sqlite, schema(database.url()));
 }
 
 fn an_order_is_written_and_read_in_every_state() {

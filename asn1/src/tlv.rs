@@ -399,6 +399,23 @@ impl<'a> Reader<'a> {
         Ok(rest)
     }
 
+    /// As [`Reader::extensions`], for a type that leaves default values out when it is written: one of its own members
+    /// in a wrong place or for a second time is no extension. Kept among them, it would be read as the member when the
+    /// value is written and read again.
+    ///
+    /// # Errors
+    /// As [`Reader::extensions`], and [`ErrorKind::Trailing`] at a member of `known`.
+    pub fn extensions_without(&mut self, known: &[Tag]) -> Result<&'a [u8], Error> {
+        let mut rest = self.clone();
+        while !rest.is_empty() {
+            let tlv = rest.read()?;
+            if known.contains(&tlv.tag) {
+                return Err(tlv.error(ErrorKind::Trailing, self.what));
+            }
+        }
+        self.extensions()
+    }
+
     /// Confirms that nothing is left.
     ///
     /// # Errors

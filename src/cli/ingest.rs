@@ -18,13 +18,13 @@ use crate::inventory::{Delivery, FileError, IngestError, Inventory, MAX_FILE_OCT
 const PACKAGE_BEGINS: u8 = 0xA0;
 
 /// Take a manufacturer's batch into the stock.
-///
-/// FILE is text with one line of column names, in any order, then one line for each subscription: iccid, imsi, ki, opc
-/// or op, pin1, puk1, pin2, puk2, adm1, and if you like acc and msisdn, divided by comma, semicolon or tab. Or it is a
-/// ready-made unprotected profile package in DER. All of it goes in, or nothing.
 #[derive(Args)]
 pub struct IngestArgs {
-    /// The file.
+    /// A manufacturer's file, or a ready-made profile package.
+    ///
+    /// Text: one line of column names, in any order, then one line for each subscription, divided by comma, semicolon or
+    /// tab. The columns are iccid, imsi, ki, opc or op, pin1, puk1, pin2, puk2, adm1, and if you like acc and msisdn.
+    /// A package: unprotected, in DER. All of the file goes into the stock, or nothing.
     file: PathBuf,
     /// The profile type of its profiles, as the settings name it; not needed where they name one only.
     #[arg(long, value_name = "NAME")]

@@ -8,12 +8,12 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub mod bench;
-//TMP card
+pub mod card;
 pub mod demo;
 pub mod es2plus;
 mod folder;
 pub mod ingest;
-//TMP lpa
+pub mod lpa;
 pub mod output;
 pub mod pki;
 pub mod serve;
@@ -45,6 +45,10 @@ enum Command {
     Es2plus(Box<es2plus::Es2PlusArgs>),
     /// Make certificates for tests.
     Pki(pki::PkiArgs),
+    /// Make, show and serve virtual eUICCs.
+    Card(card::CardArgs),
+    /// Download and manage profiles on a card, as an LPA does.
+    Lpa(Box<lpa::LpaArgs>),
     /// Measure the server on this machine.
     Bench(bench::BenchArgs),
 }
@@ -73,6 +77,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Ingest(args) => ingest::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Es2plus(args) => es2plus::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Pki(args) => pki::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Card(args) => card::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Lpa(args) => lpa::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Bench(args) => bench::run(args).await.map(|()| ExitCode::SUCCESS),
     }
 }

@@ -7,16 +7,18 @@
 
 use std::path::Path;
 
-use simyard_asn1::tlv::{Tag, Writer};
+use simyard_asn1::rsp::metadata::StoreMetadataRequest;
+use simyard_asn1::tlv::{Decode as _, Tag, Writer};
 
 use super::apdu::{ApduError, Command, MAX_RESPONSE_DATA, Response, StatusWord, ins};
 use super::authenticate::{OneTimeKey, Session};
+use super::es10_client::InstalledProfile;
 use super::isdr::{Chain, ISD_R_AID};
 use super::state::{CardState, Folder, FolderError, Material, Storage};
 use super::uicc::{Position, Uicc};
 use crate::crypto::ecdsa::{EcdsaError, SigningKey};
 use crate::env::{Clock, Rng};
-use crate::ident::{Eid, InvalidIdentifier};
+use crate::ident::{Eid, Iccid, InvalidIdentifier};
 use crate::pki::{AnchorError, Anchors, Certificate, CertificateError};
 
 /// Logical channels, the basic one included.
@@ -119,6 +121,25 @@ impl Channel {
     }
 }
 
+/// What a card holds.
+#[derive(Clone, Debug)]
+pub struct Overview {
+    /// The EID.
+    pub eid: Eid,
+    /// defaultDpAddress.
+    pub default_dp_address: Option<String>,
+    /// Key identifiers of the trusted CIs, preferred first.
+    pub trusted_ci_keys: Vec<Vec<u8>>,
+    /// Octets left for profiles.
+    pub free_memory: usize,
+    /// The profiles in the order of their installation.
+    pub profiles: Vec<InstalledProfile>,
+    /// seqNumbers of the notifications that wait.
+    pub notifications: Vec<u32>,
+    /// The seqNumber of the next notification.
+    pub next_seq_number: u32,
+}
+
 /// A virtual eUICC.
 pub struct Card {
     pub(super) identity: Identity,
@@ -185,6 +206,32 @@ impl Card {
     #[must_use]
     pub const fn state(&self) -> &CardState {
         &self.state
+    }
+
+    /// What the card holds, for people who look into it; nothing of it is secret.
+    #[must_use]
+    pub fn overview(&self) -> Overview {
+        let profiles = self.state.profiles.iter().filter_map(|record| {
+            let facts = StoreMetadataRequest::from_der(&record.metadata).ok()?;
+            Some(InstalledProfile {
+                iccid: Iccid::from_bcd(facts.iccid).ok()?,
+                isdp_aid: record.isdp_aid.clone(),
+                enabled: record.enabled,
+                nickname: record.nickname.clone(),
+                service_provider_name: facts.service_provider_name.to_owned(),
+                profile_name: facts.profile_name.to_owned(),
+                profile_class: facts.profile_class,
+            })
+        });
+        Overview {
+            eid: self.identity.eid.clone(),
+            default_dp_address: self.state.default_dp_address.clone(),
+            trusted_ci_keys: self.identity.anchors.key_identifiers().map(<[u8]>::to_vec).collect(),
+            free_memory: self.state.free_memory(),
+            profiles: profiles.collect(),
+            notifications: self.state.notifications.iter().map(|record| record.seq_number).collect(),
+            next_seq_number: self.state.next_seq_number,
+        }
     }
 
     /// Power off and on: channels, sessions and presented PINs are gone, what is installed stays.

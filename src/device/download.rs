@@ -124,7 +124,7 @@ fn header(octets: &[u8]) -> Option<(Tag, usize, &[u8])> {
 }
 
 /// The whole TLV at the start of `octets`, and what follows it.
-fn whole<'a>(octets: &'a [u8], tag: Tag, command: u32) -> Result<(&'a [u8], &'a [u8]), Failure> {
+fn whole(octets: &[u8], tag: Tag, command: u32) -> Result<(&[u8], &[u8]), Failure> {
     let mut reader = Reader::new(octets, "segment");
     let tlv = reader.expect(tag).map_err(|_| Failure::structure(command))?;
     Ok(octets.split_at_checked(tlv.raw.len()).unwrap_or((octets, &[])))
@@ -404,7 +404,6 @@ impl Card {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "a failure after the channel is open still names the profile")]
     fn begin_load(&self, prepared: &Prepared, part: &[u8]) -> Result<(Load, Result<(), Failure>), Failure> {
         let one_time = self.kept_key.as_ref().ok_or_else(|| {
             Failure::new(bpp_command::INITIALISE_SECURE_CHANNEL, error_reason::INCORRECT_INPUT_VALUES)

@@ -14,23 +14,33 @@
 //! | `download` | LoadBoundProfilePackage | SGP.22 5.7.6, 5.5 |
 //! | `profiles` | GetProfilesInfo, enabling, disabling, deleting, naming, reset | SGP.22 5.7.15 to 5.7.21 |
 //! | `notifications` | making, listing and removing notifications | SGP.22 3.5, 5.7.9 to 5.7.11 |
-//! | `uicc` | the file system and the USIM of the enabled profile | TS 102 221, TS 31.102 |
+//! | `uicc` | the file system of the enabled profile: selecting, templates | TS 102 221 8, 11.1 |
+//! | `access` | access rules of files | TS 102 221 9 |
+//! | `files` | reading and updating | TS 102 221 11.1.3 to 11.1.6 |
+//! | `pins` | PINs | TS 102 221 11.1.9 to 11.1.13 |
+//! | `usim` | AUTHENTICATE | TS 31.102 7.1, TS 33.102 |
 //! | [`transport`] | the way to a card: in process, TCP | |
+//! | [`serve`] | a card for other programs: TCP, stdio | |
 //! | [`es10_client`] | typed ES10 calls over APDUs | SGP.22 5.7 |
 //! | [`terminal`] | what a modem does with the enabled profile | TS 31.101, TS 31.102 |
 //! | [`lpa`] | the procedures of an LPA | SGP.22 3.0 to 3.5 |
 
+mod access;
 pub mod apdu;
 mod authenticate;
 pub mod card;
 mod download;
 mod es10;
 pub mod es10_client;
+mod files;
 pub mod isdr;
 pub mod lpa;
 mod notifications;
+mod pins;
 mod profiles;
+pub mod serve;
 pub mod state;
 pub mod terminal;
 pub mod transport;
 mod uicc;
+mod usim;

@@ -2,7 +2,8 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`order`] | one profile at the SM-DP+: its states, the data each state owns, the transitions |
+//! | [`state`] | the states of a profile at the SM-DP+ and the data that each state owns |
+//! | [`order`] | one profile and the order for it: the transitions |
 //! | [`selection`] | which order a pair of matching identifier and EID may download, and why not |
 //! | [`repetition`] | whether an ES2+ call repeats an earlier one |
 //!
@@ -11,11 +12,13 @@
 pub mod order;
 pub mod repetition;
 pub mod selection;
+pub mod state;
 
-pub use order::{
-    Attempts, Bound, CallIdentity, CodeHash, Confirmation, Download, ErrorReason, Failure, FinalStatus,
-    Installation, InvalidTransition, MatchingIdOrigin, NamedBy, Operator, Order, ProfileEvent, ProfileType,
-    Release, ReleaseTime, Reservation, RunTimeState, State, StateName, Transition,
-};
+pub use order::{InvalidTransition, Order, Transition};
 pub use repetition::{ConfirmOrderParameters, DownloadOrderParameters};
 pub use selection::{Accepted, AcceptedAs, Limits, Refusal, select_order};
+pub use state::{
+    Attempts, Bound, CallIdentity, CodeHash, Confirmation, Download, ErrorReason, Failure, FinalStatus,
+    Installation, MatchingIdOrigin, NamedBy, Operator, ProfileEvent, ProfileType, Release, ReleaseTime,
+    Reservation, RunTimeState, State, StateName,
+};

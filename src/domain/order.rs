@@ -4,381 +4,12 @@
 //! profile nobody ordered is an order in state Available. A transition takes the order and returns the next one, or
 //! says which state refused which event. The store writes what comes out; it decides nothing.
 
-use std::fmt;
-
-use subtle::ConstantTimeEq as _;
-
+use super::state::{
+    Attempts, Bound, CodeHash, Confirmation, Download, ErrorReason, Failure, FinalStatus, Installation,
+    Operator, ProfileType, Release, ReleaseTime, Reservation, State, StateName,
+};
 use crate::env::Timestamp;
 use crate::ident::{Eid, Iccid, Imsi, MatchingId};
-
-/// The longest name of an operator, a profile type, or a caller's identifier, in octets.
-pub const NAME_MAX: usize = 128;
-
-/// Texts agreed with the operator: compared by exact text, 1 to [`NAME_MAX`] octets without control characters.
-macro_rules! name {
-    ($(#[$doc:meta])* $type:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $type(String);
-
-        impl $type {
-            /// Takes the text; `None` if it is empty, longer than [`NAME_MAX`] octets or has control characters.
-            #[must_use]
-            pub fn parse(text: &str) -> Option<Self> {
-                let fits = (1..=NAME_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
-                fits.then(|| Self(text.to_owned()))
-            }
-
-            /// The text.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    };
-}
-
-name!(
-    /// An operator: the owner of profiles, known on ES2+ by its certificate.
-    Operator
-);
-name!(
-    /// A kind of profile agreed with the operator, such as `P9054-2` (`profileType` of ES2+).
-    ProfileType
-);
-
-/// How an ES2+ caller marked its call (6.5.1.3). Neither text is a proof of anything: they only recognise repetitions.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallIdentity {
-    /// `functionRequesterIdentifier`, cut to [`NAME_MAX`] octets.
-    pub requester: String,
-    /// `functionCallIdentifier`, cut to [`NAME_MAX`] octets; clients repeat themselves here.
-    pub call_identifier: String,
-}
-
-impl CallIdentity {
-    /// Takes both texts, each cut at a character boundary to at most [`NAME_MAX`] octets.
-    #[must_use]
-    pub fn new(requester: &str, call_identifier: &str) -> Self {
-        let cut = |text: &str| text.get(..text.floor_char_boundary(NAME_MAX)).unwrap_or_default().to_owned();
-        Self { requester: cut(requester), call_identifier: cut(call_identifier) }
-    }
-}
-
-/// The SHA-256 of a confirmation code (4.7). Codes are short, so the hash is treated like the code: no `Debug` of it.
-#[derive(Clone)]
-pub struct CodeHash([u8; 32]);
-
-impl CodeHash {
-    /// Takes the 32 octets.
-    #[must_use]
-    pub const fn from_octets(octets: [u8; 32]) -> Self {
-        Self(octets)
-    }
-
-    /// The 32 octets.
-    #[must_use]
-    pub const fn as_octets(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl PartialEq for CodeHash {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
-    }
-}
-
-impl Eq for CodeHash {}
-
-impl fmt::Debug for CodeHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CodeHash(..)")
-    }
-}
-
-/// How DownloadOrder named the profile (5.3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NamedBy {
-    /// By ICCID alone.
-    Iccid,
-    /// By ICCID, with the profile type beside it.
-    IccidAndType,
-    /// By profile type: the server chose the ICCID.
-    Type,
-}
-
-/// What DownloadOrder left (5.3.1).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reservation {
-    /// Who called, and under which call identifier.
-    pub call: CallIdentity,
-    /// How the profile was named.
-    pub named_by: NamedBy,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// Whose matching identifier it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MatchingIdOrigin {
-    /// ConfirmOrder gave it; empty in the default SM-DP+ address use case.
-    Operator,
-    /// ConfirmOrder gave none: the server drew it.
-    Generated,
-}
-
-/// The `releaseFlag` of ConfirmOrder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReleaseTime {
-    /// The flag was true: the order is released at once.
-    AtOnce,
-    /// The flag was false: ReleaseProfile will follow.
-    Later,
-}
-
-/// What ConfirmOrder left (5.3.2).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Confirmation {
-    /// What DownloadOrder left.
-    pub reservation: Reservation,
-    /// The EID that DownloadOrder gave.
-    pub ordered_eid: Option<Eid>,
-    /// The EID that ConfirmOrder gave.
-    pub confirmed_eid: Option<Eid>,
-    /// The matching identifier, unique among orders unless empty.
-    pub matching_id: MatchingId,
-    /// Who chose it.
-    pub matching_id_origin: MatchingIdOrigin,
-    /// The hash of the confirmation code, if one is asked for.
-    pub code_hash: Option<CodeHash>,
-    /// The `releaseFlag`.
-    pub release_time: ReleaseTime,
-    /// When ConfirmOrder came.
-    pub at: Timestamp,
-    /// From when on the order is refused with 8.8.5/4.10.
-    pub expires_at: Option<Timestamp>,
-}
-
-impl Confirmation {
-    /// The EID the order is linked to: both calls give the same one, or only one of them gives one.
-    #[must_use]
-    pub fn linked_eid(&self) -> Option<&Eid> {
-        self.ordered_eid.as_ref().or(self.confirmed_eid.as_ref())
-    }
-}
-
-/// What is counted over the life of a released order (3.1.5).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Attempts {
-    /// AuthenticateClient calls that reached the order.
-    pub download: u32,
-    /// Wrong confirmation codes.
-    pub confirmation: u32,
-}
-
-/// An order ready for download.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Release {
-    /// What ConfirmOrder left.
-    pub confirmation: Confirmation,
-    /// What was counted since.
-    pub attempts: Attempts,
-}
-
-/// An order whose bound profile package was handed over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Download {
-    /// The order as it was released.
-    pub release: Release,
-    /// The eUICC it is bound to, for good.
-    pub bound: Bound,
-}
-
-/// The eUICC that got a package, and when it got the latest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bound {
-    /// The eUICC.
-    pub eid: Eid,
-    /// When the latest package was bound.
-    pub at: Timestamp,
-}
-
-/// An order that reached its end: the eUICC holds the profile.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Installation {
-    /// The download that led here.
-    pub download: Download,
-    /// When the result came.
-    pub at: Timestamp,
-    /// What later notifications said, `None` before the first.
-    pub run_time: Option<RunTimeState>,
-}
-
-/// An order that failed for good.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The order as it was released.
-    pub release: Release,
-    /// The eUICC that got a package, if one did: such a profile never returns to the stock.
-    pub bound: Option<Bound>,
-    /// Why it failed.
-    pub reason: ErrorReason,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// Why an order is in state Error (3.1.5, 3.1.6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ErrorReason {
-    /// The download attempts are used up.
-    DownloadAttempts,
-    /// The confirmation code attempts are used up.
-    ConfirmationAttempts,
-    /// The order expired.
-    Expired,
-    /// The eUICC or the device is not eligible (5.6.3).
-    NotEligible,
-    /// CancelSession with a terminal reason: the integer of `CancelSessionReason`.
-    Cancelled(i64),
-    /// A permanent installation error: the integer of `ErrorReason` in the ProfileInstallationResult.
-    Installation(i64),
-}
-
-/// What HandleNotification said about an installed profile (3.5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RunTimeState {
-    /// Enabled.
-    Enabled,
-    /// Disabled.
-    Disabled,
-    /// Deleted from the eUICC.
-    Deleted,
-}
-
-/// The event of a notification: one bit of `profileManagementOperation` (3.5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProfileEvent {
-    /// Bit 0: a ProfileInstallationResult, of either outcome.
-    Install,
-    /// Bit 1.
-    Enable,
-    /// Bit 2.
-    Disable,
-    /// Bit 3.
-    Delete,
-    /// A bit that this version of the standard does not give to profiles.
-    Other(u8),
-}
-
-impl ProfileEvent {
-    /// The event of a bit number.
-    #[must_use]
-    pub const fn from_bit(bit: u8) -> Self {
-        match bit {
-            0 => Self::Install,
-            1 => Self::Enable,
-            2 => Self::Disable,
-            3 => Self::Delete,
-            other => Self::Other(other),
-        }
-    }
-
-    /// The bit number of this event.
-    #[must_use]
-    pub const fn bit(self) -> u8 {
-        match self {
-            Self::Install => 0,
-            Self::Enable => 1,
-            Self::Disable => 2,
-            Self::Delete => 3,
-            Self::Other(bit) => bit,
-        }
-    }
-
-    /// The run-time state that follows; an installation result says nothing about it.
-    #[must_use]
-    pub const fn run_time_state(self) -> Option<RunTimeState> {
-        match self {
-            Self::Enable => Some(RunTimeState::Enabled),
-            Self::Disable => Some(RunTimeState::Disabled),
-            Self::Delete => Some(RunTimeState::Deleted),
-            Self::Install | Self::Other(_) => None,
-        }
-    }
-}
-
-/// `finalProfileStatusIndicator` of CancelOrder (5.3.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FinalStatus {
-    /// Back to the stock.
-    Available,
-    /// Never to be used again.
-    Unavailable,
-}
-
-/// The state of a profile at the SM-DP+ and what belongs to it (3.1.6).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    /// In stock, not reserved.
-    Available,
-    /// Reserved, for no particular eUICC.
-    Allocated(Reservation),
-    /// Reserved for an eUICC.
-    Linked {
-        /// What DownloadOrder left.
-        reservation: Reservation,
-        /// The eUICC.
-        eid: Eid,
-    },
-    /// A matching identifier is assigned; not released.
-    Confirmed(Confirmation),
-    /// Ready for download.
-    Released(Release),
-    /// A bound profile package was handed over.
-    Downloaded(Download),
-    /// The eUICC reported success.
-    Installed(Installation),
-    /// Failed for good.
-    Error(Failure),
-    /// Cannot be used again.
-    Unavailable,
-}
-
-/// The names of the states.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum StateName {
-    /// [`State::Available`].
-    Available,
-    /// [`State::Allocated`].
-    Allocated,
-    /// [`State::Linked`].
-    Linked,
-    /// [`State::Confirmed`].
-    Confirmed,
-    /// [`State::Released`].
-    Released,
-    /// [`State::Downloaded`].
-    Downloaded,
-    /// [`State::Installed`].
-    Installed,
-    /// [`State::Error`].
-    Error,
-    /// [`State::Unavailable`].
-    Unavailable,
-}
-
-impl fmt::Display for StateName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
-    }
-}
 
 /// What may happen to an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -686,5 +317,152 @@ impl Order {
 
     fn refuses(&self, transition: Transition) -> InvalidTransition {
         InvalidTransition { from: self.state_name(), transition }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::state::{CallIdentity, MatchingIdOrigin, NamedBy};
+    use super::*;
+
+    pub(crate) const EID: &str = "89049032000000000000279973200019";
+    pub(crate) const OTHER_EID: &str = "89049032000000000000279973200020";
+
+    pub(crate) fn eid(text: &str) -> Eid {
+        Eid::parse(text).unwrap()
+    }
+
+    pub(crate) fn at(secs: i64) -> Timestamp {
+        Timestamp::from_secs(secs)
+    }
+
+    pub(crate) fn available() -> Order {
+        Order {
+            iccid: Iccid::parse("8988211000000000001").unwrap(),
+            imsi: None,
+            owner: Operator::parse("operator").unwrap(),
+            profile_type: ProfileType::parse("P1").unwrap(),
+            created_at: at(0),
+            number: 0,
+            version: 0,
+            state: State::Available,
+        }
+    }
+
+    pub(crate) fn reservation() -> Reservation {
+        Reservation { call: CallIdentity::new("1.2.3", "call"), named_by: NamedBy::Iccid, at: at(10) }
+    }
+
+    pub(crate) fn confirmation(reservation: Reservation, ordered_eid: Option<Eid>) -> Confirmation {
+        Confirmation {
+            reservation,
+            ordered_eid,
+            confirmed_eid: None,
+            matching_id: MatchingId::parse("M-1").unwrap(),
+            matching_id_origin: MatchingIdOrigin::Operator,
+            code_hash: None,
+            release_time: ReleaseTime::AtOnce,
+            at: at(20),
+            expires_at: Some(at(1000)),
+        }
+    }
+
+    pub(crate) fn released(linked: Option<&str>) -> Order {
+        available().reserve(reservation(), linked.map(eid)).unwrap().confirm(confirmation).unwrap()
+    }
+
+    /// One order in each state; Error twice, since a profile whose package was handed over is another matter.
+    pub(crate) fn in_every_state() -> Vec<(&'static str, Order)> {
+        let later = |reservation, eid| Confirmation {
+            release_time: ReleaseTime::Later,
+            ..confirmation(reservation, eid)
+        };
+        let downloaded = || released(None).bind(eid(EID), at(30)).unwrap();
+        let reserved = |linked| available().reserve(reservation(), linked).unwrap();
+        vec![
+            ("Available", available()),
+            ("Allocated", reserved(None)),
+            ("Linked", reserved(Some(eid(EID)))),
+            ("Confirmed", reserved(None).confirm(later).unwrap()),
+            ("Released", released(None)),
+            ("Downloaded", downloaded()),
+            ("Installed", downloaded().install(at(40)).unwrap()),
+            ("Error, never bound", released(None).fail(ErrorReason::NotEligible, at(40)).unwrap()),
+            ("Error, bound", downloaded().fail(ErrorReason::Installation(12), at(40)).unwrap()),
+            ("Unavailable", reserved(None).cancel(FinalStatus::Unavailable).unwrap()),
+        ]
+    }
+
+    #[test]
+    fn every_state_meets_every_event() {
+        type Event = (&'static str, fn(Order) -> Result<Order, InvalidTransition>);
+        let events: [Event; 10] = [
+            ("reserve", |order| order.reserve(reservation(), None)),
+            ("reserve for an EID", |order| order.reserve(reservation(), Some(eid(EID)))),
+            ("confirm", |order| order.confirm(confirmation)),
+            ("release", Order::release),
+            ("cancel to Available", |order| order.cancel(FinalStatus::Available)),
+            ("cancel to Unavailable", |order| order.cancel(FinalStatus::Unavailable)),
+            ("bind", |order| order.bind(eid(EID), at(50))),
+            ("bind by another eUICC", |order| order.bind(eid(OTHER_EID), at(50))),
+            ("install", |order| order.install(at(50))),
+            ("fail", |order| order.fail(ErrorReason::Expired, at(50))),
+        ];
+        let mut table = String::new();
+        for (state, order) in in_every_state() {
+            for (name, event) in events {
+                let outcome = match event(order.clone()) {
+                    Ok(next) => next.state_name().to_string(),
+                    Err(InvalidTransition { from, .. }) => {
+                        assert_eq!(from, order.state_name());
+                        continue;
+                    }
+                };
+                table += &format!("{state}: {name} -> {outcome}\n");
+            }
+        }
+        insta::assert_snapshot!(table, @r"
+        Available: reserve -> Allocated
+        Available: reserve for an EID -> Linked
+        Allocated: confirm -> Released
+        Allocated: cancel to Available -> Available
+        Allocated: cancel to Unavailable -> Unavailable
+        Linked: confirm -> Released
+        Linked: cancel to Available -> Available
+        Linked: cancel to Unavailable -> Unavailable
+        Confirmed: release -> Released
+        Confirmed: cancel to Available -> Available
+        Confirmed: cancel to Unavailable -> Unavailable
+        Released: cancel to Available -> Available
+        Released: cancel to Unavailable -> Unavailable
+        Released: bind -> Downloaded
+        Released: bind by another eUICC -> Downloaded
+        Released: fail -> Error
+        Downloaded: bind -> Downloaded
+        Downloaded: install -> Installed
+        Downloaded: fail -> Error
+        Error, never bound: cancel to Available -> Available
+        Error, never bound: cancel to Unavailable -> Unavailable
+        Error, bound: cancel to Unavailable -> Unavailable
+        Error, bound: install -> Installed
+        ");
+    }
+
+    #[test]
+    fn what_an_order_is_linked_and_bound_to() {
+        let open = released(None).bind(eid(EID), at(30)).unwrap();
+        assert_eq!((open.eid(), open.linked_eid()), (Some(&eid(EID)), None));
+        let linked = released(Some(EID));
+        assert_eq!((linked.eid(), linked.linked_eid()), (Some(&eid(EID)), Some(&eid(EID))));
+        assert!(linked.clone().bind(eid(OTHER_EID), at(30)).is_err(), "linked to another eUICC");
+        let bound = linked.bind(eid(EID), at(30)).unwrap();
+        assert!(bound.clone().bind(eid(OTHER_EID), at(31)).is_err(), "bound to another eUICC");
+        assert_eq!(bound.bind(eid(EID), at(31)).unwrap().state_name(), StateName::Downloaded);
+    }
+
+    #[test]
+    fn cancelling_erases_the_order() {
+        let cancelled = released(Some(EID)).cancel(FinalStatus::Available).unwrap();
+        assert_eq!(cancelled, Order { number: 1, ..available() });
     }
 }

@@ -5,12 +5,7 @@
 //! repeats under any call identifier. A DownloadOrder by type repeats only under the same identifier within a short
 //! time: the store finds that order, [`DownloadOrderParameters`] has what it compares.
 
-use std::time::Duration;
-
-use super::{
-    CallIdentity, CodeHash, Confirmation, MatchingIdOrigin, NamedBy, Order, ProfileType, ReleaseTime, State,
-};
-use crate::env::Timestamp;
+use super::{CallIdentity, CodeHash, Confirmation, MatchingIdOrigin, NamedBy, Order, ReleaseTime, State};
 use crate::ident::{Eid, MatchingId};
 
 /// The parameters of a DownloadOrder, as far as they tell one call from another.
@@ -42,24 +37,6 @@ impl Order {
         reservation.call.requester == parameters.call.requester
             && reservation.named_by == parameters.named_by
             && eid == parameters.eid.as_ref()
-    }
-
-    /// Whether a DownloadOrder by type, at `now`, repeats the one that took this number at most `window` ago. A call
-    /// without identifier repeats nothing.
-    #[must_use]
-    pub fn is_repeated_download_order_by_type(
-        &self,
-        profile_type: &ProfileType,
-        parameters: &DownloadOrderParameters,
-        now: Timestamp,
-        window: Duration,
-    ) -> bool {
-        self.profile_type == *profile_type
-            && !parameters.call.call_identifier.is_empty()
-            && self.is_repeated_download_order(parameters)
-            && self.reservation().is_some_and(|reservation| {
-                reservation.call == parameters.call && now < reservation.at.plus(window)
-            })
     }
 }
 
@@ -121,4 +98,106 @@ fn same_parameters(confirmation: &Confirmation, parameters: &ConfirmOrderParamet
         && confirmation.confirmed_eid == parameters.eid
         && confirmation.code_hash == parameters.code_hash
         && confirmation.release_time == parameters.release_time
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Reservation;
+    use super::super::order::tests::{
+        EID, OTHER_EID, available, confirmation, eid, in_every_state, reservation,
+    };
+    use super::*;
+
+    fn download(
+        requester: &str,
+        call: &str,
+        named_by: NamedBy,
+        own: Option<&str>,
+    ) -> DownloadOrderParameters {
+        DownloadOrderParameters { call: CallIdentity::new(requester, call), named_by, eid: own.map(eid) }
+    }
+
+    #[test]
+    fn a_download_order_repeats_only_with_the_same_parameters() {
+        let allocated = available().reserve(reservation(), None).unwrap();
+        let linked = available().reserve(reservation(), Some(eid(EID))).unwrap();
+        for (order, parameters, expected) in [
+            (&allocated, download("1.2.3", "call", NamedBy::Iccid, None), true),
+            (&allocated, download("1.2.3", "another", NamedBy::Iccid, None), true),
+            (&allocated, download("1.2.4", "call", NamedBy::Iccid, None), false),
+            (&allocated, download("1.2.3", "call", NamedBy::IccidAndType, None), false),
+            (&allocated, download("1.2.3", "call", NamedBy::Iccid, Some(EID)), false),
+            (&linked, download("1.2.3", "call", NamedBy::Iccid, Some(EID)), true),
+            (&linked, download("1.2.3", "call", NamedBy::Iccid, None), false),
+            (&linked, download("1.2.3", "call", NamedBy::Iccid, Some(OTHER_EID)), false),
+        ] {
+            assert_eq!(order.is_repeated_download_order(&parameters), expected, "{parameters:?}");
+        }
+        let parameters = download("1.2.3", "call", NamedBy::Iccid, None);
+        let repeats: Vec<_> = in_every_state()
+            .into_iter()
+            .filter(|(_, order)| order.is_repeated_download_order(&parameters))
+            .map(|(state, _)| state)
+            .collect();
+        assert_eq!(repeats, ["Allocated"]);
+    }
+
+    fn confirm(
+        matching_id: Option<&str>,
+        own: Option<&str>,
+        code: Option<u8>,
+        release_time: ReleaseTime,
+    ) -> ConfirmOrderParameters {
+        ConfirmOrderParameters {
+            eid: own.map(eid),
+            matching_id: matching_id.map(|id| MatchingId::parse(id).unwrap()),
+            code_hash: code.map(|code| CodeHash::from_octets([code; 32])),
+            release_time,
+        }
+    }
+
+    #[test]
+    fn a_confirm_order_repeats_only_with_the_same_parameters() {
+        use ReleaseTime::{AtOnce, Later};
+        let order = |origin, code: Option<u8>, own: Option<&str>| {
+            let order = available().reserve(reservation(), None).unwrap();
+            let confirm = |reservation: Reservation, ordered_eid| Confirmation {
+                matching_id_origin: origin,
+                code_hash: code.map(|code| CodeHash::from_octets([code; 32])),
+                confirmed_eid: own.map(eid),
+                ..confirmation(reservation, ordered_eid)
+            };
+            order.confirm(confirm).unwrap()
+        };
+        let given = order(MatchingIdOrigin::Operator, Some(1), Some(EID));
+        let drawn = order(MatchingIdOrigin::Generated, None, None);
+        for (order, parameters, expected) in [
+            (&given, confirm(Some("M-1"), Some(EID), Some(1), AtOnce), true),
+            (&given, confirm(Some("M-2"), Some(EID), Some(1), AtOnce), false),
+            (&given, confirm(None, Some(EID), Some(1), AtOnce), false),
+            (&given, confirm(Some("M-1"), None, Some(1), AtOnce), false),
+            (&given, confirm(Some("M-1"), Some(EID), Some(2), AtOnce), false),
+            (&given, confirm(Some("M-1"), Some(EID), None, AtOnce), false),
+            (&given, confirm(Some("M-1"), Some(EID), Some(1), Later), false),
+            (&drawn, confirm(None, None, None, AtOnce), true),
+            (&drawn, confirm(Some("M-1"), None, None, AtOnce), false),
+        ] {
+            assert_eq!(order.is_repeated_confirm_order(&parameters), expected, "{parameters:?}");
+        }
+        for (state, order) in in_every_state() {
+            let at_once = order.is_repeated_confirm_order(&confirm(Some("M-1"), None, None, AtOnce));
+            let later = order.is_repeated_confirm_order(&confirm(Some("M-1"), None, None, Later));
+            assert_eq!((at_once, later), (state == "Released", state == "Confirmed"), "{state}");
+        }
+    }
+
+    #[test]
+    fn only_an_order_that_release_profile_released_is_released_again() {
+        for (state, order) in in_every_state() {
+            assert!(!order.is_repeated_release_profile(), "{state}");
+            if let Ok(released) = order.release() {
+                assert!(released.is_repeated_release_profile(), "{state}");
+            }
+        }
+    }
 }

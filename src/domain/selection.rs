@@ -151,3 +151,133 @@ fn rank(assessed: &Result<Accepted, Refusal>) -> u8 {
 fn ordered_at(order: &Order) -> Option<Timestamp> {
     order.reservation().map(|reservation| reservation.at)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::order::tests::{
+        EID, OTHER_EID, at, available, eid, in_every_state, released, reservation,
+    };
+    use super::super::{Attempts, Release};
+    use super::*;
+
+    const LIMITS: Limits = Limits { download_attempts: 3, confirmation_attempts: 2 };
+
+    fn with_attempts(download: u32, confirmation: u32) -> Order {
+        let order = released(None);
+        let State::Released(release) = order.state else { panic!("released") };
+        let attempts = Attempts { download, confirmation };
+        Order { state: State::Released(Release { attempts, ..release }), ..order }
+    }
+
+    fn select(candidates: Vec<Order>, matching_id: Option<&str>, own: &str, now: i64) -> String {
+        let matching_id = matching_id.map(|id| MatchingId::parse(id).unwrap());
+        match select_order(candidates, matching_id.as_ref(), &eid(own), at(now), &LIMITS) {
+            Ok(accepted) => format!("{:?}", accepted.accepted_as),
+            Err(refusal) => format!("{refusal:?}").chars().take_while(|c| c.is_alphabetic()).collect(),
+        }
+    }
+
+    #[test]
+    fn every_state_answers_a_matching_identifier() {
+        let mut table = String::new();
+        for (state, order) in in_every_state() {
+            for (whose, own) in [("its", EID), ("another", OTHER_EID)] {
+                let answer = select(vec![order.clone()], Some("M-1"), own, 100);
+                table += &format!("{state}, {whose} EID: {answer}\n");
+            }
+        }
+        insta::assert_snapshot!(table, @r"
+        Available, its EID: MatchingIdRefused
+        Available, another EID: MatchingIdRefused
+        Allocated, its EID: MatchingIdRefused
+        Allocated, another EID: MatchingIdRefused
+        Linked, its EID: MatchingIdRefused
+        Linked, another EID: MatchingIdRefused
+        Confirmed, its EID: NotReleased
+        Confirmed, another EID: NotReleased
+        Released, its EID: First
+        Released, another EID: First
+        Downloaded, its EID: Retry
+        Downloaded, another EID: EidMismatch
+        Installed, its EID: MatchingIdRefused
+        Installed, another EID: MatchingIdRefused
+        Error, never bound, its EID: MatchingIdRefused
+        Error, never bound, another EID: MatchingIdRefused
+        Error, bound, its EID: MatchingIdRefused
+        Error, bound, another EID: MatchingIdRefused
+        Unavailable, its EID: MatchingIdRefused
+        Unavailable, another EID: MatchingIdRefused
+        ");
+    }
+
+    #[test]
+    fn the_combinations_of_matching_identifier_and_eid() {
+        let linked = || released(Some(EID));
+        for (what, candidates, matching_id, own, expected) in [
+            ("no order for the EID", vec![], None, EID, "EidMismatch"),
+            ("empty is absent", vec![], Some(""), EID, "EidMismatch"),
+            ("by EID", vec![linked()], None, EID, "First"),
+            ("by EID, empty identifier", vec![linked()], Some(""), EID, "First"),
+            ("by another EID", vec![linked()], None, OTHER_EID, "EidMismatch"),
+            ("an order without EID is not found by one", vec![released(None)], None, EID, "EidMismatch"),
+            ("unknown identifier", vec![], Some("M-1"), EID, "MatchingIdRefused"),
+            ("unknown identifier, order for the EID", vec![linked()], Some("M-2"), EID, "MatchingIdRefused"),
+            ("letter case counts", vec![linked()], Some("m-1"), EID, "MatchingIdRefused"),
+            ("identifier, no EID in the order", vec![released(None)], Some("M-1"), EID, "First"),
+            ("identifier and EID", vec![linked()], Some("M-1"), EID, "First"),
+            ("identifier and another EID", vec![linked()], Some("M-1"), OTHER_EID, "EidMismatch"),
+            (
+                "reserved only",
+                vec![available().reserve(reservation(), Some(eid(EID))).unwrap()],
+                None,
+                EID,
+                "EidMismatch",
+            ),
+        ] {
+            assert_eq!(select(candidates, matching_id, own, 100), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn expiry_and_attempts_end_an_order() {
+        for (order, now, expected) in [
+            (with_attempts(2, 1), 999, "First"),
+            (with_attempts(0, 0), 1000, "Expired"),
+            (with_attempts(3, 0), 999, "AttemptsExceeded"),
+            (with_attempts(0, 2), 999, "AttemptsExceeded"),
+            (released(None).bind(eid(EID), at(30)).unwrap(), 999, "Retry"),
+            (released(None).bind(eid(EID), at(30)).unwrap(), 1000, "Expired"),
+            (released(None).fail(ErrorReason::Expired, at(1)).unwrap(), 1, "Expired"),
+            (released(None).fail(ErrorReason::DownloadAttempts, at(1)).unwrap(), 1, "AttemptsExceeded"),
+            (released(None).fail(ErrorReason::ConfirmationAttempts, at(1)).unwrap(), 1, "AttemptsExceeded"),
+            (released(None).fail(ErrorReason::Cancelled(0), at(1)).unwrap(), 1, "MatchingIdRefused"),
+            (released(None).fail(ErrorReason::Installation(12), at(1)).unwrap(), 1, "MatchingIdRefused"),
+        ] {
+            assert_eq!(select(vec![order.clone()], Some("M-1"), EID, now), expected, "{order:?} at {now}");
+        }
+    }
+
+    #[test]
+    fn without_identifier_the_retry_goes_first_then_the_oldest() {
+        let ordered_at = |secs| {
+            let reservation = super::super::Reservation { at: at(secs), ..reservation() };
+            let order = available().reserve(reservation, Some(eid(EID))).unwrap();
+            order.confirm(super::super::order::tests::confirmation).unwrap()
+        };
+        let (younger, older) = (ordered_at(20), ordered_at(10));
+        let retry = ordered_at(30).bind(eid(EID), at(31)).unwrap();
+        let over = older.clone().fail(ErrorReason::Expired, at(40)).unwrap();
+        let choose = |candidates| {
+            let accepted = select_order(candidates, None, &eid(EID), at(100), &LIMITS).unwrap();
+            ordered_at_of(&accepted.order)
+        };
+        assert_eq!(choose(vec![younger.clone(), over.clone(), older.clone()]), 10);
+        assert_eq!(choose(vec![younger.clone(), older, retry]), 30);
+        assert_eq!(choose(vec![over.clone(), younger]), 20);
+        assert_eq!(select(vec![over], None, EID, 100), "Expired");
+    }
+
+    fn ordered_at_of(order: &Order) -> i64 {
+        ordered_at(order).unwrap().as_secs()
+    }
+}

@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -24,6 +27,8 @@ use tower::ServiceExt as _;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Time for the head of a request, which is also how long an idle connection is kept.
 const REQUEST_HEAD: Duration = Duration::from_secs(60);
+/// Time for a request with its body and its answer.
+const REQUEST: Duration = Duration::from_secs(30);
 /// Time that open requests get when the server ends.
 const ORDERLY_END: Duration = Duration::from_secs(10);
 /// Pause after the system refused a connection (too many open files): trying at once would only spin.
@@ -53,6 +58,7 @@ impl Listener {
     /// Serves until `end` turns true, then lets open requests finish.
     pub async fn serve(self, mut end: watch::Receiver<bool>) {
         let acceptor = TlsAcceptor::from(self.tls);
+        let router = self.router.layer(middleware::from_fn(in_time));
         let places = Arc::new(Semaphore::new(self.max_connections));
         let mut connections = JoinSet::new();
         loop {
@@ -64,7 +70,7 @@ impl Listener {
             while connections.try_join_next().is_some() {}
             match accepted {
                 Ok((stream, _)) => {
-                    let (acceptor, router) = (acceptor.clone(), self.router.clone());
+                    let (acceptor, router) = (acceptor.clone(), router.clone());
                     connections.spawn(connection(self.name, stream, acceptor, router, end.clone(), place));
                 }
                 Err(error) => {
@@ -77,6 +83,14 @@ impl Listener {
         if tokio::time::timeout(ORDERLY_END, all).await.is_err() {
             tracing::warn!(interface = self.name, "requests were cut off at the end");
         }
+    }
+}
+
+/// A client that sends its body drop by drop does not hold a connection for ever.
+async fn in_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(REQUEST, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! The wire types are in `simyard_asn1::saip`. A package is read once into an [`identity::PackageIdentity`] when it
 //! comes in; [`image::ProfileImage`] is the file system with its codes and keys that an eUICC builds from it at
-//! installation.
+//! installation; [`template`] is our own profile, and [`personalise`] makes packages from it for [`personal_data`].
+//! The tables of the standard's file system templates stand in [`templates`].
 
 pub mod bind;
 pub mod identity;

@@ -315,7 +315,7 @@ const fn length(field: Field) -> usize {
     }
 }
 
-/// Fields of PE-MF and PE-USIM that hold the files (TCA Profile Package 9.2, 9.4).
+/// Fields of PE-MF and PE-USIM that hold the files (TCA Profile Package 9.2, 9.5.1).
 const EF_ICCID: u32 = 4;
 const EF_IMSI: u32 = 3;
 const EF_ACC: u32 = 18;
@@ -387,6 +387,7 @@ impl Plan {
                 self.add(Field::Opc, algorithm.opc_offset, algorithm.opc.len())
             }
             ElementKind::SecurityDomain => self.security_domain(element),
+            // No other element holds a personal field that we know.
             _ => Ok(()),
         }
     }

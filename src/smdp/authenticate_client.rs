@@ -18,7 +18,7 @@ use super::{RACES, Smdp};
 use crate::binding::es9plus::{AuthenticateClientRequest, AuthenticateClientResponse};
 use crate::crypto::ecdsa::EcdsaError;
 use crate::crypto::hash::sha256;
-use crate::domain::{Accepted, AcceptedAs, ErrorReason, Order, Refusal, select_order};
+use crate::domain::{Accepted, AcceptedAs, ErrorReason, Limits, Order, Refusal, select_order};
 use crate::ident::{Eid, MatchingId, TransactionId};
 use crate::pki::{
     Certificate, CertificateError, EuiccError, EumError, Refusal as CertificateRefusal, VerifiedEuicc,
@@ -286,8 +286,8 @@ async fn accept_order(
         let accepted = match select_order(candidates, matching_id, eid, now, &smdp.limits) {
             Ok(accepted) => accepted,
             Err(refusal) => {
-                if let Some((order, reason)) = ended_by(&refusal) {
-                    end_order(smdp, order, reason).await;
+                if let Some((order, reason)) = ended_by(&refusal, &smdp.limits) {
+                    end_order(smdp, &order, reason).await;
                 }
                 return Err(refusal.into());
             }
@@ -301,10 +301,15 @@ async fn accept_order(
     Err(AuthenticateClientError::Race)
 }
 
-const fn ended_by(refusal: &Refusal) -> Option<(&Order, ErrorReason)> {
+fn ended_by(refusal: &Refusal, limits: &Limits) -> Option<(Order, ErrorReason)> {
     match refusal {
-        Refusal::Expired(order) => Some((order, ErrorReason::Expired)),
-        Refusal::AttemptsExceeded(order) => Some((order, ErrorReason::DownloadAttempts)),
+        Refusal::Expired(order) => Some((order.as_ref().clone(), ErrorReason::Expired)),
+        Refusal::AttemptsExceeded(order) => {
+            let by_codes = order.attempts().confirmation >= limits.confirmation_attempts;
+            let reason =
+                if by_codes { ErrorReason::ConfirmationAttempts } else { ErrorReason::DownloadAttempts };
+            Some((order.as_ref().clone(), reason))
+        }
         Refusal::MatchingIdRefused | Refusal::EidMismatch | Refusal::NotReleased(_) => None,
     }
 }

@@ -107,8 +107,8 @@ async fn by_iccid(
         })?;
 
         // 3. It is available, or this call reserved it before. 8. The order is linked if an EID is given.
-        let repeated = order.is_repeated_download_order(&parameters);
-        let own_type = order.profile_type.clone();
+        let other_type = request.profile_type.as_ref().filter(|given| *given != order.profile_type.as_str());
+        let repeated = other_type.is_none() && order.is_repeated_download_order(&parameters);
         let reservation = Reservation { call: parameters.call.clone(), named_by, at: orders.clock.now() };
         let reserved = order.reserve(reservation, request.eid.clone());
         if !repeated && reserved.is_err() {
@@ -116,8 +116,7 @@ async fn by_iccid(
         }
 
         // 4. A type given beside the ICCID is the profile's.
-        if let Some(profile_type) = request.profile_type.as_ref().filter(|given| **given != own_type.as_str())
-        {
+        if let Some(profile_type) = other_type {
             let (iccid, profile_type) = (iccid.clone(), profile_type.clone());
             return Err(DownloadOrderError::OtherType { iccid, profile_type });
         }

@@ -19,7 +19,7 @@ use crate::binding::es9plus::{GetBoundProfilePackageRequest, GetBoundProfilePack
 use crate::crypto::bsp::{BspError, SessionKeys};
 use crate::crypto::ecdsa::{Curve, PublicKey};
 use crate::crypto::ecka::{EckaError, EphemeralKey};
-use crate::crypto::hash::{ConfirmationCodeHash, sha256};
+use crate::crypto::hash::{proves_code, sha256};
 use crate::crypto::seal::SealError;
 use crate::domain::{ErrorReason, Order};
 use crate::ident::TransactionId;
@@ -205,8 +205,11 @@ async fn deliver(
             .map_err(GetBoundProfilePackageError::Store)?
             .filter(|material| material.order.number == session.order.number)
             .ok_or_else(|| GetBoundProfilePackageError::OrderOver(id.clone()))?;
-        check_order(smdp, id, session, &material.order, &euicc_signed2.value).await?;
-        match bind_and_record(smdp, id, session, &material, &euicc_otpk).await {
+        let result = match check_order(smdp, id, session, &material.order, &euicc_signed2.value).await {
+            Ok(()) => bind_and_record(smdp, id, session, &material, &euicc_otpk).await,
+            Err(error) => Err(error),
+        };
+        match result {
             Err(GetBoundProfilePackageError::Store(StoreError::Conflict)) => {}
             result => return result,
         }
@@ -235,19 +238,24 @@ async fn check_order(
     let Some(hash_cc) = signed.hash_cc else {
         return Err(GetBoundProfilePackageError::ConfirmationCodeMissing);
     };
-    if ConfirmationCodeHash::from_octets(*expected.as_octets()).matches(id, hash_cc) {
+    if proves_code(hash_cc, expected.as_octets(), id) {
         return Ok(());
     }
     // The count is durable before the answer: guessing is not undone by a cut connection.
     let most = smdp.limits.confirmation_attempts;
-    match smdp.store.count_confirmation_attempt(order, most).await {
-        Ok(count) if count < most => Err(GetBoundProfilePackageError::ConfirmationCodeRefused),
-        Ok(_) | Err(StoreError::Conflict) => {
-            end_order(smdp, order, ErrorReason::ConfirmationAttempts).await;
-            Err(GetBoundProfilePackageError::ConfirmationCodeRetriesExceeded)
-        }
-        Err(error) => Err(GetBoundProfilePackageError::Store(error)),
+    let counted = if order.attempts().confirmation < most {
+        smdp.store
+            .count_confirmation_attempt(order, most)
+            .await
+            .map_err(GetBoundProfilePackageError::Store)?
+    } else {
+        most
+    };
+    if counted < most {
+        return Err(GetBoundProfilePackageError::ConfirmationCodeRefused);
     }
+    end_order(smdp, order, ErrorReason::ConfirmationAttempts).await;
+    Err(GetBoundProfilePackageError::ConfirmationCodeRetriesExceeded)
 }
 
 /// Steps 7 to 10: the keys of this binding, the package under them, and the record of both before it leaves.

@@ -30,7 +30,7 @@ mod orders;
 mod overview;
 mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,12 +132,14 @@ impl Store {
                     .journal_mode(SqliteJournalMode::Wal)
                     .synchronous(SqliteSynchronous::Full)
                     .busy_timeout(SQLITE_BUSY_TIMEOUT);
-                let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+                keep_private(path).map_err(sqlx::Error::Io)?;
+                // A file does not hang up: asking before each use whether it is still there would cost a turn each.
+                let pool = |connections| {
+                    SqlitePoolOptions::new().max_connections(connections).test_before_acquire(false)
+                };
+                let write = pool(1).connect_with(options.clone()).await?;
                 migrator(SQLITE_MIGRATIONS).run(&write).await?;
-                let read = SqlitePoolOptions::new()
-                    .max_connections(SQLITE_READERS)
-                    .connect_with(options.read_only(true))
-                    .await?;
+                let read = pool(SQLITE_READERS).connect_with(options.read_only(true)).await?;
                 Pools::Sqlite { write, read }
             }
             StoreUrl::Postgres(address) => {
@@ -202,18 +204,23 @@ impl Store {
     /// [`StoreError::Database`] of the first statement that the engine refuses.
     pub async fn check_statements(&self) -> Result<usize, StoreError> {
         let mut checked = 0;
-        let all = [
+        for statement in Self::statements() {
+            self.pools.prepare(statement).await?;
+            checked += 1;
+        }
+        Ok(checked)
+    }
+
+    fn statements() -> impl Iterator<Item = &'static Statement> {
+        [
             orders::STATEMENTS,
             downloads::STATEMENTS,
             batches::STATEMENTS,
             overview::STATEMENTS,
             writer::STATEMENTS,
-        ];
-        for statement in all.into_iter().flatten() {
-            self.pools.prepare(statement).await?;
-            checked += 1;
-        }
-        Ok(checked)
+        ]
+        .into_iter()
+        .flatten()
     }
 
     /// The tables and columns, in order; both engines have the same ones.
@@ -231,6 +238,19 @@ impl Store {
         };
         let rows = self.pools.fetch(&SCHEMA, []).await?;
         rows.iter().map(|row| Ok((row.text("table_name")?, row.text("column_name")?))).collect()
+    }
+}
+
+/// Makes the SQLite file so that its owner alone may read it, if it is absent. What SQLite puts beside it has the same
+/// permissions.
+fn keep_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 
@@ -319,5 +339,50 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::PoolClosed => Self::Closed,
             other => Self::Database(Arc::new(other)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Row as _;
+
+    use super::*;
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_new_file_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let _store = Store::open(&StoreUrl::Sqlite(folder.path().join("simyard.db"))).await.unwrap();
+        let mut files = 0;
+        for entry in std::fs::read_dir(folder.path()).unwrap() {
+            let entry = entry.unwrap();
+            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{entry:?}");
+            files += 1;
+        }
+        assert!(files >= 2, "the file and its log");
+        let nowhere = Store::open(&StoreUrl::Sqlite(folder.path().join("absent/simyard.db"))).await;
+        assert!(matches!(nowhere, Err(StoreError::Database(_))));
+    }
+
+    #[tokio::test]
+    async fn no_statement_reads_a_table_from_end_to_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&StoreUrl::Sqlite(folder.path().join("simyard.db"))).await.unwrap();
+        let Pools::Sqlite { read, .. } = &store.pools else { panic!("SQLite") };
+        let mut scans = Vec::new();
+        for statement in Store::statements() {
+            let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", statement.sqlite));
+            for row in sqlx::query(explain).fetch_all(read).await.unwrap() {
+                let step: String = row.get("detail");
+                let tables = ["profile", "package", "binding", "notification"];
+                if tables.iter().any(|table| step.starts_with(&format!("SCAN {table}"))) {
+                    scans.push(statement.sqlite);
+                }
+            }
+        }
+        // Counting is the one that looks at every profile, by its nature.
+        assert_eq!(scans.len(), 1, "{scans:#?}");
+        assert!(scans[0].contains("COUNT(*)"), "{scans:#?}");
     }
 }

@@ -1,9 +1,9 @@
 //! The writer: one task that gathers waiting changes into one commit (group commit).
 //!
 //! A commit costs a flush of the disk and a statement per row costs CPU; so all changes that wait when the previous
-//! commit ends go into the next one, those of one kind in one set statement. If anything in it fails, the whole
-//! transaction is given up and each change is tried alone: only the guilty one fails. A failed COMMIT is not tried
-//! again, since nobody knows whether it happened.
+//! commit ends go into the next one, those of one kind in one set statement. If the engine refuses a statement, the
+//! whole transaction is given up and each change is tried alone: only the guilty one fails. An engine that cannot be
+//! reached is not asked again for each of them, and neither is a COMMIT that failed: nobody knows whether it happened.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -122,31 +122,44 @@ async fn write_group(pools: &Pools, changes: &[Change], commits: &AtomicU64) -> 
     let together: Vec<&Change> = changes.iter().collect();
     match write(pools, &together, commits).await {
         Ok(outcomes) => outcomes,
-        Err(Failed::BeforeCommit(_)) if changes.len() > 1 => {
+        Err(Failed::Refused(_)) if changes.len() > 1 => {
             let mut outcomes = Vec::with_capacity(changes.len());
             for change in changes {
                 outcomes.push(match write(pools, &[change], commits).await {
                     Ok(outcome) => outcome.into_iter().next().unwrap_or(Err(StoreError::Conflict)),
-                    Err(Failed::BeforeCommit(error) | Failed::AtCommit(error)) => Err(error),
+                    Err(Failed::Refused(error) | Failed::Broken(error)) => Err(error),
                 });
             }
             outcomes
         }
-        Err(Failed::BeforeCommit(error) | Failed::AtCommit(error)) => {
+        Err(Failed::Refused(error) | Failed::Broken(error)) => {
             changes.iter().map(|_| Err(error.clone())).collect()
         }
     }
 }
 
 enum Failed {
-    BeforeCommit(StoreError),
-    AtCommit(StoreError),
+    /// The engine refused a statement: alone, a change may be better off.
+    Refused(StoreError),
+    /// Nothing can be written now.
+    Broken(StoreError),
+}
+
+impl Failed {
+    fn of_statement(error: StoreError) -> Self {
+        match &error {
+            StoreError::Database(cause) if !matches!(**cause, sqlx::Error::Database(_)) => {
+                Self::Broken(error)
+            }
+            _ => Self::Refused(error),
+        }
+    }
 }
 
 async fn write(pools: &Pools, changes: &[&Change], commits: &AtomicU64) -> Result<Vec<Outcome>, Failed> {
-    let mut writing = pools.begin().await.map_err(Failed::BeforeCommit)?;
-    let outcomes = apply(&mut writing, changes).await.map_err(Failed::BeforeCommit)?;
-    writing.commit().await.map_err(Failed::AtCommit)?;
+    let mut writing = pools.begin().await.map_err(Failed::Broken)?;
+    let outcomes = apply(&mut writing, changes).await.map_err(Failed::of_statement)?;
+    writing.commit().await.map_err(Failed::Broken)?;
     commits.fetch_add(1, Ordering::Relaxed);
     Ok(outcomes)
 }

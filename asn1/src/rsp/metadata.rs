@@ -166,6 +166,10 @@ pub struct StoreMetadataRequest<'a> {
 impl StoreMetadataRequest<'_> {
     /// The tag of the message.
     pub const TAG: Tag = Tag(0xBF25);
+
+    /// The tags of the members, which no extension has.
+    const MEMBERS: [Tag; 9] =
+        [NUMBER, Tag(0x91), Tag(0x92), Tag(0x93), Tag(0x94), Tag(0x95), Tag(0xB6), Tag(0xB7), Tag(0x99)];
 }
 
 impl<'a> Decode<'a> for StoreMetadataRequest<'a> {
@@ -188,7 +192,7 @@ impl<'a> Decode<'a> for StoreMetadataRequest<'a> {
                 Some(tlv) => tlv.named_bits("profilePolicyRules")?,
                 None => NamedBits::default(),
             },
-            extensions: members.extensions()?,
+            extensions: members.extensions_without(&StoreMetadataRequest::MEMBERS)?,
         })
     }
 }
@@ -306,5 +310,43 @@ impl Encode for ProfileInfo<'_> {
                 members.named_bits(Tag(0x99), rules);
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(behind_the_names: &[u8]) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.nested(StoreMetadataRequest::TAG, |members| {
+            members.tlv(NUMBER, &[0x98; 10]).tlv(Tag(0x91), b"Operator").tlv(Tag(0x92), b"Profile");
+            members.raw(behind_the_names);
+        });
+        writer.finish()
+    }
+
+    #[test]
+    fn unknown_members_are_kept_behind_the_known_ones() {
+        let der = message(&[0x99, 0x02, 0x06, 0x40, 0xBF, 0x22, 0x02, 0x80, 0x00]);
+        let request = StoreMetadataRequest::from_der(&der).unwrap();
+        assert_eq!(request.profile_policy_rules, NamedBits::bit(1));
+        assert_eq!(request.extensions, [0xBF, 0x22, 0x02, 0x80, 0x00]);
+        assert_eq!(request.to_der(), der);
+    }
+
+    #[test]
+    fn a_member_in_a_wrong_place_or_given_twice_is_no_extension() {
+        for (members, offset) in [
+            // The default class is not written, so the second one would become the class.
+            (&[0x95, 0x01, 0x02, 0x95, 0x01, 0x00][..], 37),
+            // As would rules behind an empty set of rules.
+            (&[0x99, 0x01, 0x00, 0x99, 0x02, 0x06, 0x40], 37),
+            // Rules before the owner: the owner would be lost.
+            (&[0x99, 0x02, 0x06, 0x40, 0xB7, 0x05, 0x80, 0x03, 0x00, 0xF1, 0x10], 38),
+        ] {
+            let error = StoreMetadataRequest::from_der(&message(members)).unwrap_err();
+            assert_eq!((error.kind, error.offset), (crate::ErrorKind::Trailing, offset), "{members:02X?}");
+        }
     }
 }

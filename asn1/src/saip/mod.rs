@@ -8,7 +8,7 @@
 //! | file | elements |
 //! |---|---|
 //! | [`header`] | ProfileHeader and its mandatory services |
-//! | [`file`] | file system elements, File, Fcp, GenericFileManagement |
+//! | [`mod@file`] | file system elements, File, Fcp, GenericFileManagement |
 //! | [`codes`] | PINCodes, PUKCodes |
 //! | [`aka`] | AKAParameter |
 //! | [`application`] | SecurityDomain, RFM, Application, NonStandard: identities only |

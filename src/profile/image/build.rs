@@ -203,6 +203,7 @@ impl Installation {
                 let application = self.application.and_then(|place| self.image.applications.get(place));
                 application.map(|found| found.directory).ok_or(Reason::ApplicationPlace("application"))
             }
+            // All others bring their directory themselves, below the MF.
             _ => Ok(NodeId::MF),
         }
     }
@@ -256,8 +257,9 @@ impl Installation {
         let in_mf = self.image.node(first).is_some_and(|node| node.parent == NodeId::MF);
         let application = self.application.and_then(|place| self.image.applications.get(place));
         self.pins_for = match kind {
-            ElementKind::Mf => NodeId::MF,
-            _ if in_mf && self.image.directory(first).is_some() && kind != ElementKind::Iot => first,
+            // PE-IoT brings MF and application at once; the PINs that every profile needs are the global ones.
+            ElementKind::Mf | ElementKind::Iot => NodeId::MF,
+            _ if in_mf && self.image.directory(first).is_some() => first,
             _ => application.map_or(NodeId::MF, |application| application.directory),
         };
     }
@@ -266,6 +268,7 @@ impl Installation {
         let kind = match kind {
             ElementKind::Isim => ApplicationKind::Isim,
             ElementKind::Csim => ApplicationKind::Csim,
+            // PE-USIM and PE-IoT.
             _ => ApplicationKind::Usim,
         };
         let aid = self.image.directory(directory).and_then(|adf| adf.aid.clone()).unwrap_or_default();

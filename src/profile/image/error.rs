@@ -1,4 +1,4 @@
-//! Why an installation fails, and how the eUICC says so (TCA Profile Package, chapter 7: PEStatus).
+//! Why an installation fails, and how the eUICC says so (PEStatus and EUICCResponse of the TCA Profile Package).
 
 use simyard_asn1::saip::{EuiccResponse, PeStatus, ProfileElement, status};
 

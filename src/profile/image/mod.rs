@@ -1,7 +1,7 @@
 //! What an eUICC builds from a package at installation: files with their contents, codes, keys.
 //!
 //! [`ProfileImage::build`] runs the elements in order as the standard says an eUICC does (TCA Profile Package,
-//! chapters 8 and 9), within limits, and gives up at the first error with the status of chapter 7. The image is
+//! chapters 8 and 9), within limits, and gives up at the first error with a PEStatus. The image is
 //! what a card keeps: it can be stored, selected from, read and updated. APDUs are not its matter, nor are access
 //! conditions: it finds the rule of a file ([`ProfileImage::access_rule`]), others evaluate it.
 //!
@@ -446,9 +446,9 @@ impl ProfileImage {
     fn ancestors(&self, from: NodeId) -> impl Iterator<Item = NodeId> {
         let above = |id: &NodeId| {
             let parent = self.node(*id)?.parent;
-            (parent != *id).then_some(parent)
+            (parent < *id).then_some(parent)
         };
-        // Links cannot make a ring: the parent of a node is older than the node.
+        // The parent of a node is older than the node, or a stored image was tampered with: no ring either way.
         std::iter::successors(Some(from), above)
     }
 

@@ -361,6 +361,38 @@ fn an_isim_may_use_the_keys_of_the_usim_and_share_its_pins() {
 }
 
 #[test]
+fn files_known_by_name_alone_are_kept_and_cannot_be_selected() {
+    let iccid = tlv(0x83, &[0x98, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let fields = [
+        file(2, &[STATUS], &[]),
+        tlv(0xA4, &iccid),
+        file(8, &[&[0x83, 2, 0x7F, 0xD0], &tlv(0x84, &USIM_AID), STATUS], &[]),
+        file(9, &[&[0x83, 2, 0x6F, 0x07]], &[8, 0x99, 0x10, 0x10, 0, 0, 0, 0, 0]),
+        file(18, &[], &[0, 1]),
+    ];
+    let ours = Elements::ours();
+    let numbered = |octets: Vec<u8>, number: u8| {
+        let at = octets.windows(3).position(|window| window == [0x81, 1, 99]).unwrap();
+        [&octets[..at + 2], &[number], &octets[at + 3..]].concat()
+    };
+    let elements = Elements(vec![
+        ours.0[0].clone(),
+        files(Kind::Iot, "17", &fields),
+        numbered(pins(&[pin(&[1], &[])]), 2),
+        numbered(algorithm(1, &[1; 16], &[2; 16]), 3),
+        numbered(element(Kind::End, &[]), 4),
+    ]);
+    let image = elements.build().unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(image.applications[0].kind, ApplicationKind::Usim);
+    assert!(image.file(image.path(&[0x7FD0, 0x6F07]).unwrap()).is_some(), "the package gives its identifier");
+    let usim = image.applications[0].directory;
+    let acc = image.child_by_name(usim, "EF.ACC").unwrap();
+    assert_eq!((image.node(acc).unwrap().fid, &*image.file(acc).unwrap().content), (None, &[0, 1][..]));
+    assert!(image.pin(usim, 1).is_some());
+    assert_eq!(image.nodes().count(), 5, "files that are not listed have no known defaults");
+}
+
+#[test]
 fn file_management_creates_links_and_changes_files() {
     let commands = [
         path(&[0x7F, 0x10]),

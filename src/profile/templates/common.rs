@@ -21,7 +21,7 @@ pub(super) const CD: &[Row] = &[
     ef(4, "EF.ICON", 0, octets(ANY), 2).ids(0x6F40, 0x6F7E).must_fill().below(2),
 ];
 
-/// PE-TELECOM (9.3): DF.TELECOM and its directories; DF.MCS and DF.V2X since version 2.
+/// PE-TELECOM (9.4): DF.TELECOM and its directories; DF.MCS and DF.V2X since version 2.
 pub(super) const TELECOM: &[Row] = &[
     df(2, "DF.TELECOM", 0x7F10),
     ef(3, "EF.ARR", 0x6F06, linear(ANY, ANY), 10).must_fill().below(2),

@@ -1,7 +1,7 @@
 //! The file system templates of the standard: tables of files that a profile element names by number only
 //! (TCA Profile Package, chapter 9).
 //!
-//! Values in which a published catalogue is known to err stand here as 3GPP TS 31.102, TS 31.103 and TS 51.011 give
+//! Values in which a published catalogue is known to err stand here as 3GPP TS 31.102 and TS 31.103 give
 //! them. The tables say what is created, not which services announce it.
 
 mod common;

@@ -45,7 +45,7 @@ pub enum DefaultContent {
     None,
     /// The package must give it.
     MustGive,
-    /// In the notation of the standard: octets, or `00FF...FF` and `FF...FF07` with one octet that is repeated.
+    /// In the notation of the standard: octets, or `00FF...FF` and `FF...FF07`, which repeat one octet.
     Notation(&'static str),
     /// These octets over and over.
     Repeat(&'static str),

@@ -1,5 +1,5 @@
-//! Templates whose fields are known by name only (CSIM, IoT minimal profile): their identifiers, sizes and defaults
-//! are not, so their files are what the package gives.
+//! Templates whose fields are known by name only (CSIM, IoT minimal profile): their identifiers, sizes and
+//! defaults are not, so their files are what the package gives.
 //!
 //! The order of the rows is that of the module; their numbers are the context tags.
 

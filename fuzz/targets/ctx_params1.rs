@@ -1,0 +1,5 @@
+//! CtxParams1: what decodes, encodes to the same value.
+
+#![no_main]
+
+simyard_fuzz::message!(simyard_asn1::rsp::authentication::CtxParams1<'_>);

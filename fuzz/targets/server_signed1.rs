@@ -1,0 +1,5 @@
+//! ServerSigned1: what decodes, encodes to the same value.
+
+#![no_main]
+
+simyard_fuzz::message!(simyard_asn1::rsp::authentication::ServerSigned1<'_>);

@@ -1,0 +1,203 @@
+//! `simyard card`: virtual eUICCs, each in a folder of its own.
+
+use std::io::{BufReader, Write as _};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::{ArgGroup, Args, Subcommand};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::output::{self, line};
+use crate::crypto::keyfile::{load_certificates, load_private_key_der, load_signing_key};
+use crate::device::card::Card;
+use crate::device::serve::{serve_stdio, serve_tcp};
+use crate::device::state::Material;
+use crate::env::{Clock, Rng};
+use crate::ident::Eid;
+use crate::pki::Certificate;
+use crate::pki::issue::Issuer;
+
+/// Virtual eUICCs: make one, look into it, let other programs use it.
+#[derive(Args)]
+pub struct CardArgs {
+    #[command(subcommand)]
+    command: CardCommand,
+}
+
+#[derive(Subcommand)]
+enum CardCommand {
+    /// Make a card in a new folder.
+    ///
+    /// With --pki it takes the eUICC of a test PKI made by 'simyard pki init', and with --eid another one that is issued
+    /// on the spot. With --euicc-cert and its companions it takes certificates that you have.
+    New(NewArgs),
+    /// Show what a card holds: identity, profiles, notifications.
+    Show(ShowArgs),
+    /// Let other programs send APDUs to the card.
+    Serve(ServeArgs),
+}
+
+#[derive(Args)]
+#[command(group = ArgGroup::new("source").required(true).args(["pki", "euicc_cert"]))]
+struct NewArgs {
+    /// The folder of the card; it is created.
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// The folder of a test PKI.
+    #[arg(long, value_name = "DIR")]
+    pki: Option<PathBuf>,
+    /// The card's EID: 32 digits. Another than the test PKI's needs the key of its EUM.
+    #[arg(long, value_name = "DIGITS", requires = "pki")]
+    eid: Option<Eid>,
+    /// The eUICC certificate, PEM or DER.
+    #[arg(long, value_name = "FILE", conflicts_with = "pki", requires_all = ["euicc_key", "eum_cert", "ci"])]
+    euicc_cert: Option<PathBuf>,
+    /// Its private key.
+    #[arg(long, value_name = "FILE", requires = "euicc_cert")]
+    euicc_key: Option<PathBuf>,
+    /// The certificate of the eUICC's manufacturer.
+    #[arg(long, value_name = "FILE", requires = "euicc_cert")]
+    eum_cert: Option<PathBuf>,
+    /// A CI certificate that the card trusts; may be given several times, preferred first.
+    #[arg(long, value_name = "FILE", requires = "euicc_cert")]
+    ci: Vec<PathBuf>,
+}
+
+#[derive(Args)]
+struct ShowArgs {
+    /// The folder of the card.
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+#[command(group = ArgGroup::new("transport").required(true).args(["tcp", "stdio"]))]
+struct ServeArgs {
+    /// The folder of the card.
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// Listen on this port of 127.0.0.1: APDUs both ways, each behind two octets of length. 0 takes a free port and
+    /// prints it.
+    #[arg(long, value_name = "PORT")]
+    tcp: Option<u16>,
+    /// Speak the JSON lines of lpac's stdio driver on stdin and stdout.
+    #[arg(long)]
+    stdio: bool,
+}
+
+/// Runs `simyard card`.
+///
+/// # Errors
+/// What could not be done; the text is for people.
+pub async fn run(args: CardArgs) -> anyhow::Result<()> {
+    match args.command {
+        CardCommand::New(args) => new(&args),
+        CardCommand::Show(args) => show(&args),
+        // The card is a machine without waiting of its own: it gets a thread.
+        CardCommand::Serve(args) => tokio::task::spawn_blocking(move || serve(&args)).await?,
+    }
+}
+
+fn new(args: &NewArgs) -> anyhow::Result<()> {
+    let clock = Clock::system();
+    let rng = Rng::system();
+    let material = match (&args.pki, &args.euicc_cert, &args.euicc_key, &args.eum_cert) {
+        (Some(pki), ..) => from_test_pki(pki, args.eid.as_ref(), &clock, &rng)?,
+        (None, Some(certificate), Some(key), Some(eum)) => Material {
+            euicc_key: load_private_key_der(key)?,
+            euicc_certificate: first_certificate(certificate)?,
+            eum_certificate: first_certificate(eum)?,
+            ci_certificates: args.ci.iter().map(|ci| first_certificate(ci)).collect::<Result<_, _>>()?,
+        },
+        _ => anyhow::bail!("give --pki, or --euicc-cert with --euicc-key, --eum-cert and --ci"),
+    };
+    let card = Card::create(&args.folder, &material, clock, rng)?;
+    line(&format!("card {} in {}", card.eid(), args.folder.display()));
+    Ok(())
+}
+
+/// The eUICC of a test PKI, or one with another EID issued by its EUM.
+fn from_test_pki(folder: &Path, eid: Option<&Eid>, clock: &Clock, rng: &Rng) -> anyhow::Result<Material> {
+    let eum_certificate = first_certificate(&folder.join("eum.pem"))?;
+    let mut euicc_certificate = first_certificate(&folder.join("euicc.pem"))?;
+    let mut euicc_key: Zeroizing<Vec<u8>> = load_private_key_der(&folder.join("euicc.key.pem"))?;
+    let own = Certificate::from_der(&euicc_certificate).context("euicc.pem")?;
+    if let Some(eid) = eid.filter(|eid| own.serial_number() != Some(eid.as_str())) {
+        let certificate = Certificate::from_der(&eum_certificate).context("eum.pem")?;
+        let issuer = Issuer::new(certificate, load_signing_key(&folder.join("eum.key.pem"))?)?;
+        let issued = issuer.issue_euicc(eid, rng, clock.now())?;
+        euicc_certificate = issued.certificate.der().to_vec();
+        euicc_key = issued.key.to_pkcs8_der()?;
+    }
+    let ci_certificates = vec![first_certificate(&folder.join("ci.pem"))?];
+    Ok(Material { euicc_key, euicc_certificate, eum_certificate, ci_certificates })
+}
+
+fn first_certificate(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let certificates = load_certificates(path)?;
+    certificates.into_iter().next().with_context(|| format!("{} holds no certificate", path.display()))
+}
+
+fn show(args: &ShowArgs) -> anyhow::Result<()> {
+    let card = Card::open(&args.folder, Clock::system(), Rng::system())?;
+    let overview = card.overview();
+    if args.json {
+        let profiles: Vec<_> = overview
+            .profiles
+            .iter()
+            .map(|profile| {
+                json!({
+                    "iccid": profile.iccid.to_string(),
+                    "state": if profile.enabled { "enabled" } else { "disabled" },
+                    "serviceProviderName": profile.service_provider_name,
+                    "profileName": profile.profile_name,
+                    "nickname": profile.nickname,
+                    "isdpAid": hex::encode_upper(&profile.isdp_aid),
+                })
+            })
+            .collect();
+        output::json(&json!({
+            "eid": overview.eid.to_string(),
+            "defaultDpAddress": overview.default_dp_address,
+            "trustedCiKeys": overview.trusted_ci_keys.iter().map(hex::encode_upper).collect::<Vec<_>>(),
+            "freeMemory": overview.free_memory,
+            "profiles": profiles,
+            "notifications": overview.notifications,
+            "nextSeqNumber": overview.next_seq_number,
+        }));
+        return Ok(());
+    }
+    line(&format!("EID            {}", overview.eid));
+    for key in &overview.trusted_ci_keys {
+        line(&format!("trusted CI     {}", hex::encode_upper(key)));
+    }
+    line(&format!("free memory    {} octets", overview.free_memory));
+    line(&format!("notifications  {} waiting", overview.notifications.len()));
+    line(&format!("profiles       {}", overview.profiles.len()));
+    for profile in &overview.profiles {
+        let state = if profile.enabled { "enabled" } else { "disabled" };
+        line(&format!(
+            "  {} {state:8} {} · {}",
+            profile.iccid, profile.service_provider_name, profile.profile_name
+        ));
+    }
+    Ok(())
+}
+
+fn serve(args: &ServeArgs) -> anyhow::Result<()> {
+    let mut card = Card::open(&args.folder, Clock::system(), Rng::system())?;
+    let Some(port) = args.tcp else {
+        let mut input = BufReader::new(std::io::stdin());
+        return Ok(serve_stdio(&mut card, &mut input, &mut std::io::stdout())?);
+    };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .with_context(|| format!("cannot listen on 127.0.0.1:{port}"))?;
+    line(&format!("card {} on {}", card.eid(), listener.local_addr()?));
+    std::io::stdout().flush()?;
+    Ok(serve_tcp(&mut card, &listener)?)
+}
