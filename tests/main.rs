@@ -17,6 +17,7 @@ mod postgres;
 
 mod arrows;
 mod asn1;
+mod bench;
 mod binary;
 mod cli;
 mod crypto;
@@ -37,6 +38,7 @@ fn main() -> std::process::ExitCode {
     harness::run(&[
         arrows::TESTS,
         asn1::TESTS,
+        bench::TESTS,
         cli::TESTS,
         crypto::TESTS,
         device::TESTS,
