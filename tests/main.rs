@@ -17,6 +17,7 @@ mod postgres;
 
 mod arrows;
 mod asn1;
+mod binary;
 mod cli;
 mod crypto;
 mod device;
@@ -26,6 +27,7 @@ mod inventory;
 mod pki;
 mod profile;
 mod recording;
+mod sgp26;
 mod store;
 mod tidy;
 
@@ -46,6 +48,7 @@ fn main() -> std::process::ExitCode {
         pki::TESTS,
         profile::TESTS,
         recording::TESTS,
+        sgp26::TESTS,
         store::TESTS,
         tidy::TESTS,
     ])

@@ -24,7 +24,7 @@ use crate::binding::es9plus::{
 };
 use crate::client::ClientError;
 use crate::client::es9plus::Es9PlusClient;
-use crate::crypto::hash::ConfirmationCodeHash;
+use crate::crypto::hash::{code_hash, hash_cc};
 use crate::env::Clock;
 use crate::ident::{ActivationCode, Iccid, InvalidIdentifier, MatchingId, ServerAddress, TransactionId};
 use crate::pki::{Certificate, CertificateError};
@@ -534,7 +534,7 @@ fn consent(
     let signed2 = SmdpSigned2::from_der(&offer.smdp_signed2)
         .map_err(|error| (cancel_session_reason::UNDEFINED, error.into()))?;
     match (&request.confirmation_code, signed2.cc_required_flag) {
-        (Some(code), true) => Ok(Some(ConfirmationCodeHash::of_code(code).hash_cc(&session.transaction_id))),
+        (Some(code), true) => Ok(Some(hash_cc(&code_hash(code), &session.transaction_id))),
         // The order stays: the user may come back with the code.
         (None, true) => Err((cancel_session_reason::POSTPONED, LpaError::ConfirmationCodeRequired)),
         (_, false) => Ok(None),
