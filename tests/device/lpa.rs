@@ -46,8 +46,8 @@ struct Fake {
     prepare: Vec<u8>,
     /// What AuthenticateClient shows instead of the metadata in the package.
     shown_metadata: Option<Vec<u8>>,
-    /// What GetBoundProfilePackage gives instead of the package.
-    package: Option<Vec<u8>>,
+    /// What is done to the package that GetBoundProfilePackage gives.
+    change_package: fn(&mut Vec<u8>),
     notification_status: u16,
     calls: Vec<String>,
     cancelled: Option<u32>,
@@ -100,7 +100,8 @@ impl Fake {
                 {
                     self.hash_cc = euicc_signed2.value.hash_cc.map(<[u8]>::to_vec);
                 }
-                let package = self.package.clone().unwrap_or_else(|| self.server.bind(&key));
+                let mut package = self.server.bind(&key);
+                (self.change_package)(&mut package);
                 let answer = json!({
                     "header": header,
                     "transactionId": transaction,
@@ -168,7 +169,7 @@ fn download(change: Changed<'_>) -> (Result<Report, LpaError>, Fake, Vec<&'stati
             server,
             prepare: Vec::new(),
             shown_metadata: None,
-            package: None,
+            change_package: |_| {},
             notification_status: 204,
             calls: Vec::new(),
             cancelled: None,
@@ -288,10 +289,18 @@ fn other_metadata_in_the_package_end_the_session() {
 }
 
 fn a_package_that_cannot_be_cut_ends_the_session() {
-    // The metadata are right, and something that is no segment follows them.
-    let (outcome, fake, ..) = download(&|fake, _| fake.package = Some(vec![0xBF, 0x36, 0x02, 0x30, 0x00]));
+    let (outcome, fake, ..) = download(&|fake, _| fake.change_package = |package| package.truncate(9));
     assert!(matches!(outcome, Err(LpaError::MetadataMismatch)), "{outcome:?}");
-    assert_eq!(fake.cancelled, Some(4));
+    assert_eq!(fake.cancelled, Some(4), "no package, no metadata");
+    // The metadata are right, and a segment is longer than what is there.
+    let (outcome, fake, ..) = download(&|fake, _| {
+        fake.change_package = |package| {
+            let place = package.windows(4).position(|window| window == [0x86, 0x82, 0x03, 0xF8]).unwrap();
+            package[place + 2] = 0x7F;
+        };
+    });
+    assert!(matches!(outcome, Err(LpaError::Card(Es10Error::Answer { .. }))), "{outcome:?}");
+    assert_eq!(fake.cancelled, Some(5));
 }
 
 fn a_profile_that_is_not_installed_is_reported() {
