@@ -316,6 +316,8 @@ fn pki_init_does_not_overwrite() {
 
 /// The subcommands that the tests of this crate run; a new one must be run and added.
 const RUN: &[&str] = &[
+    "bench",
+    "bench download",
     "card",
     "card new",
     "card serve",
