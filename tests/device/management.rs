@@ -362,13 +362,14 @@ fn an_installation_tells_further_recipients() {
 }
 
 fn keys_and_certificates_must_belong_together() {
-    let create = |change: fn(&mut Material)| {
+    type Change = fn(&mut Material);
+    let create = |change: Change| {
         let mut material = material();
         change(&mut material);
         Card::in_memory(&material, Clock::fixed(NOW), Rng::seeded(1)).err().map(|error| error.to_string())
     };
     assert_eq!(create(|_| {}), None);
-    let cases: [(fn(&mut Material), &str); 5] = [
+    let cases: [(Change, &str); 5] = [
         (
             |material| material.euicc_key = PKI.eum.key.to_pkcs8_der().unwrap(),
             "not for the card's private key",
