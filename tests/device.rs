@@ -1,5 +1,7 @@
 //! The virtual eUICC, its LPA and the ways to it: APDUs in, APDUs out.
 
+#[path = "device/lpa.rs"]
+pub mod lpa;
 #[path = "device/management.rs"]
 pub mod management;
 #[path = "device/refusals.rs"]

@@ -42,6 +42,7 @@ fn main() -> std::process::ExitCode {
         cli::TESTS,
         crypto::TESTS,
         device::TESTS,
+        device::lpa::TESTS,
         device::management::TESTS,
         device::refusals::TESTS,
         device::usim::TESTS,

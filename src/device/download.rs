@@ -426,7 +426,8 @@ impl Card {
         let response = EuiccResponse { statuses: image.statuses(), aborted: false, message: None }.to_der();
         let result = FinalResult::Success { aid: &aid, sima_response: &response };
         let pending = self.installation_result(&mut state, prepared, Some(metadata.iccid), result)?;
-        notify(&self.identity, &mut state, &load.metadata, notification_event::INSTALL)?;
+        let told = Some(prepared.authenticated.server_address.as_str());
+        notify(&self.identity, &mut state, &load.metadata, notification_event::INSTALL, told)?;
         state.profiles.push(ProfileRecord {
             iccid: metadata.iccid.to_vec(),
             isdp_aid: aid.clone(),

@@ -16,6 +16,7 @@ use simyard_asn1::rsp::package::BoundProfilePackage;
 use simyard_asn1::tlv::{Decode, Encode, Reader, Tag};
 use simyard_asn1::{Error, Oid, Raw};
 
+use super::codes::{command_name, reason_name};
 use super::es10_client::{Es10Client, Es10Error, ProfileAction};
 use super::transport::ApduTransport;
 use crate::binding::es9plus::{
@@ -100,43 +101,6 @@ pub enum LpaError {
     /// The card has no profile to speak of.
     #[error("the card has no default SM-DP+ address; give an activation code")]
     NoAddress,
-}
-
-/// The name of a bppCommandId.
-#[must_use]
-pub const fn command_name(command: u32) -> &'static str {
-    match command {
-        0 => "initialiseSecureChannel",
-        1 => "configureISDP",
-        2 => "storeMetadata",
-        3 => "storeMetadata2",
-        4 => "replaceSessionKeys",
-        5 => "loadProfileElements",
-        _ => "an unknown command",
-    }
-}
-
-/// The name of an errorReason of an installation.
-#[must_use]
-pub const fn reason_name(reason: u32) -> &'static str {
-    match reason {
-        1 => "incorrectInputValues",
-        2 => "invalidSignature",
-        3 => "invalidTransactionId",
-        4 => "unsupportedCrtValues",
-        5 => "unsupportedRemoteOperationType",
-        6 => "unsupportedProfileClass",
-        7 => "scp03tStructureError",
-        8 => "scp03tSecurityError",
-        9 => "installFailedDueToIccidAlreadyExistsOnEuicc",
-        10 => "installFailedDueToInsufficientMemoryForProfile",
-        11 => "installFailedDueToInterruption",
-        12 => "installFailedDueToPEProcessingError",
-        13 => "installFailedDueToDataMismatch",
-        14 => "testProfileInstallFailedDueToInvalidNaaKey",
-        15 => "pprNotAllowed",
-        _ => "installFailedDueToUnknownError",
-    }
 }
 
 /// What the user says when asked.

@@ -5,16 +5,21 @@ use std::net::{TcpListener, TcpStream};
 
 use serde_json::{Value, json};
 use simyard::device::apdu::StatusWord;
+use simyard::device::card::{Card, CardError};
 use simyard::device::es10_client::{Es10Client, Es10Error, ProfileAction};
 use simyard::device::serve::{serve_client, serve_stdio};
+use simyard::device::state::Material;
 use simyard::device::transport::{ApduTransport, TcpTransport, read_frame, write_frame};
+use simyard::env::{Clock, Rng};
 use simyard::ident::Iccid;
-use simyard_asn1::Decode;
+use simyard::pki::test_pki::{Fault, Kind};
 use simyard_asn1::rsp::info::{EuiccInfo1, EuiccInfo2, rsp_capability};
-use simyard_asn1::rsp::metadata::profile_class;
+use simyard_asn1::rsp::metadata::{NotificationConfiguration, StoreMetadataRequest, profile_class};
 use simyard_asn1::rsp::notification::{NotificationMetadata, PendingNotification};
+use simyard_asn1::tlv::NamedBits;
+use simyard_asn1::{Decode, Encode};
 
-use super::world::{ADDRESS, Device, PKI, Server, described};
+use super::world::{ADDRESS, Device, NOW, PKI, Server, described, material};
 use super::{enable, outcome, server, subscription};
 
 crate::tests!(
@@ -28,6 +33,9 @@ crate::tests!(
     notifications_rise_and_go_one_by_one,
     names_addresses_and_reset,
     every_step_survives_a_power_cut,
+    what_cannot_be_written_is_not_done,
+    an_installation_tells_further_recipients,
+    keys_and_certificates_must_belong_together,
     lines_of_lpac_are_answered,
     frames_over_tcp_are_answered,
     garbage_is_refused_without_a_panic,
@@ -309,6 +317,94 @@ fn every_step_survives_a_power_cut() {
     assert_eq!(device.card.state().profiles[1].iccid, three.to_bcd());
 }
 
+fn what_cannot_be_written_is_not_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("card");
+    let mut device = Device::create(&path);
+    let iccid = install(&mut device, 1);
+    let before = device.card.state().clone();
+    // A folder stands where the new state would be written.
+    std::fs::create_dir(path.join("card.json.new")).unwrap();
+    let request = format!("BF3111A00C5A0A{}8101FF", hex::encode(iccid.to_bcd()));
+    assert_eq!(device.es10(&hex::decode(request).unwrap()).status, StatusWord::MEMORY_PROBLEM);
+    let (_, server) = server(2);
+    let parts = server.parts(&mut device);
+    let last = parts.iter().map(|part| device.es10(part)).last().unwrap();
+    assert_eq!((last.status, last.data.len()), (StatusWord::MEMORY_PROBLEM, 0));
+    assert_eq!(*device.card.state(), before);
+    std::fs::remove_dir(path.join("card.json.new")).unwrap();
+    drop(device);
+    let mut device = Device::open(&path);
+    assert_eq!(*device.card.state(), before);
+    assert_eq!(outcome(&server.download(&mut device)), None, "what was left behind is no profile");
+    assert_eq!(result(&mut device, 0x31, &iccid), 0);
+}
+
+fn an_installation_tells_further_recipients() {
+    let (iccid, package) = subscription(1);
+    let configuration = |address| NotificationConfiguration { events: NamedBits(0b0001), address };
+    let usual = described(&iccid.to_bcd(), profile_class::OPERATIONAL, 0);
+    let metadata = StoreMetadataRequest {
+        notification_configurations: vec![
+            configuration("SMDP.example.com"),
+            configuration("other.example.com"),
+        ],
+        ..StoreMetadataRequest::from_der(&usual).unwrap()
+    };
+    let mut device = Device::new();
+    assert_eq!(outcome(&Server::new(metadata.to_der(), package).download(&mut device)), None);
+    // The report goes to the SM-DP+ itself, which needs no second message.
+    let listed = hex::encode(device.call("BF2800"));
+    assert_eq!(list_numbers(&mut device), [1, 2]);
+    assert!(listed.contains(&hex::encode("other.example.com")) && !listed.contains(&hex::encode("SMDP")));
+    assert_eq!(result(&mut device, 0x31, &iccid), 0);
+    assert_eq!(list_numbers(&mut device), [1, 2], "nobody asked to hear of enabling");
+}
+
+fn keys_and_certificates_must_belong_together() {
+    type Change = fn(&mut Material);
+    let create = |change: Change| {
+        let mut material = material();
+        change(&mut material);
+        Card::in_memory(&material, Clock::fixed(NOW), Rng::seeded(1)).err().map(|error| error.to_string())
+    };
+    assert_eq!(create(|_| {}), None);
+    let cases: [(Change, &str); 5] = [
+        (
+            |material| material.euicc_key = PKI.eum.key.to_pkcs8_der().unwrap(),
+            "not for the card's private key",
+        ),
+        (|material| material.euicc_key = vec![0x30, 0x00].into(), "no private key"),
+        (|material| material.eum_certificate = vec![0x30, 0x00], "EUM certificate"),
+        (
+            |material| material.ci_certificates.push(PKI.dp_pb.certificate.der().to_vec()),
+            "may not issue others",
+        ),
+        (
+            |material| {
+                material.euicc_certificate = PKI.dp_pb.certificate.der().to_vec();
+                material.euicc_key = PKI.dp_pb.key.to_pkcs8_der().unwrap();
+            },
+            "no EID",
+        ),
+    ];
+    for (change, text) in cases {
+        let error = create(change).unwrap();
+        assert!(error.contains(text), "{error}");
+    }
+    // A folder whose certificate was exchanged.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("card");
+    drop(Device::create(&path));
+    let twin = PKI.twin(Kind::Euicc, Fault::OutsideRange).unwrap();
+    std::fs::write(path.join("euicc.der"), twin.certificate.der()).unwrap();
+    std::fs::write(path.join("euicc.key"), twin.key.to_pkcs8_der().unwrap()).unwrap();
+    assert!(matches!(Card::open(&path, Clock::fixed(NOW), Rng::seeded(1)), Err(CardError::OtherEid { .. })));
+    std::fs::write(path.join("card.json"), b"{").unwrap();
+    let error = Card::open(&path, Clock::fixed(NOW), Rng::seeded(1)).err().unwrap().to_string();
+    assert!(error.contains("card.json"), "{error}");
+}
+
 fn lines_of_lpac_are_answered() {
     let mut device = Device::new();
     let lines = [
@@ -386,7 +482,7 @@ fn frames_over_tcp_are_answered() {
 }
 
 fn garbage_is_refused_without_a_panic() {
-    let rng = simyard::env::Rng::seeded(99);
+    let rng = Rng::seeded(99);
     let mut device = Device::new();
     let iccid = install(&mut device, 1);
     enable(&mut device, &iccid);
