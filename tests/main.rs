@@ -17,16 +17,19 @@ mod postgres;
 
 mod arrows;
 mod asn1;
+mod bench;
 mod binary;
 mod cli;
 mod crypto;
 mod device;
 mod es2plus;
 mod es9plus;
+mod faults;
 mod inventory;
 mod pki;
 mod profile;
 mod recording;
+mod server;
 mod sgp26;
 mod store;
 mod tidy;
@@ -35,6 +38,7 @@ fn main() -> std::process::ExitCode {
     harness::run(&[
         arrows::TESTS,
         asn1::TESTS,
+        bench::TESTS,
         cli::TESTS,
         crypto::TESTS,
         device::TESTS,
@@ -44,6 +48,7 @@ fn main() -> std::process::ExitCode {
         device::usim::TESTS,
         es2plus::TESTS,
         es9plus::TESTS,
+        faults::TESTS,
         inventory::TESTS,
         pki::TESTS,
         profile::TESTS,

@@ -9,6 +9,7 @@
 //! | `downloads` | ES9+ changes and what they leave: attempts, bindings, notifications |
 //! | `batches` | what manufacturers deliver |
 //! | `overview` | listings and counts |
+//! | [`watch`] | where tests let a server die |
 //!
 //! # Changes
 //!
@@ -28,6 +29,7 @@ mod engine;
 mod order_row;
 mod orders;
 mod overview;
+pub mod watch;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -47,6 +49,7 @@ pub use downloads::{
 pub use overview::Count;
 
 use engine::{Pools, Statement};
+use watch::CommitWatch;
 use writer::Writer;
 
 /// Connections to PostgreSQL.
@@ -124,6 +127,19 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if it cannot be reached, written, or was made by a newer Simyard.
     pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
+        Self::start(url, None).await
+    }
+
+    /// As [`Store::open`], with a watch that hears of every commit and may let the writer die there: for tests of what
+    /// survives a killed server.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_watched(url: &StoreUrl, watch: Arc<dyn CommitWatch>) -> Result<Self, StoreError> {
+        Self::start(url, Some(watch)).await
+    }
+
+    async fn start(url: &StoreUrl, watch: Option<Arc<dyn CommitWatch>>) -> Result<Self, StoreError> {
         let pools = match url {
             StoreUrl::Sqlite(path) => {
                 let options = SqliteConnectOptions::new()
@@ -149,7 +165,7 @@ impl Store {
                 Pools::Postgres(pool)
             }
         };
-        Ok(Self { writer: Writer::start(pools.clone()), pools, url: url.clone() })
+        Ok(Self { writer: Writer::start(pools.clone(), watch), pools, url: url.clone() })
     }
 
     /// Lets waiting changes end and closes all connections. Changes that come later get [`StoreError::Closed`].

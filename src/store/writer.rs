@@ -18,6 +18,7 @@ use super::downloads::{INSERT_NOTIFICATION, KEEP_BINDING, KEEP_TRANSACTION, RECO
 use super::engine::{Argument, Pools, Statement, Writing, set_statement, to_set};
 use super::order_row::OrderRow;
 use super::orders::{FIND_REPETITION, SAVE, TAKE, TakeRow};
+use super::watch::{ChangeKind, CommitPhase, CommitWatch, Verdict};
 
 /// Changes in one commit at most.
 const GROUP_MAX: usize = 256;
@@ -71,10 +72,11 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the task; it ends with the last `Writer`.
-    pub(super) fn start(pools: Pools) -> Self {
+    pub(super) fn start(pools: Pools, watch: Option<Arc<dyn CommitWatch>>) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let commits = Arc::new(AtomicU64::new(0));
-        tokio::spawn(run(pools, waiting, Arc::clone(&commits)));
+        let engine = Engine { pools, watch, commits: Arc::clone(&commits) };
+        tokio::spawn(run(engine, waiting));
         Self { queue, commits }
     }
 
@@ -98,14 +100,33 @@ impl Writer {
     }
 }
 
-async fn run(pools: Pools, mut queue: mpsc::Receiver<Option<Waiting>>, commits: Arc<AtomicU64>) {
+/// What a commit is written with.
+struct Engine {
+    pools: Pools,
+    watch: Option<Arc<dyn CommitWatch>>,
+    commits: Arc<AtomicU64>,
+}
+
+impl Engine {
+    /// Tells the watch, if there is one, and never returns where it lets the writer die.
+    async fn stand(&self, phase: CommitPhase, changes: &[&Change]) {
+        let Some(watch) = &self.watch else { return };
+        let kinds: Vec<ChangeKind> = changes.iter().map(|change| ChangeKind::of(change)).collect();
+        match watch.at_commit(phase, &kinds) {
+            Verdict::GoOn => {}
+            Verdict::Die => std::future::pending().await,
+        }
+    }
+}
+
+async fn run(engine: Engine, mut queue: mpsc::Receiver<Option<Waiting>>) {
     let mut group = Vec::with_capacity(GROUP_MAX);
     while queue.recv_many(&mut group, GROUP_MAX).await > 0 {
         let (waiting, last): (Vec<_>, Vec<_>) = group.drain(..).partition(Option::is_some);
         let (changes, replies): (Vec<Change>, Vec<_>) =
             waiting.into_iter().flatten().map(|waiting| (waiting.change, waiting.reply)).unzip();
         if !changes.is_empty() {
-            let outcomes = write_group(&pools, &changes, &commits).await;
+            let outcomes = write_group(&engine, &changes).await;
             for (reply, outcome) in replies.into_iter().zip(outcomes) {
                 // A caller that went away does not undo its change.
                 let _ = reply.send(outcome);
@@ -118,14 +139,14 @@ async fn run(pools: Pools, mut queue: mpsc::Receiver<Option<Waiting>>, commits: 
 }
 
 /// Writes the group in one commit, or each change in its own where that fails.
-async fn write_group(pools: &Pools, changes: &[Change], commits: &AtomicU64) -> Vec<Outcome> {
+async fn write_group(engine: &Engine, changes: &[Change]) -> Vec<Outcome> {
     let together: Vec<&Change> = changes.iter().collect();
-    match write(pools, &together, commits).await {
+    match write(engine, &together).await {
         Ok(outcomes) => outcomes,
         Err(Failed::Refused(_)) if changes.len() > 1 => {
             let mut outcomes = Vec::with_capacity(changes.len());
             for change in changes {
-                outcomes.push(match write(pools, &[change], commits).await {
+                outcomes.push(match write(engine, &[change]).await {
                     Ok(outcome) => outcome.into_iter().next().unwrap_or(Err(StoreError::Conflict)),
                     Err(Failed::Refused(error) | Failed::Broken(error)) => Err(error),
                 });
@@ -156,11 +177,13 @@ impl Failed {
     }
 }
 
-async fn write(pools: &Pools, changes: &[&Change], commits: &AtomicU64) -> Result<Vec<Outcome>, Failed> {
-    let mut writing = pools.begin().await.map_err(Failed::Broken)?;
+async fn write(engine: &Engine, changes: &[&Change]) -> Result<Vec<Outcome>, Failed> {
+    let mut writing = engine.pools.begin().await.map_err(Failed::Broken)?;
     let outcomes = apply(&mut writing, changes).await.map_err(Failed::of_statement)?;
+    engine.stand(CommitPhase::Before, changes).await;
     writing.commit().await.map_err(Failed::Broken)?;
-    commits.fetch_add(1, Ordering::Relaxed);
+    engine.commits.fetch_add(1, Ordering::Relaxed);
+    engine.stand(CommitPhase::After, changes).await;
     Ok(outcomes)
 }
 

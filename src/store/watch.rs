@@ -1,0 +1,62 @@
+//! Watching commits: the seam at which tests let a server die.
+//!
+//! A process can be killed before a commit or behind it, when the change is durable and nobody was told. A watch
+//! stands at both places, says whether the writer goes on, and lets a test see there what a caller sees of a killed
+//! server: no answer, ever. Without a watch a commit asks nothing.
+
+use super::writer::Change;
+
+/// Where the writer stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitPhase {
+    /// All statements are done, nothing is durable.
+    Before,
+    /// The changes are durable, no caller was told.
+    After,
+}
+
+/// What the writer does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It goes on.
+    GoOn,
+    /// It stops for good, as if the process had been killed: what is not committed is lost, and no caller gets an
+    /// answer.
+    Die,
+}
+
+/// The kinds of changes that a commit holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// An order went to its next state.
+    Save,
+    /// A number of a profile type was taken.
+    Take,
+    /// A download attempt was counted.
+    CountDownload,
+    /// A wrong confirmation code was counted.
+    CountConfirmation,
+    /// A package was bound.
+    Bind,
+    /// A notification was kept.
+    Record,
+}
+
+impl ChangeKind {
+    pub(super) const fn of(change: &Change) -> Self {
+        match change {
+            Change::Save(_) => Self::Save,
+            Change::Take(_) => Self::Take,
+            Change::CountDownload(_) => Self::CountDownload,
+            Change::CountConfirmation(_) => Self::CountConfirmation,
+            Change::Bind(_) => Self::Bind,
+            Change::Record(_) => Self::Record,
+        }
+    }
+}
+
+/// Hears of every commit of the writer; see [`super::Store::open_watched`].
+pub trait CommitWatch: Send + Sync {
+    /// The writer stands before or behind a commit of these changes.
+    fn at_commit(&self, phase: CommitPhase, changes: &[ChangeKind]) -> Verdict;
+}

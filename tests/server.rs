@@ -1,0 +1,603 @@
+//! A running server for tests: its own folder, its own runtime, a clock that stands still, and callers of both
+//! interfaces. It can be killed like a process and started again on what it left.
+//!
+//! What nobody asserts is looked at too: a log line of level ERROR on the server's threads fails the test.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, Once, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use simyard::app::config::Config;
+use simyard::app::{App, Sockets, Stock};
+use simyard::client::ConnectTo;
+use simyard::client::es9plus::Es9PlusClient;
+use simyard::crypto::seal::{Sealer, SealingKey};
+use simyard::device::card::Card;
+use simyard::device::es10_client::Es10Client;
+use simyard::device::lpa::{DownloadRequest, Lpa, LpaError, Report};
+use simyard::domain::{Operator, Order, ProfileType, StateName};
+use simyard::env::{Clock, Rng, Timestamp};
+use simyard::ident::{Iccid, MatchingId, ServerAddress};
+use simyard::inventory::{Delivery, Inventory};
+use simyard::pki::Anchors;
+use simyard::pki::test_pki::{Existing, Issued, TestPki, TestPkiOptions};
+use simyard::pki::tls::{ServerVerifier, TlsIdentity, client_config};
+use simyard::smdp::Smdp;
+use simyard::store::watch::{ChangeKind, CommitPhase, CommitWatch, Verdict};
+use simyard::store::{Store, StoreUrl};
+use simyard_asn1::Oid;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+pub mod euicc;
+
+pub use euicc::{Euicc, Initiated, Offer};
+
+/// What all of it is dated.
+pub const NOW: Timestamp = Timestamp::from_secs(1_795_329_780);
+/// The server's name, without a port: its sockets are wherever there is room.
+pub const ADDRESS: &str = "smdp.example.com";
+/// The operator whose client certificate is the test PKI's.
+pub const OPERATOR: &str = "acme";
+/// Its profile type with the generic template.
+pub const PROFILE_TYPE: &str = "iot";
+/// Another operator's profile type.
+pub const OTHERS_TYPE: &str = "beta-iot";
+
+const SETTINGS: &str = r#"
+addresses = ["smdp.example.com", "Second.example.com:8443"]
+[es9plus]
+listen = "127.0.0.1:0"
+[es2plus]
+listen = "127.0.0.1:0"
+[[operator]]
+name = "acme"
+oid = "2.999.20"
+[[operator]]
+name = "beta"
+oid = "2.999.21"
+[[profile_type]]
+name = "iot"
+owner = "acme"
+service_provider_name = "Acme"
+profile_name = "Acme IoT"
+[[profile_type]]
+name = "test"
+owner = "acme"
+class = "test"
+[[profile_type]]
+name = "beta-iot"
+owner = "beta"
+"#;
+
+/// One PKI for all servers: its keys take time to draw.
+pub static PKI: LazyLock<TestPki> = LazyLock::new(|| {
+    let options = TestPkiOptions { host_names: vec![ADDRESS.to_owned()], eid: euicc::eid(0) };
+    TestPki::generate(&Rng::seeded(1), NOW, &options).unwrap()
+});
+
+/// The client certificate of the second operator.
+pub static BETA: LazyLock<Issued> = LazyLock::new(|| {
+    let oid = Oid::parse("2.999.21").unwrap();
+    PKI.ci_issuer().unwrap().issue_operator("beta", &oid, &Rng::seeded(2), NOW).unwrap()
+});
+
+static ERRORS: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
+static NUMBERS: AtomicU32 = AtomicU32::new(1);
+
+/// Keeps what is logged as an error, with the name of the thread.
+struct ErrorLog;
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for ErrorLog {
+    fn max_level_hint(&self) -> Option<tracing::level_filters::LevelFilter> {
+        Some(tracing::level_filters::LevelFilter::ERROR)
+    }
+
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        struct Text(String);
+        impl tracing::field::Visit for Text {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                use std::fmt::Write as _;
+                let _ = write!(self.0, " {field}={value:?}");
+            }
+        }
+        if *event.metadata().level() != tracing::Level::ERROR {
+            return;
+        }
+        let mut text = Text(event.metadata().target().to_owned());
+        event.record(&mut text);
+        let thread = std::thread::current().name().unwrap_or_default().to_owned();
+        ERRORS.lock().unwrap_or_else(PoisonError::into_inner).push((thread, text.0));
+    }
+}
+
+fn listen_to_the_log() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        use tracing_subscriber::layer::SubscriberExt as _;
+        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(ErrorLog)).unwrap();
+    });
+}
+
+/// Lets the writer die at a chosen commit, and keeps what was committed.
+#[derive(Default)]
+pub struct Deaths {
+    armed: Mutex<Option<(CommitPhase, ChangeKind)>>,
+    died: tokio::sync::Notify,
+    seen: Mutex<Vec<ChangeKind>>,
+}
+
+impl Deaths {
+    /// The next commit with such a change is the last.
+    pub fn arm(&self, phase: CommitPhase, kind: ChangeKind) {
+        *self.armed.lock().unwrap() = Some((phase, kind));
+    }
+
+    /// Waits until it happened.
+    pub async fn died(&self) {
+        let died = tokio::time::timeout(Duration::from_secs(30), self.died.notified()).await;
+        assert!(died.is_ok(), "no such commit came");
+    }
+
+    /// What was committed since the last call.
+    pub fn committed(&self) -> Vec<ChangeKind> {
+        std::mem::take(&mut self.seen.lock().unwrap())
+    }
+}
+
+impl CommitWatch for Deaths {
+    fn at_commit(&self, phase: CommitPhase, changes: &[ChangeKind]) -> Verdict {
+        if phase == CommitPhase::After {
+            self.seen.lock().unwrap().extend_from_slice(changes);
+        }
+        let mut armed = self.armed.lock().unwrap();
+        match *armed {
+            Some((at, kind)) if at == phase && changes.contains(&kind) => {
+                *armed = None;
+                self.died.notify_one();
+                Verdict::Die
+            }
+            _ => Verdict::GoOn,
+        }
+    }
+}
+
+/// Which interface is called.
+#[derive(Clone, Copy, Debug)]
+pub enum Interface {
+    Es9Plus,
+    Es2Plus,
+}
+
+/// An HTTP answer as it came.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub admin_protocol: Option<String>,
+    pub content_type: Option<String>,
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// The members of a success, or the pair of codes of a failure.
+    pub fn outcome(&self) -> Result<Value, String> {
+        if self.status != 200 {
+            return Err(format!("HTTP {}", self.status));
+        }
+        let body: Value = serde_json::from_slice(&self.body).unwrap();
+        let status = &body["header"]["functionExecutionStatus"];
+        match status["status"].as_str().unwrap() {
+            "Executed-Success" => Ok(body),
+            "Failed" => {
+                let data = &status["statusCodeData"];
+                let code = |name: &str| data[name].as_str().unwrap().to_owned();
+                assert_eq!(body.as_object().unwrap().len(), 1, "a failure holds the header alone");
+                Err(format!("{}/{}", code("subjectCode"), code("reasonCode")))
+            }
+            other => panic!("status {other}"),
+        }
+    }
+}
+
+/// How an order is placed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OrderOptions<'a> {
+    pub iccid: Option<&'a Iccid>,
+    pub profile_type: Option<&'a str>,
+    /// EID in DownloadOrder.
+    pub eid: Option<&'a str>,
+    pub matching_id: Option<&'a str>,
+    pub code: Option<&'a str>,
+    /// Confirmed, but not released.
+    pub hold: bool,
+}
+
+/// An order that was placed.
+#[derive(Clone, Debug)]
+pub struct Ordered {
+    pub iccid: Iccid,
+    pub matching_id: String,
+}
+
+struct Running {
+    runtime: Runtime,
+    smdp: Arc<Smdp>,
+    es9plus: SocketAddr,
+    es2plus: SocketAddr,
+    lpa: reqwest::Client,
+    operator: reqwest::Client,
+    _end: watch::Sender<bool>,
+}
+
+/// The server, its folder, and those who call it.
+pub struct TestServer {
+    folder: tempfile::TempDir,
+    number: u32,
+    config: Config,
+    url: StoreUrl,
+    sealing_key: SealingKey,
+    pub clock: Clock,
+    pub rng: Rng,
+    pub deaths: Arc<Deaths>,
+    /// Where callers run: they outlive a killed server.
+    pub callers: Runtime,
+    running: RefCell<Option<Running>>,
+    calls: AtomicU32,
+    iccids: AtomicU32,
+}
+
+impl TestServer {
+    /// A server on SQLite with ten profiles of [`PROFILE_TYPE`] in its stock.
+    pub fn start() -> Self {
+        Self::with("", None)
+    }
+
+    /// With more settings (whole tables), and perhaps another store than SQLite in its folder.
+    pub fn with(settings: &str, url: Option<StoreUrl>) -> Self {
+        listen_to_the_log();
+        let folder = tempfile::tempdir().unwrap();
+        let rng = Rng::seeded(u64::from(NUMBERS.load(Ordering::SeqCst)) + 1000);
+        PKI.write_to(&folder.path().join("pki"), Existing::Refuse).unwrap();
+        let settings = format!("{SETTINGS}\n{settings}");
+        let server = Self {
+            config: Config::parse(&settings, &folder.path().join("simyard.toml")).unwrap(),
+            url: url.unwrap_or_else(|| StoreUrl::Sqlite(folder.path().join("simyard.db"))),
+            folder,
+            number: NUMBERS.fetch_add(1, Ordering::SeqCst),
+            sealing_key: SealingKey::generate(&rng),
+            clock: Clock::fixed(NOW),
+            rng,
+            deaths: Arc::default(),
+            callers: runtime("callers", 1),
+            running: RefCell::new(None),
+            calls: AtomicU32::new(1),
+            iccids: AtomicU32::new(1),
+        };
+        server.run();
+        server.ingest(OPERATOR, PROFILE_TYPE, 10);
+        server.deaths.committed();
+        server
+    }
+
+    fn run(&self) {
+        let runtime = runtime(&self.thread_name(), 2);
+        let (smdp, es9plus, es2plus, end) = runtime.block_on(async {
+            let watch: Arc<dyn CommitWatch> = Arc::clone(&self.deaths) as _;
+            let stock = Stock {
+                store: Store::open_watched(&self.url, watch).await.unwrap(),
+                sealer: Sealer::new(&self.sealing_key, self.rng.clone()).unwrap(),
+            };
+            let sockets = Sockets::bind(&self.config).await.unwrap();
+            let es9plus = sockets.es9plus.local_addr().unwrap();
+            let es2plus = sockets.es2plus.local_addr().unwrap();
+            let app =
+                App::with_stock(&self.config, sockets, stock, self.clock.clone(), self.rng.clone()).unwrap();
+            let smdp = Arc::clone(&app.smdp);
+            let (end, ended) = watch::channel(false);
+            tokio::spawn(app.run(ended));
+            (smdp, es9plus, es2plus, end)
+        });
+        let operator = self.http(Some(&PKI.operator), es2plus);
+        let lpa = self.http(None, es9plus);
+        let running = Running { runtime, smdp, es9plus, es2plus, lpa, operator, _end: end };
+        *self.running.borrow_mut() = Some(running);
+    }
+
+    fn thread_name(&self) -> String {
+        format!("server-{}", self.number)
+    }
+
+    /// Ends the server as a killed process ends: nothing is finished, nothing is answered.
+    pub fn kill(&self) {
+        if let Some(running) = self.running.borrow_mut().take() {
+            running.runtime.shutdown_background();
+        }
+    }
+
+    /// Kills the server if it runs, and starts it on what it left.
+    pub fn restart(&self) {
+        self.kill();
+        self.run();
+    }
+
+    /// What was logged as an error since the last call; asked for, it is no fault of the test.
+    pub fn errors(&self) -> Vec<String> {
+        let name = self.thread_name();
+        let mut errors = ERRORS.lock().unwrap_or_else(PoisonError::into_inner);
+        let (own, others) = errors.drain(..).partition(|(thread, _)| *thread == name);
+        *errors = others;
+        let own: Vec<(String, String)> = own;
+        own.into_iter().map(|(_, text)| text).collect()
+    }
+
+    /// The services of the running server.
+    pub fn smdp(&self) -> Arc<Smdp> {
+        Arc::clone(&self.running.borrow().as_ref().unwrap().smdp)
+    }
+
+    /// Waits for something of the server's own.
+    pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.running.borrow().as_ref().unwrap().runtime.block_on(future)
+    }
+
+    /// The order of a profile as it stands in the store.
+    pub fn stored(&self, iccid: &Iccid) -> Order {
+        let store = self.smdp().store.clone();
+        self.wait(async { store.order(iccid).await.unwrap().unwrap() })
+    }
+
+    /// The state of an order, and why if it is Error.
+    pub fn state(&self, iccid: &Iccid) -> String {
+        let order = self.stored(iccid);
+        match &order.state {
+            simyard::domain::State::Error(failure) => format!("Error {:?}", failure.reason),
+            _ => order.state_name().to_string(),
+        }
+    }
+
+    /// How many profiles of [`PROFILE_TYPE`] nobody ordered.
+    pub fn available(&self) -> usize {
+        self.all_available().len()
+    }
+
+    /// The one of them that an order by type takes last.
+    pub fn any_available(&self) -> Iccid {
+        self.all_available().pop().unwrap()
+    }
+
+    fn all_available(&self) -> Vec<Iccid> {
+        let store = self.smdp().store.clone();
+        let orders = self.wait(store.orders_after(None, 1000)).unwrap();
+        let is_free = |order: &Order| {
+            order.state_name() == StateName::Available && order.profile_type.as_str() == PROFILE_TYPE
+        };
+        orders.into_iter().filter(is_free).map(|order| order.iccid).collect()
+    }
+
+    /// Takes a manufacturer's batch into the stock.
+    pub fn ingest(&self, owner: &str, profile_type: &str, count: u32) -> Vec<Iccid> {
+        let smdp = self.smdp();
+        let inventory = Inventory {
+            store: smdp.store.clone(),
+            sealer: smdp.sealer.clone(),
+            clock: self.clock.clone(),
+            rng: self.rng.clone(),
+        };
+        let mut file = String::from("iccid,imsi,ki,opc,pin1,puk1,pin2,puk2,adm1\n");
+        let mut iccids = Vec::new();
+        for _ in 0..count {
+            let number = self.iccids.fetch_add(1, Ordering::SeqCst);
+            let iccid = iccid(number);
+            let (ki, opc): ([u8; 16], [u8; 16]) = (self.rng.array(), self.rng.array());
+            let (ki, opc) = (hex::encode(ki), hex::encode(opc));
+            file += &format!("{iccid},90140510{number:07},{ki},{opc},1234,12345678,5678,87654321,11223344\n");
+            iccids.push(iccid);
+        }
+        let delivery = Delivery {
+            owner: Operator::parse(owner).unwrap(),
+            profile_type: ProfileType::parse(profile_type).unwrap(),
+        };
+        self.wait(inventory.ingest_csv(file.as_bytes(), &delivery, |_, _| {})).unwrap();
+        iccids
+    }
+
+    /// A client of an interface: with a certificate, or without.
+    pub fn http(&self, identity: Option<&Issued>, address: SocketAddr) -> reqwest::Client {
+        let identity = identity.map(tls_identity);
+        reqwest::Client::builder()
+            .tls_backend_preconfigured(client_config(self.verifier(), identity.as_ref()).unwrap())
+            .http1_only()
+            .no_proxy()
+            .resolve(ADDRESS, address)
+            .build()
+            .unwrap()
+    }
+
+    fn verifier(&self) -> Arc<ServerVerifier> {
+        let anchors = Anchors::new(vec![PKI.ci.certificate.clone()]).unwrap();
+        Arc::new(ServerVerifier::new(Arc::new(anchors), self.clock.clone()))
+    }
+
+    /// How a client of the interface speaks TLS.
+    pub fn tls(&self, interface: Interface) -> rustls::ClientConfig {
+        let operator = matches!(interface, Interface::Es2Plus).then(|| tls_identity(&PKI.operator));
+        client_config(self.verifier(), operator.as_ref()).unwrap()
+    }
+
+    /// Where the interface listens.
+    pub fn socket(&self, interface: Interface) -> SocketAddr {
+        let running = self.running.borrow();
+        let running = running.as_ref().unwrap();
+        match interface {
+            Interface::Es9Plus => running.es9plus,
+            Interface::Es2Plus => running.es2plus,
+        }
+    }
+
+    /// A request that the caller finishes: no header is set but the content type.
+    pub fn request(&self, interface: Interface, function: &str) -> reqwest::RequestBuilder {
+        let running = self.running.borrow();
+        let running = running.as_ref().unwrap();
+        let (client, name) = match interface {
+            Interface::Es9Plus => (&running.lpa, "es9plus"),
+            Interface::Es2Plus => (&running.operator, "es2plus"),
+        };
+        client
+            .post(format!("https://{ADDRESS}/gsma/rsp2/{name}/{function}"))
+            .header("Content-Type", "application/json")
+    }
+
+    /// Sends a request; `Err` where no answer came.
+    pub fn try_send(&self, request: reqwest::RequestBuilder) -> Result<Reply, reqwest::Error> {
+        self.callers.block_on(reply(request))
+    }
+
+    /// Sends octets as a body.
+    pub fn post(&self, interface: Interface, function: &str, body: impl Into<reqwest::Body>) -> Reply {
+        let request = self.request(interface, function).header("X-Admin-Protocol", "gsma/rsp/v2.2.0");
+        self.try_send(request.body(body)).unwrap()
+    }
+
+    /// A function of ES9+.
+    pub fn es9plus(&self, function: &str, body: &Value) -> Result<Value, String> {
+        self.post(Interface::Es9Plus, function, body.to_string()).outcome()
+    }
+
+    /// A function of ES2+ as the first operator; a header with a new call identifier is put in where there is none.
+    pub fn es2plus(&self, function: &str, body: Value) -> Result<Value, String> {
+        self.post(Interface::Es2Plus, function, self.with_header(body).to_string()).outcome()
+    }
+
+    /// Puts a header with a new call identifier into an ES2+ request that has none.
+    pub fn with_header(&self, mut body: Value) -> Value {
+        if body.get("header").is_none() {
+            let call = format!("call-{}", self.calls.fetch_add(1, Ordering::SeqCst));
+            body["header"] =
+                json!({ "functionRequesterIdentifier": "2.999.20", "functionCallIdentifier": call });
+        }
+        body
+    }
+
+    /// DownloadOrder and ConfirmOrder.
+    pub fn order(&self, order: OrderOptions<'_>) -> Ordered {
+        let mut body = json!({});
+        match (order.iccid, order.profile_type) {
+            (Some(iccid), _) => body["iccid"] = iccid.as_str().into(),
+            (None, profile_type) => body["profileType"] = profile_type.unwrap_or(PROFILE_TYPE).into(),
+        }
+        if let Some(eid) = order.eid {
+            body["eid"] = eid.into();
+        }
+        let answer = self.es2plus("downloadOrder", body).unwrap();
+        let iccid = Iccid::parse(answer["iccid"].as_str().unwrap()).unwrap();
+        let mut body = json!({ "iccid": iccid.as_str(), "releaseFlag": !order.hold });
+        if let Some(id) = order.matching_id {
+            body["matchingId"] = id.into();
+        }
+        if let Some(code) = order.code {
+            body["confirmationCode"] = code.into();
+        }
+        let answer = self.es2plus("confirmOrder", body).unwrap();
+        Ordered { iccid, matching_id: answer["matchingId"].as_str().unwrap().to_owned() }
+    }
+
+    /// What an LPA calls servers with.
+    pub fn es9plus_client(&self) -> Es9PlusClient {
+        let connect_to = ConnectTo { host: ADDRESS.to_owned(), address: self.socket(Interface::Es9Plus) };
+        Es9PlusClient::new(client_config(self.verifier(), None).unwrap(), &[connect_to]).unwrap()
+    }
+
+    /// A new card of this eUICC.
+    pub fn card(&self, euicc: &Euicc) -> Card {
+        Card::in_memory(&euicc.material(), self.clock.clone(), self.rng.clone()).unwrap()
+    }
+
+    /// An LPA with a card.
+    pub fn lpa(&self, card: Card) -> Lpa<Card> {
+        Lpa::new(Es10Client::open(card).unwrap(), self.es9plus_client(), self.clock.clone())
+    }
+
+    /// A whole download with this card; gives the card back.
+    pub fn download(
+        &self,
+        card: Card,
+        matching_id: &str,
+        code: Option<&str>,
+    ) -> (Card, Result<Report, LpaError>) {
+        let mut lpa = self.lpa(card);
+        let request = download_request(matching_id, code);
+        let outcome = self.callers.block_on(lpa.download(&request, &mut |_, _| {}));
+        (lpa.into_card().close().unwrap(), outcome)
+    }
+
+    /// The folder of this server.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.kill();
+        let errors = self.errors();
+        if !std::thread::panicking() {
+            assert!(errors.is_empty(), "the server logged errors that nobody asked for: {errors:#?}");
+        }
+    }
+}
+
+/// What an LPA is told to download.
+pub fn download_request(matching_id: &str, code: Option<&str>) -> DownloadRequest {
+    let address = ServerAddress::parse(ADDRESS).unwrap();
+    let mut request = DownloadRequest::new(address, MatchingId::parse(matching_id).unwrap());
+    request.confirmation_code = code.map(str::to_owned);
+    request
+}
+
+/// Sends a request on the running runtime.
+pub async fn reply(request: reqwest::RequestBuilder) -> Result<Reply, reqwest::Error> {
+    let response = request.send().await?;
+    let header =
+        |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    Ok(Reply {
+        status: response.status().as_u16(),
+        admin_protocol: header("x-admin-protocol"),
+        content_type: header("content-type"),
+        body: response.bytes().await?.to_vec(),
+    })
+}
+
+/// Certificate and key of a TLS client.
+pub fn tls_identity(issued: &Issued) -> TlsIdentity {
+    TlsIdentity::new(vec![issued.certificate.der().to_vec()], Arc::new(issued.key.signing_key().unwrap()))
+        .unwrap()
+}
+
+fn runtime(name: &str, threads: usize) -> Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name(name)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+/// An ICCID of twenty digits, the last of them the check digit (ITU-T E.118).
+pub fn iccid(number: u32) -> Iccid {
+    let body = format!("8988280{number:012}");
+    let sum: u32 = body
+        .bytes()
+        .rev()
+        .enumerate()
+        .map(|(at, digit)| match (at % 2, u32::from(digit - b'0')) {
+            (0, digit) if digit > 4 => 2 * digit - 9,
+            (0, digit) => 2 * digit,
+            (_, digit) => digit,
+        })
+        .sum();
+    Iccid::parse(&format!("{body}{}", (10 - sum % 10) % 10)).unwrap()
+}
