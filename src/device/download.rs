@@ -347,10 +347,12 @@ fn build(metadata: &StoreMetadataRequest<'_>, octets: &[u8]) -> Result<ProfileIm
     })?;
     let image = ProfileImage::build(&package).map_err(|error| {
         tracing::debug!(%error, "the package cannot be installed");
-        let reason = match error.reason {
-            Reason::IccidMismatch => error_reason::DATA_MISMATCH,
-            Reason::Memory => error_reason::INSUFFICIENT_MEMORY,
-            _ => error_reason::PE_PROCESSING_ERROR,
+        let reason = if error.reason == Reason::IccidMismatch {
+            error_reason::DATA_MISMATCH
+        } else if error.reason == Reason::Memory {
+            error_reason::INSUFFICIENT_MEMORY
+        } else {
+            error_reason::PE_PROCESSING_ERROR
         };
         refuse(reason, error.response())
     })?;
