@@ -1,5 +1,6 @@
 //! The command `simyard`: arguments, logging, exit code.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -13,18 +14,19 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            tracing::error!(%error, "the runtime could not be started");
-            return ExitCode::FAILURE;
-        }
+        Err(error) => return failed(&format!("the runtime could not be started: {error}")),
     };
     match runtime.block_on(run(cli)) {
         Ok(code) => code,
         Err(error) => {
-            // One line for people; the chain of causes behind it.
             let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-            tracing::error!("{}", causes.join(": "));
-            ExitCode::FAILURE
+            failed(&causes.join(": "))
         }
     }
+}
+
+/// Tells a person what went wrong: no line of the log, which may be off.
+fn failed(message: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "error: {message}");
+    ExitCode::FAILURE
 }

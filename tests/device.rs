@@ -1,5 +1,11 @@
 //! The virtual eUICC, its LPA and the ways to it: APDUs in, APDUs out.
 
+#[path = "device/lpa.rs"]
+pub mod lpa;
+#[path = "device/management.rs"]
+pub mod management;
+#[path = "device/refusals.rs"]
+pub mod refusals;
 #[path = "device/usim.rs"]
 pub mod usim;
 #[path = "device/world.rs"]

@@ -17,6 +17,8 @@ mod postgres;
 
 mod arrows;
 mod asn1;
+mod bench;
+mod binary;
 mod cli;
 mod crypto;
 mod device;
@@ -28,6 +30,7 @@ mod pki;
 mod profile;
 mod recording;
 mod server;
+mod sgp26;
 mod store;
 mod tidy;
 
@@ -35,9 +38,13 @@ fn main() -> std::process::ExitCode {
     harness::run(&[
         arrows::TESTS,
         asn1::TESTS,
+        bench::TESTS,
         cli::TESTS,
         crypto::TESTS,
         device::TESTS,
+        device::lpa::TESTS,
+        device::management::TESTS,
+        device::refusals::TESTS,
         device::usim::TESTS,
         es2plus::TESTS,
         es9plus::TESTS,
@@ -51,6 +58,7 @@ fn main() -> std::process::ExitCode {
         pki::TESTS,
         profile::TESTS,
         recording::TESTS,
+        sgp26::TESTS,
         store::TESTS,
         tidy::TESTS,
     ])

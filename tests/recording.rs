@@ -2,15 +2,30 @@
 //! our builders give the same octets. The EUM certificate of the recording names another issuer and its CI lists are
 //! empty, so the services refuse it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use simyard::app::config::Config;
+use simyard::app::{App, Sockets};
+use simyard::binding::es9plus::{
+    AuthenticateClientRequest, GetBoundProfilePackageRequest, HandleNotificationRequest,
+    InitiateAuthenticationRequest,
+};
 use simyard::crypto::bsp::SessionKeys;
 use simyard::crypto::ecdsa::{Curve, PublicKey, SigningKey};
 use simyard::crypto::ecka::EphemeralKey;
+use simyard::env::{Clock, Rng, Timestamp};
 use simyard::ident::TransactionId;
 use simyard::pki::Certificate;
+use simyard::pki::test_pki::{Existing, TestPki, TestPkiOptions};
 use simyard::profile::bind::{Binding, bind};
-use simyard::profile::identity::PackageIdentity;
+use simyard::smdp::Smdp;
+use simyard::smdp::authenticate_client::authenticate_client;
+use simyard::smdp::get_bound_profile_package::get_bound_profile_package;
+use simyard::smdp::handle_notification::handle_notification;
+use simyard::smdp::initiate_authentication::initiate_authentication;
+use simyard::smdp::sessions::{Initiated, Session};
+use simyard::smdp::status::{FunctionError as _, Reason, Subject};
 use simyard_asn1::rsp::SIGNATURE;
 use simyard_asn1::rsp::authentication::{AuthenticateServerResponse, ServerSigned1};
 use simyard_asn1::rsp::download::{PrepareDownloadResponse, SmdpSigned2};
@@ -23,8 +38,12 @@ crate::tests!(
     server_signed1_and_its_signature_are_those_recorded,
     smdp_signed2_and_its_signature_are_those_recorded,
     the_bound_profile_package_is_the_one_recorded,
-    the_recorded_package_is_none,
+    the_recorded_package_is_refused,
+    the_services_refuse_the_recording,
 );
+
+/// Of the test PKI, whose TLS certificate the server needs to start.
+const EID: &str = "89049032000000000000279973200019";
 
 struct Recording(PathBuf);
 
@@ -139,8 +158,77 @@ fn the_bound_profile_package_is_the_one_recorded() {
     assert_eq!(hex::encode(built), hex::encode(recording.read("bound-profile-package.der")));
 }
 
-fn the_recorded_package_is_none() {
+fn the_recorded_package_is_refused() {
     let Some(recording) = Recording::find() else { return };
     let upp = recording.read("upp.der");
-    assert!(Package::from_der(&upp).map_or(true, |package| PackageIdentity::read(&package).is_err()));
+    assert!(Package::from_der(&upp).is_err(), "24 octets of text");
+}
+
+/// A server of the recording's certificates and address.
+async fn server(recording: &Recording, folder: &Path) -> Arc<Smdp> {
+    let file = |name: &str| recording.0.join(name).display().to_string();
+    let pki = TestPki::generate(
+        &Rng::seeded(1),
+        Timestamp::from_secs(1_795_000_000),
+        &TestPkiOptions { host_names: vec!["smdp.example.com".into()], eid: EID.parse().unwrap() },
+    );
+    pki.unwrap().write_to(&folder.join("pki"), Existing::Refuse).unwrap();
+    let settings = format!(
+        "addresses = [\"smdp.example.com\"]\nci = [\"{}\"]\n[[identity]]\ndp_auth_certificate = \"{}\"\n\
+         dp_auth_key = \"{}\"\ndp_pb_certificate = \"{}\"\ndp_pb_key = \"{}\"\n\
+         [es9plus]\nlisten = \"127.0.0.1:0\"\n[es2plus]\nlisten = \"127.0.0.1:0\"\n",
+        file("sgp26-ci.der"),
+        file("sgp26-dpauth.der"),
+        file("sgp26-dpauth-key.p8"),
+        file("sgp26-dppb.der"),
+        file("sgp26-dppb-key.p8"),
+    );
+    let config = Config::parse(&settings, &folder.join("simyard.toml")).unwrap();
+    let sockets = Sockets::bind(&config).await.unwrap();
+    let clock = Clock::fixed(Timestamp::from_secs(1_795_000_000));
+    App::open(&config, sockets, clock, Rng::seeded(2)).await.unwrap().smdp
+}
+
+/// Its CI lists are empty; in a session made by hand its eUICC is authentic, but nobody ordered for it.
+fn the_services_refuse_the_recording() {
+    let Some(recording) = Recording::find() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    harness::block_on(async {
+        let smdp = server(&recording, folder.path()).await;
+        let request = InitiateAuthenticationRequest {
+            euicc_challenge: recording.array("euicc-challenge.bin"),
+            euicc_info1: recording.read("euicc-info1.der"),
+            smdp_address: "smdp.example.com".parse().unwrap(),
+        };
+        let error = initiate_authentication(&smdp, &request).unwrap_err();
+        assert_eq!(error.status(), (Subject::SecurityConfiguration, Reason::Unsupported), "8.8.2/3.1");
+
+        let request = AuthenticateClientRequest {
+            transaction_id: recording.transaction_id(),
+            authenticate_server_response: recording.read("auth-server-response.der"),
+        };
+        let error = authenticate_client(&smdp, &request).await.unwrap_err();
+        assert_eq!(error.status(), (Subject::TransactionId, Reason::Unknown), "8.10.1/3.9");
+
+        let session = Initiated {
+            server_challenge: recording.array("server-challenge.bin"),
+            identity: Arc::clone(&smdp.identities[0]),
+        };
+        smdp.sessions.open(recording.transaction_id(), Session::Initiated(session)).unwrap();
+        let error = authenticate_client(&smdp, &request).await.unwrap_err();
+        assert_eq!(error.status(), (Subject::Eid, Reason::Refused), "8.1.1/3.8: {error}");
+
+        let request = GetBoundProfilePackageRequest {
+            transaction_id: recording.transaction_id(),
+            prepare_download_response: recording.read("prepare-download-response.der"),
+        };
+        let error = get_bound_profile_package(&smdp, &request).await.unwrap_err();
+        assert_eq!(error.status(), (Subject::TransactionId, Reason::Unknown), "8.10.1/3.9");
+
+        // Taken, as every notification is, and dropped: no package was bound in this transaction.
+        let request =
+            HandleNotificationRequest { pending_notification: recording.read("pending-notification.der") };
+        handle_notification(&smdp, &request).await.unwrap();
+        assert!(smdp.store.counts().await.unwrap().is_empty());
+    });
 }

@@ -512,7 +512,7 @@ fn what_was_answered_is_there_after_a_restart() {
         assert!(matches!(closed, Err(StoreError::Closed)), "{closed:?}");
         let store = Store::open(&url).await.unwrap();
         assert_eq!(read(&store, 0).await.state_name(), StateName::Released);
-        let durability = store.durability().await.unwrap();
+        let durability = store.durability().await.unwrap().to_string();
         match url {
             StoreUrl::Sqlite(_) => {
                 assert!(durability.ends_with("journal_mode=wal, synchronous=FULL"), "{durability}")

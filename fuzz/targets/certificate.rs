@@ -2,10 +2,24 @@
 
 #![no_main]
 
-use simyard::env::Timestamp;
+use simyard::env::{Rng, Timestamp};
+use simyard::ident::Eid;
+use simyard::pki::test_pki::{TestPki, TestPkiOptions};
 use simyard::pki::{Anchors, Certificate};
 
-simyard_fuzz::target!(seeds: simyard_fuzz::seeds::values(|der| Certificate::from_der(der).is_ok()), |input| {
+/// The published certificates, and a test PKI with its wrong twins.
+fn seeds() -> Vec<Vec<u8>> {
+    let eid = Eid::parse("89049032123451234512345678901235").expect("an EID");
+    let options = TestPkiOptions { host_names: vec!["smdp.example.com".to_owned()], eid };
+    let now = Timestamp::from_secs(1_800_000_000);
+    let pki = TestPki::generate(&Rng::seeded(1), now, &options).expect("a test PKI");
+    let right =
+        [&pki.ci, &pki.eum, &pki.euicc, &pki.dp_auth, &pki.dp_pb, &pki.dp_tls, &pki.operator, &pki.device];
+    let ours = right.into_iter().chain(&pki.twins).map(|issued| issued.certificate.der().to_vec());
+    ours.chain(simyard_fuzz::seeds::values(|der| Certificate::from_der(der).is_ok())).collect()
+}
+
+simyard_fuzz::target!(seeds: seeds(), |input| {
     let Ok(certificate) = Certificate::from_der(input) else { return };
     assert_eq!(certificate.der(), input);
     let _ = (certificate.public_key(), certificate.signed_part(), certificate.fingerprint());

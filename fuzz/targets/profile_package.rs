@@ -1,13 +1,17 @@
-//! Profile packages: octets survive, and no view of an element, nor the installation on a card, panics.
+//! Profile packages: octets survive, and no view of an element, nor template or card, panics.
 
 #![no_main]
 
 use simyard::profile::identity::PackageIdentity;
 use simyard::profile::image::ProfileImage;
+use simyard::profile::personalise::Template;
+use simyard::profile::template;
 use simyard_asn1::saip::Package;
 
+/// The published packages and our own, whole and each element alone.
 fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = simyard_fuzz::seeds::files("ts48");
+    seeds.push(template::generic());
     let parts: Vec<Vec<u8>> = seeds
         .iter()
         .filter_map(|package| Package::from_der(package).ok())
@@ -37,6 +41,7 @@ simyard_fuzz::target!(seeds: seeds(), |input| {
         let _ = element.generic_file_management();
     }
     let _ = PackageIdentity::read(&package);
+    let _ = Template::compile(&package);
     if let Ok(image) = ProfileImage::build(&package) {
         let _ = image.statuses();
         assert!(image.nodes().all(|(id, _)| image.node(image.target(id)).is_some()), "a link to nowhere");

@@ -1,1 +1,76 @@
-//! To come.
+//! Benchmarks behind `simyard bench`.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`download`] | complete downloads by many devices at a time against a server in another process |
+//! | [`stock`] | what they download: a batch, ordered and released, and an eUICC for each |
+//! | [`bound`] | the time that the cryptography of one download takes at least |
+//! | [`process`] | CPU time of a process |
+//! | [`medium`] | what kind of file system the store lies on |
+//!
+//! Nothing here judges a figure: tests assert no times.
+
+use crate::client::ClientError;
+use crate::crypto::ecdsa::EcdsaError;
+use crate::crypto::ecka::EckaError;
+use crate::device::card::CardError;
+use crate::device::es10_client::Es10Error;
+use crate::device::lpa::LpaError;
+use crate::ident::InvalidIdentifier;
+use crate::inventory::IngestError;
+use crate::pki::issue::IssueError;
+use crate::smdp::confirm_order::ConfirmOrderError;
+use crate::smdp::download_order::DownloadOrderError;
+
+pub mod bound;
+pub mod download;
+pub mod medium;
+pub mod process;
+pub mod stock;
+
+/// The most downloads of one run, those that warm up included: what the numbers of one batch have digits for.
+pub const MAX_DOWNLOADS: usize = 100_000;
+
+/// Why a benchmark did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// The batch was refused.
+    #[error("the batch was refused: {0}")]
+    Ingest(#[from] IngestError),
+    /// A profile could not be ordered.
+    #[error("a profile could not be ordered: {0}")]
+    Download(#[from] DownloadOrderError),
+    /// A profile could not be released.
+    #[error("a profile could not be released: {0}")]
+    Confirm(#[from] ConfirmOrderError),
+    /// An identifier of the batch is none.
+    #[error(transparent)]
+    Identifier(#[from] InvalidIdentifier),
+    /// An eUICC could not be issued.
+    #[error("an eUICC could not be issued: {0}")]
+    Issue(#[from] IssueError),
+    /// A card could not be made.
+    #[error("a card could not be made: {0}")]
+    Card(#[from] CardError),
+    /// A card does not answer.
+    #[error("a card does not answer: {0}")]
+    Es10(#[from] Es10Error),
+    /// The library does not sign or verify.
+    #[error(transparent)]
+    Signature(#[from] EcdsaError),
+    /// The library does not agree on keys.
+    #[error(transparent)]
+    Agreement(#[from] EckaError),
+    /// The way to the server could not be set up.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// A download failed.
+    #[error("a download failed: {0}")]
+    Lpa(#[from] LpaError),
+    /// The server did not take the report of an installation.
+    #[error("the server did not take a notification: {0}")]
+    NotDelivered(String),
+    /// A thread or runtime could not be started, or ended before its time.
+    #[error("a thread of the benchmark could not do its work")]
+    Thread,
+}

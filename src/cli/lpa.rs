@@ -36,7 +36,7 @@ pub struct LpaArgs {
 }
 
 #[derive(Args)]
-#[command(group = ArgGroup::new("where").required(true).args(["card", "tcp"]))]
+#[command(group = ArgGroup::new("where").args(["card", "tcp"]))]
 struct Connection {
     /// The folder of a card made by 'simyard card new'.
     #[arg(long, value_name = "DIR", global = true)]
@@ -168,7 +168,11 @@ fn open(connection: &Connection) -> anyhow::Result<Transport> {
             })?;
             Ok(Box::new(transport))
         }
-        (None, None) => anyhow::bail!("give --card DIR or --tcp HOST:PORT"),
+        // Not the parser's affair: it asks for required arguments before it has seen those of the subcommand.
+        (None, None) => {
+            let usage = "which card? Give --card DIR, or --tcp HOST:PORT\n";
+            clap::Error::raw(clap::error::ErrorKind::MissingRequiredArgument, usage).exit()
+        }
     }
 }
 

@@ -7,9 +7,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod bench;
 pub mod card;
 pub mod demo;
 pub mod es2plus;
+mod folder;
 pub mod ingest;
 pub mod lpa;
 pub mod output;
@@ -47,6 +49,8 @@ enum Command {
     Card(card::CardArgs),
     /// Download and manage profiles on a card, as an LPA does.
     Lpa(Box<lpa::LpaArgs>),
+    /// Measure the server on this machine.
+    Bench(bench::BenchArgs),
 }
 
 impl Cli {
@@ -75,5 +79,6 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Pki(args) => pki::run(args).map(|()| ExitCode::SUCCESS),
         Command::Card(args) => card::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Lpa(args) => lpa::run(*args).await.map(|()| ExitCode::SUCCESS),
+        Command::Bench(args) => bench::run(args).await.map(|()| ExitCode::SUCCESS),
     }
 }

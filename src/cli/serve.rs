@@ -21,6 +21,9 @@ const DEFAULT_FILE: &str = "simyard.toml";
 pub struct ServeArgs {
     #[command(flatten)]
     config: ConfigArgs,
+    /// End when stdin ends too: for a program that starts a server and must not leave it behind.
+    #[arg(long)]
+    end_with_stdin: bool,
 }
 
 /// Which settings a command works with.
@@ -57,13 +60,33 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let addresses: Vec<&str> = config.addresses.iter().map(|address| address.as_str()).collect();
     line(&format!("ES9+ on {es9plus} as {}", addresses.join(", ")));
     line(&format!("ES2+ on {es2plus}"));
+    let store = app.smdp.store.clone();
     let (end, ended) = watch::channel(false);
     let server = tokio::spawn(app.run(ended));
-    interrupted().await?;
+    if args.end_with_stdin {
+        tokio::select! {
+            interrupted = interrupted() => interrupted?,
+            () = stdin_ended() => {}
+        }
+    } else {
+        interrupted().await?;
+    }
     tracing::info!("ending; open requests are finished");
     end.send(true)?;
     server.await?;
+    line(&format!("ended after {} commits", store.commits()));
     Ok(())
+}
+
+/// Waits until there is nothing more to read from stdin.
+async fn stdin_ended() {
+    let (end, ended) = tokio::sync::oneshot::channel();
+    // A thread of its own, which nobody waits for: a read from stdin cannot be given up.
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        let _ = end.send(());
+    });
+    let _ = ended.await;
 }
 
 /// Waits for Ctrl-C or a request to terminate.

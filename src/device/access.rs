@@ -81,3 +81,64 @@ impl Uicc {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use simyard_asn1::saip::Package;
+
+    use super::*;
+    use crate::profile::image::ProfileImage;
+    use crate::profile::template::generic;
+
+    #[test]
+    fn rules_are_evaluated_by_mode_and_condition() {
+        let package = generic();
+        let image = ProfileImage::build(&Package::from_der(&package).unwrap()).unwrap();
+        let mut without = Uicc::new(image.clone());
+        let mut with = Uicc::new(image);
+        let position = Position::default();
+        // PIN1 of our profile is off, which would satisfy its condition.
+        for uicc in [&mut without, &mut with] {
+            uicc.image.pin_mut(NodeId::MF, 1).unwrap().attributes |= 1;
+        }
+        with.verified.insert((None, 1));
+        let pin1 = "A406830101950108";
+        let adm1 = "A40683010A950108";
+        for (rule, access, expected) in [
+            ("8001019000".to_owned(), Access::Read, (true, true)),
+            ("8001019700".to_owned(), Access::Read, (false, false)),
+            ("8001019000".to_owned(), Access::Update, (false, false)),
+            (format!("800102{pin1}8001019000"), Access::Read, (true, true)),
+            (format!("800102{pin1}8001019000"), Access::Update, (false, true)),
+            (format!("800103{pin1}FFFFFFFF"), Access::Read, (false, true)),
+            (format!("800101{adm1}"), Access::Read, (false, false)),
+            (format!("800101A010{pin1}{adm1}"), Access::Read, (false, true)),
+            (format!("800101AF10{pin1}{adm1}"), Access::Read, (false, false)),
+            (format!("800101AF0A{pin1}9000"), Access::Read, (false, true)),
+            ("800101AF00".to_owned(), Access::Read, (false, false)),
+            ("800101A000".to_owned(), Access::Read, (false, false)),
+            ("8001019E0110".to_owned(), Access::Read, (false, false)),
+            (format!("840132{pin1}"), Access::Update, (false, false)),
+            ("800101".to_owned(), Access::Read, (false, false)),
+            ("8001018001029000".to_owned(), Access::Read, (false, false)),
+            ("FFFFFFFF".to_owned(), Access::Read, (false, false)),
+        ] {
+            let octets = hex::decode(&rule).unwrap();
+            let outcome =
+                (without.satisfies(&position, &octets, access), with.satisfies(&position, &octets, access));
+            assert_eq!(outcome, expected, "{rule} {access:?}");
+        }
+    }
+
+    #[test]
+    fn conditions_nest_to_a_limit() {
+        let package = generic();
+        let uicc = Uicc::new(ProfileImage::build(&Package::from_der(&package).unwrap()).unwrap());
+        let mut rule = vec![0x90, 0x00];
+        for depth in 0..=MAX_DEPTH {
+            let nested = [&[0x80, 0x01, 0x01], &rule[..]].concat();
+            assert_eq!(uicc.satisfies(&Position::default(), &nested, Access::Read), depth < MAX_DEPTH);
+            rule = [&[0xA0, u8::try_from(rule.len()).unwrap()], &rule[..]].concat();
+        }
+    }
+}

@@ -93,26 +93,28 @@ impl OneTimeKey {
     }
 }
 
+/// Which AuthenticateErrorCode a refused CERT.DPauth gives.
 const fn authentication_code(error: &ServerCertificateError) -> u32 {
     match error {
         ServerCertificateError::Path(PathError::Role { .. }) => authenticate_error::INVALID_OID,
-        ServerCertificateError::Path(path) if path.is_unsupported_curve() => {
-            authenticate_error::UNSUPPORTED_CURVE
-        }
-        ServerCertificateError::Path(path) if matches!(path.kind(), Refusal::UnknownCi) => {
-            authenticate_error::CI_PK_UNKNOWN
-        }
-        _ => authenticate_error::INVALID_CERTIFICATE,
+        ServerCertificateError::Path(path) => match path.kind() {
+            Refusal::UnknownCi => authenticate_error::CI_PK_UNKNOWN,
+            Refusal::Expired => authenticate_error::INVALID_CERTIFICATE,
+            Refusal::Verification if path.is_unsupported_curve() => authenticate_error::UNSUPPORTED_CURVE,
+            Refusal::Verification => authenticate_error::INVALID_CERTIFICATE,
+        },
+        ServerCertificateError::ObjectIdentifierMissing
+        | ServerCertificateError::OtherCi
+        | ServerCertificateError::OtherObjectIdentifier { .. }
+        | ServerCertificateError::Purpose(_)
+        | ServerCertificateError::HostName { .. } => authenticate_error::INVALID_CERTIFICATE,
     }
 }
 
-const fn download_code(error: &ServerCertificateError) -> u32 {
-    match error {
-        ServerCertificateError::Path(path) if path.is_unsupported_curve() => {
-            download_error::UNSUPPORTED_CURVE
-        }
-        _ => download_error::INVALID_CERTIFICATE,
-    }
+/// Which DownloadErrorCode a refused CERT.DPpb gives.
+fn download_code(error: &ServerCertificateError) -> u32 {
+    let unsupported = matches!(error, ServerCertificateError::Path(path) if path.is_unsupported_curve());
+    if unsupported { download_error::UNSUPPORTED_CURVE } else { download_error::INVALID_CERTIFICATE }
 }
 
 /// The transactionId of a request whose other members cannot be read, so that the error can name it.

@@ -347,10 +347,12 @@ fn build(metadata: &StoreMetadataRequest<'_>, octets: &[u8]) -> Result<ProfileIm
     })?;
     let image = ProfileImage::build(&package).map_err(|error| {
         tracing::debug!(%error, "the package cannot be installed");
-        let reason = match error.reason {
-            Reason::IccidMismatch => error_reason::DATA_MISMATCH,
-            Reason::Memory => error_reason::INSUFFICIENT_MEMORY,
-            _ => error_reason::PE_PROCESSING_ERROR,
+        let reason = if error.reason == Reason::IccidMismatch {
+            error_reason::DATA_MISMATCH
+        } else if error.reason == Reason::Memory {
+            error_reason::INSUFFICIENT_MEMORY
+        } else {
+            error_reason::PE_PROCESSING_ERROR
         };
         refuse(reason, error.response())
     })?;
@@ -426,7 +428,8 @@ impl Card {
         let response = EuiccResponse { statuses: image.statuses(), aborted: false, message: None }.to_der();
         let result = FinalResult::Success { aid: &aid, sima_response: &response };
         let pending = self.installation_result(&mut state, prepared, Some(metadata.iccid), result)?;
-        notify(&self.identity, &mut state, &load.metadata, notification_event::INSTALL)?;
+        let told = Some(prepared.authenticated.server_address.as_str());
+        notify(&self.identity, &mut state, &load.metadata, notification_event::INSTALL, told)?;
         state.profiles.push(ProfileRecord {
             iccid: metadata.iccid.to_vec(),
             isdp_aid: aid.clone(),

@@ -7,7 +7,7 @@ use simyard_asn1::rsp::card::{
 };
 use simyard_asn1::rsp::info::{EuiccInfo1, EuiccInfo2, rsp_capability, uicc_capability};
 use simyard_asn1::rsp::metadata::profile_policy_rule;
-use simyard_asn1::rsp::{MAX_ADDRESS_CHARS, NUMBER, Version};
+use simyard_asn1::rsp::{MAX_ADDRESS_CHARS, Version};
 use simyard_asn1::tlv::{NamedBits, Reader, Tag, Writer};
 use simyard_asn1::{Encode, Error};
 
@@ -57,7 +57,7 @@ impl Card {
         const WHAT: &str = "GetEuiccDataRequest";
         let mut members = request_members(request, tag::GET_EID, WHAT).map_err(|e| malformed(&e))?;
         let tags = members.expect(Tag(0x5C)).map_err(|e| malformed(&e))?;
-        if !NUMBER.0.to_be_bytes().ends_with(tags.value) || tags.value.is_empty() {
+        if tags.value != [0x5A] {
             return Err(StatusWord::WRONG_DATA);
         }
         Ok(GetEuiccDataResponse { eid: &self.identity.eid.to_bcd() }.to_der())

@@ -20,6 +20,7 @@ use simyard_asn1::rsp::package::BoundProfilePackage;
 use simyard_asn1::tlv::{Decode, Encode, Reader, Tag, Writer};
 
 use super::apdu::{ApduError, Command, Response, StatusWord, ins};
+use super::codes::{authenticate_error_name, download_error_name};
 use super::isdr::ISD_R_AID;
 use super::transport::ApduTransport;
 use crate::ident::{Eid, Iccid, InvalidIdentifier};
@@ -148,34 +149,6 @@ impl ProfileAction {
             (5, _) => "catBusy",
             _ => "undefinedError",
         }
-    }
-}
-
-/// The name of an AuthenticateErrorCode (SGP.22 5.7.13).
-#[must_use]
-pub const fn authenticate_error_name(code: u32) -> &'static str {
-    match code {
-        1 => "invalidCertificate",
-        2 => "invalidSignature",
-        3 => "unsupportedCurve",
-        4 => "noSessionContext",
-        5 => "invalidOid",
-        6 => "euiccChallengeMismatch",
-        7 => "ciPKUnknown",
-        _ => "undefinedError",
-    }
-}
-
-/// The name of a DownloadErrorCode (SGP.22 5.7.5).
-#[must_use]
-pub const fn download_error_name(code: u32) -> &'static str {
-    match code {
-        1 => "invalidCertificate",
-        2 => "invalidSignature",
-        3 => "unsupportedCurve",
-        4 => "noSessionContext",
-        5 => "invalidTransactionId",
-        _ => "undefinedError",
     }
 }
 

@@ -145,3 +145,58 @@ impl Uicc {
         Ok(Vec::new())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use simyard_asn1::saip::Package;
+
+    use super::*;
+    use crate::profile::image::ProfileImage;
+    use crate::profile::template::generic;
+
+    /// EF.ARR of our profile made a cyclic file of three records of two octets, with ADM1 verified.
+    fn cyclic() -> (Uicc, Position, NodeId) {
+        let package = generic();
+        let mut image = ProfileImage::build(&Package::from_der(&package).unwrap()).unwrap();
+        let rule = image.path(&[0x2F06]).unwrap();
+        let id = image.path(&[0x2F05]).unwrap();
+        assert_ne!(rule, id);
+        let file = image.file_mut(id).unwrap();
+        file.structure = Structure::Cyclic(2);
+        *file.content.as_vec_mut() = vec![3, 3, 2, 2, 1, 1];
+        let mut uicc = Uicc::new(image);
+        uicc.verified.extend([(None, 0x01), (None, 0x0A)]);
+        (uicc, Position { file: Some(id), ..Position::default() }, id)
+    }
+
+    fn command<'a>(p1: u8, p2: u8, data: &'a [u8]) -> Command<'a> {
+        Command { cla: 0, ins: 0, p1, p2, data, le: None }
+    }
+
+    #[test]
+    fn the_oldest_record_of_a_cyclic_file_becomes_the_first() {
+        let (mut uicc, mut position, id) = cyclic();
+        uicc.update_record(&mut position, &command(0, 0x03, &[4, 4])).unwrap();
+        assert_eq!(&uicc.image.file(id).unwrap().content[..], [4, 4, 3, 3, 2, 2]);
+        assert_eq!(
+            uicc.update_record(&mut position, &command(1, 0x04, &[5, 5])),
+            Err(StatusWord::WRONG_PARAMETERS)
+        );
+        let wrong = uicc.update_record(&mut position, &command(0, 0x03, &[5]));
+        assert_eq!(wrong, Err(StatusWord::WRONG_LENGTH));
+    }
+
+    #[test]
+    fn the_record_pointer_goes_round_a_cyclic_file() {
+        let (uicc, mut position, _) = cyclic();
+        let mut read = |p1, p2| uicc.read_record(&mut position, &command(p1, p2, &[]));
+        assert_eq!(read(0, 0x04), Err(StatusWord::RECORD_NOT_FOUND), "no record is current");
+        assert_eq!(read(0, 0x03), Ok(vec![1, 1]), "the one before the first is the last");
+        assert_eq!(read(0, 0x02), Ok(vec![3, 3]));
+        assert_eq!(read(2, 0x04), Ok(vec![2, 2]));
+        assert_eq!(read(0, 0x04), Ok(vec![3, 3]), "absolute access leaves the pointer");
+        assert_eq!(read(0, 0x03), Ok(vec![1, 1]));
+        assert_eq!(read(4, 0x04), Err(StatusWord::RECORD_NOT_FOUND));
+        assert_eq!(read(0, 0x05), Err(StatusWord::WRONG_PARAMETERS));
+    }
+}

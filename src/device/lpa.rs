@@ -16,6 +16,7 @@ use simyard_asn1::rsp::package::BoundProfilePackage;
 use simyard_asn1::tlv::{Decode, Encode, Reader, Tag};
 use simyard_asn1::{Error, Oid, Raw};
 
+use super::codes::{command_name, reason_name};
 use super::es10_client::{Es10Client, Es10Error, ProfileAction};
 use super::transport::ApduTransport;
 use crate::binding::es9plus::{
@@ -24,7 +25,7 @@ use crate::binding::es9plus::{
 };
 use crate::client::ClientError;
 use crate::client::es9plus::Es9PlusClient;
-use crate::crypto::hash::ConfirmationCodeHash;
+use crate::crypto::hash::{code_hash, hash_cc};
 use crate::env::Clock;
 use crate::ident::{ActivationCode, Iccid, InvalidIdentifier, MatchingId, ServerAddress, TransactionId};
 use crate::pki::{Certificate, CertificateError};
@@ -100,43 +101,6 @@ pub enum LpaError {
     /// The card has no profile to speak of.
     #[error("the card has no default SM-DP+ address; give an activation code")]
     NoAddress,
-}
-
-/// The name of a bppCommandId.
-#[must_use]
-pub const fn command_name(command: u32) -> &'static str {
-    match command {
-        0 => "initialiseSecureChannel",
-        1 => "configureISDP",
-        2 => "storeMetadata",
-        3 => "storeMetadata2",
-        4 => "replaceSessionKeys",
-        5 => "loadProfileElements",
-        _ => "an unknown command",
-    }
-}
-
-/// The name of an errorReason of an installation.
-#[must_use]
-pub const fn reason_name(reason: u32) -> &'static str {
-    match reason {
-        1 => "incorrectInputValues",
-        2 => "invalidSignature",
-        3 => "invalidTransactionId",
-        4 => "unsupportedCrtValues",
-        5 => "unsupportedRemoteOperationType",
-        6 => "unsupportedProfileClass",
-        7 => "scp03tStructureError",
-        8 => "scp03tSecurityError",
-        9 => "installFailedDueToIccidAlreadyExistsOnEuicc",
-        10 => "installFailedDueToInsufficientMemoryForProfile",
-        11 => "installFailedDueToInterruption",
-        12 => "installFailedDueToPEProcessingError",
-        13 => "installFailedDueToDataMismatch",
-        14 => "testProfileInstallFailedDueToInvalidNaaKey",
-        15 => "pprNotAllowed",
-        _ => "installFailedDueToUnknownError",
-    }
 }
 
 /// What the user says when asked.
@@ -534,7 +498,7 @@ fn consent(
     let signed2 = SmdpSigned2::from_der(&offer.smdp_signed2)
         .map_err(|error| (cancel_session_reason::UNDEFINED, error.into()))?;
     match (&request.confirmation_code, signed2.cc_required_flag) {
-        (Some(code), true) => Ok(Some(ConfirmationCodeHash::of_code(code).hash_cc(&session.transaction_id))),
+        (Some(code), true) => Ok(Some(hash_cc(&code_hash(code), &session.transaction_id))),
         // The order stays: the user may come back with the code.
         (None, true) => Err((cancel_session_reason::POSTPONED, LpaError::ConfirmationCodeRequired)),
         (_, false) => Ok(None),

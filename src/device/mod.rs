@@ -21,6 +21,7 @@
 //! | `usim` | AUTHENTICATE | TS 31.102 7.1, TS 33.102 |
 //! | [`transport`] | the way to a card: in process, TCP | |
 //! | [`serve`] | a card for other programs: TCP, stdio | |
+//! | [`codes`] | the names of codes | SGP.22 5.7 |
 //! | [`es10_client`] | typed ES10 calls over APDUs | SGP.22 5.7 |
 //! | [`terminal`] | what a modem does with the enabled profile | TS 31.101, TS 31.102 |
 //! | [`lpa`] | the procedures of an LPA | SGP.22 3.0 to 3.5 |
@@ -29,6 +30,7 @@ mod access;
 pub mod apdu;
 mod authenticate;
 pub mod card;
+pub mod codes;
 mod download;
 mod es10;
 pub mod es10_client;

@@ -29,15 +29,19 @@ pub(super) fn keep(state: &mut CardState, record: NotificationRecord) {
 }
 
 /// Makes the notifications of an event: one for each address that the profile's metadata name for it, signed each by
-/// itself.
+/// itself. `told` has had the same news by another message: of an installation, the SM-DP+ that delivered it.
 pub(super) fn notify(
     identity: &Identity,
     state: &mut CardState,
     metadata: &[u8],
     event: u32,
+    told: Option<&str>,
 ) -> Result<(), StatusWord> {
     let metadata = StoreMetadataRequest::from_der(metadata).map_err(|error| malformed(&error))?;
     for recipient in metadata.notification_configurations.iter().filter(|to| to.events.has(event)) {
+        if told.is_some_and(|told| told.eq_ignore_ascii_case(recipient.address)) {
+            continue;
+        }
         let seq_number = next_seq_number(state);
         let tbs = NotificationMetadata {
             seq_number,

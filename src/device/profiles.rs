@@ -173,10 +173,10 @@ impl Card {
         }
         state.displaced = displaced;
         if let Some(metadata) = disabled {
-            notify(&self.identity, &mut state, &metadata, notification_event::DISABLE)?;
+            notify(&self.identity, &mut state, &metadata, notification_event::DISABLE, None)?;
         }
         if let Some(metadata) = enabled {
-            notify(&self.identity, &mut state, &metadata, notification_event::ENABLE)?;
+            notify(&self.identity, &mut state, &metadata, notification_event::ENABLE, None)?;
         }
         self.commit(state)?;
         self.start_enabled_profile();
@@ -213,7 +213,7 @@ impl Card {
             state.displaced = Vec::new();
         }
         for profile in &removed {
-            notify(&self.identity, &mut state, &profile.metadata, notification_event::DELETE)?;
+            notify(&self.identity, &mut state, &profile.metadata, notification_event::DELETE, None)?;
         }
         self.commit(state)?;
         for profile in &removed {

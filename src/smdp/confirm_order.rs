@@ -8,7 +8,7 @@ use super::RACES;
 use super::orders::{NotYours, Orders};
 use super::status::{FunctionError, Reason, Subject};
 use crate::binding::es2plus::{ConfirmOrderRequest, ConfirmOrderResponse};
-use crate::crypto::hash::sha256;
+use crate::crypto::hash::code_hash;
 use crate::domain::{
     CodeHash, ConfirmOrderParameters, Confirmation, InvalidTransition, MatchingIdOrigin, Operator, Order,
     ReleaseTime, StateName,
@@ -145,7 +145,7 @@ fn parameters(request: &ConfirmOrderRequest) -> ConfirmOrderParameters {
     ConfirmOrderParameters {
         eid: request.eid.clone(),
         matching_id: request.matching_id.clone(),
-        code_hash: code.map(|code| CodeHash::from_octets(sha256(code.as_bytes()))),
+        code_hash: code.map(|code| CodeHash::from_octets(code_hash(code))),
         release_time: if request.release_flag { ReleaseTime::AtOnce } else { ReleaseTime::Later },
     }
 }

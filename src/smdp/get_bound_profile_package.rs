@@ -19,7 +19,7 @@ use crate::binding::es9plus::{GetBoundProfilePackageRequest, GetBoundProfilePack
 use crate::crypto::bsp::{BspError, SessionKeys};
 use crate::crypto::ecdsa::{Curve, PublicKey};
 use crate::crypto::ecka::{EckaError, EphemeralKey};
-use crate::crypto::hash::{ConfirmationCodeHash, sha256};
+use crate::crypto::hash::{proves_code, sha256};
 use crate::crypto::seal::SealError;
 use crate::domain::{ErrorReason, Order};
 use crate::ident::TransactionId;
@@ -238,7 +238,7 @@ async fn check_order(
     let Some(hash_cc) = signed.hash_cc else {
         return Err(GetBoundProfilePackageError::ConfirmationCodeMissing);
     };
-    if ConfirmationCodeHash::from_octets(*expected.as_octets()).matches(id, hash_cc) {
+    if proves_code(hash_cc, expected.as_octets(), id) {
         return Ok(());
     }
     // The count is durable before the answer: guessing is not undone by a cut connection.

@@ -94,6 +94,25 @@ impl StoreUrl {
     }
 }
 
+/// What a commit survives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Durability {
+    /// SQLite or PostgreSQL.
+    pub engine: &'static str,
+    /// The file, or the server's folder.
+    pub place: PathBuf,
+    /// The engine's settings that decide.
+    pub settings: String,
+    /// Whether a commit that was answered is on the disk.
+    pub full: bool,
+}
+
+impl std::fmt::Display for Durability {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}, {}", self.engine, self.place.display(), self.settings)
+    }
+}
+
 /// The store. Clones share pools and writer.
 #[derive(Clone)]
 pub struct Store {
@@ -161,33 +180,36 @@ impl Store {
         self.writer.commits()
     }
 
-    /// What a commit survives, in words: where the data lies and how it is flushed, as the engine itself says.
+    /// What a commit survives: where the data lies and how it is flushed, as the engine itself says.
     ///
     /// # Errors
     /// [`StoreError`] if the engine does not answer.
-    pub async fn durability(&self) -> Result<String, StoreError> {
+    pub async fn durability(&self) -> Result<Durability, StoreError> {
         match (&self.pools, &self.url) {
             (Pools::Sqlite { write, .. }, url) => {
                 let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(write).await?;
                 let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(write).await?;
-                let path = match url {
-                    StoreUrl::Sqlite(path) => path.display().to_string(),
-                    StoreUrl::Postgres(_) => String::new(),
+                let place = match url {
+                    StoreUrl::Sqlite(path) => path.clone(),
+                    StoreUrl::Postgres(_) => PathBuf::new(),
                 };
-                let synchronous = match synchronous {
-                    0 => "OFF",
-                    1 => "NORMAL",
-                    2 => "FULL",
-                    _ => "EXTRA",
+                let (synchronous, full) = match synchronous {
+                    0 => ("OFF", false),
+                    1 => ("NORMAL", false),
+                    2 => ("FULL", true),
+                    _ => ("EXTRA", true),
                 };
-                Ok(format!("SQLite {path}, journal_mode={journal}, synchronous={synchronous}"))
+                let settings = format!("journal_mode={journal}, synchronous={synchronous}");
+                Ok(Durability { engine: "SQLite", place, settings, full })
             }
             (Pools::Postgres(pool), _) => {
                 let setting = |name| sqlx::query_scalar::<_, String>("SELECT current_setting($1)").bind(name);
                 let folder = setting("data_directory").fetch_one(pool).await?;
                 let commit = setting("synchronous_commit").fetch_one(pool).await?;
                 let flush = setting("fsync").fetch_one(pool).await?;
-                Ok(format!("PostgreSQL {folder}, synchronous_commit={commit}, fsync={flush}"))
+                let full = commit != "off" && flush == "on";
+                let settings = format!("synchronous_commit={commit}, fsync={flush}");
+                Ok(Durability { engine: "PostgreSQL", place: folder.into(), settings, full })
             }
         }
     }

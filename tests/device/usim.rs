@@ -10,7 +10,7 @@ use simyard_asn1::rsp::metadata::profile_class;
 use simyard_asn1::saip::{AkaConfiguration, ElementKind, Package};
 
 use super::world::{Device, Server, described};
-use super::{KI, OPC, enable, outcome, server};
+use super::{KI, OPC, enable, outcome, server, subscription};
 use crate::harness::vectors;
 
 crate::tests!(
@@ -23,6 +23,7 @@ crate::tests!(
     what_the_device_changed_survives,
     templates_tell_what_is_selected,
     binary_and_record_limits,
+    tuak_is_installed_and_not_run,
 );
 
 const RAND: [u8; 16] = [0x23; 16];
@@ -268,4 +269,29 @@ fn binary_and_record_limits() {
     assert_eq!(device.hex("00B20002 00").data, first.data, "the next of none is the first");
     assert_ne!(device.hex("00B20002 00").data, first.data);
     assert_eq!(device.hex("00B2FF04 00").status, StatusWord::RECORD_NOT_FOUND);
+}
+
+fn tuak_is_installed_and_not_run() {
+    let (iccid, package) = subscription(1);
+    // Our profile with algorithmID 2 and a TOPc of 32 octets, so one element and its members grow by 16.
+    let place = package.windows(16).position(|window| window == OPC).unwrap();
+    let mut changed = package.clone();
+    let algorithm = changed[..place].windows(3).rposition(|window| window == [0x80, 0x01, 0x01]).unwrap();
+    changed[algorithm + 2] = 2;
+    changed.splice(place..place, OPC);
+    changed[place - 1] += 16;
+    // The headers in front: A4, A1 and A1 of the element, innermost first.
+    for (tag, inner) in [(0xA1, algorithm), (0xA1, algorithm - 2)] {
+        assert_eq!(changed[inner - 2], tag);
+        changed[inner - 1] += 16;
+    }
+    let element = changed[..algorithm - 4].iter().rposition(|octet| *octet == 0xA4).unwrap();
+    changed[element + 1] += 16;
+    let mut device = Device::new();
+    let server = Server::new(described(&iccid.to_bcd(), profile_class::OPERATIONAL, 0), changed);
+    assert_eq!(outcome(&server.download(&mut device)), None);
+    enable(&mut device, &iccid);
+    select_usim(&mut device);
+    let (_, status) = authenticate(&mut device, &autn(&milenage(), 0x20));
+    assert_eq!(status, StatusWord::FUNCTION_NOT_SUPPORTED);
 }

@@ -137,6 +137,8 @@ pub fn signature_tlv(signature: &[u8; 64]) -> Vec<u8> {
 /// What the server says, with everything right.
 pub struct Server {
     pub transaction_id: Vec<u8>,
+    pub address: String,
+    pub cc_required: bool,
     pub dp_auth: Issued,
     pub dp_pb: Issued,
     pub metadata: Vec<u8>,
@@ -153,6 +155,8 @@ impl Server {
     pub fn new(metadata: Vec<u8>, package: Vec<u8>) -> Self {
         Self {
             transaction_id: TRANSACTION.to_vec(),
+            address: ADDRESS.to_owned(),
+            cc_required: false,
             dp_auth: PKI.dp_auth.clone(),
             dp_pb: PKI.dp_pb.clone(),
             metadata,
@@ -171,7 +175,7 @@ impl Server {
         let value = ServerSigned1 {
             transaction_id: &self.transaction_id,
             euicc_challenge: challenge,
-            server_address: ADDRESS,
+            server_address: &self.address,
             server_challenge: &[0xC5; 16],
         };
         let octets = value.to_der();
@@ -207,7 +211,7 @@ impl Server {
         assert_eq!(ok.euicc_certificate, PKI.euicc.certificate.der());
         let value = SmdpSigned2 {
             transaction_id: &self.transaction_id,
-            cc_required_flag: false,
+            cc_required_flag: self.cc_required,
             bpp_euicc_otpk: self.bpp_euicc_otpk.as_deref(),
         };
         let octets = value.to_der();

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use simyard::crypto::ecdsa::{Curve, SigningKey};
 use simyard::crypto::ecka::EphemeralKey;
-use simyard::crypto::hash::ConfirmationCodeHash;
+use simyard::crypto::hash;
 use simyard::device::state::Material;
 use simyard::env::Rng;
 use simyard::ident::{Eid, Iccid, TransactionId};
@@ -327,7 +327,7 @@ pub fn octets(transaction_id: &str) -> Vec<u8> {
 
 /// hashCc of a confirmation code in a session.
 pub fn hash_cc(code: &str, transaction_id: &str) -> [u8; 32] {
-    ConfirmationCodeHash::of_code(code).hash_cc(&TransactionId::parse(transaction_id).unwrap())
+    hash::hash_cc(&hash::code_hash(code), &TransactionId::parse(transaction_id).unwrap())
 }
 
 impl TestServer {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use clap::Args;
 use tokio::sync::watch;
 
@@ -17,6 +17,7 @@ mod subscription;
 use steps::Steps;
 use subscription::Subscription;
 
+use super::folder::{Folder, Keep};
 use super::output::{self, line};
 use crate::app::config::Config;
 use crate::app::{App, Sockets, anchors_of};
@@ -64,45 +65,15 @@ pub struct DemoArgs {
 /// # Errors
 /// The step that failed.
 pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
-    let folder = Folder::new(args.dir.as_deref(), args.keep)?;
+    let keep = if args.keep { Keep::Always } else { Keep::IfNamed };
+    let folder = Folder::new("demo", args.dir.as_deref(), keep)?;
     let mut steps = Steps::new(Clock::system());
-    let outcome = demonstrate(&args, &folder.path, &mut steps).await;
+    let outcome = demonstrate(&args, folder.path(), &mut steps).await;
     match outcome {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
             steps.failed(&error);
             Ok(ExitCode::FAILURE)
-        }
-    }
-}
-
-/// The folder of one run; a temporary one is removed behind it.
-struct Folder {
-    path: PathBuf,
-    temporary: bool,
-}
-
-impl Folder {
-    fn new(dir: Option<&Path>, keep: bool) -> anyhow::Result<Self> {
-        let path = match dir {
-            Some(dir) => dir.to_owned(),
-            None => {
-                let name = format!("simyard-demo-{}", hex::encode(Rng::system().array::<6>()));
-                std::env::temp_dir().join(name)
-            }
-        };
-        std::fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        if std::fs::read_dir(&path)?.next().is_some() {
-            bail!("{} is not empty; name another folder with --dir", path.display());
-        }
-        Ok(Self { path: path.canonicalize()?, temporary: dir.is_none() && !keep })
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if self.temporary {
-            let _ = std::fs::remove_dir_all(&self.path);
         }
     }
 }

@@ -1,0 +1,141 @@
+//! What the devices of a benchmark download: subscriptions of one batch, ordered and released, and an eUICC of its own
+//! for each download, so that no server can live off what it remembers of one eUICC.
+
+use tokio::task::JoinSet;
+
+use super::BenchError;
+use crate::binding::RequestHeader;
+use crate::binding::es2plus::{ConfirmOrderRequest, DownloadOrderRequest};
+use crate::device::state::Material;
+use crate::domain::{Operator, ProfileType};
+use crate::env::{Clock, Rng};
+use crate::ident::{Eid, Iccid, MatchingId};
+use crate::inventory::{Delivery, Inventory};
+use crate::pki::test_pki::TestPki;
+use crate::smdp::confirm_order::confirm_order;
+use crate::smdp::download_order::download_order;
+use crate::smdp::orders::Orders;
+
+/// Orders that are placed at a time.
+const ORDERS_AT_A_TIME: usize = 64;
+
+/// One download to be made.
+pub struct Job {
+    /// What to ask the server for.
+    pub matching_id: MatchingId,
+    /// Who asks.
+    pub euicc: Material,
+}
+
+/// Delivers a batch of `count` subscriptions, at most [`super::MAX_DOWNLOADS`], and orders and releases each.
+///
+/// # Errors
+/// What inventory or ES2+ refuse.
+pub async fn release_batch(
+    inventory: &Inventory,
+    orders: &Orders,
+    delivery: &Delivery,
+    count: usize,
+) -> Result<Vec<MatchingId>, BenchError> {
+    let (file, iccids) = batch(&inventory.rng, count)?;
+    inventory.ingest_csv(file.as_bytes(), delivery, |_, _| {}).await?;
+    let mut released = Vec::with_capacity(count);
+    for group in iccids.chunks(ORDERS_AT_A_TIME) {
+        let mut placed = JoinSet::new();
+        for iccid in group {
+            let (orders, delivery, iccid) = (orders.clone(), delivery.clone(), iccid.clone());
+            placed
+                .spawn(async move { release(&orders, &delivery.owner, delivery.profile_type, iccid).await });
+        }
+        while let Some(matching_id) = placed.join_next().await {
+            released.push(matching_id.map_err(|_| BenchError::Thread)??);
+        }
+    }
+    Ok(released)
+}
+
+async fn release(
+    orders: &Orders,
+    owner: &Operator,
+    profile_type: ProfileType,
+    iccid: Iccid,
+) -> Result<MatchingId, BenchError> {
+    let header = RequestHeader {
+        function_requester_identifier: owner.as_str().to_owned(),
+        function_call_identifier: iccid.to_string(),
+    };
+    let request = DownloadOrderRequest {
+        header: header.clone(),
+        eid: None,
+        iccid: Some(iccid),
+        profile_type: Some(profile_type.as_str().to_owned()),
+    };
+    let iccid = download_order(orders, owner, &request).await?.iccid;
+    let request = ConfirmOrderRequest {
+        header,
+        iccid,
+        eid: None,
+        matching_id: None,
+        confirmation_code: None,
+        smds_address: None,
+        release_flag: true,
+    };
+    Ok(confirm_order(orders, owner, &request).await?.matching_id)
+}
+
+/// A manufacturer's file and its ICCIDs. The numbers of two runs differ, so that a store may see several.
+fn batch(rng: &Rng, count: usize) -> Result<(String, Vec<Iccid>), BenchError> {
+    let block = u32::from_be_bytes(rng.array()) % 1_000_000;
+    let mut file = String::from("iccid,imsi,ki,opc,pin1,puk1,pin2,puk2,adm1\n");
+    let mut iccids = Vec::with_capacity(count);
+    for number in 0..count {
+        let iccid = format!("89882801{block:06}{number:05}");
+        let (ki, opc): ([u8; 16], [u8; 16]) = (rng.array(), rng.array());
+        let imsi = format!("9014{block:06}{number:05}");
+        let (ki, opc) = (hex::encode(ki), hex::encode(opc));
+        file.push_str(&format!("{iccid},{imsi},{ki},{opc},1234,12345678,5678,87654321,11223344\n"));
+        iccids.push(Iccid::parse(&iccid)?);
+    }
+    Ok((file, iccids))
+}
+
+/// Issues an eUICC for each download.
+///
+/// # Errors
+/// What the test PKI refuses.
+pub fn issue_euiccs(
+    pki: &TestPki,
+    released: Vec<MatchingId>,
+    clock: &Clock,
+    rng: &Rng,
+) -> Result<Vec<Job>, BenchError> {
+    let issuer = pki.eum_issuer()?;
+    let range = pki.euicc.certificate.serial_number().and_then(|eid| eid.get(..8)).unwrap_or_default();
+    let euicc = |(number, matching_id)| {
+        let eid = Eid::with_check_digits(&format!("{range}{number:022}"))?;
+        let issued = issuer.issue_euicc(&eid, rng, clock.now())?;
+        let euicc = Material {
+            euicc_key: issued.key.to_pkcs8_der()?,
+            euicc_certificate: issued.certificate.der().to_vec(),
+            eum_certificate: pki.eum.certificate.der().to_vec(),
+            ci_certificates: vec![pki.ci.certificate.der().to_vec()],
+        };
+        Ok(Job { matching_id, euicc })
+    };
+    released.into_iter().enumerate().map(euicc).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::csv;
+
+    #[test]
+    fn the_batch_is_a_file_that_inventory_reads() {
+        let rng = Rng::seeded(1);
+        let (file, iccids) = batch(&rng, 3).unwrap();
+        let read = csv::read(file.as_bytes(), &rng).unwrap();
+        let found: Vec<&Iccid> = read.iter().map(|subscription| &subscription.data.iccid).collect();
+        assert_eq!(found, iccids.iter().collect::<Vec<_>>());
+    }
+}

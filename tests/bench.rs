@@ -1,0 +1,116 @@
+//! `simyard bench`: runs of a few downloads. No figure is judged.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::harness;
+
+crate::tests!(
+    a_run_prints_every_figure_for_people,
+    a_run_prints_every_figure_as_json,
+    a_store_in_memory_is_refused,
+    a_folder_with_something_in_it_is_refused,
+    numbers_out_of_range_are_wrong_usage,
+);
+
+fn bench(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_simyard")).args(["bench", "download"]).args(arguments).output().unwrap()
+}
+
+fn text(octets: &[u8]) -> String {
+    String::from_utf8(octets.to_vec()).unwrap()
+}
+
+/// A folder on a disk: the system's temporary one may lie in memory.
+fn on_disk() -> tempfile::TempDir {
+    tempfile::tempdir_in(Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap()
+}
+
+/// Whether the folder of the build is on a disk; a run is refused elsewhere.
+fn can_run(what: &str) -> bool {
+    let kind = simyard::bench::medium::file_system(Path::new(env!("CARGO_TARGET_TMPDIR")));
+    let volatile = kind.as_deref().is_some_and(simyard::bench::medium::is_volatile);
+    if volatile {
+        harness::left_out(what, "the build lies in memory, where the benchmark refuses to run");
+    }
+    !volatile
+}
+
+fn a_run_prints_every_figure_for_people() {
+    if !can_run("simyard bench download") {
+        return;
+    }
+    let folder = on_disk();
+    let dir = folder.path().join("new");
+    let output = bench(&["--downloads", "4", "--concurrency", "2", "--dir", dir.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let told = text(&output.stdout);
+    for name in [
+        "downloads per second",
+        "ES9+.InitiateAuthentication",
+        "ES9+.AuthenticateClient",
+        "ES9+.GetBoundProfilePackage",
+        "ES9+.HandleNotification",
+        "CPU time of the server",
+        "bound",
+        "file system",
+        "commits",
+    ] {
+        assert!(told.lines().any(|line| line.starts_with(name)), "{name} is missing in\n{told}");
+    }
+    assert!(told.contains("synchronous=FULL"), "{told}");
+    assert!(dir.join("simyard.db").exists(), "a folder that was named stays");
+}
+
+fn a_run_prints_every_figure_as_json() {
+    if !can_run("simyard bench download --json") {
+        return;
+    }
+    let folder = on_disk();
+    let dir = folder.path().to_str().unwrap();
+    let output =
+        bench(&["--downloads", "4", "--concurrency", "2", "--store", "sqlite:x.db", "--json", "--dir", dir]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let figures: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(figures["downloads"], 4);
+    assert_eq!(figures["concurrency"], 2);
+    assert_eq!(figures["functions"].as_array().unwrap().len(), 4);
+    for name in ["downloads_per_second", "bound_ms", "package_octets", "commits_per_download"] {
+        assert!(figures[name].as_f64().unwrap() > 0.0, "{name} in {figures}");
+    }
+    // Each download is three changes; some share a commit.
+    assert!(figures["commits_per_download"].as_f64().unwrap() <= 3.0, "{figures}");
+    assert!(folder.path().join("x.db").exists());
+}
+
+fn a_store_in_memory_is_refused() {
+    let shared_memory = Path::new("/dev/shm");
+    let kind = simyard::bench::medium::file_system(shared_memory);
+    if !kind.as_deref().is_some_and(simyard::bench::medium::is_volatile) {
+        return harness::left_out("refusal of a store in memory", "/dev/shm is no tmpfs here");
+    }
+    let folder = tempfile::tempdir_in(shared_memory).unwrap();
+    let output = bench(&["--downloads", "4", "--dir", folder.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(told.contains("in memory") && told.contains("--dir"), "{told}");
+    assert!(output.stdout.is_empty());
+}
+
+fn a_folder_with_something_in_it_is_refused() {
+    let folder = on_disk();
+    std::fs::write(folder.path().join("thing"), "x").unwrap();
+    let output = bench(&["--downloads", "4", "--dir", folder.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("is not empty"));
+}
+
+fn numbers_out_of_range_are_wrong_usage() {
+    for arguments in
+        [["--downloads", "0"], ["--downloads", "50001"], ["--concurrency", "0"], ["--concurrency", "x"]]
+    {
+        let output = bench(&arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&output.stderr).contains("a number from 1 to"), "{arguments:?}");
+    }
+}
