@@ -86,7 +86,7 @@ pub fn initiate_authentication(
     let ci_to_be_used = info
         .ci_pk_ids_for_signing
         .iter()
-        .find(|id| smdp.anchors.ci(id).is_some())
+        .find(|id| smdp.anchors.ci(id).is_some_and(|ci| ci.public_key().is_ok()))
         .ok_or(InitiateAuthenticationError::CiForSigning)?;
     let identity = info
         .ci_pk_ids_for_verification
@@ -103,10 +103,10 @@ pub fn initiate_authentication(
         server_challenge: &server_challenge,
     }
     .to_der();
-    let signature = identity.dp_auth().key.sign(&server_signed1)?;
-
+    // Nothing is signed for a session that finds no room.
     let session = Initiated { server_challenge, identity: Arc::clone(identity) };
     smdp.sessions.open(transaction_id.clone(), Session::Initiated(session))?;
+    let signature = identity.dp_auth().key.sign(&server_signed1)?;
 
     Ok(InitiateAuthenticationResponse {
         transaction_id,
