@@ -46,6 +46,8 @@ pub struct ClientAuthenticated {
     pub smdp_signed2: Vec<u8>,
     /// smdpSignature2 that was sent, as TLV.
     pub smdp_signature2: Vec<u8>,
+    /// SHA-256 of the latest request whose confirmation code was wrong: repeated, it is no further guess.
+    pub refused_code: Option<[u8; 32]>,
     /// The bound package and the hash of the request it answered, once it was made.
     pub delivered: Option<Delivered>,
 }
