@@ -1,7 +1,7 @@
 //! ES9+.GetBoundProfilePackage (SGP.22 5.6.2): binds the profile to the eUICC and hands it over.
 //!
-//! Repeated with the same octets, it gives the same package again. After a wrong confirmation code the session stays
-//! open for another try. The binding is durable before the package leaves: the session keys, sealed, are what a retry
+//! Repeated with the same octets, it gives the same answer again: the package, or that the confirmation code is wrong,
+//! which counts once. After a wrong code the session stays open for another try. The binding is durable before the package leaves: the session keys, sealed, are what a retry
 //! in a later session rebuilds the same segments from (3.1.3.1).
 
 use std::sync::Arc;
@@ -155,6 +155,9 @@ pub async fn get_bound_profile_package(
         Some(delivered) if delivered.request_hash == request_hash => {
             Ok(Arc::clone(&delivered.bound_profile_package))
         }
+        Some(_) | None if session.refused_code == Some(request_hash) => {
+            Err(GetBoundProfilePackageError::ConfirmationCodeRefused)
+        }
         Some(_) | None => deliver(smdp, id, session, &request.prepare_download_response).await,
     };
     match bound {
@@ -164,6 +167,9 @@ pub async fn get_bound_profile_package(
             Ok(GetBoundProfilePackageResponse { transaction_id: id.clone(), bound_profile_package: answer })
         }
         Err(error) => {
+            if matches!(error, GetBoundProfilePackageError::ConfirmationCodeRefused) {
+                session.refused_code = Some(request_hash);
+            }
             if error.ends_session() {
                 guard.end();
             }
@@ -227,7 +233,7 @@ async fn check_order(
 ) -> Result<(), GetBoundProfilePackageError> {
     let now = smdp.clock.now();
     if order.expires_at().is_some_and(|at| at <= now) {
-        end_order(smdp, order, ErrorReason::Expired).await;
+        end_order(smdp, order, ErrorReason::Expired).await.map_err(GetBoundProfilePackageError::Store)?;
         return Err(GetBoundProfilePackageError::Expired);
     }
     // The transition itself is made in the store; here it only shows whether the state allows it.
@@ -238,23 +244,21 @@ async fn check_order(
     let Some(hash_cc) = signed.hash_cc else {
         return Err(GetBoundProfilePackageError::ConfirmationCodeMissing);
     };
-    if proves_code(hash_cc, expected.as_octets(), id) {
-        return Ok(());
-    }
-    // The count is durable before the answer: guessing is not undone by a cut connection.
     let most = smdp.limits.confirmation_attempts;
-    let counted = if order.attempts().confirmation < most {
-        smdp.store
-            .count_confirmation_attempt(order, most)
-            .await
-            .map_err(GetBoundProfilePackageError::Store)?
-    } else {
-        most
-    };
-    if counted < most {
-        return Err(GetBoundProfilePackageError::ConfirmationCodeRefused);
+    if order.attempts().confirmation < most {
+        if proves_code(hash_cc, expected.as_octets(), id) {
+            return Ok(());
+        }
+        // The count is durable before the answer: guessing is not undone by a cut connection.
+        let counted = smdp.store.count_confirmation_attempt(order, most).await;
+        if counted.map_err(GetBoundProfilePackageError::Store)? < most {
+            return Err(GetBoundProfilePackageError::ConfirmationCodeRefused);
+        }
     }
-    end_order(smdp, order, ErrorReason::ConfirmationAttempts).await;
+    // Without attempts left the right code is not looked at any more.
+    end_order(smdp, order, ErrorReason::ConfirmationAttempts)
+        .await
+        .map_err(GetBoundProfilePackageError::Store)?;
     Err(GetBoundProfilePackageError::ConfirmationCodeRetriesExceeded)
 }
 

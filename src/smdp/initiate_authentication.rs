@@ -27,8 +27,8 @@ pub enum InitiateAuthenticationError {
     #[error("euiccInfo1 cannot be read: {0}")]
     EuiccInfo1(#[from] simyard_asn1::Error),
     /// smdpAddress is no address of this server (5.6.1).
-    #[error("{0} is no address of this server")]
-    Address(ServerAddress),
+    #[error("{0:?} is no address of this server")]
+    Address(String),
     /// The eUICC supports a version that is not served (5.6.1).
     #[error("version {0} of the eUICC is not served; 2.x.y is")]
     Version(Version),
@@ -71,11 +71,11 @@ pub fn initiate_authentication(
     let info = EuiccInfo1::from_der(&request.euicc_info1)?;
 
     // The address that the LPA contacted is one of ours; the answer keeps our spelling.
-    let address = smdp
-        .addresses
-        .iter()
-        .find(|address| **address == request.smdp_address)
-        .ok_or_else(|| InitiateAuthenticationError::Address(request.smdp_address.clone()))?;
+    let contacted = ServerAddress::parse(&request.smdp_address);
+    let address =
+        smdp.addresses.iter().find(|address| contacted.as_ref() == Ok(address)).ok_or_else(|| {
+            InitiateAuthenticationError::Address(request.smdp_address.chars().take(64).collect())
+        })?;
 
     let Version([major, ..]) = info.svn;
     if major != SERVED_MAJOR {
@@ -86,7 +86,7 @@ pub fn initiate_authentication(
     let ci_to_be_used = info
         .ci_pk_ids_for_signing
         .iter()
-        .find(|id| smdp.anchors.ci(id).is_some())
+        .find(|id| smdp.anchors.ci(id).is_some_and(|ci| ci.public_key().is_ok()))
         .ok_or(InitiateAuthenticationError::CiForSigning)?;
     let identity = info
         .ci_pk_ids_for_verification
@@ -103,10 +103,10 @@ pub fn initiate_authentication(
         server_challenge: &server_challenge,
     }
     .to_der();
-    let signature = identity.dp_auth().key.sign(&server_signed1)?;
-
+    // Nothing is signed for a session that finds no room.
     let session = Initiated { server_challenge, identity: Arc::clone(identity) };
     smdp.sessions.open(transaction_id.clone(), Session::Initiated(session))?;
+    let signature = identity.dp_auth().key.sign(&server_signed1)?;
 
     Ok(InitiateAuthenticationResponse {
         transaction_id,

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::identity::Identity;
 use crate::domain::Order;
-use crate::env::{Clock, Timestamp};
+use crate::env::Clock;
 use crate::ident::TransactionId;
 use crate::pki::VerifiedEuicc;
 
@@ -46,6 +46,8 @@ pub struct ClientAuthenticated {
     pub smdp_signed2: Vec<u8>,
     /// smdpSignature2 that was sent, as TLV.
     pub smdp_signature2: Vec<u8>,
+    /// SHA-256 of the latest request whose confirmation code was wrong: repeated, it is no further guess.
+    pub refused_code: Option<[u8; 32]>,
     /// The bound package and the hash of the request it answered, once it was made.
     pub delivered: Option<Delivered>,
 }
@@ -67,10 +69,26 @@ pub enum Session {
 }
 
 impl Session {
-    const fn lifetime(&self) -> Duration {
+    const fn stage(&self) -> Stage {
         match self {
-            Self::Initiated(_) => INITIATED_FOR,
-            Self::ClientAuthenticated(_) => AUTHENTICATED_FOR,
+            Self::Initiated(_) => Stage::Initiated,
+            Self::ClientAuthenticated(_) => Stage::ClientAuthenticated,
+        }
+    }
+}
+
+/// The name of a [`Session`]'s variant.
+#[derive(Clone, Copy)]
+enum Stage {
+    Initiated,
+    ClientAuthenticated,
+}
+
+impl Stage {
+    const fn lifetime(self) -> Duration {
+        match self {
+            Self::Initiated => INITIATED_FOR,
+            Self::ClientAuthenticated => AUTHENTICATED_FOR,
         }
     }
 }
@@ -89,29 +107,47 @@ pub struct Sessions {
 
 #[derive(Default)]
 struct Inner {
+    open: HashMap<TransactionId, Entry>,
+    /// When sessions end, those that anybody may open apart from those of an authenticated eUICC.
+    initiated: BTreeSet<(Duration, TransactionId)>,
+    authenticated: BTreeSet<(Duration, TransactionId)>,
+}
+
+struct Entry {
+    end: Duration,
+    stage: Stage,
     /// `None` while a function has the session.
-    open: HashMap<TransactionId, (Timestamp, Option<Session>)>,
-    ends: BTreeSet<(Timestamp, TransactionId)>,
+    session: Option<Session>,
 }
 
 impl Inner {
-    fn remove(&mut self, id: &TransactionId) -> Option<Session> {
-        let (end, session) = self.open.remove(id)?;
-        self.ends.remove(&(end, id.clone()));
-        session
+    const fn ends(&mut self, stage: Stage) -> &mut BTreeSet<(Duration, TransactionId)> {
+        match stage {
+            Stage::Initiated => &mut self.initiated,
+            Stage::ClientAuthenticated => &mut self.authenticated,
+        }
     }
 
-    fn insert(&mut self, id: TransactionId, end: Timestamp, session: Session) {
-        self.ends.insert((end, id.clone()));
-        self.open.insert(id, (end, Some(session)));
+    fn remove(&mut self, id: &TransactionId) {
+        if let Some(entry) = self.open.remove(id) {
+            self.ends(entry.stage).remove(&(entry.end, id.clone()));
+        }
     }
 
-    fn purge(&mut self, now: Timestamp) {
-        while let Some((end, id)) = self.ends.first().cloned() {
-            if end > now {
-                break;
+    fn insert(&mut self, id: TransactionId, now: Duration, session: Session) {
+        let stage = session.stage();
+        let end = now.saturating_add(stage.lifetime());
+        self.ends(stage).insert((end, id.clone()));
+        self.open.insert(id, Entry { end, stage, session: Some(session) });
+    }
+
+    fn purge(&mut self, now: Duration) {
+        for stage in [Stage::Initiated, Stage::ClientAuthenticated] {
+            while self.ends(stage).first().is_some_and(|(end, _)| *end <= now) {
+                if let Some((_, id)) = self.ends(stage).pop_first() {
+                    self.open.remove(&id);
+                }
             }
-            self.remove(&id);
         }
     }
 }
@@ -127,19 +163,20 @@ impl Sessions {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens a session.
+    /// Opens a session. When there is no room left, the oldest one that is merely initiated goes: it holds a challenge
+    /// and no eUICC has proved anything in it.
     ///
     /// # Errors
-    /// [`TooManySessions`] when there is no room left.
+    /// [`TooManySessions`] when authenticated eUICCs hold all places.
     pub fn open(&self, id: TransactionId, session: Session) -> Result<(), TooManySessions> {
-        let now = self.clock.now();
+        let now = self.clock.monotonic();
         let mut inner = self.lock();
         inner.purge(now);
         if inner.open.len() >= self.limit {
-            return Err(TooManySessions);
+            let (_, oldest) = inner.initiated.pop_first().ok_or(TooManySessions)?;
+            inner.open.remove(&oldest);
         }
-        let end = now.plus(session.lifetime());
-        inner.insert(id, end, session);
+        inner.insert(id, now, session);
         Ok(())
     }
 
@@ -147,8 +184,8 @@ impl Sessions {
     #[must_use]
     pub fn take(&self, id: &TransactionId) -> Option<SessionGuard<'_>> {
         let mut inner = self.lock();
-        inner.purge(self.clock.now());
-        let session = inner.open.get_mut(id)?.1.take()?;
+        inner.purge(self.clock.monotonic());
+        let session = inner.open.get_mut(id)?.session.take()?;
         Some(SessionGuard { sessions: self, id: id.clone(), session: Some(session) })
     }
 
@@ -156,7 +193,7 @@ impl Sessions {
     #[must_use]
     pub fn len(&self) -> usize {
         let mut inner = self.lock();
-        inner.purge(self.clock.now());
+        inner.purge(self.clock.monotonic());
         inner.open.len()
     }
 
@@ -193,10 +230,10 @@ impl SessionGuard<'_> {
     /// Goes on to the next state, with a life of its own.
     pub fn advance(mut self, next: Session) {
         self.session = None;
-        let end = self.sessions.clock.now().plus(next.lifetime());
+        let now = self.sessions.clock.monotonic();
         let mut inner = self.sessions.lock();
         inner.remove(&self.id);
-        inner.insert(self.id.clone(), end, next);
+        inner.insert(self.id.clone(), now, next);
     }
 
     /// Ends the session.
@@ -209,9 +246,9 @@ impl SessionGuard<'_> {
 impl Drop for SessionGuard<'_> {
     fn drop(&mut self) {
         if let Some(session) = self.session.take()
-            && let Some((_, slot)) = self.sessions.lock().open.get_mut(&self.id)
+            && let Some(entry) = self.sessions.lock().open.get_mut(&self.id)
         {
-            *slot = Some(session);
+            entry.session = Some(session);
         }
     }
 }
