@@ -80,7 +80,7 @@ fn what_cannot_be_served_is_refused_with_its_code() {
         ("EUICCInfo1 empty", with("euiccInfo1", "".into()), "1.6/2.1"),
         ("challenge of 15 octets", with("euiccChallenge", base64(&[7; 15])), "1.6/2.1"),
         ("challenge of 17 octets", with("euiccChallenge", base64(&[7; 17])), "1.6/2.1"),
-        ("address with a path", with("smdpAddress", "smdp.example.com/x".into()), "1.6/2.1"),
+        ("an address that is none", with("smdpAddress", "smdp.example.com/x".into()), "8.8.1/3.8"),
     ] {
         assert_eq!(server.es9plus("initiateAuthentication", &body).unwrap_err(), code, "{what}");
     }
