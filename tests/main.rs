@@ -31,6 +31,7 @@ mod profile;
 mod recording;
 mod server;
 mod sgp26;
+mod status;
 mod store;
 mod tidy;
 
@@ -59,6 +60,7 @@ fn main() -> std::process::ExitCode {
         profile::TESTS,
         recording::TESTS,
         sgp26::TESTS,
+        status::TESTS,
         store::TESTS,
         tidy::TESTS,
     ])

@@ -22,7 +22,7 @@ use simyard::device::lpa::{DownloadRequest, Lpa, LpaError, Report};
 use simyard::domain::{Operator, Order, ProfileType, StateName};
 use simyard::env::{Clock, Rng, Timestamp};
 use simyard::ident::{Iccid, MatchingId, ServerAddress};
-use simyard::inventory::{Delivery, Inventory};
+use simyard::inventory::{Delivery, Inventory, Receipt};
 use simyard::pki::Anchors;
 use simyard::pki::test_pki::{Existing, Issued, TestPki, TestPkiOptions};
 use simyard::pki::tls::{ServerVerifier, TlsIdentity, client_config};
@@ -378,15 +378,8 @@ impl TestServer {
         orders.into_iter().filter(is_free).map(|order| order.iccid).collect()
     }
 
-    /// Takes a manufacturer's batch into the stock.
+    /// Takes so many new profiles into the stock, as a manufacturer's batch.
     pub fn ingest(&self, owner: &str, profile_type: &str, count: u32) -> Vec<Iccid> {
-        let smdp = self.smdp();
-        let inventory = Inventory {
-            store: smdp.store.clone(),
-            sealer: smdp.sealer.clone(),
-            clock: self.clock.clone(),
-            rng: self.rng.clone(),
-        };
         let mut file = String::from("iccid,imsi,ki,opc,pin1,puk1,pin2,puk2,adm1\n");
         let mut iccids = Vec::new();
         for _ in 0..count {
@@ -397,12 +390,29 @@ impl TestServer {
             file += &format!("{iccid},90140510{number:07},{ki},{opc},1234,12345678,5678,87654321,11223344\n");
             iccids.push(iccid);
         }
+        self.ingest_file(file.as_bytes(), owner, profile_type).unwrap();
+        iccids
+    }
+
+    /// Takes a manufacturer's batch into the stock.
+    pub fn ingest_file(
+        &self,
+        file: &[u8],
+        owner: &str,
+        profile_type: &str,
+    ) -> Result<Receipt, simyard::inventory::IngestError> {
+        let smdp = self.smdp();
+        let inventory = Inventory {
+            store: smdp.store.clone(),
+            sealer: smdp.sealer.clone(),
+            clock: self.clock.clone(),
+            rng: self.rng.clone(),
+        };
         let delivery = Delivery {
             owner: Operator::parse(owner).unwrap(),
             profile_type: ProfileType::parse(profile_type).unwrap(),
         };
-        self.wait(inventory.ingest_csv(file.as_bytes(), &delivery, |_, _| {})).unwrap();
-        iccids
+        self.wait(inventory.ingest_csv(file, &delivery, |_, _| {}))
     }
 
     /// A client of an interface: with a certificate, or without.
