@@ -75,7 +75,7 @@ fn a_malformed_body_is_refused_and_changes_nothing() {
             unchanged(what);
         }
         for member in body.as_object().unwrap().keys() {
-            let mut changed = |value: Option<Value>| {
+            let changed = |value: Option<Value>| {
                 let mut body = body.clone();
                 match value {
                     Some(value) => body[member] = value,
