@@ -427,7 +427,7 @@ fn a_malformed_body_is_refused_and_changes_nothing() {
             );
         }
         let request = server.request(Interface::Es2Plus, function);
-        let request = request.header("X-Admin-Protocol", "gsma/rsp/v3.0.0").body(text);
+        let request = request.header("X-Admin-Protocol", "gsma/rsp/v1.0.0").body(text);
         assert_eq!(server.try_send(request).unwrap().outcome().unwrap_err(), "1.3.2/3.1", "{function}");
         assert_eq!(everything(), before, "{function}");
     }

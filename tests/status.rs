@@ -88,7 +88,7 @@ fn every_error_has_the_pair_of_the_standard() {
     let tables = [
         table!("initiate_authentication":
             Initiate::EuiccInfo1(asn1()) => "1.6/2.1",
-            Initiate::Address(String::new()) => "8.8.1/3.8",
+            Initiate::Address(address.to_string()) => "8.8.1/3.8",
             Initiate::Version(Version([3, 0, 0])) => "8.8.3/3.1",
             Initiate::CiForSigning => "8.8.2/3.1",
             Initiate::CiForVerification => "8.8.4/3.7",
@@ -122,6 +122,7 @@ fn every_error_has_the_pair_of_the_standard() {
             CancelSession::Form(asn1()) => "8.1/6.1",
             CancelSession::Signature => "8.1/6.1",
             CancelSession::SmdpOid(other()) => "8.8/3.10",
+            CancelSession::Race => "1.6/4.2",
             CancelSession::Store(STORE) => "1.6/4.2",
         ),
         table!("download_order":

@@ -151,20 +151,22 @@ pub async fn get_bound_profile_package(
     // 1. An open session for which AuthenticateClient is done.
     let mut guard = smdp.sessions.take(id).ok_or_else(unknown)?;
     let session = guard.client_authenticated().ok_or_else(unknown)?;
-    let bound = match &session.delivered {
-        Some(delivered) if delivered.request_hash == request_hash => {
-            Ok(Arc::clone(&delivered.bound_profile_package))
-        }
+    let delivered = match &session.delivered {
+        Some(delivered) if delivered.request_hash == request_hash => Ok(delivered.clone()),
         Some(_) | None if session.refused_code == Some(request_hash) => {
             Err(GetBoundProfilePackageError::ConfirmationCodeRefused)
         }
-        Some(_) | None => deliver(smdp, id, session, &request.prepare_download_response).await,
+        Some(_) | None => {
+            deliver(smdp, id, session, &request.prepare_download_response).await.map(|(package, order)| {
+                Delivered { request_hash, bound_profile_package: Arc::new(package), order }
+            })
+        }
     };
-    match bound {
-        Ok(bound_profile_package) => {
-            let answer = bound_profile_package.as_ref().clone();
-            session.delivered = Some(Delivered { request_hash, bound_profile_package });
-            Ok(GetBoundProfilePackageResponse { transaction_id: id.clone(), bound_profile_package: answer })
+    match delivered {
+        Ok(delivered) => {
+            let bound_profile_package = delivered.bound_profile_package.as_ref().clone();
+            session.delivered = Some(delivered);
+            Ok(GetBoundProfilePackageResponse { transaction_id: id.clone(), bound_profile_package })
         }
         Err(error) => {
             if matches!(error, GetBoundProfilePackageError::ConfirmationCodeRefused) {
@@ -183,7 +185,7 @@ async fn deliver(
     id: &TransactionId,
     session: &ClientAuthenticated,
     response: &[u8],
-) -> Result<Arc<Vec<u8>>, GetBoundProfilePackageError> {
+) -> Result<(Vec<u8>, Order), GetBoundProfilePackageError> {
     // 2. to 4. What the eUICC signed.
     let (euicc_signed2, euicc_signature2) = match PrepareDownloadResponse::from_der(response)? {
         PrepareDownloadResponse::Ok { euicc_signed2, euicc_signature2 } => (euicc_signed2, euicc_signature2),
@@ -262,14 +264,15 @@ async fn check_order(
     Err(GetBoundProfilePackageError::ConfirmationCodeRetriesExceeded)
 }
 
-/// Steps 7 to 10: the keys of this binding, the package under them, and the record of both before it leaves.
+/// Steps 7 to 10: the keys of this binding, the package under them, and the record of both before it leaves. Returns
+/// the package and the order as it stands now.
 async fn bind_and_record(
     smdp: &Smdp,
     id: &TransactionId,
     session: &ClientAuthenticated,
     material: &Material,
     euicc_otpk: &PublicKey,
-) -> Result<Arc<Vec<u8>>, GetBoundProfilePackageError> {
+) -> Result<(Vec<u8>, Order), GetBoundProfilePackageError> {
     let order = &material.order;
     let place = session_keys_place(&order.iccid);
     let eid = session.euicc.eid();
@@ -311,8 +314,12 @@ async fn bind_and_record(
         sealed_session_keys: smdp.sealer.seal(&place, keys.to_octets().as_slice())?,
         at: smdp.clock.now(),
     };
-    smdp.store.bind(order, &record).await.map_err(GetBoundProfilePackageError::Store)?;
-    Ok(Arc::new(bound))
+    let version = smdp.store.bind(order, &record).await.map_err(GetBoundProfilePackageError::Store)?;
+    let order = order
+        .clone()
+        .bind(eid.clone(), record.at)
+        .map_err(|_| GetBoundProfilePackageError::OrderOver(id.clone()))?;
+    Ok((bound, Order { version, ..order }))
 }
 
 /// The keys of an earlier binding, unless they were wiped.

@@ -53,11 +53,14 @@ pub struct ClientAuthenticated {
 }
 
 /// A package that was handed over in this session.
+#[derive(Clone)]
 pub struct Delivered {
     /// SHA-256 of the request that was answered.
     pub request_hash: [u8; 32],
     /// The answer.
     pub bound_profile_package: Arc<Vec<u8>>,
+    /// The order as the binding left it.
+    pub order: Order,
 }
 
 /// How far a session is.

@@ -5,7 +5,7 @@ use simyard_asn1::Decode as _;
 use simyard_asn1::rsp::authentication::ServerSigned1;
 
 use crate::server::euicc::{base64, ci_key, from_base64, info1, tlv};
-use crate::server::{Euicc, PKI, TestServer};
+use crate::server::{Euicc, OrderOptions, PKI, TestServer};
 
 crate::tests!(
     the_answer_is_signed_by_dp_auth_over_what_the_euicc_sent,
@@ -80,7 +80,7 @@ fn what_cannot_be_served_is_refused_with_its_code() {
         ("EUICCInfo1 empty", with("euiccInfo1", "".into()), "1.6/2.1"),
         ("challenge of 15 octets", with("euiccChallenge", base64(&[7; 15])), "1.6/2.1"),
         ("challenge of 17 octets", with("euiccChallenge", base64(&[7; 17])), "1.6/2.1"),
-        ("an address that is none", with("smdpAddress", "smdp.example.com/x".into()), "8.8.1/3.8"),
+        ("address with a path", with("smdpAddress", "smdp.example.com/x".into()), "8.8.1/3.8"),
     ] {
         assert_eq!(server.es9plus("initiateAuthentication", &body).unwrap_err(), code, "{what}");
     }
@@ -109,13 +109,23 @@ fn versions_and_lists_are_read_as_the_standard_says() {
     server.es9plus("initiateAuthentication", &with("euiccInfo1", base64(&info))).unwrap();
 }
 
+/// A stranger's sessions give way to later ones, those of authenticated eUICCs to none.
 fn there_is_room_for_so_many_sessions_and_no_more() {
     let server = TestServer::with("[limits]\nsessions = 2\n", None);
     let euicc = Euicc::new(0);
+    let oldest = server.initiate(&euicc);
     server.initiate(&euicc);
     server.initiate(&euicc);
+    assert_eq!(server.smdp().sessions.len(), 2);
+    let response = euicc.authentication(&euicc.signed1(&oldest, None)).to_der();
+    assert_eq!(server.authenticate_with(&oldest.transaction_id, &response).unwrap_err(), "8.10.1/3.9");
+
+    for _ in 0..2 {
+        let order = server.order(OrderOptions::default());
+        server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
+    }
     assert_eq!(server.es9plus("initiateAuthentication", &euicc.initiation()).unwrap_err(), "1.2/3.7");
     // A session that nobody goes on with makes room after its time.
-    server.clock.advance(std::time::Duration::from_secs(301));
+    server.clock.advance(std::time::Duration::from_secs(3601));
     server.initiate(&euicc);
 }
