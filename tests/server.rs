@@ -5,7 +5,6 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, Once, PoisonError};
 use std::time::Duration;
@@ -235,7 +234,7 @@ struct Running {
 
 /// The server, its folder, and those who call it.
 pub struct TestServer {
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     number: u32,
     config: Config,
     url: StoreUrl,
@@ -266,7 +265,7 @@ impl TestServer {
         let server = Self {
             config: Config::parse(&settings, &folder.path().join("simyard.toml")).unwrap(),
             url: url.unwrap_or_else(|| StoreUrl::Sqlite(folder.path().join("simyard.db"))),
-            folder,
+            _folder: folder,
             number: NUMBERS.fetch_add(1, Ordering::SeqCst),
             sealing_key: SealingKey::generate(&rng),
             clock: Clock::fixed(NOW),
@@ -542,11 +541,6 @@ impl TestServer {
         let request = download_request(matching_id, code);
         let outcome = self.callers.block_on(lpa.download(&request, &mut |_, _| {}));
         (lpa.into_card().close().unwrap(), outcome)
-    }
-
-    /// The folder of this server.
-    pub fn path(&self) -> &Path {
-        self.folder.path()
     }
 }
 
