@@ -25,7 +25,10 @@ use crate::pki::{
     verify_euicc,
 };
 use crate::profile::metadata::ProfileMetadata;
-use crate::store::StoreError;
+use crate::store::{Material, StoreError};
+
+/// Octets of a sealed package up to which a session remembers it.
+const REMEMBERED_OCTETS_MAX: usize = 1024;
 
 /// Why the eUICC gets no profile; one variant for each rule of 5.6.3.
 #[derive(Debug, thiserror::Error)]
@@ -204,7 +207,7 @@ async fn authenticate(
         None => None,
         Some(text) => Some(MatchingId::parse(text).map_err(|_| Refusal::MatchingIdRefused)?),
     };
-    let accepted = accept_order(smdp, matching_id.as_ref(), euicc.eid()).await?;
+    let (accepted, material) = accept_order(smdp, matching_id.as_ref(), euicc.eid()).await?;
     let order = accepted.order;
 
     // 16. Eligibility.
@@ -218,7 +221,10 @@ async fn authenticate(
     let kept = match accepted.accepted_as {
         AcceptedAs::First => None,
         AcceptedAs::Retry => {
-            let material = smdp.store.material(&order.iccid).await.map_err(AuthenticateClientError::Store)?;
+            let material = match &material {
+                Some(material) => Some(material.clone()),
+                None => smdp.store.material(&order.iccid).await.map_err(AuthenticateClientError::Store)?,
+            };
             material
                 .and_then(|material| material.binding)
                 .filter(|binding| binding.eid == *euicc.eid() && binding.sealed_session_keys.is_some())
@@ -239,6 +245,7 @@ async fn authenticate(
         euicc,
         profile_metadata: product.metadata.to_store_metadata(&order.iccid),
         order,
+        material: material.filter(|material| material.package.sealed.len() <= REMEMBERED_OCTETS_MAX),
         request_hash,
         smdp_signed2,
         smdp_signature2: tlv(SIGNATURE, &signature),
@@ -273,15 +280,24 @@ fn verify(
     Ok(euicc)
 }
 
-/// Steps 12 to 15. An order that ended by its limits is put into state Error.
+/// Steps 12 to 15. An order that ended by its limits is put into state Error. An order that was found by its matching
+/// identifier comes with its material.
 async fn accept_order(
     smdp: &Smdp,
     matching_id: Option<&MatchingId>,
     eid: &Eid,
-) -> Result<Accepted, AuthenticateClientError> {
+) -> Result<(Accepted, Option<Material>), AuthenticateClientError> {
     for _ in 0..RACES {
-        let candidates =
-            smdp.store.orders_for(matching_id, eid).await.map_err(AuthenticateClientError::Store)?;
+        let (candidates, material) = match matching_id.filter(|id| !id.is_empty()) {
+            Some(id) => {
+                let material = smdp.store.material_for(id).await.map_err(AuthenticateClientError::Store)?;
+                (material.iter().map(|material| material.order.clone()).collect(), material)
+            }
+            None => {
+                let orders = smdp.store.orders_for(None, eid).await;
+                (orders.map_err(AuthenticateClientError::Store)?, None)
+            }
+        };
         let now = smdp.clock.now();
         let accepted = match select_order(candidates, matching_id, eid, now, &smdp.limits) {
             Ok(accepted) => accepted,
@@ -293,7 +309,7 @@ async fn accept_order(
             }
         };
         match smdp.store.count_download_attempt(&accepted.order, smdp.limits.download_attempts).await {
-            Ok(_) => return Ok(accepted),
+            Ok(_) => return Ok((accepted, material)),
             Err(StoreError::Conflict) => {}
             Err(error) => return Err(AuthenticateClientError::Store(error)),
         }
