@@ -205,12 +205,18 @@ async fn deliver(
     let euicc_otpk = PublicKey::from_point(Curve::P256, euicc_signed2.value.euicc_otpk)
         .map_err(|_| GetBoundProfilePackageError::OneTimeKey)?;
 
+    // What AuthenticateClient read; a change since then shows when the binding is recorded. A confirmation code is
+    // compared with the order as it is now.
+    let mut remembered = session.material.clone().filter(|material| material.order.code_hash().is_none());
     for _ in 0..RACES {
-        let material = smdp
-            .store
-            .material(&session.order.iccid)
-            .await
-            .map_err(GetBoundProfilePackageError::Store)?
+        let material = match remembered.take() {
+            Some(material) => Some(material),
+            None => {
+                let material = smdp.store.material(&session.order.iccid).await;
+                material.map_err(GetBoundProfilePackageError::Store)?
+            }
+        };
+        let material = material
             .filter(|material| material.order.number == session.order.number)
             .ok_or_else(|| GetBoundProfilePackageError::OrderOver(id.clone()))?;
         let result = match check_order(smdp, id, session, &material.order, &euicc_signed2.value).await {

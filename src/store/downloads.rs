@@ -12,7 +12,7 @@ use super::writer::{Change, Done};
 use super::{Store, StoreError};
 use crate::domain::{Order, ProfileEvent};
 use crate::env::Timestamp;
-use crate::ident::{Eid, Iccid, TransactionId};
+use crate::ident::{Eid, Iccid, MatchingId, TransactionId};
 
 macro_rules! binding_columns {
     () => {
@@ -21,14 +21,24 @@ macro_rules! binding_columns {
     };
 }
 
-const MATERIAL: Statement = Statement::common(concat!(
-    "SELECT ",
-    order_columns!(),
-    ", ",
-    binding_columns!(),
-    ", package.kind, package.sealed FROM profile JOIN package ON package.iccid = profile.iccid \
-     LEFT JOIN binding ON binding.iccid = profile.iccid WHERE profile.iccid = $1"
-));
+macro_rules! select_material {
+    ($condition:literal) => {
+        concat!(
+            "SELECT ",
+            order_columns!(),
+            ", ",
+            binding_columns!(),
+            ", package.kind, package.sealed FROM profile JOIN package ON package.iccid = profile.iccid \
+             LEFT JOIN binding ON binding.iccid = profile.iccid WHERE ",
+            $condition
+        )
+    };
+}
+
+const MATERIAL: Statement = Statement::common(select_material!("profile.iccid = $1"));
+
+const MATERIAL_BY_MATCHING_ID: Statement =
+    Statement::common(select_material!("profile.matching_id = $1 AND profile.matching_id <> ''"));
 
 const DOWNLOAD_BY_TRANSACTION: Statement = Statement::common(concat!(
     "SELECT ",
@@ -136,6 +146,7 @@ pub(super) const RECORD_RUN_TIME: Statement = set_statement!(
 
 pub(super) const STATEMENTS: &[Statement] = &[
     MATERIAL,
+    MATERIAL_BY_MATCHING_ID,
     DOWNLOAD_BY_TRANSACTION,
     NOTIFICATIONS,
     COUNT_DOWNLOAD,
@@ -319,6 +330,12 @@ fn binding(row: &Row) -> Result<Binding, StoreError> {
     })
 }
 
+fn material(row: &Row) -> Result<Material, StoreError> {
+    let bound = row.text_or_null("binding_eid")?.is_some();
+    let binding = if bound { Some(binding(row)?) } else { None };
+    Ok(Material { order: order(row)?, binding, package: package(row)? })
+}
+
 impl Store {
     /// The order, its latest binding and its content, in one read; `None` if the ICCID is not in the stock.
     ///
@@ -326,10 +343,16 @@ impl Store {
     /// [`StoreError`] if the engine fails.
     pub async fn material(&self, iccid: &Iccid) -> Result<Option<Material>, StoreError> {
         let rows = self.pools.fetch(&MATERIAL, [iccid.as_str().into()]).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let bound = row.text_or_null("binding_eid")?.is_some();
-        let binding = if bound { Some(binding(row)?) } else { None };
-        Ok(Some(Material { order: order(row)?, binding, package: package(row)? }))
+        rows.first().map(material).transpose()
+    }
+
+    /// As [`Store::material`], of the order with this matching identifier; an empty one is nobody's.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn material_for(&self, matching_id: &MatchingId) -> Result<Option<Material>, StoreError> {
+        let rows = self.pools.fetch(&MATERIAL_BY_MATCHING_ID, [matching_id.as_str().into()]).await?;
+        rows.first().map(material).transpose()
     }
 
     /// The order and the latest binding of the profile for which a package was bound in this transaction, however long
