@@ -2,8 +2,9 @@
 //!
 //! A commit costs a flush of the disk and a statement per row costs CPU; so all changes that wait when the previous
 //! commit ends go into the next one, those of one kind in one set statement. If the engine refuses a statement, the
-//! whole transaction is given up and each change is tried alone: only the guilty one fails. An engine that cannot be
-//! reached is not asked again for each of them, and neither is a COMMIT that failed: nobody knows whether it happened.
+//! whole transaction is given up and each half of the group is tried, and so on: only the guilty change fails, and it
+//! costs the others some commits more, not one each. An engine that cannot be reached is not asked again, and neither is
+//! a COMMIT that failed: nobody knows whether it happened.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -138,29 +139,31 @@ async fn run(engine: Engine, mut queue: mpsc::Receiver<Option<Waiting>>) {
     }
 }
 
-/// Writes the group in one commit, or each change in its own where that fails.
+/// Writes the group in one commit; where a statement is refused, its halves, down to the guilty changes.
 async fn write_group(engine: &Engine, changes: &[Change]) -> Vec<Outcome> {
-    let together: Vec<&Change> = changes.iter().collect();
-    match write(engine, &together).await {
-        Ok(outcomes) => outcomes,
-        Err(Failed::Refused(_)) if changes.len() > 1 => {
-            let mut outcomes = Vec::with_capacity(changes.len());
-            for change in changes {
-                outcomes.push(match write(engine, &[change]).await {
-                    Ok(outcome) => outcome.into_iter().next().unwrap_or(Err(StoreError::Conflict)),
-                    Err(Failed::Refused(error) | Failed::Broken(error)) => Err(error),
-                });
+    let mut outcomes = Vec::with_capacity(changes.len());
+    // The next part is the last: so the outcomes come in the order of the changes.
+    let mut parts = vec![changes];
+    while let Some(part) = parts.pop() {
+        let together: Vec<&Change> = part.iter().collect();
+        match write(engine, &together).await {
+            Ok(written) => outcomes.extend(written),
+            Err(Failed::Refused(_)) if part.len() > 1 => {
+                let (first, second) = part.split_at(part.len() / 2);
+                parts.extend([second, first]);
             }
-            outcomes
-        }
-        Err(Failed::Refused(error) | Failed::Broken(error)) => {
-            changes.iter().map(|_| Err(error.clone())).collect()
+            Err(Failed::Refused(error)) => outcomes.push(Err(error)),
+            Err(Failed::Broken(error)) => {
+                outcomes.resize_with(changes.len(), || Err(error.clone()));
+                break;
+            }
         }
     }
+    outcomes
 }
 
 enum Failed {
-    /// The engine refused a statement: alone, a change may be better off.
+    /// The engine refused a statement: a part of the group may be better off.
     Refused(StoreError),
     /// Nothing can be written now.
     Broken(StoreError),
@@ -221,7 +224,7 @@ async fn apply(writing: &mut Writing, changes: &[&Change]) -> Result<Vec<Outcome
     for round in rounds(binds, |_, row| row.iccid.clone()) {
         bind(writing, &round, &mut outcomes).await?;
     }
-    for round in rounds(records, |_, row| row.round_key()) {
+    for round in rounds(records, |_, row| row.iccid.clone()) {
         record(writing, &round, &mut outcomes).await?;
     }
     Ok(outcomes)
@@ -355,19 +358,11 @@ async fn record(
     let results: Vec<(usize, &RecordRow)> =
         round.iter().filter(|(_, row)| row.state.is_some()).copied().collect();
     let changed = set(writing, &RECORD_RESULT, &results).await?;
-    let changed_iccid =
-        |row: &RecordRow| row.iccid.as_ref().filter(|iccid| changed.contains_key(*iccid)).cloned();
-    let ended: Vec<String> = results
-        .iter()
-        .filter(|(_, row)| row.ended_at.is_some())
-        .filter_map(|(_, row)| changed_iccid(row))
-        .collect();
-    wipe(writing, ended.iter().map(String::as_str)).await?;
-    let kept: Vec<(usize, &RecordRow)> = round
-        .iter()
-        .filter(|(_, row)| row.state.is_none() || changed_iccid(row).is_some())
-        .copied()
-        .collect();
+    let has_changed = |row: &RecordRow| changed.contains_key(&row.iccid);
+    let ended = results.iter().filter(|(_, row)| row.ended_at.is_some() && has_changed(row));
+    wipe(writing, ended.map(|(_, row)| row.iccid.as_str())).await?;
+    let kept: Vec<(usize, &RecordRow)> =
+        round.iter().filter(|(_, row)| row.state.is_none() || has_changed(row)).copied().collect();
     let new = set(writing, &INSERT_NOTIFICATION, &kept).await?;
     let run_time: Vec<(usize, &RecordRow)> =
         kept.iter().filter(|(_, row)| row.run_time_state.is_some()).copied().collect();
