@@ -38,14 +38,14 @@ impl From<Output> for Run {
 impl Run {
     /// The output of a run that must have gone well.
     #[track_caller]
-    pub fn ok(self) -> String {
+    pub fn ok(&self) -> String {
         assert_eq!(self.code, Some(0), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
-        self.stdout
+        self.stdout.clone()
     }
 
     /// The JSON that a run that must have gone well printed.
     #[track_caller]
-    pub fn json(self) -> serde_json::Value {
+    pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.ok()).unwrap()
     }
 

@@ -60,7 +60,7 @@ fn a_malformed_body_is_refused_and_changes_nothing() {
         let notification = *function == "handleNotification";
         let post = |body: Vec<u8>| server.post(Interface::Es9Plus, function, body);
         let text = body.to_string();
-        let half = text[..text.len() / 2].as_bytes().to_vec();
+        let half = text.as_bytes()[..text.len() / 2].to_vec();
         let deep = [vec![b'['; 100_000], vec![b']'; 100_000]].concat();
         for (what, octets) in [
             ("nothing", Vec::new()),
@@ -115,7 +115,8 @@ fn a_malformed_body_is_refused_and_changes_nothing() {
 
 fn what_clients_do_otherwise_is_tolerated() {
     let server = TestServer::start();
-    let change: [(&str, fn(&mut Value)); 4] = [
+    type Change = fn(&mut Value);
+    let change: [(&str, Change); 4] = [
         ("a lower-case transactionId", |body| {
             if let Some(id) = body.get("transactionId") {
                 body["transactionId"] = id.as_str().unwrap().to_lowercase().into();

@@ -190,7 +190,8 @@ fn what_later_versions_append_is_covered_by_the_signature_and_passed_over() {
     let order = server.order(OrderOptions::default());
     let extension = tlv(Tag(0x9E), &[1, 2, 3]);
     let support = NamedBits(1 << 3);
-    let changes: [(&str, &dyn Fn(&mut Signed1)); 3] = [
+    type Change<'a> = &'a dyn Fn(&mut Signed1);
+    let changes: [(&str, Change<'_>); 3] = [
         ("a longer uiccCapability and rspCapability", &|signed1| {
             signed1.info2 = info2(NamedBits(0x8000_0008), &[]);
         }),
