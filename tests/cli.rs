@@ -41,12 +41,13 @@ fn demo_shows_a_whole_download() {
         "order Installed, profile Enabled on EID 89049032000000000000279973200019",
         "EF.ICCID by APDU",
         "EF.IMSI by APDU",
+        "EF.SPN by APDU",
         "AUTHENTICATE: RES",
     ] {
         assert!(told.contains(step), "no {step} in:\n{told}");
     }
     assert!(told.lines().any(|line| line.contains('█')), "a QR code");
-    assert!(told.lines().last().unwrap().contains("5 checks held"), "{told}");
+    assert!(told.lines().last().unwrap().contains("6 checks held"), "{told}");
     let keys = std::fs::read_to_string(folder.path().join("here/batch.csv")).unwrap();
     let key = keys.lines().nth(1).unwrap().split(',').nth(2).unwrap();
     assert!(!told.contains(key), "a key was printed");
