@@ -14,7 +14,7 @@ use crate::crypto::seal::{Sealer, SealingKey};
 use crate::domain::Operator;
 use crate::env::{Clock, Rng};
 use crate::http::caller::Operators;
-use crate::http::listener::Listener;
+use crate::http::listener::{Listener, ListenerLimits};
 use crate::http::{es2plus, es9plus};
 use crate::pki::tls::{ClientVerifier, PeerIdentity, TlsIdentity, server_config};
 use crate::pki::{AnchorError, Anchors, Certificate};
@@ -189,14 +189,14 @@ impl App {
                 socket: sockets.es9plus,
                 tls: es9plus_tls,
                 router: es9plus::router(Arc::clone(&smdp)),
-                max_connections: config.es9plus.max_connections,
+                limits: ListenerLimits::new(config.es9plus.max_connections),
             },
             Listener {
                 name: "es2plus",
                 socket: sockets.es2plus,
                 tls: es2plus_tls,
                 router: es2plus::router(Arc::new(orders), operators),
-                max_connections: config.es2plus.max_connections,
+                limits: ListenerLimits::new(config.es2plus.max_connections),
             },
         ];
         Ok(Self { smdp, listeners })
@@ -208,8 +208,18 @@ impl App {
         for listener in self.listeners {
             interfaces.spawn(listener.serve(end.clone()));
         }
-        while interfaces.join_next().await.is_some() {}
+        all_ended(interfaces).await;
         self.smdp.store.close().await;
+    }
+}
+
+/// Waits for all interfaces. One that fails ends the others: half a server would go unnoticed.
+async fn all_ended(mut interfaces: tokio::task::JoinSet<()>) {
+    while let Some(ended) = interfaces.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "an interface failed; the server ends");
+            interfaces.abort_all();
+        }
     }
 }
 
@@ -300,4 +310,18 @@ fn catalogue(config: &Config) -> Result<Catalogue, AppError> {
         catalogue.add(setting.name.clone(), Product { metadata: setting.metadata.clone(), template });
     }
     Ok(catalogue)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_interface_that_fails_ends_the_others() {
+        let mut interfaces = tokio::task::JoinSet::new();
+        interfaces.spawn(std::future::pending());
+        interfaces.spawn(async { panic!("an interface fails") });
+        let waited = tokio::time::timeout(Duration::from_secs(5), all_ended(interfaces)).await;
+        assert!(waited.is_ok(), "the other one went on");
+    }
 }
