@@ -592,6 +592,8 @@ fn addresses_of_stores_are_read_or_refused() {
     assert_eq!(StoreUrl::parse("sqlite:///data/simyard.db").unwrap(), path("/data/simyard.db"));
     assert_eq!(StoreUrl::parse("simyard.db").unwrap(), path("simyard.db"));
     assert!(matches!(StoreUrl::parse("postgres://simyard@db/simyard").unwrap(), StoreUrl::Postgres(_)));
+    let with_password = StoreUrl::parse("postgres://simyard:secret@db/simyard").unwrap();
+    assert_eq!(format!("{with_password:?}"), "Postgres(..)");
     for text in ["", "sqlite:", "mysql://root:secret@db/simyard", "postgres://user:secret@host:port/x"] {
         let error = StoreUrl::parse(text).unwrap_err().to_string();
         assert!(!error.contains("secret"), "{error}");

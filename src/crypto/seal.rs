@@ -2,8 +2,8 @@
 //!
 //! A sealed value is: version 01, key identifier, nonce of twelve random octets, ciphertext, tag of sixteen
 //! octets. Version, key identifier and context are authenticated. Nonces are random, so one key may seal 2³²
-//! values (NIST SP 800-38D 8.3): rotate with [`SealingKey::next`] before. Where the key file comes from, and
-//! keys in hardware, are not known here.
+//! values (NIST SP 800-38D 8.3), far more than a store of profiles ever asks for. Where the key file comes from,
+//! changing the key of a store, and keys in hardware, are not known here.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -34,7 +34,7 @@ pub enum SealError {
     #[error("no sealed value of version {VERSION}")]
     Form,
     /// Sealed with a key that was not loaded.
-    #[error("sealed with key {key_id}, which is not loaded: add its key file")]
+    #[error("sealed with key {key_id}, which is not the one given: put its key file back")]
     UnknownKey {
         /// The identifier in the value.
         key_id: u8,
@@ -101,22 +101,12 @@ impl fmt::Debug for SealingKey {
 }
 
 impl SealingKey {
-    /// Draws the first key: its identifier is one.
+    /// Draws a key; its identifier is one.
     #[must_use]
     pub fn generate(rng: &Rng) -> Self {
-        Self::draw(1, rng)
-    }
-
-    /// Draws the key that follows this one in a rotation: the identifier is one higher.
-    #[must_use]
-    pub fn next(&self, rng: &Rng) -> Self {
-        Self::draw(self.key_id.wrapping_add(1), rng)
-    }
-
-    fn draw(key_id: u8, rng: &Rng) -> Self {
         let mut key = Zeroizing::new([0; KEY_LEN]);
         rng.fill(key.as_mut_slice());
-        Self { key_id, key }
+        Self { key_id: 1, key }
     }
 
     /// The identifier that sealed values carry.
@@ -235,14 +225,14 @@ fn check_mode(_: &Path, _: &File) -> Result<(), SealingKeyError> {
 pub struct Sealer(Arc<Keys>);
 
 struct Keys {
-    current: (u8, LessSafeKey),
-    former: Vec<(u8, LessSafeKey)>,
+    key_id: u8,
+    key: LessSafeKey,
     rng: Rng,
 }
 
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sealer({})", self.0.current.0)
+        write!(f, "Sealer({})", self.0.key_id)
     }
 }
 
@@ -252,20 +242,8 @@ impl Sealer {
     /// # Errors
     /// [`SealError::Failed`] if the library refuses the key.
     pub fn new(key: &SealingKey, rng: Rng) -> Result<Self, SealError> {
-        Self::with_former(key, &[], rng)
-    }
-
-    /// Seals with `current`; opens also what `former` keys sealed before a rotation.
-    ///
-    /// # Errors
-    /// [`SealError::Failed`] if the library refuses a key.
-    pub fn with_former(current: &SealingKey, former: &[SealingKey], rng: Rng) -> Result<Self, SealError> {
-        let usable = |key: &SealingKey| {
-            let unbound = UnboundKey::new(&AES_256_GCM, key.key.as_slice()).map_err(|_| SealError::Failed)?;
-            Ok((key.key_id, LessSafeKey::new(unbound)))
-        };
-        let former = former.iter().map(usable).collect::<Result<_, _>>()?;
-        Ok(Self(Arc::new(Keys { current: usable(current)?, former, rng })))
+        let unbound = UnboundKey::new(&AES_256_GCM, key.key.as_slice()).map_err(|_| SealError::Failed)?;
+        Ok(Self(Arc::new(Keys { key_id: key.key_id, key: LessSafeKey::new(unbound), rng })))
     }
 
     /// Seals `plain` for the place that `context` names: table, column and primary key.
@@ -273,9 +251,9 @@ impl Sealer {
     /// # Errors
     /// [`SealError::Failed`] if the library fails.
     pub fn seal(&self, context: &str, plain: &[u8]) -> Result<Vec<u8>, SealError> {
-        let (key_id, key) = &self.0.current;
+        let Keys { key_id, key, rng } = &*self.0;
         let header = [VERSION, *key_id];
-        let nonce: [u8; NONCE_LEN] = self.0.rng.array();
+        let nonce: [u8; NONCE_LEN] = rng.array();
         let mut sealed = Vec::with_capacity(plain.len() + OVERHEAD);
         sealed.extend_from_slice(&header);
         sealed.extend_from_slice(&nonce);
@@ -299,11 +277,13 @@ impl Sealer {
         if version != VERSION || body.len() < TAG_LEN {
             return Err(SealError::Form);
         }
-        let keys = std::iter::once(&self.0.current).chain(&self.0.former);
-        let (_, key) =
-            keys.into_iter().find(|(id, _)| *id == key_id).ok_or(SealError::UnknownKey { key_id })?;
+        if key_id != self.0.key_id {
+            return Err(SealError::UnknownKey { key_id });
+        }
         let mut plain = Zeroizing::new(body.to_vec());
-        let length = key
+        let length = self
+            .0
+            .key
             .open_in_place(Nonce::assume_unique_for_key(*nonce), bound_to(*header, context), &mut plain)
             .map_err(|_| SealError::NotAuthentic)?
             .len();
@@ -367,21 +347,14 @@ mod tests {
     }
 
     #[test]
-    fn keys_rotate() {
+    fn another_key_opens_nothing() {
         let rng = Rng::seeded(4);
-        let old = SealingKey::generate(&rng);
-        let new = old.next(&rng);
-        assert_eq!((old.key_id(), new.key_id()), (1, 2));
-        let before = Sealer::new(&old, rng.clone()).unwrap().seal("c", b"before").unwrap();
-        let rotated = Sealer::with_former(&new, std::slice::from_ref(&old), rng.clone()).unwrap();
-        assert_eq!(rotated.open("c", &before).unwrap().as_slice(), b"before");
-        let after = rotated.seal("c", b"after").unwrap();
-        assert_eq!(after[1], 2);
-        assert_eq!(rotated.open("c", &after).unwrap().as_slice(), b"after");
-        let only_new = Sealer::new(&new, rng.clone()).unwrap();
-        assert_eq!(only_new.open("c", &before).err(), Some(SealError::UnknownKey { key_id: 1 }));
+        let sealed = Sealer::new(&SealingKey::generate(&rng), rng.clone()).unwrap().seal("c", b"x").unwrap();
+        let second = SealingKey { key_id: 2, ..SealingKey::generate(&rng) };
+        let second = Sealer::new(&second, rng.clone()).unwrap();
+        assert_eq!(second.open("c", &sealed).err(), Some(SealError::UnknownKey { key_id: 1 }));
         let stranger = Sealer::new(&SealingKey::generate(&rng), rng).unwrap();
-        assert_eq!(stranger.open("c", &before).err(), Some(SealError::NotAuthentic));
+        assert_eq!(stranger.open("c", &sealed).err(), Some(SealError::NotAuthentic));
     }
 
     #[test]

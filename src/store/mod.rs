@@ -64,12 +64,22 @@ const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] =
     &[(1, "stock", include_str!("migrations/postgres/0001_stock.sql"))];
 
 /// Where the data lies.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum StoreUrl {
     /// A SQLite file: `sqlite:PATH`, or a path alone. It is made if it is absent; its folder is not.
     Sqlite(PathBuf),
     /// A PostgreSQL database: `postgres://…` or `postgresql://…`, with `?host=FOLDER` for a Unix socket.
     Postgres(String),
+}
+
+/// The address of a database may hold a password: it is not shown.
+impl std::fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
+            Self::Postgres(_) => f.write_str("Postgres(..)"),
+        }
+    }
 }
 
 impl StoreUrl {
