@@ -4,7 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-crate::tests!(imports_point_down, every_room_has_a_level, the_wire_crate_knows_nobody);
+crate::tests!(
+    imports_point_down,
+    names_in_lists_over_several_lines_are_read,
+    every_room_has_a_level,
+    the_wire_crate_knows_nobody,
+);
 
 /// The rooms from the roof to the ground. Rooms of one level do not know each other, but for [`NEIGHBOURS`].
 const LEVELS: &[&[&str]] = &[
@@ -47,30 +52,53 @@ fn room(path: &Path, src: &Path) -> String {
     first.trim_end_matches(".rs").to_owned()
 }
 
-/// The rooms named after `crate::` (or `simyard::` in `main.rs`), comments left aside.
+/// The rooms named after `crate::` (or `simyard::` in `main.rs`), comments left aside. A list in braces may go over
+/// several lines and have lists in it.
 fn imports(text: &str) -> BTreeSet<String> {
+    let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let code = code.join("\n");
     let mut rooms = BTreeSet::new();
-    for line in text.lines().map(str::trim_start).filter(|line| !line.starts_with("//")) {
-        for path in ["crate::", "simyard::"] {
-            for (at, _) in line.match_indices(path) {
-                let rest = &line[at + path.len()..];
-                let names =
-                    rest.strip_prefix('{').map_or(rest, |list| list.split('}').next().unwrap_or(list));
-                let several = rest.starts_with('{');
-                for name in names.split(',') {
-                    let name: String =
-                        name.trim().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-                    if level(&name).is_some() {
-                        rooms.insert(name);
-                    }
-                    if !several {
-                        break;
-                    }
+    for path in ["crate::", "simyard::"] {
+        for (at, _) in code.match_indices(path) {
+            let rest = &code[at + path.len()..];
+            let names = rest.strip_prefix('{').map_or(vec![rest], heads);
+            for name in names {
+                let name: String =
+                    name.trim().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                if level(&name).is_some() {
+                    rooms.insert(name);
                 }
             }
         }
     }
     rooms
+}
+
+/// The members of a list in braces, up to the brace that closes it; commas in inner lists divide nothing.
+fn heads(list: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut found) = (0_u32, 0, Vec::new());
+    for (at, c) in list.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' | ',' if depth == 0 => {
+                found.push(&list[start..at]);
+                start = at + 1;
+                if c == '}' {
+                    break;
+                }
+            }
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    found
+}
+
+fn names_in_lists_over_several_lines_are_read() {
+    let text = "use crate::{\n    env::Rng,\n    store::{\n        Store, smdp,\n    },\n    pki,\n};\n\
+                // use crate::cli;\nuse crate::domain::{Order, http};\n";
+    let expected: BTreeSet<String> = ["env", "store", "pki", "domain"].map(str::to_owned).into();
+    assert_eq!(imports(text), expected);
 }
 
 fn imports_point_down() {

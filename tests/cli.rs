@@ -148,6 +148,7 @@ fn demo_holds_every_check_and_cleans_up() {
         "server's view",
         "EF.ICCID",
         "EF.IMSI",
+        "EF.SPN",
         "AUTHENTICATE",
     ] {
         assert!(text.contains(step), "{step} is not told: {text}");

@@ -26,6 +26,7 @@ mod es2plus;
 mod es9plus;
 mod faults;
 mod inventory;
+mod notifications;
 mod pki;
 mod profile;
 mod recording;
@@ -56,6 +57,7 @@ fn main() -> std::process::ExitCode {
         es9plus::initiate_authentication::TESTS,
         faults::TESTS,
         inventory::TESTS,
+        notifications::TESTS,
         pki::TESTS,
         profile::TESTS,
         recording::TESTS,

@@ -14,7 +14,7 @@ use simyard::env::Timestamp;
 use simyard::ident::{Eid, Iccid, Imsi, MatchingId, TransactionId};
 use simyard::store::{
     Batch, BatchError, Constraint, Duplicate, DuplicateOf, NewBinding, NewNotification, NewProfile, Package,
-    PackageKind, Recorded, ResultChange, Store, StoreError, StoreUrl, Verification,
+    PackageKind, Recorded, ResultChange, Store, StoreError, StoreUrl,
 };
 
 use crate::harness::block_on;
@@ -35,6 +35,7 @@ crate::tests!(
     a_batch_goes_in_whole_or_not_at_all,
     what_was_answered_is_there_after_a_restart,
     waiting_changes_share_a_commit,
+    a_guilty_change_costs_its_group_few_commits,
     addresses_of_stores_are_read_or_refused,
 );
 
@@ -140,18 +141,19 @@ fn binding(transaction: u8) -> NewBinding {
         euicc_otpk: [transaction; 65],
         smdp_otpk: [6; 65],
         sealed_session_keys: vec![8; 80],
+        content_digest: [transaction; 32],
         at: now(),
     }
 }
 
 fn notification(seq_number: i64, event: ProfileEvent) -> NewNotification {
     NewNotification {
-        eid: Some(eid()),
+        eid: eid(),
         seq_number,
-        iccid: Some(iccid(0)),
+        iccid: iccid(0),
         event,
+        signed: format!("{seq_number} {event:?}").into_bytes(),
         raw: format!("notification {seq_number} {event:?}").into_bytes(),
-        verification: Verification::Verified,
         at: now(),
     }
 }
@@ -406,7 +408,7 @@ fn a_binding_is_found_by_any_of_its_transactions_and_its_keys_are_wiped_at_the_e
             let id = TransactionId::from_octets(&[transaction; 16]).unwrap();
             let (order, kept) = store.download_by_transaction(&id).await.unwrap().unwrap();
             assert_eq!((order.iccid, kept.euicc_otpk), (iccid(0), vec![2; 65]));
-            assert_eq!(kept.sealed_session_keys, Some(vec![8; 80]));
+            assert_eq!((kept.sealed_session_keys, kept.content_digest), (Some(vec![8; 80]), vec![2; 32]));
         }
         let unknown = TransactionId::from_octets(&[3; 16]).unwrap();
         assert!(store.download_by_transaction(&unknown).await.unwrap().is_none());
@@ -454,24 +456,18 @@ fn notifications_are_kept_once_and_the_highest_number_says_how_things_stand() {
         }
         let repeated = store.record_notification(&enabled, ResultChange::None).await.unwrap();
         assert_eq!(repeated, Recorded::Repeated);
-        // What does not verify, or comes from another eUICC, is kept and changes nothing.
-        for wrong in [
-            NewNotification {
-                verification: Verification::Unverified,
-                ..notification(9, ProfileEvent::Enable)
-            },
-            NewNotification {
-                eid: Some(Eid::parse(OTHER_EID).unwrap()),
-                ..notification(9, ProfileEvent::Enable)
-            },
-            NewNotification { eid: None, iccid: None, ..notification(9, ProfileEvent::Enable) },
-        ] {
-            assert_eq!(store.record_notification(&wrong, ResultChange::None).await.unwrap(), Recorded::New);
-        }
+        // What is around the signed octets does not make it another one; what is in them does.
+        let wrapped = NewNotification { raw: b"other signature".to_vec(), ..enabled.clone() };
+        let repeated = store.record_notification(&wrapped, ResultChange::None).await.unwrap();
+        assert_eq!(repeated, Recorded::Repeated);
+        let other = NewNotification { signed: b"other".to_vec(), ..enabled };
+        assert_eq!(store.record_notification(&other, ResultChange::None).await.unwrap(), Recorded::New);
+        // The profile is not another eUICC's to report about.
+        let wrong =
+            NewNotification { eid: Eid::parse(OTHER_EID).unwrap(), ..notification(9, ProfileEvent::Enable) };
+        assert_eq!(store.record_notification(&wrong, ResultChange::None).await.unwrap(), Recorded::New);
         assert_eq!(run_time().await, Some(RunTimeState::Deleted));
-        let kept = store.notifications(&iccid(0)).await.unwrap();
-        let verified = kept.iter().filter(|kept| kept.verification == Verification::Verified).count();
-        assert_eq!((kept.len(), verified), (7, 6));
+        assert_eq!(store.notifications(&iccid(0)).await.unwrap().len(), 7);
     });
 }
 
@@ -559,12 +555,45 @@ fn waiting_changes_share_a_commit() {
     });
 }
 
+fn a_guilty_change_costs_its_group_few_commits() {
+    on_both(|store, _| async move {
+        const CHANGES: u32 = 200;
+        stock(&store, CHANGES + 1).await;
+        released(&store, CHANGES, "TAKEN").await;
+        let mut orders = Vec::new();
+        for number in 0..CHANGES {
+            let order = read(&store, number).await.reserve(reservation(), None).unwrap();
+            orders.push(store.save(order).await.unwrap());
+        }
+        let before = store.commits();
+        let mut saves = tokio::task::JoinSet::new();
+        for (at, order) in orders.into_iter().enumerate() {
+            let matching_id = if at == 100 { "TAKEN".to_owned() } else { format!("M-{at}") };
+            let order =
+                order.confirm(|reservation, eid| confirmation(&matching_id, reservation, eid)).unwrap();
+            let store = store.clone();
+            saves.spawn(async move { (at, store.save(order).await) });
+        }
+        while let Some(saved) = saves.join_next().await {
+            let (at, outcome) = saved.unwrap();
+            assert_eq!(outcome.is_err(), at == 100, "{at}: {outcome:?}");
+        }
+        let commits = store.commits() - before;
+        assert!(
+            commits <= u64::from(CHANGES) / 4,
+            "{commits} commits for {CHANGES} changes, one of them guilty"
+        );
+    });
+}
+
 fn addresses_of_stores_are_read_or_refused() {
     let path = |text: &str| StoreUrl::Sqlite(PathBuf::from(text));
     assert_eq!(StoreUrl::parse("sqlite:data/simyard.db").unwrap(), path("data/simyard.db"));
     assert_eq!(StoreUrl::parse("sqlite:///data/simyard.db").unwrap(), path("/data/simyard.db"));
     assert_eq!(StoreUrl::parse("simyard.db").unwrap(), path("simyard.db"));
     assert!(matches!(StoreUrl::parse("postgres://simyard@db/simyard").unwrap(), StoreUrl::Postgres(_)));
+    let with_password = StoreUrl::parse("postgres://simyard:secret@db/simyard").unwrap();
+    assert_eq!(format!("{with_password:?}"), "Postgres(..)");
     for text in ["", "sqlite:", "mysql://root:secret@db/simyard", "postgres://user:secret@host:port/x"] {
         let error = StoreUrl::parse(text).unwrap_err().to_string();
         assert!(!error.contains("secret"), "{error}");

@@ -57,6 +57,14 @@ pub struct Place {
     setting: &'static str,
 }
 
+impl Place {
+    /// An error about what stands there.
+    #[must_use]
+    pub fn error(&self, message: impl Into<String>) -> ConfigError {
+        ConfigError::Value { place: self.clone(), message: message.into() }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
@@ -113,10 +121,22 @@ pub struct ListenSetting {
 /// How an operator is recognised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OperatorKey {
-    /// registeredID of its client certificate.
-    Oid(Oid),
+    /// registeredID of its client certificate, and where the setting stands.
+    Oid(Oid, Place),
     /// SHA-256 of its client certificate.
     Fingerprint([u8; 32]),
+}
+
+impl OperatorKey {
+    /// Whether one certificate could be recognised by both.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Oid(own, _), Self::Oid(other, _)) => own == other,
+            (Self::Fingerprint(own), Self::Fingerprint(other)) => own == other,
+            (Self::Oid(..), Self::Fingerprint(_)) | (Self::Fingerprint(_), Self::Oid(..)) => false,
+        }
+    }
 }
 
 /// An operator.
@@ -126,6 +146,17 @@ pub struct OperatorSetting {
     pub name: Operator,
     /// How its certificate is recognised.
     pub key: OperatorKey,
+}
+
+impl OperatorSetting {
+    /// Where the OID stands that recognises it, if one does.
+    #[must_use]
+    pub const fn place_of_oid(&self) -> Option<&Place> {
+        match &self.key {
+            OperatorKey::Oid(_, place) => Some(place),
+            OperatorKey::Fingerprint(_) => None,
+        }
+    }
 }
 
 /// A profile type.
@@ -151,11 +182,11 @@ pub enum TemplateSetting {
 }
 
 /// All settings.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     /// `sqlite:PATH` or `postgres://…`, with the path made absolute.
     pub store: String,
-    /// The file that holds the key for sealing; it is made if absent.
+    /// The file that holds the key for sealing; it is made if absent and nothing was sealed yet.
     pub sealing_key: FileSetting,
     /// The server's addresses as LPAs know them.
     pub addresses: Vec<ServerAddress>,
@@ -179,6 +210,13 @@ pub struct Config {
     pub order_lifetime_s: Option<u64>,
     /// Sessions at a time.
     pub max_sessions: usize,
+}
+
+/// The address of the store may hold a password: it is not shown.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
 }
 
 impl Config {
@@ -343,6 +381,7 @@ impl Reader<'_> {
         }
         let identity_tables =
             if file.identity.is_empty() { vec![IdentityTable::default()] } else { file.identity };
+        let operators = self.operators(&file.operator)?;
         Ok(Config {
             store: self.store(file.store.as_ref()),
             sealing_key: self.file(file.sealing_key.as_ref(), "sealing_key", "sealing.key"),
@@ -351,12 +390,8 @@ impl Reader<'_> {
             es2plus: self.listen(&file.es2plus, "es2plus", "127.0.0.1:8444")?,
             es2plus_client_ca: self.files(file.es2plus.client_ca, "es2plus.client_ca", "pki/ci.pem"),
             es9plus,
-            operators: file.operator.iter().map(|table| self.operator(table)).collect::<Result<_, _>>()?,
-            profile_types: file
-                .profile_type
-                .iter()
-                .map(|table| self.profile_type(table, &addresses))
-                .collect::<Result<_, _>>()?,
+            profile_types: self.profile_types(&file.profile_type, &addresses, &operators)?,
+            operators,
             addresses,
             limits: self.limits(&file.limits)?,
             order_lifetime_s: file
@@ -454,13 +489,55 @@ impl Reader<'_> {
         (dp_auth, dp_pb)
     }
 
+    /// All operators; no two have one name or one key, or nobody could say whose profiles are whose.
+    fn operators(&self, tables: &[OperatorTable]) -> Result<Vec<OperatorSetting>, ConfigError> {
+        let mut operators: Vec<OperatorSetting> = Vec::new();
+        for table in tables {
+            let operator = self.operator(table)?;
+            let refused = |message| Err(self.error(Some(table.name.span()), "operator", message));
+            if operators.iter().any(|other| other.name == operator.name) {
+                return refused("another operator has this name");
+            }
+            if operators.iter().any(|other| other.key.is_same(&operator.key)) {
+                return refused("another operator has the same oid or certificate_sha256");
+            }
+            operators.push(operator);
+        }
+        Ok(operators)
+    }
+
+    /// All profile types; no two have one name, and each has an owner that is known.
+    fn profile_types(
+        &self,
+        tables: &[ProfileTypeTable],
+        addresses: &[ServerAddress],
+        operators: &[OperatorSetting],
+    ) -> Result<Vec<ProfileTypeSetting>, ConfigError> {
+        let mut profile_types: Vec<ProfileTypeSetting> = Vec::new();
+        for table in tables {
+            let profile_type = self.profile_type(table, addresses)?;
+            if profile_types.iter().any(|other| other.name == profile_type.name) {
+                let message = "another profile type has this name";
+                return Err(self.error(Some(table.name.span()), "profile_type.name", message));
+            }
+            if !operators.iter().any(|operator| operator.name == profile_type.owner) {
+                let message = "no [[operator]] has this name";
+                return Err(self.error(Some(table.owner.span()), "profile_type.owner", message));
+            }
+            profile_types.push(profile_type);
+        }
+        Ok(profile_types)
+    }
+
     fn operator(&self, table: &OperatorTable) -> Result<OperatorSetting, ConfigError> {
         let name = self.operator_name(&table.name, "operator.name")?;
         let key = match (&table.oid, &table.certificate_sha256) {
-            (Some(oid), None) => Oid::parse(oid.get_ref()).map(OperatorKey::Oid).ok_or_else(|| {
+            (Some(oid), None) => {
+                let place = self.place(Some(oid.span()), "operator.oid");
                 let message = "expected an object identifier such as 1.3.6.1.4.1.31746";
-                self.error(Some(oid.span()), "operator.oid", message)
-            })?,
+                let parsed = Oid::parse(oid.get_ref()).ok_or_else(|| place.error(message))?;
+                OperatorKey::Oid(parsed, place)
+            }
             (None, Some(digest)) => hex::decode(digest.get_ref().replace(':', ""))
                 .ok()
                 .and_then(|octets| octets.try_into().ok())
@@ -585,6 +662,23 @@ mod tests {
                 "simyard.toml:4: profile_type.mcc_mnc: expected 5 or 6 digits",
             ),
             ("[es9plus]\nclient_ca = [\"x\"]", "simyard.toml:2: es9plus.client_ca"),
+            (
+                "[[profile_type]]\nname = \"a\"\nowner = \"b\"",
+                "simyard.toml:3: profile_type.owner: no [[operator]]",
+            ),
+            (
+                "[[operator]]\nname = \"x\"\noid = \"2.1\"\n[[operator]]\nname = \"x\"\noid = \"2.2\"",
+                "simyard.toml:5: operator: another operator has this name",
+            ),
+            (
+                "[[operator]]\nname = \"x\"\noid = \"2.1\"\n[[operator]]\nname = \"y\"\noid = \"2.1\"",
+                "simyard.toml:5: operator: another operator has the same oid",
+            ),
+            (
+                "[[operator]]\nname = \"b\"\noid = \"2.1\"\n[[profile_type]]\nname = \"a\"\nowner = \"b\"\n\
+                 [[profile_type]]\nname = \"a\"\nowner = \"b\"",
+                "simyard.toml:8: profile_type.name: another profile type",
+            ),
         ] {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
@@ -592,10 +686,24 @@ mod tests {
     }
 
     #[test]
+    fn the_password_of_a_database_is_not_shown() {
+        let config = parse("store = \"postgres://simyard:secret@db/simyard\"").unwrap();
+        let text = format!("{config:?}");
+        assert!(text.contains("localhost") && !text.contains("secret"), "{text}");
+    }
+
+    #[test]
     fn operator_codes_are_those_of_the_network() {
-        let config = parse("[[profile_type]]\nname = \"a\"\nowner = \"b\"\nmcc_mnc = \"310260\"").unwrap();
+        let with = |code: &str| {
+            parse(&format!(
+                "[[operator]]\nname = \"b\"\noid = \"2.1\"\n\
+                 [[profile_type]]\nname = \"a\"\nowner = \"b\"\nmcc_mnc = \"{code}\""
+            ))
+            .unwrap()
+        };
+        let config = with("310260");
         assert_eq!(config.profile_types[0].metadata.mcc_mnc, Some([0x13, 0x00, 0x62]));
-        let config = parse("[[profile_type]]\nname = \"a\"\nowner = \"b\"\nmcc_mnc = \"26201\"").unwrap();
+        let config = with("26201");
         assert_eq!(config.profile_types[0].metadata.mcc_mnc, Some([0x62, 0xF2, 0x10]));
     }
 }

@@ -14,14 +14,15 @@ use crate::crypto::seal::{Sealer, SealingKey};
 use crate::domain::Operator;
 use crate::env::{Clock, Rng};
 use crate::http::caller::Operators;
-use crate::http::listener::Listener;
+use crate::http::listener::{Listener, ListenerLimits};
 use crate::http::{es2plus, es9plus};
+use crate::ident::ServerAddress;
 use crate::pki::tls::{ClientVerifier, PeerIdentity, TlsIdentity, server_config};
 use crate::pki::{AnchorError, Anchors, Certificate};
 use crate::profile::personalise::{Template, TemplateError};
 use crate::smdp::Smdp;
 use crate::smdp::catalogue::{Catalogue, Product};
-use crate::smdp::identity::{Credential, Identity};
+use crate::smdp::identity::{Credential, Identity, IdentityError};
 use crate::smdp::orders::{OrderSettings, Orders};
 use crate::smdp::sessions::Sessions;
 use crate::store::{Store, StoreError, StoreUrl};
@@ -73,14 +74,27 @@ pub struct Stock {
 }
 
 impl Stock {
-    /// Opens both. The sealing key is made if its file is absent.
+    /// Opens both. The sealing key is made if its file is absent and nothing was sealed yet.
     ///
     /// # Errors
     /// [`AppError`].
     pub async fn open(config: &Config, rng: &Rng) -> Result<Self, AppError> {
+        let failed = |cause| {
+            let url = if config.store.starts_with("postgres") { "PostgreSQL" } else { &config.store };
+            AppError::Store { url: url.to_owned(), cause }
+        };
+        let url = StoreUrl::parse(&config.store).map_err(failed)?;
+        let store = Store::open(&url).await.map_err(failed)?;
         let setting = &config.sealing_key;
         let key = if setting.path.exists() {
             SealingKey::load(&setting.path).map_err(|error| setting.error(&error))?
+        } else if store.holds_packages().await.map_err(failed)? {
+            let message = format!(
+                "{} is absent, and the store holds what was sealed with it: put the key back from a backup, or name \
+                 an empty store; a new key would open nothing",
+                setting.path.display()
+            );
+            return Err(setting.error(&message).into());
         } else {
             let key = SealingKey::generate(rng);
             key.save(&setting.path).map_err(|error| setting.error(&error))?;
@@ -88,12 +102,6 @@ impl Stock {
             key
         };
         let sealer = Sealer::new(&key, rng.clone()).map_err(|error| setting.error(&error))?;
-        let failed = |cause| {
-            let url = if config.store.starts_with("postgres") { "PostgreSQL" } else { &config.store };
-            AppError::Store { url: url.to_owned(), cause }
-        };
-        let url = StoreUrl::parse(&config.store).map_err(failed)?;
-        let store = Store::open(&url).await.map_err(failed)?;
         Ok(Self { store, sealer })
     }
 }
@@ -179,9 +187,19 @@ impl App {
             catalogue: catalogue(config)?,
             limits: config.limits,
         });
+        if let ([_, _, ..], Some(place)) =
+            (client_anchors.certificates(), config.operators.iter().find_map(OperatorSetting::place_of_oid))
+        {
+            let message = "with several CAs in es2plus.client_ca, any of them could issue a certificate with this OID: \
+                           use certificate_sha256";
+            return Err(place.error(message).into());
+        }
         let operators: Arc<dyn Operators> = Arc::new(KnownOperators(config.operators.clone()));
         let verifier = Arc::new(ClientVerifier::new(client_anchors, clock));
         let es9plus_tls = tls(&config.es9plus.tls, None)?;
+        for address in uncovered(&config.es9plus.tls, &config.addresses)? {
+            tracing::warn!(%address, "no dNSName of the TLS certificate of es9plus: LPAs will refuse the server");
+        }
         let es2plus_tls = tls(&config.es2plus.tls, Some(verifier))?;
         let listeners = vec![
             Listener {
@@ -189,14 +207,14 @@ impl App {
                 socket: sockets.es9plus,
                 tls: es9plus_tls,
                 router: es9plus::router(Arc::clone(&smdp)),
-                max_connections: config.es9plus.max_connections,
+                limits: ListenerLimits::new(config.es9plus.max_connections),
             },
             Listener {
                 name: "es2plus",
                 socket: sockets.es2plus,
                 tls: es2plus_tls,
                 router: es2plus::router(Arc::new(orders), operators),
-                max_connections: config.es2plus.max_connections,
+                limits: ListenerLimits::new(config.es2plus.max_connections),
             },
         ];
         Ok(Self { smdp, listeners })
@@ -208,8 +226,18 @@ impl App {
         for listener in self.listeners {
             interfaces.spawn(listener.serve(end.clone()));
         }
-        while interfaces.join_next().await.is_some() {}
+        all_ended(interfaces).await;
         self.smdp.store.close().await;
+    }
+}
+
+/// Waits for all interfaces. One that fails ends the others: half a server would go unnoticed.
+async fn all_ended(mut interfaces: tokio::task::JoinSet<()>) {
+    while let Some(ended) = interfaces.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "an interface failed; the server ends");
+            interfaces.abort_all();
+        }
     }
 }
 
@@ -219,7 +247,7 @@ struct KnownOperators(Vec<OperatorSetting>);
 impl Operators for KnownOperators {
     fn operator(&self, identity: &PeerIdentity) -> Option<Operator> {
         let known = |setting: &&OperatorSetting| match &setting.key {
-            OperatorKey::Oid(oid) => identity.oid.as_ref() == Some(oid),
+            OperatorKey::Oid(oid, _) => identity.oid.as_ref() == Some(oid),
             OperatorKey::Fingerprint(fingerprint) => identity.fingerprint == *fingerprint,
         };
         self.0.iter().find(known).map(|setting| setting.name.clone())
@@ -269,8 +297,29 @@ fn identity(
     anchors: &Anchors,
     clock: &Clock,
 ) -> Result<Identity, ConfigError> {
-    Identity::new(credential(dp_auth)?, credential(dp_pb)?, anchors, clock.now())
-        .map_err(|error| dp_auth.certificate.error(&error))
+    Identity::new(credential(dp_auth)?, credential(dp_pb)?, anchors, clock.now()).map_err(|error| {
+        let file = match &error {
+            IdentityError::DpAuth(_) => &dp_auth.certificate,
+            IdentityError::DpPb(_) => &dp_pb.certificate,
+            IdentityError::DpAuthKey => &dp_auth.key,
+            IdentityError::DpPbKey => &dp_pb.key,
+        };
+        file.error(&error)
+    })
+}
+
+/// The addresses whose host is no dNSName of the certificate.
+fn uncovered<'a>(
+    setting: &CredentialSetting,
+    addresses: &'a [ServerAddress],
+) -> Result<Vec<&'a ServerAddress>, ConfigError> {
+    let file = &setting.certificate;
+    let Some(der) = chain(file)?.into_iter().next() else { return Ok(Vec::new()) };
+    let certificate = Certificate::from_der(&der).map_err(|error| file.error(&error))?;
+    let covers = |address: &ServerAddress| {
+        certificate.dns_names().iter().any(|name| name.eq_ignore_ascii_case(address.host()))
+    };
+    Ok(addresses.iter().filter(|address| !covers(address)).collect())
 }
 
 fn tls(
@@ -290,7 +339,11 @@ fn catalogue(config: &Config) -> Result<Catalogue, AppError> {
     for setting in &config.profile_types {
         let template = match &setting.template {
             None => None,
-            Some(TemplateSetting::BuiltIn) => Some(Template::generic()?),
+            Some(TemplateSetting::BuiltIn) => {
+                let metadata = &setting.metadata;
+                let name = &metadata.service_provider_name;
+                Some(Template::generic()?.with_operator(name, metadata.mnc_length())?)
+            }
             Some(TemplateSetting::File(file)) => {
                 let octets = std::fs::read(&file.path).map_err(|error| file.error(&error))?;
                 let package = Package::from_der(&octets).map_err(|error| file.error(&error))?;
@@ -300,4 +353,128 @@ fn catalogue(config: &Config) -> Result<Catalogue, AppError> {
         catalogue.add(setting.name.clone(), Product { metadata: setting.metadata.clone(), template });
     }
     Ok(catalogue)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::env::Timestamp;
+    use crate::ident::{Eid, Iccid};
+    use crate::pki::test_pki::{Existing, TestPki, TestPkiOptions};
+    use crate::store::{Batch, NewProfile, Package as StoredPackage, PackageKind};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_795_329_780);
+
+    fn with_pki(folder: &Path, settings: &str) -> Config {
+        let options = TestPkiOptions {
+            host_names: vec!["smdp.example.com".to_owned()],
+            eid: Eid::parse("89049032000000000000279973200019").unwrap(),
+        };
+        let pki = TestPki::generate(&Rng::seeded(1), NOW, &options).unwrap();
+        pki.write_to(&folder.join("pki"), Existing::Refuse).unwrap();
+        let settings =
+            format!("{settings}\n[es9plus]\nlisten = \"127.0.0.1:0\"\n[es2plus]\nlisten = \"127.0.0.1:0\"\n");
+        Config::parse(&settings, &folder.join("simyard.toml")).unwrap()
+    }
+
+    async fn refusal(config: &Config) -> String {
+        let (clock, rng) = (Clock::fixed(NOW), Rng::seeded(2));
+        let sockets = Sockets::bind(config).await.unwrap();
+        match App::open(config, sockets, clock, rng).await {
+            Ok(_) => "none".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lost_sealing_key_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config::parse("", &folder.path().join("simyard.toml")).unwrap();
+        let key = folder.path().join("sealing.key");
+        let open = async || Stock::open(&config, &Rng::seeded(3)).await;
+        open().await.unwrap().store.close().await;
+        assert!(key.exists());
+        std::fs::remove_file(&key).unwrap();
+        let stock = open().await.unwrap();
+        let batch = Batch {
+            batch_id: "b".to_owned(),
+            owner: Operator::parse("acme").unwrap(),
+            profile_type: crate::domain::ProfileType::parse("iot").unwrap(),
+            digest: [7; 32],
+            received_at: NOW,
+        };
+        let profile = NewProfile {
+            iccid: Iccid::parse("898821100000000000").unwrap(),
+            imsi: None,
+            msisdn: None,
+            package: StoredPackage { kind: PackageKind::PersonalData, sealed: vec![1; 40] },
+        };
+        stock.store.insert_batch(&batch, &[profile], |_| {}).await.unwrap();
+        stock.store.close().await;
+        std::fs::remove_file(&key).unwrap();
+        let Err(error) = open().await else { panic!("a new key was made") };
+        assert!(error.to_string().contains("put the key back"), "{error}");
+        assert!(!key.exists());
+    }
+
+    #[tokio::test]
+    async fn an_oid_names_an_operator_under_one_ca_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let operator =
+            "addresses = [\"smdp.example.com\"]\n[[operator]]\nname = \"acme\"\noid = \"2.999.20\"";
+        let config = with_pki(folder.path(), operator);
+        assert_eq!(refusal(&config).await, "none");
+        let mut two = config.clone();
+        let other = TestPki::generate(
+            &Rng::seeded(9),
+            NOW,
+            &TestPkiOptions {
+                host_names: vec!["smdp.example.com".to_owned()],
+                eid: Eid::parse("89049032000000000000279973200019").unwrap(),
+            },
+        )
+        .unwrap();
+        other.write_to(&folder.path().join("other"), Existing::Refuse).unwrap();
+        two.es2plus_client_ca.push(FileSetting::of_command_line(&folder.path().join("other/ci.pem")));
+        let refused = refusal(&two).await;
+        assert!(refused.contains("simyard.toml:4: operator.oid: with several CAs"), "{refused}");
+        two.operators[0].key = OperatorKey::Fingerprint([1; 32]);
+        assert_eq!(refusal(&two).await, "none");
+    }
+
+    #[tokio::test]
+    async fn a_fault_of_an_identity_is_told_at_its_own_setting() {
+        let folder = tempfile::tempdir().unwrap();
+        for (setting, expected) in [
+            ("dp_auth_certificate = \"pki/dp-tls.pem\"", "dp_auth_certificate: "),
+            ("dp_pb_certificate = \"pki/dp-tls.pem\"", "dp_pb_certificate: "),
+            ("dp_auth_key = \"pki/dp-tls.key.pem\"", "dp_auth_key: "),
+            ("dp_pb_key = \"pki/dp-tls.key.pem\"", "dp_pb_key: "),
+        ] {
+            let _ = std::fs::remove_dir_all(folder.path().join("pki"));
+            let settings = format!("addresses = [\"smdp.example.com\"]\n[[identity]]\n{setting}");
+            let refused = refusal(&with_pki(folder.path(), &settings)).await;
+            assert!(refused.contains(&format!("simyard.toml:3: {expected}")), "{refused}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_held_against_the_tls_certificate() {
+        let folder = tempfile::tempdir().unwrap();
+        let addresses = "addresses = [\"SMDP.example.com:8443\", \"other.example.com\"]";
+        let config = with_pki(folder.path(), addresses);
+        let uncovered = uncovered(&config.es9plus.tls, &config.addresses).unwrap();
+        assert_eq!(uncovered, [&config.addresses[1]]);
+    }
+
+    #[tokio::test]
+    async fn an_interface_that_fails_ends_the_others() {
+        let mut interfaces = tokio::task::JoinSet::new();
+        interfaces.spawn(std::future::pending());
+        interfaces.spawn(async { panic!("an interface fails") });
+        let waited = tokio::time::timeout(Duration::from_secs(5), all_ended(interfaces)).await;
+        assert!(waited.is_ok(), "the other one went on");
+    }
 }

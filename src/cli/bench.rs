@@ -157,7 +157,8 @@ fn settings(args: &DownloadArgs) -> anyhow::Result<String> {
     let template = toml::Value::from(template);
     Ok(format!(
         "store = {store}\naddresses = [\"{HOST}\"]\n\n[es9plus]\nlisten = \"127.0.0.1:0\"\n\n\
-         [es2plus]\nlisten = \"127.0.0.1:0\"\n\n[[profile_type]]\nname = \"iot\"\nowner = \"acme\"\n\
+         [es2plus]\nlisten = \"127.0.0.1:0\"\n\n[[operator]]\nname = \"acme\"\n\
+         oid = \"2.999.20\"\n\n[[profile_type]]\nname = \"iot\"\nowner = \"acme\"\n\
          template = {template}\nservice_provider_name = \"Acme\"\nprofile_name = \"Acme IoT\"\n"
     ))
 }

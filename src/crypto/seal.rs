@@ -2,8 +2,8 @@
 //!
 //! A sealed value is: version 01, key identifier, nonce of twelve random octets, ciphertext, tag of sixteen
 //! octets. Version, key identifier and context are authenticated. Nonces are random, so one key may seal 2³²
-//! values (NIST SP 800-38D 8.3): rotate with [`SealingKey::next`] before. Where the key file comes from, and
-//! keys in hardware, are not known here.
+//! values (NIST SP 800-38D 8.3), far more than a store of profiles ever asks for. Where the key file comes from,
+//! changing the key of a store, and keys in hardware, are not known here.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -34,7 +34,7 @@ pub enum SealError {
     #[error("no sealed value of version {VERSION}")]
     Form,
     /// Sealed with a key that was not loaded.
-    #[error("sealed with key {key_id}, which is not loaded: add its key file")]
+    #[error("sealed with key {key_id}, which is not the one given: put its key file back")]
     UnknownKey {
         /// The identifier in the value.
         key_id: u8,
@@ -66,6 +66,16 @@ pub enum SealingKeyError {
         /// Its permission bits.
         mode: u32,
     },
+    /// The file is empty: no key was ever in it, or it was lost.
+    #[error(
+        "sealing key {} is empty: if nothing was sealed yet, remove the file and a new key is made; otherwise put \
+         the key back from its backup, as nothing opens without it",
+        path.display()
+    )]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
     /// The content is no sealing key.
     #[error(
         "sealing key {}: one line '{FILE_MAGIC} <2 digits> <64 digits>' in hexadecimal is expected",
@@ -91,22 +101,12 @@ impl fmt::Debug for SealingKey {
 }
 
 impl SealingKey {
-    /// Draws the first key: its identifier is one.
+    /// Draws a key; its identifier is one.
     #[must_use]
     pub fn generate(rng: &Rng) -> Self {
-        Self::draw(1, rng)
-    }
-
-    /// Draws the key that follows this one in a rotation: the identifier is one higher.
-    #[must_use]
-    pub fn next(&self, rng: &Rng) -> Self {
-        Self::draw(self.key_id.wrapping_add(1), rng)
-    }
-
-    fn draw(key_id: u8, rng: &Rng) -> Self {
         let mut key = Zeroizing::new([0; KEY_LEN]);
         rng.fill(key.as_mut_slice());
-        Self { key_id, key }
+        Self { key_id: 1, key }
     }
 
     /// The identifier that sealed values carry.
@@ -130,6 +130,9 @@ impl SealingKey {
         read.map_err(
             |error| if error.kind() == io::ErrorKind::InvalidData { content() } else { failed(error) },
         )?;
+        if text.is_empty() {
+            return Err(SealingKeyError::Empty { path: path.to_owned() });
+        }
         Self::parse(&text).ok_or_else(content)
     }
 
@@ -147,23 +150,56 @@ impl SealingKey {
     }
 
     /// Writes a new key file that only its owner may access (mode 0600 on Unix). An existing file is never
-    /// overwritten: what its key sealed would be lost.
+    /// overwritten: what its key sealed would be lost. The key is written beside its place, flushed to disk, and
+    /// only then given its name, so the file holds the whole key or is absent; when this returns, it outlasts a
+    /// failure of power.
     ///
     /// # Errors
     /// [`SealingKeyError::File`], also if the file exists.
     pub fn save(&self, path: &Path) -> Result<(), SealingKeyError> {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let digits = Zeroizing::new(hex::encode(self.key.as_slice()));
         let line = Zeroizing::new(format!("{FILE_MAGIC} {:02x} {}\n", self.key_id, digits.as_str()));
-        let write = || {
-            let mut file = options.open(path)?;
-            file.write_all(line.as_bytes())?;
-            file.sync_all()
-        };
-        write().map_err(|source| SealingKeyError::File { path: path.to_owned(), source })
+        write_once(path, line.as_bytes())
+            .map_err(|source| SealingKeyError::File { path: path.to_owned(), source })
+    }
+}
+
+/// Writes a file that must not exist, as a whole or not at all.
+fn write_once(path: &Path, content: &[u8]) -> io::Result<()> {
+    let (temporary, mut file) = beside(path)?;
+    let written = file.write_all(content).and_then(|()| file.sync_all()).and_then(|()| {
+        // A link, unlike a renaming, fails where there is a file of this name.
+        match std::fs::hard_link(&temporary, path) {
+            // File systems without links: all but the race with another process is excluded.
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists && !path.try_exists()? => {
+                std::fs::rename(&temporary, path)
+            }
+            linked => linked,
+        }
+    });
+    // After a renaming there is nothing to remove.
+    let _ = std::fs::remove_file(&temporary);
+    written?;
+    // The name itself must reach the disk, or the key is gone after a failure of power.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if cfg!(unix) { File::open(folder.unwrap_or(Path::new(".")))?.sync_all() } else { Ok(()) }
+}
+
+/// A new file of its owner's alone in the same folder. What an interrupted run left there is passed over.
+fn beside(path: &Path) -> io::Result<(PathBuf, File)> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut number = 0_u8;
+    loop {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".new{number}"));
+        let temporary = path.with_file_name(name);
+        match options.open(&temporary) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < u8::MAX => number += 1,
+            opened => return opened.map(|file| (temporary, file)),
+        }
     }
 }
 
@@ -189,14 +225,14 @@ fn check_mode(_: &Path, _: &File) -> Result<(), SealingKeyError> {
 pub struct Sealer(Arc<Keys>);
 
 struct Keys {
-    current: (u8, LessSafeKey),
-    former: Vec<(u8, LessSafeKey)>,
+    key_id: u8,
+    key: LessSafeKey,
     rng: Rng,
 }
 
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sealer({})", self.0.current.0)
+        write!(f, "Sealer({})", self.0.key_id)
     }
 }
 
@@ -206,20 +242,8 @@ impl Sealer {
     /// # Errors
     /// [`SealError::Failed`] if the library refuses the key.
     pub fn new(key: &SealingKey, rng: Rng) -> Result<Self, SealError> {
-        Self::with_former(key, &[], rng)
-    }
-
-    /// Seals with `current`; opens also what `former` keys sealed before a rotation.
-    ///
-    /// # Errors
-    /// [`SealError::Failed`] if the library refuses a key.
-    pub fn with_former(current: &SealingKey, former: &[SealingKey], rng: Rng) -> Result<Self, SealError> {
-        let usable = |key: &SealingKey| {
-            let unbound = UnboundKey::new(&AES_256_GCM, key.key.as_slice()).map_err(|_| SealError::Failed)?;
-            Ok((key.key_id, LessSafeKey::new(unbound)))
-        };
-        let former = former.iter().map(usable).collect::<Result<_, _>>()?;
-        Ok(Self(Arc::new(Keys { current: usable(current)?, former, rng })))
+        let unbound = UnboundKey::new(&AES_256_GCM, key.key.as_slice()).map_err(|_| SealError::Failed)?;
+        Ok(Self(Arc::new(Keys { key_id: key.key_id, key: LessSafeKey::new(unbound), rng })))
     }
 
     /// Seals `plain` for the place that `context` names: table, column and primary key.
@@ -227,9 +251,9 @@ impl Sealer {
     /// # Errors
     /// [`SealError::Failed`] if the library fails.
     pub fn seal(&self, context: &str, plain: &[u8]) -> Result<Vec<u8>, SealError> {
-        let (key_id, key) = &self.0.current;
+        let Keys { key_id, key, rng } = &*self.0;
         let header = [VERSION, *key_id];
-        let nonce: [u8; NONCE_LEN] = self.0.rng.array();
+        let nonce: [u8; NONCE_LEN] = rng.array();
         let mut sealed = Vec::with_capacity(plain.len() + OVERHEAD);
         sealed.extend_from_slice(&header);
         sealed.extend_from_slice(&nonce);
@@ -253,11 +277,13 @@ impl Sealer {
         if version != VERSION || body.len() < TAG_LEN {
             return Err(SealError::Form);
         }
-        let keys = std::iter::once(&self.0.current).chain(&self.0.former);
-        let (_, key) =
-            keys.into_iter().find(|(id, _)| *id == key_id).ok_or(SealError::UnknownKey { key_id })?;
+        if key_id != self.0.key_id {
+            return Err(SealError::UnknownKey { key_id });
+        }
         let mut plain = Zeroizing::new(body.to_vec());
-        let length = key
+        let length = self
+            .0
+            .key
             .open_in_place(Nonce::assume_unique_for_key(*nonce), bound_to(*header, context), &mut plain)
             .map_err(|_| SealError::NotAuthentic)?
             .len();
@@ -321,21 +347,14 @@ mod tests {
     }
 
     #[test]
-    fn keys_rotate() {
+    fn another_key_opens_nothing() {
         let rng = Rng::seeded(4);
-        let old = SealingKey::generate(&rng);
-        let new = old.next(&rng);
-        assert_eq!((old.key_id(), new.key_id()), (1, 2));
-        let before = Sealer::new(&old, rng.clone()).unwrap().seal("c", b"before").unwrap();
-        let rotated = Sealer::with_former(&new, std::slice::from_ref(&old), rng.clone()).unwrap();
-        assert_eq!(rotated.open("c", &before).unwrap().as_slice(), b"before");
-        let after = rotated.seal("c", b"after").unwrap();
-        assert_eq!(after[1], 2);
-        assert_eq!(rotated.open("c", &after).unwrap().as_slice(), b"after");
-        let only_new = Sealer::new(&new, rng.clone()).unwrap();
-        assert_eq!(only_new.open("c", &before).err(), Some(SealError::UnknownKey { key_id: 1 }));
+        let sealed = Sealer::new(&SealingKey::generate(&rng), rng.clone()).unwrap().seal("c", b"x").unwrap();
+        let second = SealingKey { key_id: 2, ..SealingKey::generate(&rng) };
+        let second = Sealer::new(&second, rng.clone()).unwrap();
+        assert_eq!(second.open("c", &sealed).err(), Some(SealError::UnknownKey { key_id: 1 }));
         let stranger = Sealer::new(&SealingKey::generate(&rng), rng).unwrap();
-        assert_eq!(stranger.open("c", &before).err(), Some(SealError::NotAuthentic));
+        assert_eq!(stranger.open("c", &sealed).err(), Some(SealError::NotAuthentic));
     }
 
     #[test]
@@ -357,6 +376,54 @@ mod tests {
                 assert!(error.contains(&format!("mode {mode:o}")) && error.contains("chmod 600"), "{error}");
             }
         }
+    }
+
+    #[test]
+    fn a_key_file_is_written_as_a_whole_and_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = || {
+            let mut names: Vec<_> =
+                std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let path = folder.path().join("key");
+        let (first, second) = (SealingKey::generate(&Rng::seeded(6)), SealingKey::generate(&Rng::seeded(7)));
+        // What an interrupted run left is neither taken for the key nor in the way.
+        std::fs::write(folder.path().join("key.new0"), "half").unwrap();
+        first.save(&path).unwrap();
+        assert_eq!(names(), ["key", "key.new0"]);
+        let error = second.save(&path).unwrap_err();
+        assert!(
+            matches!(error, SealingKeyError::File { source, .. } if source.kind() == io::ErrorKind::AlreadyExists)
+        );
+        assert_eq!(*SealingKey::load(&path).unwrap().key, *first.key);
+        assert_eq!(names(), ["key", "key.new0"]);
+        // Of several at once exactly one wins, and its key is in the file.
+        let path = folder.path().join("race");
+        let keys: Vec<_> = (10..18).map(|seed| SealingKey::generate(&Rng::seeded(seed))).collect();
+        let saved: Vec<bool> = std::thread::scope(|scope| {
+            let threads: Vec<_> = keys.iter().map(|key| scope.spawn(|| key.save(&path).is_ok())).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(saved.iter().filter(|saved| **saved).count(), 1);
+        let winner = saved.iter().position(|saved| *saved).unwrap();
+        assert_eq!(*SealingKey::load(&path).unwrap().key, *keys[winner].key);
+        assert_eq!(names(), ["key", "key.new0", "race"]);
+    }
+
+    #[test]
+    fn an_empty_key_file_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        SealingKey::generate(&Rng::seeded(8)).save(&path).unwrap();
+        File::create(&path).unwrap();
+        let error = SealingKey::load(&path).unwrap_err();
+        assert!(matches!(error, SealingKeyError::Empty { .. }));
+        assert!(
+            error.to_string().contains("remove the file") && error.to_string().contains("backup"),
+            "{error}"
+        );
     }
 
     #[test]

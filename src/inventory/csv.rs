@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::crypto::milenage::opc_from_op;
 use crate::env::Rng;
-use crate::ident::{Iccid, Imsi, InvalidIdentifier};
+use crate::ident::{Iccid, Imsi};
 use crate::profile::personal_data::{Code, CodeError, OtaKeys, PersonalData, Secret, access_class};
 
 /// The largest file.
@@ -105,9 +105,12 @@ pub enum RowFault {
     /// A needed value is empty.
     #[error("empty")]
     Empty,
-    /// ICCID or IMSI of another form.
-    #[error(transparent)]
-    Identifier(#[from] InvalidIdentifier),
+    /// An ICCID of another form. The value is not told, in case the columns were mixed up and it is a key.
+    #[error("expected 18 to 20 decimal digits, 19 may be followed by F")]
+    NotIccid,
+    /// An IMSI of another form; the value is not told either.
+    #[error("expected 6 to 15 decimal digits")]
+    NotImsi,
     /// A key of another form.
     #[error("expected {0} hexadecimal digits")]
     NotHex(usize),
@@ -347,8 +350,8 @@ impl<'a> Row<'a> {
 
     /// All values are read before one is missed, so that every fault of the row is told.
     fn read(mut self, rng: &Rng) -> Option<Subscription> {
-        let iccid = self.needed(Column::Iccid, |text| Ok(Iccid::parse(text)?));
-        let imsi = self.needed(Column::Imsi, |text| Ok(Imsi::parse(text)?));
+        let iccid = self.needed(Column::Iccid, |text| Iccid::parse(text).map_err(|_| RowFault::NotIccid));
+        let imsi = self.needed(Column::Imsi, |text| Imsi::parse(text).map_err(|_| RowFault::NotImsi));
         let ki = self.needed(Column::Ki, key);
         let opc = self.optional(Column::Opc, key);
         let op = self.optional(Column::Op, key);
@@ -400,4 +403,28 @@ fn msisdn(text: &str) -> Result<String, RowFault> {
     let digits = text.strip_prefix('+').unwrap_or(text);
     let fits = (5..=15).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit());
     if fits { Ok(text.to_owned()) } else { Err(RowFault::NotMsisdn) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_in_the_wrong_column_is_not_repeated() {
+        const KI: &str = "00112233445566778899aabbccddeeff";
+        const HEAD: &str = "imsi,opc,pin1,puk1,pin2,puk2,adm1";
+        const TAIL: &str = "00000000000000000000000000000000,1234,12345678,1234,12345678,12345678";
+        for (file, expected) in [
+            (
+                format!("iccid,ki,{HEAD}\n{KI},898821100000000000,901401234567890,{TAIL}\n"),
+                "18 to 20 decimal",
+            ),
+            (format!("iccid,ki,{HEAD}\n898821100000000000,901401234567890,{KI},{TAIL}\n"), "6 to 15 decimal"),
+        ] {
+            let Err(error) = read(file.as_bytes(), &Rng::seeded(1)) else { panic!("it was read") };
+            let text = format!("{error} {error:?}");
+            assert!(text.contains(expected) || text.contains("NotI"), "{text}");
+            assert!(!text.contains(KI), "{text}");
+        }
+    }
 }

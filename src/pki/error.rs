@@ -2,11 +2,43 @@
 //!
 //! The functions of SGP.22 5.6 answer with one of three reasons, whatever rule failed: [`Refusal`].
 
+use std::fmt::Display;
+
 use simyard_asn1::Oid;
 
 use super::certificate::UnusableKey;
 use super::role::Role;
 use crate::env::Timestamp;
+
+/// Octets of a key identifier that are printed: others than SHA-1 has are unusual, and a peer chooses them.
+const PRINTED_OCTETS: usize = 40;
+/// Characters of a text from a certificate that are printed.
+const PRINTED_CHARS: usize = 64;
+/// Members of a list from a certificate that are printed.
+const PRINTED_MEMBERS: usize = 8;
+
+fn key(identifier: &[u8]) -> String {
+    match identifier.get(..PRINTED_OCTETS) {
+        Some(start) if identifier.len() > PRINTED_OCTETS => hex::encode_upper(start) + "…",
+        Some(_) | None => hex::encode_upper(identifier),
+    }
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(PRINTED_CHARS) {
+        Some((at, _)) => text.get(..at).unwrap_or_default().to_owned() + "…",
+        None => text.to_owned(),
+    }
+}
+
+fn list<T: Display>(members: &[T]) -> String {
+    let mut texts: Vec<String> =
+        members.iter().take(PRINTED_MEMBERS).map(|member| cut(&member.to_string())).collect();
+    if members.len() > PRINTED_MEMBERS {
+        texts.push("…".to_owned());
+    }
+    format!("[{}]", texts.join(", "))
+}
 
 /// What the answer to the peer tells apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +58,7 @@ pub enum PathError {
     #[error("the certificate names no issuer: authorityKeyIdentifier is missing")]
     AuthorityKeyIdentifierMissing,
     /// authorityKeyIdentifier names no issuer that is trusted here.
-    #[error("the certificate's issuer {} is not trusted", hex::encode_upper(.0))]
+    #[error("the certificate's issuer {} is not trusted", key(.0))]
     UnknownIssuer(Vec<u8>),
     /// Signed with another algorithm than ecdsa-with-SHA256 (2.6.7.2).
     #[error("the certificate is not signed with ecdsa-with-SHA256")]
@@ -60,7 +92,7 @@ pub enum PathError {
         expected: &'static str,
     },
     /// certificatePolicies lacks the identifier of the role.
-    #[error("the certificate is none for the role {expected}, its policies are {found:?}")]
+    #[error("the certificate is none for the role {expected}, its policies are {}", list(.found))]
     Role {
         /// The role asked for.
         expected: Role,
@@ -114,15 +146,16 @@ impl PathError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AnchorError {
     /// Nothing names an anchor but its key identifier.
-    #[error("the CI certificate {0:?} has no subjectKeyIdentifier")]
+    #[error("the CI certificate {:?} has no subjectKeyIdentifier", cut(.0))]
     KeyIdentifierMissing(String),
     /// Not a certificate that may issue others.
     #[error(
-        "the certificate {0:?} may not issue others: CA and keyCertSign are expected of a CI certificate"
+        "the certificate {:?} may not issue others: CA and keyCertSign are expected of a CI certificate",
+        cut(.0)
     )]
     NoAuthority(String),
     /// Two anchors with one key identifier.
-    #[error("two CI certificates have the key identifier {}", hex::encode_upper(.0))]
+    #[error("two CI certificates have the key identifier {}", key(.0))]
     KeyIdentifierTwice(Vec<u8>),
 }
 
@@ -161,7 +194,11 @@ pub enum EuiccError {
     #[error("eUICC certificate: serialNumber of the subject is no EID of 32 digits")]
     Eid,
     /// The EUM may not issue for this organisation and EID.
-    #[error("eUICC certificate: the EUM's range does not permit EID {eid} of {organization:?}")]
+    #[error(
+        "eUICC certificate: the EUM's range does not permit EID {} of {:?}",
+        cut(.eid),
+        cut(.organization)
+    )]
     OutsideRange {
         /// The EID of the certificate.
         eid: String,
@@ -206,7 +243,7 @@ pub enum ServerCertificateError {
     #[error("extKeyUsage of the certificate lacks {0}")]
     Purpose(&'static str),
     /// No dNSName is the host that was called.
-    #[error("the certificate is for {names:?}, not for {host:?}")]
+    #[error("the certificate is for {}, not for {:?}", list(.names), cut(.host))]
     HostName {
         /// The host that was called.
         host: String,
@@ -227,5 +264,30 @@ impl ServerCertificateError {
             | Self::Purpose(_)
             | Self::HostName { .. } => Refusal::Verification,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_peer_chose_is_printed_in_part() {
+        let long = "x".repeat(5000);
+        let oid = Oid::parse("2.999.10").unwrap();
+        let texts = [
+            PathError::UnknownIssuer(vec![0xAB; 5000]).to_string(),
+            PathError::Role { expected: Role::Euicc, found: vec![oid; 5000] }.to_string(),
+            AnchorError::KeyIdentifierMissing(long.clone()).to_string(),
+            AnchorError::NoAuthority(long.clone()).to_string(),
+            AnchorError::KeyIdentifierTwice(vec![0xAB; 5000]).to_string(),
+            EuiccError::OutsideRange { eid: long.clone(), organization: long.clone() }.to_string(),
+            ServerCertificateError::HostName { host: long.clone(), names: vec![long; 5000] }.to_string(),
+        ];
+        for text in texts {
+            assert!(text.contains('…') && text.chars().count() < 800, "{text}");
+        }
+        let whole = PathError::UnknownIssuer(vec![0xAB; 20]).to_string();
+        assert!(whole.contains(&"AB".repeat(20)) && !whole.contains('…'), "{whole}");
     }
 }

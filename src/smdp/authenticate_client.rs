@@ -26,7 +26,10 @@ use crate::pki::{
     verify_euicc,
 };
 use crate::profile::metadata::ProfileMetadata;
-use crate::store::StoreError;
+use crate::store::{Material, StoreError};
+
+/// Octets of a sealed package up to which a session remembers it.
+const REMEMBERED_OCTETS_MAX: usize = 1024;
 
 /// Why the eUICC gets no profile; one variant for each rule of 5.6.3.
 #[derive(Debug, thiserror::Error)]
@@ -205,7 +208,7 @@ async fn authenticate(
         None => None,
         Some(text) => Some(MatchingId::parse(text).map_err(|_| Refusal::MatchingIdRefused)?),
     };
-    let (accepted, product) = accept_order(smdp, matching_id.as_ref(), euicc.eid()).await?;
+    let Found { accepted, product, material } = accept_order(smdp, matching_id.as_ref(), euicc.eid()).await?;
     let order = accepted.order;
 
     // 16. Eligibility.
@@ -215,7 +218,10 @@ async fn authenticate(
     let kept = match accepted.accepted_as {
         AcceptedAs::First => None,
         AcceptedAs::Retry => {
-            let material = smdp.store.material(&order.iccid).await.map_err(AuthenticateClientError::Store)?;
+            let material = match &material {
+                Some(material) => Some(material.clone()),
+                None => smdp.store.material(&order.iccid).await.map_err(AuthenticateClientError::Store)?,
+            };
             material
                 .and_then(|material| material.binding)
                 .filter(|binding| binding.eid == *euicc.eid() && binding.sealed_session_keys.is_some())
@@ -236,6 +242,7 @@ async fn authenticate(
         euicc,
         profile_metadata: product.metadata.to_store_metadata(&order.iccid),
         order,
+        material: material.filter(|material| material.package.sealed.len() <= REMEMBERED_OCTETS_MAX),
         request_hash,
         smdp_signed2,
         smdp_signature2: tlv(SIGNATURE, &signature),
@@ -271,16 +278,32 @@ fn verify(
     Ok(euicc)
 }
 
+/// An order that may be downloaded.
+struct Found<'s> {
+    accepted: Accepted,
+    product: &'s Product,
+    /// Of an order that was found by its matching identifier.
+    material: Option<Material>,
+}
+
 /// Steps 12 to 15. An order that ended by its limits is put into state Error. A fault of ours costs the order no attempt:
 /// its profile type is looked up before the count.
 async fn accept_order<'s>(
     smdp: &'s Smdp,
     matching_id: Option<&MatchingId>,
     eid: &Eid,
-) -> Result<(Accepted, &'s Product), AuthenticateClientError> {
+) -> Result<Found<'s>, AuthenticateClientError> {
     for _ in 0..RACES {
-        let candidates =
-            smdp.store.orders_for(matching_id, eid).await.map_err(AuthenticateClientError::Store)?;
+        let (candidates, material) = match matching_id.filter(|id| !id.is_empty()) {
+            Some(id) => {
+                let material = smdp.store.material_for(id).await.map_err(AuthenticateClientError::Store)?;
+                (material.iter().map(|material| material.order.clone()).collect(), material)
+            }
+            None => {
+                let orders = smdp.store.orders_for(None, eid).await;
+                (orders.map_err(AuthenticateClientError::Store)?, None)
+            }
+        };
         let now = smdp.clock.now();
         let accepted = match select_order(candidates, matching_id, eid, now, &smdp.limits) {
             Ok(accepted) => accepted,
@@ -300,7 +323,7 @@ async fn accept_order<'s>(
             .product(profile_type)
             .ok_or_else(|| AuthenticateClientError::ProfileType(profile_type.to_string()))?;
         match smdp.store.count_download_attempt(&accepted.order, smdp.limits.download_attempts).await {
-            Ok(_) => return Ok((accepted, product)),
+            Ok(_) => return Ok(Found { accepted, product, material }),
             Err(StoreError::Conflict) => {}
             Err(error) => return Err(AuthenticateClientError::Store(error)),
         }

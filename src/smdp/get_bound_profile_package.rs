@@ -205,12 +205,18 @@ async fn deliver(
     let euicc_otpk = PublicKey::from_point(Curve::P256, euicc_signed2.value.euicc_otpk)
         .map_err(|_| GetBoundProfilePackageError::OneTimeKey)?;
 
+    // What AuthenticateClient read; a change since then shows when the binding is recorded. A confirmation code is
+    // compared with the order as it is now.
+    let mut remembered = session.material.clone().filter(|material| material.order.code_hash().is_none());
     for _ in 0..RACES {
-        let material = smdp
-            .store
-            .material(&session.order.iccid)
-            .await
-            .map_err(GetBoundProfilePackageError::Store)?
+        let material = match remembered.take() {
+            Some(material) => Some(material),
+            None => {
+                let material = smdp.store.material(&session.order.iccid).await;
+                material.map_err(GetBoundProfilePackageError::Store)?
+            }
+        };
+        let material = material
             .filter(|material| material.order.number == session.order.number)
             .ok_or_else(|| GetBoundProfilePackageError::OrderOver(id.clone()))?;
         let result = match check_order(smdp, id, session, &material.order, &euicc_signed2.value).await {
@@ -277,11 +283,19 @@ async fn bind_and_record(
     let place = session_keys_place(&order.iccid);
     let eid = session.euicc.eid();
 
-    // 7., 8. The eUICC used the key that was offered: the binding is kept. Any other key makes a new one.
+    let package = smdp
+        .catalogue
+        .package(&smdp.sealer, order, &material.package)
+        .map_err(GetBoundProfilePackageError::Package)?;
+    let content_digest = sha256(&Zeroizing::new([session.profile_metadata.as_slice(), &package].concat()));
+
+    // 7., 8. The eUICC used the key that was offered: the binding is kept. Any other key makes a new one, and so does
+    // other content: one key stream over two contents would show what they differ in.
     let kept = material
         .binding
         .as_ref()
         .filter(|kept| kept.eid == *eid && kept.euicc_otpk == euicc_otpk.as_point())
+        .filter(|kept| kept.content_digest == content_digest)
         .map(|kept| reopen(smdp, kept, &place))
         .transpose()?
         .flatten();
@@ -296,10 +310,6 @@ async fn bind_and_record(
             (smdp_otpk, keys)
         }
     };
-    let package = smdp
-        .catalogue
-        .package(&smdp.sealer, order, &material.package)
-        .map_err(GetBoundProfilePackageError::Package)?;
     let binding =
         Binding { transaction_id: id, host_id: HOST_ID, smdp_otpk: &smdp_otpk, euicc_otpk, keys: &keys };
     let bound = bind(&session.identity.dp_pb().key, &binding, &session.profile_metadata, &package)?;
@@ -311,6 +321,7 @@ async fn bind_and_record(
         euicc_public_key: *session.euicc.public_key().as_point(),
         euicc_otpk: *euicc_otpk.as_point(),
         smdp_otpk: *smdp_otpk.as_point(),
+        content_digest,
         sealed_session_keys: smdp.sealer.seal(&place, keys.to_octets().as_slice())?,
         at: smdp.clock.now(),
     };

@@ -3,14 +3,14 @@
 //! The answer is HTTP 204 whatever the notification says, since the LPA then deletes it and would otherwise send it for
 //! ever; only one that could not be kept because the store failed is asked for again. Repeated, nothing changes.
 //!
-//! A notification that no known download or certificate vouches for is logged and dropped: to keep it would let
-//! anybody fill the store.
+//! A notification is kept only if it is about a profile that is bound to the eUICC that signed it; any other is logged
+//! and dropped, and one that came before is known by what was signed: to keep more would let anybody fill the store.
 
-use simyard_asn1::Decode as _;
 use simyard_asn1::rsp::notification::{
     FinalResult, NotificationMetadata, OtherSignedNotification, PendingNotification,
     ProfileInstallationResult, error_reason,
 };
+use simyard_asn1::{Decode as _, Encode as _};
 
 use super::sessions::{ClientAuthenticated, SessionGuard};
 use super::{RACES, Smdp};
@@ -19,7 +19,7 @@ use crate::crypto::ecdsa::{Curve, PublicKey};
 use crate::domain::{ErrorReason, Order, ProfileEvent, State};
 use crate::ident::{Eid, Iccid, TransactionId};
 use crate::pki::{Certificate, verify_euicc};
-use crate::store::{NewNotification, Recorded, ResultChange, StoreError, Verification};
+use crate::store::{NewNotification, Recorded, ResultChange, StoreError};
 
 /// Why a notification could not be kept: the LPA sends it again.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,10 @@ enum Dropped {
     Form(#[from] simyard_asn1::Error),
     #[error("no package was bound in transaction {0}")]
     UnknownTransaction(String),
+    #[error("nothing was ever bound for the profile that it names")]
+    UnknownProfile,
+    #[error("eUICC {0} has no part in the order of that profile")]
+    OtherEuicc(Eid),
     #[error("its signature does not verify")]
     Signature,
     #[error("it names another SM-DP+: {0}")]
@@ -55,12 +59,9 @@ pub async fn handle_notification(
     smdp: &Smdp,
     request: &HandleNotificationRequest,
 ) -> Result<(), HandleNotificationError> {
-    let raw = &request.pending_notification;
-    let handled = match PendingNotification::from_der(raw) {
-        Ok(PendingNotification::InstallationResult(result)) => {
-            installation_result(smdp, &result, raw).await?
-        }
-        Ok(PendingNotification::Other(other)) => other_notification(smdp, &other, raw).await?,
+    let handled = match PendingNotification::from_der(&request.pending_notification) {
+        Ok(PendingNotification::InstallationResult(result)) => installation_result(smdp, &result).await?,
+        Ok(PendingNotification::Other(other)) => other_notification(smdp, &other).await?,
         Err(error) => Err(error.into()),
     };
     match handled {
@@ -88,7 +89,6 @@ impl Download {
 async fn installation_result(
     smdp: &Smdp,
     result: &ProfileInstallationResult<'_>,
-    raw: &[u8],
 ) -> Result<Result<Recorded, Dropped>, HandleNotificationError> {
     let data = &result.data.value;
     let unknown = || Dropped::UnknownTransaction(hex::encode_upper(data.transaction_id));
@@ -120,9 +120,13 @@ async fn installation_result(
             return Ok(Err(Dropped::OtherSmdp(oid.clone())));
         }
         let notification = NewNotification {
-            eid: Some(eid),
-            iccid: Some(order.iccid.clone()),
-            ..notification(smdp, &data.notification_metadata, raw)
+            eid,
+            iccid: order.iccid.clone(),
+            seq_number: i64::from(data.notification_metadata.seq_number),
+            event: event(&data.notification_metadata),
+            signed: result.data.bytes.to_vec(),
+            raw: result.to_der(),
+            at: smdp.clock.now(),
         };
         let change = next_state(smdp, order, &data.final_result);
         match smdp.store.record_notification(&notification, change).await {
@@ -157,44 +161,52 @@ fn next_state(smdp: &Smdp, order: Order, result: &FinalResult<'_>) -> ResultChan
     next.map_or(ResultChange::None, |order| ResultChange::Order(Box::new(order)))
 }
 
-/// Enabled, disabled, deleted: the notification brings its own certificates.
+/// Enabled, disabled, deleted, about a profile that is bound to the sender.
 async fn other_notification(
     smdp: &Smdp,
     other: &OtherSignedNotification<'_>,
-    raw: &[u8],
 ) -> Result<Result<Recorded, Dropped>, HandleNotificationError> {
-    let now = smdp.clock.now();
-    let refused = |error: &dyn std::fmt::Display| Dropped::Certificate(error.to_string());
-    let euicc = Certificate::from_der(other.eum_certificate)
-        .map_err(|error| refused(&error))
-        .and_then(|eum| smdp.anchors.verify_eum(&eum, now).map_err(|error| refused(&error)))
-        .and_then(|eum| {
-            let certificate =
-                Certificate::from_der(other.euicc_certificate).map_err(|error| refused(&error))?;
-            verify_euicc(&eum, &certificate, now).map_err(|error| refused(&error))
-        });
-    let euicc = match euicc {
-        Ok(euicc) => euicc,
+    let metadata = &other.tbs.value;
+    let Some(iccid) = metadata.iccid.and_then(|iccid| Iccid::from_bcd(iccid).ok()) else {
+        return Ok(Err(Dropped::UnknownProfile));
+    };
+    let Some((order, binding)) = smdp.store.latest_download(&iccid).await? else {
+        return Ok(Err(Dropped::UnknownProfile));
+    };
+    // The key that the package was bound to vouches for its eUICC even when the certificates ran out since.
+    let known = PublicKey::from_point(Curve::P256, &binding.euicc_public_key)
+        .is_ok_and(|key| key.verify(other.tbs.bytes, other.signature).is_ok());
+    let sender = if known { Ok(binding.eid) } else { certified_sender(smdp, other) };
+    let eid = match sender {
+        Ok(eid) if order.eid() == Some(&eid) => eid,
+        Ok(eid) => return Ok(Err(Dropped::OtherEuicc(eid))),
         Err(dropped) => return Ok(Err(dropped)),
     };
-    if euicc.public_key().verify(other.tbs.bytes, other.signature).is_err() {
-        return Ok(Err(Dropped::Signature));
-    }
-    let notification =
-        NewNotification { eid: Some(euicc.eid().clone()), ..notification(smdp, &other.tbs.value, raw) };
+    let notification = NewNotification {
+        eid,
+        iccid,
+        seq_number: i64::from(metadata.seq_number),
+        event: event(metadata),
+        signed: other.tbs.bytes.to_vec(),
+        raw: other.to_der(),
+        at: smdp.clock.now(),
+    };
     Ok(Ok(smdp.store.record_notification(&notification, ResultChange::None).await?))
 }
 
-fn notification(smdp: &Smdp, metadata: &NotificationMetadata<'_>, raw: &[u8]) -> NewNotification {
-    // One bit is set; the lowest one counts if a card sets several.
-    let bit = u8::try_from(metadata.operation.0.trailing_zeros()).unwrap_or(u8::MAX);
-    NewNotification {
-        eid: None,
-        seq_number: i64::from(metadata.seq_number),
-        iccid: metadata.iccid.and_then(|iccid| Iccid::from_bcd(iccid).ok()),
-        event: ProfileEvent::from_bit(bit),
-        raw: raw.to_vec(),
-        verification: Verification::Verified,
-        at: smdp.clock.now(),
-    }
+/// Who signed, by the certificates that the notification brings: the eUICC may have another key for another CI.
+fn certified_sender(smdp: &Smdp, other: &OtherSignedNotification<'_>) -> Result<Eid, Dropped> {
+    let now = smdp.clock.now();
+    let refused = |error: &dyn std::fmt::Display| Dropped::Certificate(error.to_string());
+    let eum = Certificate::from_der(other.eum_certificate).map_err(|error| refused(&error))?;
+    let eum = smdp.anchors.verify_eum(&eum, now).map_err(|error| refused(&error))?;
+    let certificate = Certificate::from_der(other.euicc_certificate).map_err(|error| refused(&error))?;
+    let euicc = verify_euicc(&eum, &certificate, now).map_err(|error| refused(&error))?;
+    euicc.public_key().verify(other.tbs.bytes, other.signature).map_err(|_| Dropped::Signature)?;
+    Ok(euicc.eid().clone())
+}
+
+/// One bit is set; the lowest one counts if a card sets several.
+fn event(metadata: &NotificationMetadata<'_>) -> ProfileEvent {
+    ProfileEvent::from_bit(u8::try_from(metadata.operation.0.trailing_zeros()).unwrap_or(u8::MAX))
 }

@@ -36,9 +36,12 @@ pub enum IdentityError {
     /// CERT.DPpb is refused.
     #[error("CERT.DPpb cannot be used: {0}")]
     DpPb(ServerCertificateError),
-    /// A key does not belong to its certificate.
-    #[error("the private key given for {0} does not belong to the certificate")]
-    Key(&'static str),
+    /// The key does not belong to CERT.DPauth.
+    #[error("the private key given for CERT.DPauth does not belong to the certificate")]
+    DpAuthKey,
+    /// The key does not belong to CERT.DPpb.
+    #[error("the private key given for CERT.DPpb does not belong to the certificate")]
+    DpPbKey,
 }
 
 impl Identity {
@@ -55,10 +58,10 @@ impl Identity {
         let auth = anchors.verify_dp_auth(&dp_auth.certificate, now).map_err(IdentityError::DpAuth)?;
         anchors.verify_dp_pb(&auth, &dp_pb.certificate, now).map_err(IdentityError::DpPb)?;
         if !dp_auth.certificate.is_of(&dp_auth.key) {
-            return Err(IdentityError::Key("CERT.DPauth"));
+            return Err(IdentityError::DpAuthKey);
         }
         if !dp_pb.certificate.is_of(&dp_pb.key) {
-            return Err(IdentityError::Key("CERT.DPpb"));
+            return Err(IdentityError::DpPbKey);
         }
         let (oid, ci_key_identifier) = (auth.oid().clone(), auth.ci_key_identifier().to_vec());
         Ok(Self { dp_auth, dp_pb, oid, ci_key_identifier })

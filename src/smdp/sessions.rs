@@ -16,6 +16,7 @@ use crate::domain::Order;
 use crate::env::Clock;
 use crate::ident::TransactionId;
 use crate::pki::VerifiedEuicc;
+use crate::store::Material;
 
 /// How long a client may take to authenticate.
 const INITIATED_FOR: Duration = Duration::from_secs(300);
@@ -38,6 +39,8 @@ pub struct ClientAuthenticated {
     pub euicc: VerifiedEuicc,
     /// The order as it was when the attempt was counted.
     pub order: Order,
+    /// What was read with the order, if it is small: sessions are many, and ready-made packages large.
+    pub material: Option<Material>,
     /// SHA-256 of the request that was answered.
     pub request_hash: [u8; 32],
     /// profileMetadata that was announced: the package carries the same octets.

@@ -44,8 +44,10 @@ const INSERT_PACKAGES: Statement = set_statement!(
 
 const PACKAGE: Statement = Statement::common("SELECT kind, sealed FROM package WHERE iccid = $1");
 
+const ANY_PACKAGE: Statement = Statement::common("SELECT iccid FROM package WHERE iccid > '' LIMIT 1");
+
 pub(super) const STATEMENTS: &[Statement] =
-    &[INSERT_BATCH, FIND_ICCIDS, FIND_IMSIS, INSERT_PROFILES, INSERT_PACKAGES, PACKAGE];
+    &[INSERT_BATCH, FIND_ICCIDS, FIND_IMSIS, INSERT_PROFILES, INSERT_PACKAGES, PACKAGE, ANY_PACKAGE];
 
 /// A delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,6 +168,14 @@ pub(super) fn package(row: &Row) -> Result<Package, StoreError> {
 }
 
 impl Store {
+    /// Whether the store holds anything sealed: all of it hangs on a package.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn holds_packages(&self) -> Result<bool, StoreError> {
+        Ok(!self.pools.fetch(&ANY_PACKAGE, []).await?.is_empty())
+    }
+
     /// The content of a profile; `None` if the ICCID is not in the stock.
     ///
     /// # Errors

@@ -12,23 +12,33 @@ use super::writer::{Change, Done};
 use super::{Store, StoreError};
 use crate::domain::{Order, ProfileEvent};
 use crate::env::Timestamp;
-use crate::ident::{Eid, Iccid, TransactionId};
+use crate::ident::{Eid, Iccid, MatchingId, TransactionId};
 
 macro_rules! binding_columns {
     () => {
         "binding.eid AS binding_eid, binding.euicc_public_key, binding.euicc_otpk, binding.smdp_otpk, \
-         binding.session_keys, binding.bound_at AS binding_at"
+         binding.content_digest, binding.session_keys, binding.bound_at AS binding_at"
     };
 }
 
-const MATERIAL: Statement = Statement::common(concat!(
-    "SELECT ",
-    order_columns!(),
-    ", ",
-    binding_columns!(),
-    ", package.kind, package.sealed FROM profile JOIN package ON package.iccid = profile.iccid \
-     LEFT JOIN binding ON binding.iccid = profile.iccid WHERE profile.iccid = $1"
-));
+macro_rules! select_material {
+    ($condition:literal) => {
+        concat!(
+            "SELECT ",
+            order_columns!(),
+            ", ",
+            binding_columns!(),
+            ", package.kind, package.sealed FROM profile JOIN package ON package.iccid = profile.iccid \
+             LEFT JOIN binding ON binding.iccid = profile.iccid WHERE ",
+            $condition
+        )
+    };
+}
+
+const MATERIAL: Statement = Statement::common(select_material!("profile.iccid = $1"));
+
+const MATERIAL_BY_MATCHING_ID: Statement =
+    Statement::common(select_material!("profile.matching_id = $1 AND profile.matching_id <> ''"));
 
 const DOWNLOAD_BY_TRANSACTION: Statement = Statement::common(concat!(
     "SELECT ",
@@ -39,8 +49,16 @@ const DOWNLOAD_BY_TRANSACTION: Statement = Statement::common(concat!(
      JOIN profile ON profile.iccid = binding.iccid WHERE binding_transaction.transaction_id = $1"
 ));
 
+const LATEST_DOWNLOAD: Statement = Statement::common(concat!(
+    "SELECT ",
+    order_columns!(),
+    ", ",
+    binding_columns!(),
+    " FROM binding JOIN profile ON profile.iccid = binding.iccid WHERE binding.iccid = $1"
+));
+
 const NOTIFICATIONS: Statement = Statement::common(
-    "SELECT eid, seq_number, iccid, event, verified, raw, received_at FROM notification \
+    "SELECT eid, seq_number, event, raw, received_at FROM notification \
      WHERE iccid = $1 ORDER BY received_at, seq_number LIMIT 1000",
 );
 
@@ -78,12 +96,13 @@ pub(super) const BIND: Statement = set_statement!(
 /// Before [`BIND`].
 pub(super) const KEEP_BINDING: Statement = set_statement!(
     [iccid text, version bigint, eid text, euicc_public_key octets, euicc_otpk octets, smdp_otpk octets,
-     session_keys octets, bound_at bigint]
-    "INSERT INTO binding (iccid, eid, euicc_public_key, euicc_otpk, smdp_otpk, session_keys, bound_at) \
+     content_digest octets, session_keys octets, bound_at bigint]
+    "INSERT INTO binding (iccid, eid, euicc_public_key, euicc_otpk, smdp_otpk, content_digest, session_keys, bound_at) \
      SELECT change.iccid, change.eid, change.euicc_public_key, change.euicc_otpk, change.smdp_otpk, \
-     change.session_keys, change.bound_at FROM change JOIN profile ON ", may_be_bound!(), " WHERE true \
+     change.content_digest, change.session_keys, change.bound_at FROM change JOIN profile ON ", may_be_bound!(), " WHERE true \
      ON CONFLICT (iccid) DO UPDATE SET eid = excluded.eid, euicc_public_key = excluded.euicc_public_key, \
-     euicc_otpk = excluded.euicc_otpk, smdp_otpk = excluded.smdp_otpk, session_keys = excluded.session_keys, \
+     euicc_otpk = excluded.euicc_otpk, smdp_otpk = excluded.smdp_otpk, \
+     content_digest = excluded.content_digest, session_keys = excluded.session_keys, \
      bound_at = excluded.bound_at RETURNING iccid, bound_at"
 );
 
@@ -114,10 +133,10 @@ pub(super) const WIPE_ENDED: Statement = set_statement!(
 
 /// One that changes its order is kept only if the order is still what it was. Before [`RECORD_RESULT`].
 pub(super) const INSERT_NOTIFICATION: Statement = set_statement!(
-    [eid text, seq_number bigint, digest text, iccid text, event bigint, verified bigint, raw octets,
-     received_at bigint, version bigint, state bigint]
-    "INSERT INTO notification (eid, seq_number, digest, iccid, event, verified, raw, received_at) \
-     SELECT eid, seq_number, digest, iccid, event, verified, raw, received_at FROM change \
+    [eid text, seq_number bigint, digest text, iccid text, event bigint, raw octets, received_at bigint,
+     version bigint, state bigint]
+    "INSERT INTO notification (eid, seq_number, digest, iccid, event, raw, received_at) \
+     SELECT eid, seq_number, digest, iccid, event, raw, received_at FROM change \
      WHERE change.state IS NULL OR EXISTS (SELECT 1 FROM profile WHERE profile.iccid = change.iccid \
      AND profile.version = change.version) \
      ON CONFLICT (eid, seq_number, digest) DO NOTHING RETURNING digest, seq_number"
@@ -136,7 +155,9 @@ pub(super) const RECORD_RUN_TIME: Statement = set_statement!(
 
 pub(super) const STATEMENTS: &[Statement] = &[
     MATERIAL,
+    MATERIAL_BY_MATCHING_ID,
     DOWNLOAD_BY_TRANSACTION,
+    LATEST_DOWNLOAD,
     NOTIFICATIONS,
     COUNT_DOWNLOAD,
     COUNT_CONFIRMATION,
@@ -162,6 +183,8 @@ pub struct NewBinding {
     pub euicc_otpk: [u8; 65],
     /// otPK.DP.ECKA, uncompressed.
     pub smdp_otpk: [u8; 65],
+    /// SHA-256 of metadata and package: these keys never protect any other content.
+    pub content_digest: [u8; 32],
     /// The session keys of this binding, sealed.
     pub sealed_session_keys: Vec<u8>,
     /// Now.
@@ -181,6 +204,8 @@ pub struct Binding {
     pub euicc_otpk: Vec<u8>,
     /// otPK.DP.ECKA, uncompressed.
     pub smdp_otpk: Vec<u8>,
+    /// SHA-256 of metadata and package, as they were bound.
+    pub content_digest: Vec<u8>,
     /// The session keys, sealed; `None` once the order ended.
     pub sealed_session_keys: Option<Vec<u8>>,
     /// When.
@@ -198,32 +223,24 @@ pub struct Material {
     pub package: Package,
 }
 
-/// A notification as it came.
+/// A notification whose signature verified: no other is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewNotification {
-    /// Who sent it; `None` if that could not be verified.
-    pub eid: Option<Eid>,
+    /// Who sent it.
+    pub eid: Eid,
     /// `seqNumber` of the eUICC.
     pub seq_number: i64,
-    /// The profile, if it is named and ours.
-    pub iccid: Option<Iccid>,
+    /// The profile, which is bound to that eUICC.
+    pub iccid: Iccid,
     /// The event.
     pub event: ProfileEvent,
-    /// The octets of `pendingNotification` as received.
+    /// The octets that the eUICC signed. With EID and number, they say whether it came before: what is around them
+    /// anybody can change.
+    pub signed: Vec<u8>,
+    /// `pendingNotification` with nothing in it that the standard does not know.
     pub raw: Vec<u8>,
-    /// Whether its signature verified; others are kept too, since the eUICC has no copy after the answer.
-    pub verification: Verification,
     /// Now.
     pub at: Timestamp,
-}
-
-/// Whether a notification's signature verified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verification {
-    /// It did.
-    Verified,
-    /// It did not, or could not be checked.
-    Unverified,
 }
 
 /// What a verified installation result makes of its order.
@@ -248,14 +265,12 @@ pub enum Recorded {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notification {
     /// Who sent it.
-    pub eid: Option<Eid>,
+    pub eid: Eid,
     /// `seqNumber` of the eUICC.
     pub seq_number: i64,
     /// The event.
     pub event: ProfileEvent,
-    /// Whether its signature verified.
-    pub verification: Verification,
-    /// The octets as received.
+    /// `pendingNotification`.
     pub raw: Vec<u8>,
     /// When it came.
     pub received_at: Timestamp,
@@ -277,18 +292,18 @@ pub(super) struct BindRow {
     euicc_public_key: String,
     euicc_otpk: String,
     smdp_otpk: String,
+    content_digest: String,
     session_keys: String,
     bound_at: i64,
 }
 
 #[derive(Serialize)]
 pub(super) struct RecordRow {
-    pub(super) iccid: Option<String>,
+    pub(super) iccid: String,
     pub(super) digest: String,
     eid: String,
     seq_number: i64,
     event: i64,
-    verified: i64,
     raw: String,
     received_at: i64,
     version: i64,
@@ -296,13 +311,6 @@ pub(super) struct RecordRow {
     pub(super) ended_at: Option<i64>,
     error_reason: Option<String>,
     pub(super) run_time_state: Option<i64>,
-}
-
-impl RecordRow {
-    /// Notifications about one profile are taken one after the other.
-    pub(super) fn round_key(&self) -> String {
-        self.iccid.clone().unwrap_or_else(|| self.digest.clone())
-    }
 }
 
 fn binding(row: &Row) -> Result<Binding, StoreError> {
@@ -314,9 +322,16 @@ fn binding(row: &Row) -> Result<Binding, StoreError> {
         euicc_public_key: row.octets("euicc_public_key")?,
         euicc_otpk: row.octets("euicc_otpk")?,
         smdp_otpk: row.octets("smdp_otpk")?,
+        content_digest: row.octets("content_digest")?,
         sealed_session_keys: row.octets_or_null("session_keys")?,
         at: Timestamp::from_millis(row.integer("binding_at")?),
     })
+}
+
+fn material(row: &Row) -> Result<Material, StoreError> {
+    let bound = row.text_or_null("binding_eid")?.is_some();
+    let binding = if bound { Some(binding(row)?) } else { None };
+    Ok(Material { order: order(row)?, binding, package: package(row)? })
 }
 
 impl Store {
@@ -326,10 +341,16 @@ impl Store {
     /// [`StoreError`] if the engine fails.
     pub async fn material(&self, iccid: &Iccid) -> Result<Option<Material>, StoreError> {
         let rows = self.pools.fetch(&MATERIAL, [iccid.as_str().into()]).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let bound = row.text_or_null("binding_eid")?.is_some();
-        let binding = if bound { Some(binding(row)?) } else { None };
-        Ok(Some(Material { order: order(row)?, binding, package: package(row)? }))
+        rows.first().map(material).transpose()
+    }
+
+    /// As [`Store::material`], of the order with this matching identifier; an empty one is nobody's.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn material_for(&self, matching_id: &MatchingId) -> Result<Option<Material>, StoreError> {
+        let rows = self.pools.fetch(&MATERIAL_BY_MATCHING_ID, [matching_id.as_str().into()]).await?;
+        rows.first().map(material).transpose()
     }
 
     /// The order and the latest binding of the profile for which a package was bound in this transaction, however long
@@ -342,6 +363,16 @@ impl Store {
         transaction_id: &TransactionId,
     ) -> Result<Option<(Order, Binding)>, StoreError> {
         let rows = self.pools.fetch(&DOWNLOAD_BY_TRANSACTION, [transaction_id.as_octets().into()]).await?;
+        rows.first().map(|row| Ok((order(row)?, binding(row)?))).transpose()
+    }
+
+    /// The order and the latest binding of a profile; `None` if the ICCID is not in the stock or nothing was ever bound
+    /// for it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn latest_download(&self, iccid: &Iccid) -> Result<Option<(Order, Binding)>, StoreError> {
+        let rows = self.pools.fetch(&LATEST_DOWNLOAD, [iccid.as_str().into()]).await?;
         rows.first().map(|row| Ok((order(row)?, binding(row)?))).transpose()
     }
 
@@ -391,6 +422,7 @@ impl Store {
             euicc_public_key: hex::encode(new.euicc_public_key),
             euicc_otpk: hex::encode(new.euicc_otpk),
             smdp_otpk: hex::encode(new.smdp_otpk),
+            content_digest: hex::encode(new.content_digest),
             session_keys: hex::encode(&new.sealed_session_keys),
             bound_at: new.at.as_millis(),
         };
@@ -402,7 +434,7 @@ impl Store {
 
     /// Keeps a notification, and in the same change what it says: a result's transition of its order (with the keys
     /// of the binding wiped if the order ended), or the run-time state of the profile if no later notification told
-    /// another. A notification with the same EID, number and octets was kept before and is not kept again.
+    /// another. A notification with the same EID, number and signed octets was kept before and is not kept again.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if `change` is a transition of an order that changed since it was read: nothing was
@@ -416,23 +448,19 @@ impl Store {
             ResultChange::None => None,
             ResultChange::Order(order) => Some(order),
         };
-        let verified = notification.verification == Verification::Verified;
-        let run_time = notification.event.run_time_state().filter(|_| verified && notification.eid.is_some());
-        let iccid = order.map(|order| &order.iccid).or(notification.iccid.as_ref());
         let row = RecordRow {
-            iccid: iccid.map(|iccid| iccid.as_str().to_owned()),
-            digest: hex::encode(Sha256::digest(&notification.raw)),
-            eid: notification.eid.as_ref().map(|eid| eid.as_str().to_owned()).unwrap_or_default(),
+            iccid: notification.iccid.as_str().to_owned(),
+            digest: hex::encode(Sha256::digest(&notification.signed)),
+            eid: notification.eid.as_str().to_owned(),
             seq_number: notification.seq_number,
             event: i64::from(notification.event.bit()),
-            verified: i64::from(verified),
             raw: hex::encode(&notification.raw),
             received_at: notification.at.as_millis(),
             version: order.map_or(0, |order| order.version),
             state: order.map(|order| state_code(order.state_name())),
             ended_at: order.and_then(|order| ended_at(order)).map(Timestamp::as_millis),
             error_reason: order.and_then(|order| error_reason(order)).map(reason_text),
-            run_time_state: run_time.map(run_time_code),
+            run_time_state: notification.event.run_time_state().map(run_time_code),
         };
         match self.writer.change(Change::Record(Box::new(row))).await? {
             Done::Number(0) => Ok(Recorded::Repeated),
@@ -448,12 +476,11 @@ impl Store {
     pub async fn notifications(&self, iccid: &Iccid) -> Result<Vec<Notification>, StoreError> {
         let rows = self.pools.fetch(&NOTIFICATIONS, [iccid.as_str().into()]).await?;
         let notification = |row: &Row| {
-            let verified = row.integer("verified")? == 1;
+            let corrupt = |_| StoreError::Corrupt { column: "eid", key: iccid.as_str().to_owned() };
             Ok(Notification {
-                eid: Eid::parse(&row.text("eid")?).ok(),
+                eid: Eid::parse(&row.text("eid")?).map_err(corrupt)?,
                 seq_number: row.integer("seq_number")?,
                 event: ProfileEvent::from_bit(u8::try_from(row.integer("event")?).unwrap_or(u8::MAX)),
-                verification: if verified { Verification::Verified } else { Verification::Unverified },
                 raw: row.octets("raw")?,
                 received_at: Timestamp::from_millis(row.integer("received_at")?),
             })

@@ -17,7 +17,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{
     AssertSqlSafe, Connection as _, Either, Executor as _, Postgres, Row as _, SqlSafeStr as _, Transaction,
 };
-use tokio::sync::{Mutex as AsyncMutex, OwnedMappedMutexGuard, OwnedMutexGuard, Semaphore, SemaphorePermit};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, Semaphore, SemaphorePermit};
 
 use super::StoreError;
 
@@ -315,12 +315,13 @@ impl Pools {
 /// A transaction of the one SQLite connection that writes; it begins with the first statement, and dropped without a
 /// commit, it is rolled back.
 pub(super) struct SqliteWriting {
-    /// `None` once nobody may use it any more.
+    /// `None` once it was given away to be rolled back.
     connection: Option<WriteConnection>,
     begun: bool,
 }
 
-type WriteConnection = OwnedMappedMutexGuard<Option<SqliteConnection>, SqliteConnection>;
+/// The connection that writes, for as long as it is held; empty inside once the store is closed.
+type WriteConnection = OwnedMutexGuard<Option<SqliteConnection>>;
 
 /// Takes the write lock at once: a lock taken later could not be waited for.
 const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -328,19 +329,24 @@ const COMMIT: &str = "COMMIT";
 
 impl SqliteWriting {
     async fn new(write: &Arc<AsyncMutex<Option<SqliteConnection>>>) -> Result<Self, StoreError> {
-        let guard = Arc::clone(write).lock_owned().await;
-        let connection = OwnedMutexGuard::try_map(guard, Option::as_mut).map_err(|_| StoreError::Closed)?;
+        let connection = Arc::clone(write).lock_owned().await;
+        if connection.is_none() {
+            return Err(StoreError::Closed);
+        }
         Ok(Self { connection: Some(connection), begun: false })
     }
 
+    fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+        self.connection.as_mut().and_then(|held| held.as_mut()).ok_or(StoreError::Closed)
+    }
+
     async fn begun(&mut self) -> Result<&mut SqliteConnection, StoreError> {
-        let connection = self.connection.as_deref_mut().ok_or(StoreError::Closed)?;
         if !self.begun {
             // A caller that goes away while the engine begins must leave no transaction behind.
             self.begun = true;
-            sqlx::query(BEGIN).execute(&mut *connection).await?;
+            sqlx::query(BEGIN).execute(self.connection()?).await?;
         }
-        Ok(connection)
+        self.connection()
     }
 
     async fn commit(mut self) -> Result<(), StoreError> {
@@ -366,7 +372,7 @@ impl SqliteWriting {
         }
         all.push_str(COMMIT);
         self.begun = true;
-        let connection = self.connection.as_deref_mut().ok_or(Failure::Transaction(StoreError::Closed))?;
+        let connection = self.connection().map_err(Failure::Transaction)?;
         let mut query = sqlx::query(AssertSqlSafe(all));
         for set in sets {
             query = query.bind(set);
@@ -394,14 +400,36 @@ impl SqliteWriting {
 
 impl Drop for SqliteWriting {
     fn drop(&mut self) {
-        let Some(mut connection) = self.connection.take().filter(|_| self.begun) else { return };
-        // The next transaction waits for the connection, which is held until this is done. Without a runtime nothing
-        // more is written, and the end of the connection rolls back.
+        let Some(connection) = self.connection.take().filter(|_| self.begun) else { return };
+        let unfinished = Unfinished { connection, settled: false };
+        // The next transaction waits for the connection, which is held until this is done.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                // Refused where the transaction did not begin, or has ended with the error.
-                let _ = sqlx::query("ROLLBACK").execute(&mut *connection).await;
-            });
+            runtime.spawn(unfinished.roll_back());
+        }
+    }
+}
+
+/// A connection with a transaction that nobody will end. Where it cannot be rolled back, because the runtime ends, the
+/// connection goes, and the transaction with it: its lock must not outlive it.
+struct Unfinished {
+    connection: WriteConnection,
+    settled: bool,
+}
+
+impl Unfinished {
+    async fn roll_back(mut self) {
+        if let Some(connection) = self.connection.as_mut() {
+            // Refused where the transaction did not begin, or has ended with the error.
+            let _ = sqlx::query("ROLLBACK").execute(connection).await;
+        }
+        self.settled = true;
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.settled {
+            *self.connection = None;
         }
     }
 }

@@ -44,9 +44,7 @@ use sqlx::{ConnectOptions as _, SqlSafeStr as _};
 use tokio::sync::Mutex;
 
 pub use batches::{Batch, BatchError, Duplicate, DuplicateOf, NewProfile, PLACES_MAX, Package, PackageKind};
-pub use downloads::{
-    Binding, Material, NewBinding, NewNotification, Notification, Recorded, ResultChange, Verification,
-};
+pub use downloads::{Binding, Material, NewBinding, NewNotification, Notification, Recorded, ResultChange};
 pub use overview::Count;
 
 use engine::{Pools, Readers, Statement};
@@ -66,12 +64,22 @@ const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] =
     &[(1, "stock", include_str!("migrations/postgres/0001_stock.sql"))];
 
 /// Where the data lies.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum StoreUrl {
     /// A SQLite file: `sqlite:PATH`, or a path alone. It is made if it is absent; its folder is not.
     Sqlite(PathBuf),
     /// A PostgreSQL database: `postgres://…` or `postgresql://…`, with `?host=FOLDER` for a Unix socket.
     Postgres(String),
+}
+
+/// The address of a database may hold a password: it is not shown.
+impl std::fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
+            Self::Postgres(_) => f.write_str("Postgres(..)"),
+        }
+    }
 }
 
 impl StoreUrl {
@@ -390,17 +398,22 @@ mod tests {
         let Pools::Sqlite { write, .. } = &store.pools else { panic!("SQLite") };
         let mut connection = write.lock().await;
         let connection = connection.as_mut().unwrap();
-        let mut scans = Vec::new();
+        let (mut scans, mut by_call) = (Vec::new(), String::new());
         for statement in Store::statements() {
             let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", statement.sqlite));
             for row in sqlx::query(explain).fetch_all(&mut *connection).await.unwrap() {
                 let step: String = row.get("detail");
+                if step.contains("profile_by_call") {
+                    by_call = step.clone();
+                }
                 let tables = ["profile", "package", "binding", "notification"];
                 if tables.iter().any(|table| step.starts_with(&format!("SCAN {table}"))) {
                     scans.push(statement.sqlite);
                 }
             }
         }
+        // The index of calls holds orders that are not confirmed yet, and is read from the moment asked for on.
+        assert!(by_call.contains("(call_identifier=? AND ordered_at>?)"), "{by_call:?}");
         // Counting is the one that looks at every profile, by its nature.
         assert_eq!(scans.len(), 1, "{scans:#?}");
         assert!(scans[0].contains("COUNT(*)"), "{scans:#?}");

@@ -2,9 +2,9 @@
 //!
 //! A commit costs a flush of the disk and a statement per row costs CPU; so all changes that wait when the previous
 //! commit ends go into the next one, those of one kind in one set statement, and what a download changes goes to the
-//! engine in one turn. If the engine refuses a statement, the
-//! whole transaction is given up and each change is tried alone: only the guilty one fails. An engine that cannot be
-//! reached is not asked again for each of them, and neither is a COMMIT that failed: nobody knows whether it happened.
+//! engine in one turn. If the engine refuses a statement, the whole transaction is given up and each half of the group
+//! is tried, and so on: only the guilty change fails, and it costs the others some commits more, not one each. An engine
+//! that cannot be reached is not asked again, and neither is a COMMIT that failed: nobody knows whether it happened.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -147,29 +147,31 @@ async fn run(engine: Engine, mut queue: mpsc::Receiver<Option<Waiting>>) {
     }
 }
 
-/// Writes the group in one commit, or each change in its own where that fails.
+/// Writes the group in one commit; where a statement is refused, its halves, down to the guilty changes.
 async fn write_group(engine: &Engine, changes: &[Change]) -> Vec<Outcome> {
-    let together: Vec<&Change> = changes.iter().collect();
-    match write(engine, &together).await {
-        Ok(outcomes) => outcomes,
-        Err(Failed::Refused(_)) if changes.len() > 1 => {
-            let mut outcomes = Vec::with_capacity(changes.len());
-            for change in changes {
-                outcomes.push(match write(engine, &[change]).await {
-                    Ok(outcome) => outcome.into_iter().next().unwrap_or(Err(StoreError::Conflict)),
-                    Err(Failed::Refused(error) | Failed::Broken(error)) => Err(error),
-                });
+    let mut outcomes = Vec::with_capacity(changes.len());
+    // The next part is the last: so the outcomes come in the order of the changes.
+    let mut parts = vec![changes];
+    while let Some(part) = parts.pop() {
+        let together: Vec<&Change> = part.iter().collect();
+        match write(engine, &together).await {
+            Ok(written) => outcomes.extend(written),
+            Err(Failed::Refused(_)) if part.len() > 1 => {
+                let (first, second) = part.split_at(part.len() / 2);
+                parts.extend([second, first]);
             }
-            outcomes
-        }
-        Err(Failed::Refused(error) | Failed::Broken(error)) => {
-            changes.iter().map(|_| Err(error.clone())).collect()
+            Err(Failed::Refused(error)) => outcomes.push(Err(error)),
+            Err(Failed::Broken(error)) => {
+                outcomes.resize_with(changes.len(), || Err(error.clone()));
+                break;
+            }
         }
     }
+    outcomes
 }
 
 enum Failed {
-    /// The engine refused a statement: alone, a change may be better off.
+    /// The engine refused a statement: a part of the group may be better off.
     Refused(StoreError),
     /// Nothing can be written now.
     Broken(StoreError),
@@ -240,7 +242,7 @@ async fn apply<'a>(
     for round in rounds(binds, |_, row| row.iccid.clone()) {
         batch.bind(&round)?;
     }
-    for round in rounds(records, |_, row| row.round_key()) {
+    for round in rounds(records, |_, row| row.iccid.clone()) {
         batch.record(round)?;
     }
     if !batch.judged.is_empty() {
@@ -317,7 +319,7 @@ impl<'a> Batch<'a> {
         }
         let changed = self.add(&RECORD_RESULT);
         let results = round.iter().filter(|(_, row)| row.state.is_some());
-        self.judged.extend(results.filter_map(|(_, row)| row.iccid.as_deref()));
+        self.judged.extend(results.map(|(_, row)| row.iccid.as_str()));
         self.judgements.push(Judgement::Kept { changed, new, rows: round });
         Ok(())
     }
@@ -341,7 +343,7 @@ impl Judgement<'_> {
             Self::Kept { changed, new, rows } => {
                 let (changed, new) = (answer(*changed)?, answer(*new)?);
                 for (place, row) in rows {
-                    let changes = row.iccid.as_ref().is_some_and(|iccid| changed.contains_key(iccid));
+                    let changes = changed.contains_key(&row.iccid);
                     let kept = row.state.is_none() || changes;
                     judge(*place, kept.then(|| i64::from(new.contains_key(&row.digest))));
                 }

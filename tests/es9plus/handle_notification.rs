@@ -146,7 +146,6 @@ fn what_nobody_vouches_for_is_dropped_and_changes_nothing() {
         let (certificate, eum) = match (twin.kind, twin.fault) {
             (Kind::Euicc, Some(Fault::UnknownCi)) => (twin, PKI.twin(Kind::Eum, Fault::UnknownCi).unwrap()),
             (Kind::Euicc, _) => (twin, &PKI.eum),
-            (Kind::Eum, _) => (&PKI.euicc, twin),
             _ => continue,
         };
         cases.push(("a wrong twin", Euicc::of(certificate, eum).notification(iccid, 1, 2)));
@@ -155,6 +154,12 @@ fn what_nobody_vouches_for_is_dropped_and_changes_nothing() {
         assert_eq!(server.notify(&notification), 204, "{what}");
         assert_eq!(server.stored(iccid), before, "{what}");
         assert_eq!(server.notifications(iccid), 0, "{what}");
+    }
+    // The key that the package was bound to vouches for its eUICC, whatever became of the chain above it; and the same
+    // notification under another chain is no other notification.
+    for twin in PKI.twins.iter().filter(|twin| twin.kind == Kind::Eum) {
+        assert_eq!(server.notify(&Euicc::of(&PKI.euicc, twin).notification(iccid, 1, 2)), 204);
+        assert_eq!(kept(&server, iccid), 1);
     }
     // A result before any package: the session is known, the binding is not.
     let other = server.order(OrderOptions::default());

@@ -48,7 +48,7 @@ CREATE UNIQUE INDEX profile_imsi ON profile (imsi) WHERE imsi IS NOT NULL;
 CREATE UNIQUE INDEX profile_matching_id ON profile (matching_id) WHERE matching_id <> '';
 CREATE INDEX profile_by_eid ON profile (eid) WHERE eid IS NOT NULL;
 CREATE INDEX profile_available ON profile (owner, profile_type, iccid) WHERE state = 0;
-CREATE INDEX profile_by_call ON profile (call_identifier) WHERE call_identifier IS NOT NULL;
+CREATE INDEX profile_by_call ON profile (call_identifier, ordered_at) WHERE state IN (1, 2);
 
 -- Sealed octets: personal data for a template, or a whole package.
 CREATE TABLE package (
@@ -57,13 +57,15 @@ CREATE TABLE package (
     sealed BYTEA   NOT NULL
 );
 
--- The latest binding of a profile; session_keys are sealed, and gone once they are of no use.
+-- The latest binding of a profile; session_keys are sealed, and gone once they are of no use. content_digest is of the
+-- metadata and the package.
 CREATE TABLE binding (
     iccid            TEXT    NOT NULL CONSTRAINT binding_key PRIMARY KEY,
     eid              TEXT    NOT NULL,
     euicc_public_key BYTEA   NOT NULL,
     euicc_otpk       BYTEA   NOT NULL,
     smdp_otpk        BYTEA   NOT NULL,
+    content_digest   BYTEA   NOT NULL,
     session_keys     BYTEA,
     bound_at         BIGINT  NOT NULL
 );
@@ -74,16 +76,16 @@ CREATE TABLE binding_transaction (
     iccid          TEXT NOT NULL
 );
 
+-- What eUICCs signed about profiles bound to them; digest is of the signed octets.
 CREATE TABLE notification (
     eid         TEXT    NOT NULL,
     seq_number  BIGINT  NOT NULL,
     digest      TEXT    NOT NULL,
-    iccid       TEXT,
+    iccid       TEXT    NOT NULL,
     event       BIGINT  NOT NULL,
-    verified    BIGINT  NOT NULL,
     raw         BYTEA   NOT NULL,
     received_at BIGINT  NOT NULL,
     CONSTRAINT notification_key PRIMARY KEY (eid, seq_number, digest)
 );
 
-CREATE INDEX notification_by_iccid ON notification (iccid, received_at) WHERE iccid IS NOT NULL;
+CREATE INDEX notification_by_iccid ON notification (iccid, received_at);
