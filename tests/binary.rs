@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -18,6 +18,7 @@ pub fn command(folder: &Path, arguments: &[&str]) -> Command {
 }
 
 /// What a run came to.
+#[derive(Debug)]
 pub struct Run {
     pub code: Option<i32>,
     pub stdout: String,
@@ -37,22 +38,23 @@ impl From<Output> for Run {
 impl Run {
     /// The output of a run that must have gone well.
     #[track_caller]
-    pub fn ok(self) -> String {
+    pub fn ok(&self) -> String {
         assert_eq!(self.code, Some(0), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
-        self.stdout
+        self.stdout.clone()
     }
 
     /// The JSON that a run that must have gone well printed.
     #[track_caller]
-    pub fn json(self) -> serde_json::Value {
+    pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.ok()).unwrap()
     }
 
-    /// What a run that must have failed told.
+    /// It failed, and told why, on stderr alone.
     #[track_caller]
-    pub fn fails(self, code: i32) -> String {
-        assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
-        self.stderr
+    pub fn failed(&self, says: &str) {
+        assert_eq!(self.code, Some(1), "{says}: stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        assert!(self.stderr.contains(says), "{says:?} is not said: {}", self.stderr);
+        assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
     }
 }
 
@@ -101,10 +103,22 @@ impl Running {
         }
     }
 
+    /// The word behind `prefix` in what was printed.
+    #[track_caller]
+    pub fn address(&self, prefix: &str) -> String {
+        let line = self.printed.iter().find_map(|line| line.strip_prefix(prefix)).unwrap();
+        line.split_whitespace().next().unwrap().to_owned()
+    }
+
     /// Asks it to end, as a service manager does, and returns its exit code.
-    pub fn terminate(mut self) -> Option<i32> {
+    pub fn terminate(self) -> Option<i32> {
+        self.end("TERM")
+    }
+
+    /// Asks it to end with any signal, and returns its exit code.
+    pub fn end(mut self, signal: &str) -> Option<i32> {
         // The shell's own kill: the program is not on every machine.
-        let kill = format!("kill -TERM {}", self.child.id());
+        let kill = format!("kill -{signal} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
         self.child.wait().unwrap().code()
     }
@@ -122,76 +136,84 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// A folder with a test PKI, settings and a batch, and the server that runs on it.
-pub struct Yard {
-    folder: tempfile::TempDir,
-    pub es9plus: u16,
-    pub es2plus: u16,
+/// The host name of a server in a [`Place`].
+pub const HOST: &str = "smdp.example.com";
+/// The profiles of its batch.
+pub const ICCIDS: [&str; 3] = ["89882801000000000014", "89882801000000000022", "89882801000000000030"];
+/// Its settings: free ports.
+pub const SETTINGS: &str = r#"addresses = ["smdp.example.com"]
+[es9plus]
+listen = "127.0.0.1:0"
+[es2plus]
+listen = "127.0.0.1:0"
+[[operator]]
+name = "acme"
+oid = "2.999.20"
+[[profile_type]]
+name = "iot"
+owner = "acme"
+service_provider_name = "Acme"
+profile_name = "Acme IoT"
+"#;
+
+/// A manufacturer's file: K and OPc of TS 35.208 test set 1.
+pub fn batch() -> String {
+    let mut file = String::from("iccid,imsi,ki,opc,pin1,puk1,pin2,puk2,adm1\n");
+    for (number, iccid) in (1..).zip(ICCIDS) {
+        file += &format!(
+            "{iccid},90140510000000{number},465b5ce8b199b49faa5f0a2ee238a6bc,cd63cb71954a9f4e48a5994e37a02baf,\
+             1234,12345678,5678,87654321,11223344\n"
+        );
+    }
+    file
 }
 
-/// The rows of the batch: K and OPc of TS 35.208 test set 1.
-pub const ICCIDS: [&str; 3] = ["89882801000000000014", "89882801000000000022", "8988280100000000003"];
+/// A folder in which commands run, each written as a line of words.
+pub struct Place(tempfile::TempDir);
 
-impl Yard {
+impl Place {
     pub fn new() -> Self {
-        let yard = Self { folder: tempfile::tempdir().unwrap(), es9plus: free_port(), es2plus: free_port() };
-        yard.run(&["pki", "init", "pki"]).ok();
-        let settings = format!(
-            "addresses = [\"localhost:{0}\"]\n[es9plus]\nlisten = \"127.0.0.1:{0}\"\n[es2plus]\n\
-             listen = \"127.0.0.1:{1}\"\n[[operator]]\nname = \"acme\"\noid = \"2.999.20\"\n[[profile_type]]\n\
-             name = \"iot\"\nowner = \"acme\"\nservice_provider_name = \"Acme\"\nprofile_name = \"Acme IoT\"\n",
-            yard.es9plus, yard.es2plus
-        );
-        std::fs::write(yard.path().join("simyard.toml"), settings).unwrap();
-        let mut batch = String::from("iccid,imsi,ki,opc,pin1,puk1,pin2,puk2,adm1\n");
-        for (at, iccid) in ICCIDS.iter().enumerate() {
-            batch.push_str(&format!(
-                "{iccid},90140510000000{at},465b5ce8b199b49faa5f0a2ee238a6bc,cd63cb71954a9f4e48a5994e37a02baf,\
-                 1234,12345678,5678,87654321,11223344\n"
-            ));
-        }
-        std::fs::write(yard.path().join("batch.csv"), batch).unwrap();
-        yard
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// With a test PKI, settings and a batch of three.
+    pub fn furnished() -> Self {
+        let place = Self::new();
+        place.run("pki init pki --host smdp.example.com").ok();
+        place.write("simyard.toml", SETTINGS);
+        place.write("batch.csv", &batch());
+        place
     }
 
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        self.0.path()
     }
 
-    pub fn file(&self, name: &str) -> PathBuf {
-        self.path().join(name)
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path().join(name), text).unwrap();
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Run {
-        simyard(self.path(), arguments)
+    pub fn command(&self, line: &str) -> Command {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let mut command = command(self.path(), &words);
+        command.stdin(Stdio::null());
+        command
     }
 
-    /// The server over this folder.
+    pub fn run(&self, line: &str) -> Run {
+        self.command(line).output().unwrap().into()
+    }
+
+    /// Starts a command that goes on, up to the line that holds `until`.
+    pub fn start(&self, line: &str, until: &str) -> Running {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let mut running = Running::start(self.path(), &words);
+        running.wait_for(until);
+        running
+    }
+
+    /// `simyard serve` on free ports.
     pub fn serve(&self) -> Running {
-        let mut server = Running::start(self.path(), &["serve", "--config", "simyard.toml"]);
-        server.wait_for("ES2+ on");
-        server
+        self.start("serve --config simyard.toml", "ES2+ on ")
     }
-
-    /// An operator's call; the answer is JSON.
-    pub fn es2plus(&self, arguments: &[&str]) -> Run {
-        let server = format!("localhost:{}", self.es2plus);
-        let mut all = vec!["es2plus", "--server", &server, "--json"];
-        all.extend(arguments);
-        self.run(&all)
-    }
-
-    /// Orders and releases a profile; gives its activation code.
-    pub fn order(&self, iccid: &str) -> String {
-        self.es2plus(&["download-order", "--iccid", iccid]).ok();
-        let answer = self.es2plus(&["confirm-order", "--iccid", iccid]).json();
-        answer["activationCode"].as_str().unwrap().to_owned()
-    }
-}
-
-/// Everything that a stream has until its end.
-pub fn read_all(mut stream: impl std::io::Read) -> String {
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    text
 }

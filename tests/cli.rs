@@ -1,35 +1,142 @@
-//! Every command of README.md, run as a user runs it: the real binary, files, loopback.
+//! The command `simyard` as a user runs it: every command and every option, exit codes, and what is said where.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::binary::{ICCIDS, Running, Yard, command, read_all, simyard};
-use crate::harness;
+use crate::binary::{HOST, ICCIDS, Place, Running, SETTINGS, batch, command};
+use crate::harness::{left_out, vectors};
 
 crate::tests!(
-    demo_shows_a_whole_download,
-    demo_takes_every_published_test_profile,
-    demo_tells_what_is_wrong_with_its_arguments,
-    demo_keeps_its_server_until_it_is_told_to_end,
+    every_command_teaches_and_is_run_by_a_test,
+    wrong_usage_has_exit_code_2,
+    demo_holds_every_check_and_cleans_up,
+    demo_keeps_its_folder_and_its_server_until_it_is_told_to_end,
+    demo_takes_each_published_profile_package,
+    pki_init_writes_a_pki_and_spares_what_is_there,
+    serve_names_the_line_of_a_wrong_setting,
+    ingest_takes_a_file_whole_or_names_what_is_wrong,
     one_subscription_goes_the_way_of_the_readme,
-    a_confirmation_code_is_asked_for,
-    orders_are_held_released_and_cancelled,
+    every_option_of_an_order_reaches_the_server,
     a_card_is_served_over_tcp_and_stdio,
-    names_that_dns_does_not_know_are_reached,
-    settings_are_refused_with_their_line,
-    a_batch_with_faults_is_refused_whole,
-    a_ready_made_package_is_ingested,
-    pki_init_does_not_overwrite,
-    every_subcommand_has_help_and_a_test,
+    bench_measures_a_few_downloads,
 );
 
-fn demo_shows_a_whole_download() {
-    let folder = tempfile::tempdir().unwrap();
-    let told = simyard(folder.path(), &["demo", "--dir", "here"]).ok();
+const EID: &str = "89049032000000000000279973200019";
+
+/// The commands below a help text, with the options of each.
+fn commands(path: &[String], found: &mut Vec<(Vec<String>, BTreeSet<String>)>) {
+    let output = command(Path::new("."), &[]).args(path).arg("--help").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{path:?} --help");
+    assert!(text.contains("Usage: simyard"), "{path:?}: {text}");
+    assert!(text.lines().next().is_some_and(|line| line.len() > 10), "{path:?} says what it does: {text}");
+    let mut below = Vec::new();
+    let mut section = "";
+    let mut options = BTreeSet::new();
+    for line in text.lines() {
+        if !line.starts_with(' ') && line.ends_with(':') {
+            section = line;
+        }
+        let word = line.split_whitespace().next().unwrap_or_default();
+        if section == "Commands:" && line.starts_with("  ") && !line.starts_with("   ") && word != "help" {
+            below.push(word.to_owned());
+        }
+        if section == "Options:" {
+            let long = line.split_whitespace().find(|word| word.starts_with("--"));
+            let is_entry = line.trim_start().starts_with('-');
+            options.extend(long.filter(|_| is_entry).map(|word| word.trim_end_matches('.').to_owned()));
+        }
+    }
+    if below.is_empty() {
+        found.push((path.to_vec(), options));
+    }
+    for name in below {
+        commands(&[path, &[name]].concat(), found);
+    }
+}
+
+/// Whoever adds a command or an option adds a run of it to this file.
+fn every_command_teaches_and_is_run_by_a_test() {
+    let mut all = Vec::new();
+    commands(&[], &mut all);
+    assert!(all.len() > 15, "{all:?}");
+    // The command lines of this file: string literals, as words.
+    let source = include_str!("cli.rs");
+    let lines: Vec<Vec<&str>> = source.split('"').map(|text| text.split_whitespace().collect()).collect();
+    let is_run = |path: &[String], option: Option<&str>| {
+        lines.iter().any(|words| {
+            // Whole, or behind what a test puts in front of all its commands.
+            let whole = words.first() == path.first().map(String::as_str).as_ref()
+                && path.iter().all(|word| words.contains(&word.as_str()));
+            let named =
+                whole || (path.len() > 1 && words.first() == path.last().map(String::as_str).as_ref());
+            named && option.is_none_or(|option| words.contains(&option))
+        })
+    };
+    let mut missing = Vec::new();
+    for (path, options) in &all {
+        if !is_run(path, None) {
+            missing.push(path.join(" "));
+        }
+        for option in options {
+            let everywhere = ["--help", "--version", "--verbose"].contains(&option.as_str());
+            if !everywhere && !is_run(path, Some(option)) && !is_run(&path[..1], Some(option)) {
+                missing.push(format!("{} {option}", path.join(" ")));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "no test of this file runs: {missing:#?}");
+    let version = Place::new().run("--version");
+    assert_eq!(version.ok().trim(), format!("simyard {}", env!("CARGO_PKG_VERSION")));
+    assert!(Place::new().run("help es2plus").ok().contains("confirm-order"));
+}
+
+fn wrong_usage_has_exit_code_2() {
+    let place = Place::new();
+    for line in [
+        "",
+        "fly",
+        "demo --profile",
+        "serve --listen 1",
+        "ingest",
+        "es2plus",
+        "es2plus download-order",
+        "es2plus confirm-order --iccid 12",
+        "es2plus --connect-to nowhere release-profile --iccid 89882801000000000014",
+        "es2plus cancel-order --iccid 89882801000000000014 --final-status Gone",
+        "pki init",
+        "pki init x --eid 123",
+        "card new",
+        "card new x",
+        "card new x --pki pki --euicc-cert y",
+        "card serve x",
+        "card serve x --tcp 1 --stdio",
+        "lpa list",
+        "lpa --card x download nonsense",
+        "lpa --card x --tcp y list",
+        "lpa --card x enable 1",
+    ] {
+        let run = place.run(line);
+        assert_eq!(run.code, Some(2), "{line:?}: {run:?}");
+        assert!(run.stdout.is_empty() && !run.stderr.is_empty(), "{line:?}: {run:?}");
+    }
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0, "and nothing is left behind");
+}
+
+fn demo_holds_every_check_and_cleans_up() {
+    let place = Place::new();
+    let temporary = place.path().join("temporary");
+    std::fs::create_dir(&temporary).unwrap();
+    let output = place.command("demo").env("TMPDIR", &temporary).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
     for step in [
+        "test PKI",
+        "ingest",
         "ES2+.DownloadOrder",
         "ES2+.ConfirmOrder",
         "LPA:1$localhost:",
@@ -37,337 +144,340 @@ fn demo_shows_a_whole_download() {
         "ES9+.AuthenticateClient",
         "ES9+.GetBoundProfilePackage",
         "ES9+.HandleNotification",
-        "ES10c.EnableProfile",
-        "order Installed, profile Enabled on EID 89049032000000000000279973200019",
-        "EF.ICCID by APDU",
-        "EF.IMSI by APDU",
-        "AUTHENTICATE: RES",
+        "EnableProfile",
+        "server's view",
+        "EF.ICCID",
+        "EF.IMSI",
+        "AUTHENTICATE",
     ] {
-        assert!(told.contains(step), "no {step} in:\n{told}");
+        assert!(text.contains(step), "{step} is not told: {text}");
     }
-    assert!(told.lines().any(|line| line.contains('█')), "a QR code");
-    assert!(told.lines().last().unwrap().contains("5 checks held"), "{told}");
-    let keys = std::fs::read_to_string(folder.path().join("here/batch.csv")).unwrap();
-    let key = keys.lines().nth(1).unwrap().split(',').nth(2).unwrap();
+    assert!(text.lines().last().unwrap().contains("checks held"), "{text}");
+    assert!(text.contains('█') || text.contains('▀'), "the code is drawn: {text}");
+    assert!(!text.contains('\u{1B}'), "colours are for terminals");
+    assert!(
+        text.contains("order Installed, profile Enabled on EID 89049032000000000000279973200019"),
+        "{text}"
+    );
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "its folder is removed");
+
+    // In a folder of the user's, which must be empty.
+    let told = place.run("demo --dir yard").ok();
+    for name in ["simyard.toml", "simyard.db", "batch.csv", "pki/ci.pem", "card/card.json"] {
+        assert!(place.path().join("yard").join(name).exists(), "{name}");
+    }
+    let rows = std::fs::read_to_string(place.path().join("yard/batch.csv")).unwrap();
+    let key = rows.lines().nth(1).unwrap().split(',').nth(2).unwrap();
     assert!(!told.contains(key), "a key was printed");
-    assert!(folder.path().join("here/simyard.db").exists());
+    place.run("demo --dir yard").failed("not empty");
+    // What is no package is refused with its name.
+    place.write("none.der", "no package");
+    let run = place.run("demo --profile none.der");
+    assert_eq!(run.code, Some(1), "{run:?}");
+    let run = place.run("demo --profile absent.der");
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(format!("{}{}", run.stdout, run.stderr).contains("absent.der"), "{run:?}");
 }
 
-fn demo_takes_every_published_test_profile() {
-    let Some(vectors) = harness::vectors("test profiles of TS.48") else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let mut count = 0;
-    for entry in std::fs::read_dir(vectors.join("ts48")).unwrap() {
-        let file = entry.unwrap().path();
-        let told = simyard(folder.path(), &["demo", "--profile", file.to_str().unwrap()]).ok();
-        assert!(told.lines().last().unwrap().contains("5 checks held"), "{}: {told}", file.display());
-        assert!(told.contains("8900012345678901234") || told.contains("8900012345678901235"), "{told}");
-        count += 1;
+fn demo_keeps_its_folder_and_its_server_until_it_is_told_to_end() {
+    for signal in ["TERM", "INT"] {
+        let place = Place::new();
+        let running = place.start("demo --keep --dir yard", "Ctrl-C");
+        let text = running.printed.join("\n");
+        // The commands that it prints work while it runs.
+        let order = text.lines().find(|line| line.contains("download-order")).unwrap();
+        let words = order.split_once("simyard ").unwrap().1;
+        let words: Vec<&str> = words.split_whitespace().collect();
+        let run = command(&place.path().join("yard"), &words).output().unwrap();
+        assert!(run.status.success(), "{run:?}");
+        assert_eq!(running.end(signal), Some(0), "{signal}");
+        assert!(place.path().join("yard/simyard.db").exists());
+        place.write("after", "");
     }
-    assert_eq!(count, 8);
 }
 
-fn demo_tells_what_is_wrong_with_its_arguments() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("text"), "no package").unwrap();
-    let run = simyard(folder.path(), &["demo", "--profile", "text"]);
-    assert_eq!(run.code, Some(1));
-    assert!(run.stdout.lines().last().unwrap().starts_with('✗'), "{}", run.stdout);
-    let told = simyard(folder.path(), &["demo", "--dir", "."]).fails(1);
-    assert!(told.contains("not empty"), "{told}");
-    simyard(folder.path(), &["demo", "--nonsense"]).fails(2);
+fn demo_takes_each_published_profile_package() {
+    let Some(folder) = vectors("the published profile packages") else { return };
+    let place = Place::new();
+    let mut packages: Vec<PathBuf> =
+        std::fs::read_dir(folder.join("ts48")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    packages.retain(|path| path.extension().is_some_and(|extension| extension == "der"));
+    assert!(packages.len() >= 8, "{packages:?}");
+    for package in packages {
+        let run = place.run(&format!("demo --profile {}", package.display()));
+        assert!(run.ok().lines().last().unwrap().contains("checks held"), "{}: {run:?}", package.display());
+    }
 }
 
-fn demo_keeps_its_server_until_it_is_told_to_end() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut demo = Running::start(folder.path(), &["demo", "--keep", "--dir", "kept"]);
-    let told = demo.wait_for("The server runs on");
-    demo.wait_for("Ctrl-C ends it");
-    let es2plus = told.split("ES2+ ").nth(1).unwrap().split('.').next().unwrap();
-    let kept = folder.path().join("kept");
-    let order = ["es2plus", "--server", es2plus, "--json", "download-order", "--profile-type", "iot"];
-    assert_eq!(simyard(&kept, &order).json()["iccid"], json!("89882801000000000022"));
-    assert_eq!(demo.terminate(), Some(0));
-    assert!(kept.join("pki/ci.pem").exists());
+fn pki_init_writes_a_pki_and_spares_what_is_there() {
+    let place = Place::new();
+    place.run(&format!("pki init pki --host a.example.com --host b.example.com --eid {EID}")).ok();
+    let names = ["ci", "eum", "euicc", "dp-auth", "dp-pb", "dp-tls", "operator", "device"];
+    for name in names {
+        for file in [format!("pki/{name}.pem"), format!("pki/{name}.key.pem")] {
+            assert!(place.path().join(&file).exists() || file == "pki/ci.key.pem", "{file}");
+        }
+    }
+    assert!(std::fs::read_dir(place.path().join("pki/wrong")).unwrap().count() > 40);
+    let ci = || std::fs::read(place.path().join("pki/ci.pem")).unwrap();
+    let before = ci();
+    place.run("pki init pki").failed("pki");
+    assert_eq!(ci(), before);
+    place.run("pki init pki --force").ok();
+    assert_ne!(ci(), before);
+    place.run("pki init other --host https://x").failed("https://x");
+}
+
+fn serve_names_the_line_of_a_wrong_setting() {
+    let place = Place::furnished();
+    let with = |line: usize, text: &str| {
+        let mut lines: Vec<&str> = SETTINGS.lines().collect();
+        lines[line - 1] = text;
+        lines.join("\n")
+    };
+    for (text, says) in [
+        (with(1, "addresses = [\"a b\"]"), "simyard.toml:1: addresses"),
+        (with(1, "addresses = []"), "simyard.toml: addresses"),
+        (with(3, "listen = \"8443\""), "simyard.toml:3: es9plus"),
+        (with(3, "client_ca = [\"pki/ci.pem\"]"), "simyard.toml:3: es9plus.client_ca"),
+        (with(3, "certificate = \"pki/none.pem\""), "simyard.toml:3: certificate"),
+        (with(3, "key = \"pki/operator.key.pem\""), "simyard.toml"),
+        (with(3, "max_connections = 0"), "simyard.toml:3: max_connections"),
+        (with(8, "oid = \"2.999.x\""), "simyard.toml:8: operator.oid"),
+        (with(8, "certificate_sha256 = \"00\""), "simyard.toml:8: operator.certificate_sha256"),
+        (with(8, ""), "simyard.toml:7: operator"),
+        (with(13, "template = \"none.der\""), "simyard.toml:13"),
+        (with(13, "nonsense = 1"), "line 13"),
+        (with(13, "class = \"golden\""), "line 13"),
+        (with(9, "[[profile_type]"), "line 9"),
+        (format!("{SETTINGS}[limits]\ndownload_attempts = 0\n"), "simyard.toml:15: limits.download_attempts"),
+        (format!("ci = [\"pki/eum.pem\"]\n{SETTINGS}"), "is not trusted"),
+        (
+            format!("{SETTINGS}[[identity]]\ndp_auth_certificate = \"pki/dp-pb.pem\"\n"),
+            "simyard.toml:15: dp_auth_certificate",
+        ),
+        (format!("{SETTINGS}[[identity]]\ndp_auth_key = \"pki/dp-pb.key.pem\"\n"), "private key"),
+        (format!("store = \"mysql://x\"\n{SETTINGS}"), "mysql"),
+        (format!("store = \"sqlite:no/such/folder.db\"\n{SETTINGS}"), "no/such/folder.db"),
+        (format!("sealing_key = \"batch.csv\"\n{SETTINGS}"), "simyard.toml:1: sealing_key"),
+    ] {
+        place.write("simyard.toml", &text);
+        place.run("serve --config simyard.toml").failed(says);
+        assert!(!place.path().join("simyard.db").exists() || says != "simyard.toml:1: addresses");
+    }
+    place.run("serve --config absent.toml").failed("absent.toml");
+    // A port that is taken.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    place.write("simyard.toml", &with(3, &format!("listen = \"127.0.0.1:{port}\"")));
+    place.run("serve --config simyard.toml").failed(&format!("127.0.0.1:{port}"));
+    // And right ones: it runs, and ends with its caller, who is gone already.
+    place.write("simyard.toml", SETTINGS);
+    let told = place.run("serve --config simyard.toml --end-with-stdin -v").ok();
+    assert!(told.contains("ES9+ on 127.0.0.1:") && told.contains("ES2+ on "), "{told}");
+}
+
+fn ingest_takes_a_file_whole_or_names_what_is_wrong() {
+    let place = Place::furnished();
+    let header = "iccid,imsi,ki,opc,pin1,puk1,pin2,puk2,adm1\n";
+    let good = batch();
+    for (file, says) in [
+        (String::new(), "bad.csv"),
+        ("a,b,c\n1,2,3\n".to_owned(), "iccid"),
+        (good.replace("901405100000002", "9014x"), "line 3, imsi"),
+        (good.replace("465b5ce8b199b49faa5f0a2ee238a6bc", "465b"), "line 2, ki"),
+        (good.replace(ICCIDS[2], ICCIDS[1]), "line 4, iccid: stands in line 3 already"),
+        (format!("{header}{}\n", ["x"; 9].join(",")), "line 2"),
+    ] {
+        place.write("bad.csv", &file);
+        let run = place.run("ingest bad.csv --profile-type iot");
+        run.failed(says);
+        assert!(!run.stderr.contains("465b5ce8"), "no key is told: {}", run.stderr);
+    }
+    place.run("ingest absent.csv --profile-type iot").failed("absent.csv");
+    place.run("ingest batch.csv --profile-type none").failed("iot");
+    // Nothing of it is in the stock: the whole batch goes in, once.
+    let receipt = place.run("ingest batch.csv --config simyard.toml --profile-type iot --json").json();
+    assert_eq!((&receipt["profiles"], &receipt["profile_type"]), (&json!(3), &json!("iot")));
+    assert_eq!(receipt["first_iccid"], ICCIDS[0]);
+    place.run("ingest batch.csv").failed("line 4, iccid: is in the stock already");
+
+    // Ready-made packages.
+    let Some(folder) = vectors("a ready-made package is ingested") else { return };
+    place.write("simyard.toml", &format!("{SETTINGS}[[profile_type]]\nname = \"ready\"\nowner = \"acme\"\ntemplate = \"none\"\nclass = \"test\"\n"));
+    let package = folder.join("ts48/TS48v4_SAIP2.3_BERTLV.der");
+    let package = package.display();
+    let run = place.run(&format!("ingest {package} --profile-type ready"));
+    assert!(run.ok().contains("batch"), "{run:?}");
+    place.run(&format!("ingest {package} --profile-type ready")).failed("in the stock already");
+    let mut cut = std::fs::read(folder.join("ts48/TS48v4_SAIP2.3_BERTLV.der")).unwrap();
+    cut.truncate(cut.len() / 2);
+    std::fs::write(place.path().join("cut.der"), cut).unwrap();
+    place.run("ingest cut.der --profile-type ready").failed("cut.der");
+}
+
+/// Options of `es2plus` and `lpa` that lead to a running server.
+fn ways(server: &Running) -> (String, String) {
+    let es2plus = format!("--server {HOST} --connect-to {HOST}={}", server.address("ES2+ on "));
+    let lpa = format!("--connect-to {HOST}={}", server.address("ES9+ on "));
+    (es2plus, lpa)
 }
 
 fn one_subscription_goes_the_way_of_the_readme() {
-    let yard = Yard::new();
-    let receipt = yard.run(&["ingest", "batch.csv", "--profile-type", "iot", "--json"]).json();
-    assert_eq!(receipt["profiles"], json!(3));
-    let server = yard.serve();
-    assert_eq!(
-        yard.es2plus(&["download-order", "--profile-type", "iot"]).json()["iccid"],
-        json!(ICCIDS[0]),
-        "the first in the order of the digits"
-    );
-    let code = yard.order(ICCIDS[1]);
-    let told = yard.run(&["card", "new", "card", "--pki", "pki"]).ok();
-    assert!(told.contains("89049032000000000000279973200019"), "{told}");
-    let lpa = |arguments: &[&str]| {
-        let mut all = vec!["lpa", "--card", "card"];
-        all.extend(arguments);
-        yard.run(&all)
-    };
-    assert!(lpa(&["info"]).ok().contains("89049032000000000000279973200019"));
-    let report = lpa(&["download", &code, "--imei", "356938035643809", "--json"]).json();
-    assert_eq!(report["iccid"], json!(ICCIDS[1]));
-    let list = lpa(&["list", "--json"]).json();
-    assert_eq!(list[0]["iccid"], json!(ICCIDS[1]), "{list}");
-    assert!(lpa(&["list"]).ok().contains("disabled"));
-    lpa(&["enable", ICCIDS[1]]).ok();
-    let told = lpa(&["enable", ICCIDS[1]]).fails(1);
-    assert!(told.starts_with("error: ") && told.contains("profileNotInDisabledState"), "{told}");
-    assert!(lpa(&["notifications"]).ok().contains("enable"));
-    lpa(&["notifications", "list", "--json"]).json();
-    lpa(&["notifications", "send"]).ok();
-    lpa(&["disable", ICCIDS[1]]).ok();
-    lpa(&["delete", ICCIDS[1]]).ok();
-    lpa(&["notifications", "send", "--json"]).json();
-    assert_eq!(lpa(&["list", "--json"]).json(), json!([]));
-    assert!(lpa(&["download", &code]).fails(1).contains("8.2.6/3.8"), "the code was used");
-    let shown = yard.run(&["card", "show", "card", "--json"]).json();
-    assert_eq!(shown["eid"], json!("89049032000000000000279973200019"), "{shown}");
-    assert!(yard.run(&["card", "show", "card"]).ok().contains("EID"));
-    assert_eq!(server.terminate(), Some(0));
-}
-
-fn a_confirmation_code_is_asked_for() {
-    let yard = Yard::new();
-    yard.run(&["ingest", "batch.csv"]).ok();
-    let _server = yard.serve();
-    yard.es2plus(&["download-order", "--iccid", ICCIDS[0]]).ok();
-    let answer = yard.es2plus(&["confirm-order", "--iccid", ICCIDS[0], "--confirmation-code", "4711"]).json();
+    let place = Place::furnished();
+    place.run("ingest batch.csv --profile-type iot").ok();
+    let server = place.serve();
+    let (operator, device) = ways(&server);
+    let order = place.run(&format!("es2plus {operator} --json download-order --profile-type iot")).json();
+    let iccid = order["iccid"].as_str().unwrap().to_owned();
+    let answer = place.run(&format!("es2plus {operator} --json confirm-order --iccid {iccid}")).json();
     let code = answer["activationCode"].as_str().unwrap();
-    assert!(code.ends_with("$$1"), "{code}");
-    yard.run(&["card", "new", "card", "--pki", "pki"]).ok();
-    let download = |more: &[&str]| {
-        let mut all = vec!["lpa", "--card", "card", "download", code];
-        all.extend(more);
-        yard.run(&all)
+    assert!(code.starts_with("LPA:1$smdp.example.com$"), "{code}");
+
+    place.run("card new card --pki pki").ok();
+    place.run("card new card --pki pki").failed("card");
+    let card = place.run("card show card --json").json();
+    assert_eq!((&card["eid"], card["profiles"].as_array().unwrap().len()), (&json!(EID), 0));
+    assert!(place.run("card show card").ok().contains(EID));
+    place.run("card show absent").failed("absent");
+    let info = place.run("lpa --card card info --json").json();
+    assert_eq!(info["eid"], EID);
+    assert!(place.run("lpa info --card card").ok().contains(EID));
+
+    let report =
+        place.run(&format!("lpa --card card {device} --ca pki/ci.pem --json download {code}")).json();
+    assert_eq!(report["iccid"], iccid, "{report}");
+    let again = place.run(&format!("lpa --card card {device} download {code}"));
+    again.failed("8.2.6/3.8");
+    let list = |state: &str| {
+        let list = place.run("lpa --card card list --json").json();
+        let profiles =
+            list.as_array().cloned().unwrap_or_else(|| list["profiles"].as_array().unwrap().clone());
+        assert_eq!(profiles.len(), 1, "{list}");
+        assert_eq!((&profiles[0]["iccid"], &profiles[0]["state"]), (&json!(iccid), &json!(state)), "{list}");
     };
-    assert!(download(&[]).fails(1).contains("--confirmation-code"));
-    assert!(download(&["--confirmation-code", "0815"]).fails(1).contains("8.2.7/3.8"));
-    download(&["--confirmation-code", "4711"]).ok();
+    list("disabled");
+    assert!(place.run("lpa --card card list").ok().contains(&iccid));
+    place.run(&format!("lpa --card card enable {iccid}")).ok();
+    list("enabled");
+    place.run(&format!("lpa --card card delete {iccid}")).failed("profileNotInDisabledState");
+    place.run(&format!("lpa --card card enable {iccid} --json")).failed("profileNotInDisabledState");
+    place.run(&format!("lpa --card card disable {iccid} --json")).json();
+    place.run(&format!("lpa --card card delete {iccid} --json")).json();
+    place.run(&format!("lpa --card card disable {iccid}")).failed("iccidOrAidNotFound");
+    let waiting = place.run("lpa --card card notifications --json").json();
+    let waiting =
+        waiting.as_array().cloned().unwrap_or_else(|| waiting["notifications"].as_array().unwrap().clone());
+    assert_eq!(waiting.len(), 3, "{waiting:?}");
+    assert!(!place.run("lpa --card card notifications list").ok().is_empty());
+    place
+        .run(&format!("lpa --card card --connect-to {HOST}=127.0.0.1:1 notifications send"))
+        .failed("wait on");
+    place.run(&format!("lpa --card card {device} notifications send --json")).json();
+    assert_eq!(place.run("card show card --json").json()["notifications"].as_array().map_or(0, Vec::len), 0);
+
+    assert_eq!(server.terminate(), Some(0), "an orderly end");
+    place.run(&format!("es2plus {operator} download-order --profile-type iot")).failed("cannot reach");
 }
 
-fn orders_are_held_released_and_cancelled() {
-    let yard = Yard::new();
-    yard.run(&["ingest", "batch.csv"]).ok();
-    let _server = yard.serve();
-    let eid = "89049032000000000000279973200019";
-    yard.run(&["card", "new", "card", "--pki", "pki"]).ok();
-    let address = format!("localhost:{}", yard.es9plus);
-    yard.es2plus(&["download-order", "--iccid", ICCIDS[0], "--eid", eid]).ok();
-    let confirm = ["confirm-order", "--iccid", ICCIDS[0], "--eid", eid, "--matching-id", "", "--hold"];
-    assert_eq!(yard.es2plus(&confirm).json()["matchingId"], json!(""));
-    let download = ["lpa", "--card", "card", "download", "--address", &address];
-    assert!(yard.run(&download).fails(1).contains("8.2/1.2"), "not released");
-    yard.es2plus(&["release-profile", "--iccid", ICCIDS[0]]).ok();
-    assert!(yard.es2plus(&["cancel-order", "--iccid", ICCIDS[0]]).fails(1).contains("8.1.1/3.10"));
-    yard.run(&download).ok();
-
-    yard.es2plus(&["download-order", "--iccid", ICCIDS[1]]).ok();
-    yard.es2plus(&["confirm-order", "--iccid", ICCIDS[1], "--matching-id", "TOKEN-1"]).ok();
-    let cancel =
-        ["cancel-order", "--iccid", ICCIDS[1], "--matching-id", "TOKEN-1", "--final-status", "Unavailable"];
-    yard.es2plus(&cancel).ok();
-    let refused = ["lpa", "--card", "card", "download", "--address", &address, "--matching-id", "TOKEN-1"];
-    assert!(yard.run(&refused).fails(1).contains("8.2.6/3.8"));
-    let smds = ["confirm-order", "--iccid", ICCIDS[1], "--smds-address", "smds.example.com"];
-    assert!(yard.es2plus(&smds).fails(1).contains('/'));
-    let other = [
-        "es2plus",
-        "--server",
-        &address,
-        "--cert",
-        "pki/device.pem",
-        "--key",
-        "pki/device.key.pem",
-        "download-order",
-        "--iccid",
-        ICCIDS[2],
-    ];
-    yard.run(&other).fails(1);
+fn every_option_of_an_order_reaches_the_server() {
+    let place = Place::furnished();
+    place.run("ingest batch.csv").ok();
+    let server = place.serve();
+    let (operator, device) = ways(&server);
+    let files = "--ca pki/ci.pem --cert pki/operator.pem --key pki/operator.key.pem";
+    let (one, two) = (ICCIDS[0], ICCIDS[1]);
+    let es2plus =
+        |line: &str| place.run(&format!("es2plus --requester acme --call-id 1 {operator} {files} {line}"));
+    es2plus(&format!("download-order --iccid {one} --eid {EID} --profile-type iot")).ok();
+    es2plus(&format!("confirm-order --iccid {one} --smds-address ds.example.com")).failed("8.9/5.1");
+    es2plus(&format!("release-profile --iccid {one}")).failed("8.2.1/3.5");
+    let text = es2plus(&format!(
+        "confirm-order --iccid {one} --eid {EID} --matching-id MINE --confirmation-code 0815 --hold"
+    ));
+    assert!(text.ok().contains("LPA:1$smdp.example.com$MINE$$1"), "{text:?}");
+    es2plus(&format!("release-profile --iccid {one} --json")).json();
+    place.run("card new card --pki pki").ok();
+    let lpa = |line: &str| place.run(&format!("lpa --card card {device} {line}"));
+    lpa("download LPA:1$smdp.example.com$MINE$$1").failed("confirmation code");
+    lpa("download LPA:1$smdp.example.com$MINE --confirmation-code 1111").failed("8.2.7/3.8");
+    let by_parts = "download --address smdp.example.com --matching-id MINE --confirmation-code 0815 \
+                    --accept-policy-rules --imei 352906111111116";
+    assert!(lpa(by_parts).ok().contains(one));
+    es2plus(&format!("download-order --iccid {two} --eid {EID}")).ok();
+    es2plus(&format!("cancel-order --iccid {two}")).failed("8.1.1/3.10");
+    es2plus(&format!("cancel-order --iccid {two} --eid {EID} --final-status Available --json")).json();
+    es2plus(&format!("download-order --iccid {two}")).ok();
+    es2plus(&format!("confirm-order --iccid {two} --matching-id YOURS")).ok();
+    es2plus(&format!("cancel-order --iccid {two} --matching-id YOURS --final-status Unavailable")).ok();
+    es2plus(&format!("download-order --iccid {two}")).failed("8.2.1/3.3");
+    place
+        .run(&format!("es2plus {operator} --cert pki/wrong/operator-expired.pem --key pki/wrong/operator-expired.key.pem release-profile --iccid {one}"))
+        .failed(HOST);
+    place
+        .run(&format!("es2plus {operator} --ca pki/absent.pem release-profile --iccid {one}"))
+        .failed("absent.pem");
+    // A card of another eUICC of the same PKI, and one without anything to ask.
+    let eid = simyard::ident::Eid::with_check_digits("890490320000000000002799732001").unwrap();
+    place.run(&format!("card new second --pki pki --eid {eid}")).ok();
+    assert_eq!(place.run("card show second --json").json()["eid"], eid.as_str());
+    place.run("lpa --card second download").failed("default SM-DP+");
 }
 
 fn a_card_is_served_over_tcp_and_stdio() {
-    let yard = Yard::new();
-    yard.run(&["card", "new", "card", "--pki", "pki"]).ok();
-    let mut served = Running::start(yard.path(), &["card", "serve", "card", "--tcp", "0"]);
-    let told = served.wait_for("127.0.0.1:");
-    let address =
-        told.split_whitespace().find(|word| word.starts_with("127.0.0.1:")).unwrap().trim_end_matches('.');
-    assert!(yard.run(&["lpa", "--tcp", address, "info"]).ok().contains("89049032"));
-    assert!(yard.run(&["card", "show", "card"]).fails(1).contains("card"), "in use by another process");
-    drop(served);
+    let place = Place::furnished();
+    place.run("card new card --pki pki").ok();
+    let running = place.start("card serve card --tcp 0", "card ");
+    let address = running.printed[0].split_whitespace().last().unwrap().to_owned();
+    for _ in 0..2 {
+        assert_eq!(place.run(&format!("lpa --tcp {address} info --json")).json()["eid"], EID);
+    }
+    place.run("card show card").failed("in use");
+    drop(running);
+    place.run(&format!("lpa --tcp {address} list")).failed(&address);
 
-    let mut stdio = command(yard.path(), &["card", "serve", "card", "--stdio"])
+    let mut child = place
+        .command("card serve card --stdio")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mut input = stdio.stdin.take().unwrap();
+    let mut input = child.stdin.take().unwrap();
     for line in [
-        json!({"type": "apdu", "payload": {"func": "connect", "param": null}}),
-        json!({"type": "progress", "payload": {"code": 0}}),
-        json!({"type": "apdu", "payload": {"func": "logic_channel_open", "param": "A0000005591010FFFFFFFF8900000100"}}),
-        json!({"type": "apdu", "payload": {"func": "transmit", "param": "81E2910006BF3E035C015A"}}),
-        json!({"type": "http", "payload": {"url": "https://smdp.example.com", "tx": "", "headers": []}}),
-        json!({"type": "apdu", "payload": {"func": "disconnect", "param": null}}),
+        json!({ "type": "apdu", "payload": { "func": "connect", "param": null } }),
+        json!({ "type": "lpa", "payload": {} }),
+        json!({ "type": "apdu", "payload": { "func": "logic_channel_open", "param": "A0000005591010FFFFFFFF8900000100" } }),
+        json!({ "type": "apdu", "payload": { "func": "transmit", "param": "81E2910006BF3E035C015A" } }),
+        json!({ "type": "http", "payload": { "url": "https://x/" } }),
     ] {
         writeln!(input, "{line}").unwrap();
     }
     drop(input);
-    let answers: Vec<Value> = read_all(stdio.stdout.take().unwrap())
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    assert!(stdio.wait().unwrap().success());
-    assert_eq!(answers.len(), 5, "progress gets no answer: {answers:?}");
-    assert_eq!(answers[1]["payload"]["ecode"], json!(1));
-    let data = answers[2]["payload"]["data"].as_str().unwrap().to_uppercase();
-    assert!(data.starts_with("BF3E125A1089049032"), "{data}");
-    assert_ne!(answers[3]["payload"]["rcode"], json!(200), "http lines are refused");
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let answers: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers.len(), 4, "a line of progress has no answer: {text}");
+    assert_eq!(answers[1]["payload"]["ecode"], 1, "the channel: {text}");
+    assert!(answers[2]["payload"]["data"].as_str().unwrap().to_uppercase().contains(EID), "{text}");
+    assert_eq!(answers[3]["payload"]["rcode"], 501, "{text}");
 }
 
-fn names_that_dns_does_not_know_are_reached() {
-    let yard = Yard::new();
-    let settings = std::fs::read_to_string(yard.file("simyard.toml")).unwrap();
-    let named = settings.replace(
-        &format!("addresses = [\"localhost:{}\"]", yard.es9plus),
-        "addresses = [\"smdp.example.com\"]",
-    );
-    std::fs::write(yard.file("simyard.toml"), named).unwrap();
-    yard.run(&["pki", "init", "pki", "--force", "--host", "smdp.example.com", "--host", "localhost"]).ok();
-    yard.run(&["ingest", "batch.csv"]).ok();
-    let _server = yard.serve();
-    let code = yard.order(ICCIDS[0]);
-    assert!(code.starts_with("LPA:1$smdp.example.com$"), "{code}");
-    yard.run(&["card", "new", "card", "--pki", "pki"]).ok();
-    let connect_to = format!("smdp.example.com=127.0.0.1:{}", yard.es9plus);
-    yard.run(&["lpa", "--card", "card", "--connect-to", &connect_to, "download", &code]).ok();
-    let es2plus = format!("other.example.com=127.0.0.1:{}", yard.es2plus);
-    let told = yard
-        .run(&[
-            "es2plus",
-            "--server",
-            "other.example.com",
-            "--connect-to",
-            &es2plus,
-            "release-profile",
-            "--iccid",
-            ICCIDS[1],
-        ])
-        .fails(1);
-    assert!(told.contains("other.example.com"), "the certificate is for another name: {told}");
-}
-
-fn settings_are_refused_with_their_line() {
-    let yard = Yard::new();
-    std::fs::write(yard.file("simyard.toml"), "store = \"x.db\"\n\nci = [\"nothing.pem\"]\n").unwrap();
-    let told = yard.run(&["serve", "--config", "simyard.toml"]).fails(1);
-    assert!(told.contains("simyard.toml:3: ci") && told.contains("nothing.pem"), "{told}");
-    std::fs::write(yard.file("simyard.toml"), "stroe = \"x.db\"\n").unwrap();
-    let told = yard.run(&["serve"]).fails(1);
-    assert!(told.contains("line 1") && told.contains("stroe"), "{told}");
-    assert!(yard.run(&["serve", "--config", "none.toml"]).fails(1).contains("none.toml"));
-    std::fs::copy(yard.file("pki/dp-pb.key.pem"), yard.file("pki/dp-auth.key.pem")).unwrap();
-    std::fs::remove_file(yard.file("simyard.toml")).unwrap();
-    assert!(yard.run(&["serve"]).fails(1).contains("CERT.DPauth"));
-}
-
-fn a_batch_with_faults_is_refused_whole() {
-    let yard = Yard::new();
-    let batch = std::fs::read_to_string(yard.file("batch.csv")).unwrap();
-    let faulty = batch.replace("901405100000001", "90140510000000X").replace(",1234,", ",12,");
-    std::fs::write(yard.file("faulty.csv"), faulty).unwrap();
-    let told = yard.run(&["ingest", "faulty.csv"]).fails(1);
-    assert!(told.contains("line 2") && told.contains("pin1") && told.contains("nothing was taken"), "{told}");
-    assert!(!told.contains("465b5ce8"), "a key was told");
-    yard.run(&["ingest", "batch.csv"]).ok();
-    let told = yard.run(&["ingest", "batch.csv"]).fails(1);
-    assert!(told.contains("stock"), "a second time: {told}");
-    assert!(yard.run(&["ingest", "absent.csv"]).fails(1).contains("absent.csv"));
-    assert!(yard.run(&["ingest", "batch.csv", "--profile-type", "other"]).fails(1).contains("iot"));
-}
-
-fn a_ready_made_package_is_ingested() {
-    let Some(vectors) = harness::vectors("a test profile of TS.48") else { return };
-    let yard = Yard::new();
-    let package = vectors.join("ts48/TS48v5_SAIP2.3_BERTLV_SUCI.der");
-    let receipt = yard.run(&["ingest", package.to_str().unwrap(), "--json"]).json();
-    assert_eq!(receipt["first_iccid"], json!("89000123456789012341"));
-}
-
-fn pki_init_does_not_overwrite() {
-    let folder = tempfile::tempdir().unwrap();
-    let eid = "89044045930000000000002153893210";
-    simyard(folder.path(), &["pki", "init", "pki", "--host", "smdp.example.com", "--eid", eid]).ok();
-    let before = std::fs::read(folder.path().join("pki/ci.pem")).unwrap();
-    assert!(simyard(folder.path(), &["pki", "init", "pki"]).fails(1).contains("--force"));
-    assert_eq!(std::fs::read(folder.path().join("pki/ci.pem")).unwrap(), before);
-    let told = simyard(folder.path(), &["card", "new", "card", "--pki", "pki"]).ok();
-    assert!(told.contains(eid), "{told}");
-    let other = "89044045930000000000002153893307";
-    let told = simyard(folder.path(), &["card", "new", "card2", "--pki", "pki", "--eid", other]);
-    assert!(told.code == Some(0) && told.stdout.contains(other), "{}", told.stderr);
-}
-
-/// The subcommands that the tests of this crate run; a new one must be run and added.
-const RUN: &[&str] = &[
-    "bench",
-    "bench download",
-    "card",
-    "card new",
-    "card serve",
-    "card show",
-    "demo",
-    "es2plus",
-    "es2plus cancel-order",
-    "es2plus confirm-order",
-    "es2plus download-order",
-    "es2plus release-profile",
-    "ingest",
-    "lpa",
-    "lpa delete",
-    "lpa disable",
-    "lpa download",
-    "lpa enable",
-    "lpa info",
-    "lpa list",
-    "lpa notifications",
-    "lpa notifications list",
-    "lpa notifications send",
-    "pki",
-    "pki init",
-    "serve",
-];
-
-fn every_subcommand_has_help_and_a_test() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut found = BTreeSet::new();
-    let mut open = vec![Vec::<String>::new()];
-    while let Some(path) = open.pop() {
-        let mut arguments: Vec<&str> = path.iter().map(String::as_str).collect();
-        arguments.push("--help");
-        let help = simyard(folder.path(), &arguments).ok();
-        let commands = help.split("Commands:\n").nth(1).map_or("", |rest| rest.split("\n\n").next().unwrap());
-        for line in commands.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   ")) {
-            let name = line.split_whitespace().next().unwrap();
-            if name != "help" {
-                let mut below = path.clone();
-                below.push(name.to_owned());
-                found.insert(below.join(" "));
-                open.push(below);
-            }
-        }
+fn bench_measures_a_few_downloads() {
+    // On a disk: what is measured in memory is refused.
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{}", std::process::id()));
+    let place = Place::new();
+    let run = place.run(&format!(
+        "bench download --downloads 10 --concurrency 2 --store sqlite:bench.db --dir {} --json",
+        folder.display()
+    ));
+    let _ = std::fs::remove_dir_all(&folder);
+    if run.code == Some(1) && run.stderr.contains("tmpfs") {
+        left_out("the benchmark", "the target folder lies on tmpfs");
+        return;
     }
-    let run: BTreeSet<String> = RUN.iter().map(|name| (*name).to_owned()).collect();
-    assert_eq!(found, run);
-    let readme = include_str!("../README.md");
-    for name in &found {
-        let last = name.split(' ').next_back().unwrap();
-        assert!(readme.contains(last), "{name} is not in README.md");
-    }
+    let figures = run.json();
+    assert!(figures.is_object() && figures.to_string().contains("ratio"), "{figures}");
+    place.run("bench download --downloads 1 --profile absent.der").failed("absent.der");
 }

@@ -32,6 +32,7 @@ mod profile;
 mod recording;
 mod server;
 mod sgp26;
+mod status;
 mod store;
 mod tidy;
 
@@ -49,6 +50,11 @@ fn main() -> std::process::ExitCode {
         device::usim::TESTS,
         es2plus::TESTS,
         es9plus::TESTS,
+        es9plus::authenticate_client::TESTS,
+        es9plus::cancel_session::TESTS,
+        es9plus::get_bound_profile_package::TESTS,
+        es9plus::handle_notification::TESTS,
+        es9plus::initiate_authentication::TESTS,
         faults::TESTS,
         inventory::TESTS,
         notifications::TESTS,
@@ -56,6 +62,7 @@ fn main() -> std::process::ExitCode {
         profile::TESTS,
         recording::TESTS,
         sgp26::TESTS,
+        status::TESTS,
         store::TESTS,
         tidy::TESTS,
     ])

@@ -198,7 +198,7 @@ fn the_services_refuse_the_recording() {
         let request = InitiateAuthenticationRequest {
             euicc_challenge: recording.array("euicc-challenge.bin"),
             euicc_info1: recording.read("euicc-info1.der"),
-            smdp_address: "smdp.example.com".parse().unwrap(),
+            smdp_address: "smdp.example.com".to_owned(),
         };
         let error = initiate_authentication(&smdp, &request).unwrap_err();
         assert_eq!(error.status(), (Subject::SecurityConfiguration, Reason::Unsupported), "8.8.2/3.1");

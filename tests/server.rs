@@ -5,7 +5,6 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, Once, PoisonError};
 use std::time::Duration;
@@ -22,7 +21,7 @@ use simyard::device::lpa::{DownloadRequest, Lpa, LpaError, Report};
 use simyard::domain::{Operator, Order, ProfileType, StateName};
 use simyard::env::{Clock, Rng, Timestamp};
 use simyard::ident::{Iccid, MatchingId, ServerAddress};
-use simyard::inventory::{Delivery, Inventory};
+use simyard::inventory::{Delivery, Inventory, Receipt};
 use simyard::pki::Anchors;
 use simyard::pki::test_pki::{Existing, Issued, TestPki, TestPkiOptions};
 use simyard::pki::tls::{ServerVerifier, TlsIdentity, client_config};
@@ -235,7 +234,7 @@ struct Running {
 
 /// The server, its folder, and those who call it.
 pub struct TestServer {
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     number: u32,
     config: Config,
     url: StoreUrl,
@@ -266,7 +265,7 @@ impl TestServer {
         let server = Self {
             config: Config::parse(&settings, &folder.path().join("simyard.toml")).unwrap(),
             url: url.unwrap_or_else(|| StoreUrl::Sqlite(folder.path().join("simyard.db"))),
-            folder,
+            _folder: folder,
             number: NUMBERS.fetch_add(1, Ordering::SeqCst),
             sealing_key: SealingKey::generate(&rng),
             clock: Clock::fixed(NOW),
@@ -378,15 +377,8 @@ impl TestServer {
         orders.into_iter().filter(is_free).map(|order| order.iccid).collect()
     }
 
-    /// Takes a manufacturer's batch into the stock.
+    /// Takes so many new profiles into the stock, as a manufacturer's batch.
     pub fn ingest(&self, owner: &str, profile_type: &str, count: u32) -> Vec<Iccid> {
-        let smdp = self.smdp();
-        let inventory = Inventory {
-            store: smdp.store.clone(),
-            sealer: smdp.sealer.clone(),
-            clock: self.clock.clone(),
-            rng: self.rng.clone(),
-        };
         let mut file = String::from("iccid,imsi,ki,opc,pin1,puk1,pin2,puk2,adm1\n");
         let mut iccids = Vec::new();
         for _ in 0..count {
@@ -397,12 +389,29 @@ impl TestServer {
             file += &format!("{iccid},90140510{number:07},{ki},{opc},1234,12345678,5678,87654321,11223344\n");
             iccids.push(iccid);
         }
+        self.ingest_file(file.as_bytes(), owner, profile_type).unwrap();
+        iccids
+    }
+
+    /// Takes a manufacturer's batch into the stock.
+    pub fn ingest_file(
+        &self,
+        file: &[u8],
+        owner: &str,
+        profile_type: &str,
+    ) -> Result<Receipt, simyard::inventory::IngestError> {
+        let smdp = self.smdp();
+        let inventory = Inventory {
+            store: smdp.store.clone(),
+            sealer: smdp.sealer.clone(),
+            clock: self.clock.clone(),
+            rng: self.rng.clone(),
+        };
         let delivery = Delivery {
             owner: Operator::parse(owner).unwrap(),
             profile_type: ProfileType::parse(profile_type).unwrap(),
         };
-        self.wait(inventory.ingest_csv(file.as_bytes(), &delivery, |_, _| {})).unwrap();
-        iccids
+        self.wait(inventory.ingest_csv(file, &delivery, |_, _| {}))
     }
 
     /// A client of an interface: with a certificate, or without.
@@ -532,11 +541,6 @@ impl TestServer {
         let request = download_request(matching_id, code);
         let outcome = self.callers.block_on(lpa.download(&request, &mut |_, _| {}));
         (lpa.into_card().close().unwrap(), outcome)
-    }
-
-    /// The folder of this server.
-    pub fn path(&self) -> &Path {
-        self.folder.path()
     }
 }
 

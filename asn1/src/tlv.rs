@@ -522,6 +522,13 @@ impl Writer {
         Self(Vec::new())
     }
 
+    /// An empty writer with room for `octets`: for secrets, of which a buffer that grows leaves copies in freed
+    /// memory. TLVs written by [`Writer::tlv`] stay in it; [`Writer::nested`] makes buffers of its own.
+    #[must_use]
+    pub fn with_capacity(octets: usize) -> Self {
+        Self(Vec::with_capacity(octets))
+    }
+
     /// The octets written.
     #[must_use]
     pub fn finish(self) -> Vec<u8> {
@@ -639,6 +646,16 @@ mod tests {
         assert!(Reader::new(&[0x80, 0x81, 0x01, 0x00], "x").read().is_err());
         assert!(Reader::new(&[0x80, 0x80, 0x00, 0x00], "x").read().is_err());
         assert!(Reader::new(&[0x80, 0x01, 0x00], "x").read().is_ok());
+    }
+
+    #[test]
+    fn a_writer_with_room_does_not_move_what_it_holds() {
+        let mut writer = Writer::with_capacity(300);
+        writer.tlv(Tag(0x80), &[1]);
+        let start = writer.0.as_ptr();
+        writer.tlv(Tag(0xBF38), &[0; 290]);
+        assert_eq!(writer.0.as_ptr(), start);
+        assert_eq!(writer.finish().len(), 3 + 5 + 290);
     }
 
     #[test]

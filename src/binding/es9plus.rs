@@ -6,10 +6,9 @@
 use serde_json::{Map, Value};
 
 use super::{Body, MemberError, Members, members, to_base64};
-use crate::ident::{ServerAddress, TransactionId};
+use crate::ident::TransactionId;
 
 const HEX: &str = "2 to 32 hexadecimal digits";
-const ADDRESS: &str = "a server address";
 
 fn transaction_id(members: &Members) -> Result<TransactionId, MemberError> {
     members.parsed("transactionId", HEX)
@@ -26,8 +25,8 @@ pub struct InitiateAuthenticationRequest {
     pub euicc_challenge: [u8; 16],
     /// euiccInfo1: DER, `BF20`.
     pub euicc_info1: Vec<u8>,
-    /// smdpAddress: the address that the LPA contacted.
-    pub smdp_address: ServerAddress,
+    /// smdpAddress: the address that the LPA contacted, as it spells it. A text that is no address is none of ours.
+    pub smdp_address: String,
 }
 
 impl Body for InitiateAuthenticationRequest {
@@ -44,7 +43,7 @@ impl Body for InitiateAuthenticationRequest {
         Ok(Self {
             euicc_challenge: members.base64("euiccChallenge")?.try_into().map_err(|_| invalid)?,
             euicc_info1: members.base64("euiccInfo1")?,
-            smdp_address: members.parsed("smdpAddress", ADDRESS)?,
+            smdp_address: members.text("smdpAddress")?.to_owned(),
         })
     }
 }
@@ -249,7 +248,7 @@ mod tests {
         let request = InitiateAuthenticationRequest {
             euicc_challenge: [7; 16],
             euicc_info1: vec![0xBF, 0x20, 0x00],
-            smdp_address: "smdp.example.com:8443".parse().unwrap(),
+            smdp_address: "smdp.example.com:8443".to_owned(),
         };
         let body = Value::Object(request.to_members()).to_string();
         assert_eq!(

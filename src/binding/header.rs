@@ -27,8 +27,9 @@ impl RequestHeader {
         let header = members.optional_object("header")?.ok_or(MemberError::Missing("header"))?;
         let text = |name| -> Result<String, MemberError> {
             let text = header.text(name)?;
-            if text.chars().count() > MAX_IDENTIFIER_CHARS {
-                return Err(MemberError::Invalid { member: name, expected: "at most 256 characters" });
+            if text.chars().count() > MAX_IDENTIFIER_CHARS || text.chars().any(char::is_control) {
+                let expected = "at most 256 characters without control characters";
+                return Err(MemberError::Invalid { member: name, expected });
             }
             Ok(text.to_owned())
         };
@@ -159,7 +160,7 @@ mod tests {
             subject_identifier: None,
             message: Some("expired".into()),
         };
-        assert_eq!(read_answer(&failed(&data)).unwrap().unwrap_err(), data);
+        assert_eq!(read_answer(&failed(&data)).unwrap().err(), Some(data));
         assert!(read_answer(b"{}").is_err());
     }
 

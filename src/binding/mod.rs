@@ -18,7 +18,7 @@ pub use header::{ExecutionStatus, RequestHeader, StatusCodeData, failed, read_an
 /// The version of SGP.22 that Simyard states in `X-Admin-Protocol`.
 pub const ADMIN_PROTOCOL: &str = "gsma/rsp/v2.5.0";
 /// What every version of the protocol starts with.
-pub const ADMIN_PROTOCOL_PREFIX: &str = "gsma/rsp/v2";
+pub const ADMIN_PROTOCOL_PREFIX: &str = "gsma/rsp/v";
 /// The content type of every body.
 pub const CONTENT_TYPE: &str = "application/json;charset=UTF-8";
 
@@ -47,8 +47,8 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The members of a received body.
-#[derive(Clone, Debug)]
+/// The members of a received body. No `Debug`: one of them may be a confirmation code.
+#[derive(Clone)]
 pub struct Members(Map<String, Value>);
 
 impl Members {
@@ -200,10 +200,11 @@ mod tests {
 
     #[test]
     fn errors_name_the_member() {
+        let no_object = |body| Members::read(body).err();
         let members = Members::read(br#"{"a":1,"b":null}"#).unwrap();
         assert_eq!(members.text("b"), Err(MemberError::Missing("b")));
         assert_eq!(members.text("a").unwrap_err().to_string(), "member a is not a string");
-        assert_eq!(Members::read(b"[]").unwrap_err(), MemberError::NoObject);
-        assert_eq!(Members::read(b"{").unwrap_err(), MemberError::NoObject);
+        assert_eq!(no_object(b"[]"), Some(MemberError::NoObject));
+        assert_eq!(no_object(b"{"), Some(MemberError::NoObject));
     }
 }

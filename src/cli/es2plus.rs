@@ -31,28 +31,28 @@ pub struct Es2PlusArgs {
 #[derive(Args)]
 struct Connection {
     /// Where the SM-DP+ serves ES2+: HOST, or HOST:PORT.
-    #[arg(long, value_name = "HOST[:PORT]", default_value = "localhost:8444")]
+    #[arg(long, value_name = "HOST[:PORT]", default_value = "localhost:8444", global = true)]
     server: ServerAddress,
     /// The CI certificate under which the server's TLS certificate lies.
-    #[arg(long, value_name = "FILE", default_value = "pki/ci.pem")]
+    #[arg(long, value_name = "FILE", default_value = "pki/ci.pem", global = true)]
     ca: PathBuf,
     /// The operator's client certificate.
-    #[arg(long, value_name = "FILE", default_value = "pki/operator.pem")]
+    #[arg(long, value_name = "FILE", default_value = "pki/operator.pem", global = true)]
     cert: PathBuf,
     /// Its private key.
-    #[arg(long, value_name = "FILE", default_value = "pki/operator.key.pem")]
+    #[arg(long, value_name = "FILE", default_value = "pki/operator.key.pem", global = true)]
     key: PathBuf,
     /// Where to find a host that DNS does not know.
-    #[arg(long, value_name = "HOST=ADDR:PORT")]
+    #[arg(long, value_name = "HOST=ADDR:PORT", global = true)]
     connect_to: Vec<ConnectTo>,
     /// functionRequesterIdentifier of the calls.
-    #[arg(long, value_name = "TEXT", default_value = "simyard")]
+    #[arg(long, value_name = "TEXT", default_value = "simyard", global = true)]
     requester: String,
     /// functionCallIdentifier of the call; drawn at random if absent.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", global = true)]
     call_id: Option<String>,
     /// Print the answer as JSON.
-    #[arg(long)]
+    #[arg(long, global = true)]
     json: bool,
 }
 

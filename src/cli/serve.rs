@@ -71,7 +71,6 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     } else {
         interrupted().await?;
     }
-    tracing::info!("ending; open requests are finished");
     end.send(true)?;
     server.await?;
     line(&format!("ended after {} commits", store.commits()));

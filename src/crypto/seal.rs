@@ -66,6 +66,16 @@ pub enum SealingKeyError {
         /// Its permission bits.
         mode: u32,
     },
+    /// The file is empty: no key was ever in it, or it was lost.
+    #[error(
+        "sealing key {} is empty: if nothing was sealed yet, remove the file and a new key is made; otherwise put \
+         the key back from its backup, as nothing opens without it",
+        path.display()
+    )]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
     /// The content is no sealing key.
     #[error(
         "sealing key {}: one line '{FILE_MAGIC} <2 digits> <64 digits>' in hexadecimal is expected",
@@ -120,6 +130,9 @@ impl SealingKey {
         read.map_err(
             |error| if error.kind() == io::ErrorKind::InvalidData { content() } else { failed(error) },
         )?;
+        if text.is_empty() {
+            return Err(SealingKeyError::Empty { path: path.to_owned() });
+        }
         Self::parse(&text).ok_or_else(content)
     }
 
@@ -137,23 +150,56 @@ impl SealingKey {
     }
 
     /// Writes a new key file that only its owner may access (mode 0600 on Unix). An existing file is never
-    /// overwritten: what its key sealed would be lost.
+    /// overwritten: what its key sealed would be lost. The key is written beside its place, flushed to disk, and
+    /// only then given its name, so the file holds the whole key or is absent; when this returns, it outlasts a
+    /// failure of power.
     ///
     /// # Errors
     /// [`SealingKeyError::File`], also if the file exists.
     pub fn save(&self, path: &Path) -> Result<(), SealingKeyError> {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let digits = Zeroizing::new(hex::encode(self.key.as_slice()));
         let line = Zeroizing::new(format!("{FILE_MAGIC} {:02x} {}\n", self.key_id, digits.as_str()));
-        let write = || {
-            let mut file = options.open(path)?;
-            file.write_all(line.as_bytes())?;
-            file.sync_all()
-        };
-        write().map_err(|source| SealingKeyError::File { path: path.to_owned(), source })
+        write_once(path, line.as_bytes())
+            .map_err(|source| SealingKeyError::File { path: path.to_owned(), source })
+    }
+}
+
+/// Writes a file that must not exist, as a whole or not at all.
+fn write_once(path: &Path, content: &[u8]) -> io::Result<()> {
+    let (temporary, mut file) = beside(path)?;
+    let written = file.write_all(content).and_then(|()| file.sync_all()).and_then(|()| {
+        // A link, unlike a renaming, fails where there is a file of this name.
+        match std::fs::hard_link(&temporary, path) {
+            // File systems without links: all but the race with another process is excluded.
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists && !path.try_exists()? => {
+                std::fs::rename(&temporary, path)
+            }
+            linked => linked,
+        }
+    });
+    // After a renaming there is nothing to remove.
+    let _ = std::fs::remove_file(&temporary);
+    written?;
+    // The name itself must reach the disk, or the key is gone after a failure of power.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if cfg!(unix) { File::open(folder.unwrap_or(Path::new(".")))?.sync_all() } else { Ok(()) }
+}
+
+/// A new file of its owner's alone in the same folder. What an interrupted run left there is passed over.
+fn beside(path: &Path) -> io::Result<(PathBuf, File)> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut number = 0_u8;
+    loop {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".new{number}"));
+        let temporary = path.with_file_name(name);
+        match options.open(&temporary) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < u8::MAX => number += 1,
+            opened => return opened.map(|file| (temporary, file)),
+        }
     }
 }
 
@@ -330,6 +376,54 @@ mod tests {
                 assert!(error.contains(&format!("mode {mode:o}")) && error.contains("chmod 600"), "{error}");
             }
         }
+    }
+
+    #[test]
+    fn a_key_file_is_written_as_a_whole_and_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = || {
+            let mut names: Vec<_> =
+                std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let path = folder.path().join("key");
+        let (first, second) = (SealingKey::generate(&Rng::seeded(6)), SealingKey::generate(&Rng::seeded(7)));
+        // What an interrupted run left is neither taken for the key nor in the way.
+        std::fs::write(folder.path().join("key.new0"), "half").unwrap();
+        first.save(&path).unwrap();
+        assert_eq!(names(), ["key", "key.new0"]);
+        let error = second.save(&path).unwrap_err();
+        assert!(
+            matches!(error, SealingKeyError::File { source, .. } if source.kind() == io::ErrorKind::AlreadyExists)
+        );
+        assert_eq!(*SealingKey::load(&path).unwrap().key, *first.key);
+        assert_eq!(names(), ["key", "key.new0"]);
+        // Of several at once exactly one wins, and its key is in the file.
+        let path = folder.path().join("race");
+        let keys: Vec<_> = (10..18).map(|seed| SealingKey::generate(&Rng::seeded(seed))).collect();
+        let saved: Vec<bool> = std::thread::scope(|scope| {
+            let threads: Vec<_> = keys.iter().map(|key| scope.spawn(|| key.save(&path).is_ok())).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(saved.iter().filter(|saved| **saved).count(), 1);
+        let winner = saved.iter().position(|saved| *saved).unwrap();
+        assert_eq!(*SealingKey::load(&path).unwrap().key, *keys[winner].key);
+        assert_eq!(names(), ["key", "key.new0", "race"]);
+    }
+
+    #[test]
+    fn an_empty_key_file_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        SealingKey::generate(&Rng::seeded(8)).save(&path).unwrap();
+        File::create(&path).unwrap();
+        let error = SealingKey::load(&path).unwrap_err();
+        assert!(matches!(error, SealingKeyError::Empty { .. }));
+        assert!(
+            error.to_string().contains("remove the file") && error.to_string().contains("backup"),
+            "{error}"
+        );
     }
 
     #[test]

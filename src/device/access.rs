@@ -101,7 +101,7 @@ mod tests {
         for uicc in [&mut without, &mut with] {
             uicc.image.pin_mut(NodeId::MF, 1).unwrap().attributes |= 1;
         }
-        with.verified.insert((None, 1));
+        with.verified.insert((NodeId::MF, 1));
         let pin1 = "A406830101950108";
         let adm1 = "A40683010A950108";
         for (rule, access, expected) in [

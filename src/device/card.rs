@@ -320,6 +320,7 @@ impl Card {
                 Selected::Uicc(_) => StatusWord::UNKNOWN_INSTRUCTION.into(),
             },
             _ => match (&mut channel.selected, &mut self.uicc) {
+                (Selected::Uicc(_), Some(uicc)) if uicc.changed => self.after_failed_write(channel, command),
                 (Selected::Uicc(position), Some(uicc)) => {
                     let response = uicc.command(position, command, proprietary);
                     match self.keep_changes() {
@@ -334,14 +335,27 @@ impl Card {
         }
     }
 
-    /// Writes what the device changed in the enabled profile, before the command is answered.
+    /// A command after one whose changes could not be written: nothing is done before they are. Otherwise PINs could
+    /// be guessed without end on a full disk, as no attempt would cost anything.
+    fn after_failed_write(&mut self, channel: &mut Channel, command: &Command<'_>) -> Response {
+        match self.keep_changes() {
+            Ok(()) => self.dispatch(channel, command),
+            Err(status) => status.into(),
+        }
+    }
+
+    /// Writes what the device changed in the enabled profile, before the command is answered. What cannot be written
+    /// stays marked.
     fn keep_changes(&mut self) -> Result<(), StatusWord> {
-        let Some(image) = self.uicc.as_mut().and_then(Uicc::take_changed) else { return Ok(()) };
-        let Some(iccid) = self.state.enabled().map(|profile| profile.iccid.clone()) else { return Ok(()) };
-        self.storage.save_profile(&iccid, image).map_err(|error| {
-            tracing::error!(%error, "the profile's changes cannot be written");
-            StatusWord::MEMORY_PROBLEM
-        })
+        let Some(uicc) = self.uicc.as_mut().filter(|uicc| uicc.changed) else { return Ok(()) };
+        if let Some(profile) = self.state.enabled() {
+            self.storage.save_profile(&profile.iccid, &uicc.image).map_err(|error| {
+                tracing::error!(%error, "the profile's changes cannot be written");
+                StatusWord::MEMORY_PROBLEM
+            })?;
+        }
+        uicc.changed = false;
+        Ok(())
     }
 
     /// SELECT by AID, whole or its first octets: the ISD-R, or an application of the enabled profile.

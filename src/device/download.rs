@@ -18,7 +18,7 @@ use simyard_asn1::rsp::package::{
     BoundProfilePackage, ConfigureIsdpRequest, INSTALL_BOUND_PROFILE_PACKAGE, InitialiseSecureChannelRequest,
     KEY_LEN_AES_128, KEY_TYPE_AES, ReplaceSessionKeysRequest,
 };
-use simyard_asn1::saip::{EuiccResponse, Package, PeStatus, status};
+use simyard_asn1::saip::{EuiccResponse, MAX_PACKAGE, Package, PeStatus, status};
 use simyard_asn1::tlv::{Decode, Encode, NamedBits, Reader, Tag, Writer};
 use zeroize::Zeroizing;
 
@@ -28,13 +28,16 @@ use super::card::Card;
 use super::notifications::{keep, next_seq_number, notify};
 use super::profiles::new_isdp_aid;
 use super::state::{CardState, MAX_PROFILES, NotificationRecord, ProfileRecord};
-use crate::crypto::bsp::{Bsp, BspError, SessionKeys};
+use crate::crypto::bsp::{Bsp, BspError, MAX_PLAINTEXT, MAX_SEGMENT, SessionKeys};
 use crate::crypto::ecdsa::{Curve, PublicKey};
 use crate::ident::Eid;
 use crate::profile::image::{ProfileImage, Reason};
 
 /// Octets of StoreMetadata at most: an icon and names leave room.
 const MAX_METADATA: usize = 8 << 10;
+/// Octets of `A3` at most: the largest package that is read, in segments of the largest size as the standard cuts it
+/// (2.5.3). What is longer is refused by its header, for want of memory.
+const MAX_SEGMENTED_PACKAGE: usize = MAX_PACKAGE.div_ceil(MAX_PLAINTEXT) * MAX_SEGMENT;
 
 /// Where a load failed and why: bppCommandId, errorReason, and what the profile package standard says of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -234,9 +237,11 @@ impl Load {
                 if part.len() - rest.len() + length != self.left {
                     return Err(Failure::structure(command));
                 }
-                if length > state.free_memory() {
+                if length > state.free_memory().min(MAX_SEGMENTED_PACKAGE) {
                     return Err(Failure::new(command, error_reason::INSUFFICIENT_MEMORY));
                 }
+                // All room at once: a buffer that grows leaves copies of keys behind. Bounded by the card's memory.
+                self.package = Zeroizing::new(Vec::with_capacity(length));
                 self.step = Step::Elements(length);
                 Ok(rest)
             }
@@ -244,6 +249,9 @@ impl Load {
                 let (item, rest) = whole(part, Tag(0x86), command)?;
                 let plain =
                     self.bsp.open_encrypted(item).map_err(|error| Failure::segment(command, &error))?;
+                if self.package.len() + plain.len() > MAX_PACKAGE {
+                    return Err(Failure::new(command, error_reason::INSUFFICIENT_MEMORY));
+                }
                 self.package.extend_from_slice(&plain);
                 let left = left.checked_sub(item.len()).ok_or_else(|| Failure::structure(command))?;
                 self.step = if left == 0 { Step::Complete } else { Step::Elements(left) };
@@ -269,7 +277,8 @@ impl Load {
         let structure = |_| Failure::structure(command);
         let value = Reader::new(sequence, "sequenceOf87").read().map_err(structure)?.value;
         let segments = BoundProfilePackage::segments(value, Tag(0x87)).map_err(structure)?;
-        let mut plain = Zeroizing::new(Vec::new());
+        // The plaintext is shorter than its segments; they have come already, so their length is bounded.
+        let mut plain = Zeroizing::new(Vec::with_capacity(value.len()));
         if segments.is_empty() {
             return Err(Failure::structure(command));
         }

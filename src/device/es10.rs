@@ -5,7 +5,7 @@
 use simyard_asn1::rsp::card::{
     EuiccConfiguredAddressesResponse, GetEuiccChallengeResponse, GetEuiccDataResponse, result_response, tag,
 };
-use simyard_asn1::rsp::info::{EuiccInfo1, EuiccInfo2, rsp_capability, uicc_capability};
+use simyard_asn1::rsp::info::{EuiccInfo1, EuiccInfo2, rsp_capability};
 use simyard_asn1::rsp::metadata::profile_policy_rule;
 use simyard_asn1::rsp::{MAX_ADDRESS_CHARS, Version};
 use simyard_asn1::tlv::{NamedBits, Reader, Tag, Writer};
@@ -16,6 +16,7 @@ use super::authenticate::Session;
 use super::card::Card;
 use super::state::MAX_PROFILES;
 use crate::ident::ServerAddress;
+use crate::profile::image::SUPPORTED;
 
 /// The version of SGP.22 that the card follows.
 pub(super) const SVN: Version = Version([2, 2, 2]);
@@ -152,19 +153,6 @@ impl Card {
             .integer(Tag(0x81), i64::try_from(self.state.profiles.len()).unwrap_or(i64::MAX))
             .integer(Tag(0x82), i64::try_from(self.state.free_memory()).unwrap_or(i64::MAX))
             .integer(Tag(0x83), 64 << 10);
-        let services = [
-            uicc_capability::USIM,
-            uicc_capability::ISIM,
-            uicc_capability::CSIM,
-            uicc_capability::MILENAGE,
-            uicc_capability::USIM_TEST_ALGORITHM,
-            uicc_capability::JAVACARD,
-            uicc_capability::BER_TLV_FILES,
-            uicc_capability::DF_LINK,
-            uicc_capability::GET_IDENTITY,
-            uicc_capability::PROFILE_A_X25519,
-            uicc_capability::PROFILE_B_P256,
-        ];
         let mut capabilities = 1 << rsp_capability::TEST_PROFILE_SUPPORT;
         if self.state.profiles.len() < MAX_PROFILES {
             capabilities |= 1 << rsp_capability::ADDITIONAL_PROFILE;
@@ -174,7 +162,7 @@ impl Card {
             svn: Some(SVN),
             firmware_version: Some(Version([1, 0, 0])),
             ext_card_resource: &resources.finish(),
-            uicc_capability: NamedBits(services.iter().fold(0, |bits, bit| bits | 1 << bit)),
+            uicc_capability: NamedBits(SUPPORTED.iter().fold(0, |bits, (_, bit)| bits | 1 << bit)),
             ts102241_version: None,
             globalplatform_version: None,
             rsp_capability: NamedBits(capabilities),

@@ -165,7 +165,7 @@ mod tests {
         file.structure = Structure::Cyclic(2);
         *file.content.as_vec_mut() = vec![3, 3, 2, 2, 1, 1];
         let mut uicc = Uicc::new(image);
-        uicc.verified.extend([(None, 0x01), (None, 0x0A)]);
+        uicc.verified.extend([(NodeId::MF, 0x01), (NodeId::MF, 0x0A)]);
         (uicc, Position { file: Some(id), ..Position::default() }, id)
     }
 

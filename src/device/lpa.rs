@@ -292,7 +292,7 @@ impl<T: ApduTransport> Lpa<T> {
         let message = InitiateAuthenticationRequest {
             euicc_challenge,
             euicc_info1,
-            smdp_address: request.address.clone(),
+            smdp_address: request.address.to_string(),
         };
         let start = self.clock.monotonic();
         let answer = self.servers.initiate_authentication(&request.address, &message).await;

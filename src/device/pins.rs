@@ -6,7 +6,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::apdu::{Command, StatusWord};
 use super::uicc::{Position, Uicc};
-use crate::profile::image::{Octets, Pin};
+use crate::profile::image::{NodeId, Octets, Pin};
 
 /// Octets of a PIN or PUK.
 const VALUE: usize = 8;
@@ -35,17 +35,16 @@ fn attempt(kept: &Octets, given: &[u8], attempts: u8, left: &mut u8) -> Result<(
 }
 
 impl Uicc {
-    /// How a verified PIN is remembered: local ones (81 and above) belong to an application.
-    fn remembered(&self, position: &Position, reference: u8) -> (Option<usize>, u8) {
-        let application =
-            if reference & 0x80 == 0 { None } else { self.image.application_of(position.directory) };
-        (application, reference)
+    /// How a verified PIN is remembered: by the directory that owns it, so that directories that share PINs share
+    /// what was verified, and one with a PIN of its own does not inherit that of its application.
+    fn remembered(&self, position: &Position, reference: u8) -> Option<(NodeId, u8)> {
+        Some((self.image.pin_owner(position.directory, reference)?, reference))
     }
 
     /// Whether a PIN or ADM key was verified, or need not be.
     pub(super) fn is_authenticated(&self, position: &Position, reference: u8) -> bool {
         let disabled = self.image.pin(position.directory, reference).is_some_and(|pin| !pin.is_enabled());
-        disabled || self.verified.contains(&self.remembered(position, reference))
+        disabled || self.remembered(position, reference).is_some_and(|key| self.verified.contains(&key))
     }
 
     fn pin(&mut self, position: &Position, reference: u8) -> Result<&mut Pin, StatusWord> {
@@ -55,20 +54,19 @@ impl Uicc {
     /// Presents a value for a PIN; what it costs is kept.
     fn present(&mut self, position: &Position, reference: u8, value: &[u8]) -> Result<(), StatusWord> {
         let pin = self.pin(position, reference)?;
-        let before = pin.left;
         let outcome = attempt(&pin.value, value, pin.attempts, &mut pin.left);
-        let changed = pin.left != before;
-        self.changed |= changed;
-        if outcome.is_err() {
-            let key = self.remembered(position, reference);
+        // Written whatever came of it: a disk that takes no writes must not tell the right value from a wrong one.
+        self.changed = true;
+        if outcome.is_err()
+            && let Some(key) = self.remembered(position, reference)
+        {
             self.verified.remove(&key);
         }
         outcome
     }
 
     fn remember(&mut self, position: &Position, reference: u8) {
-        let key = self.remembered(position, reference);
-        self.verified.insert(key);
+        self.verified.extend(self.remembered(position, reference));
     }
 
     /// VERIFY PIN; without data it asks for the attempts left.
@@ -172,9 +170,8 @@ impl Uicc {
             return Err(if puk.left == 0 { StatusWord::BLOCKED } else { StatusWord::retries(puk.left) });
         }
         let (value, new) = two_values(command)?;
-        let before = puk.left;
         let outcome = attempt(&puk.value, value, puk.attempts, &mut puk.left);
-        self.changed |= puk.left != before;
+        self.changed = true;
         outcome?;
         let pin = self.pin(position, reference)?;
         pin.value = Octets::from(new);
@@ -195,4 +192,64 @@ fn two_values<'a>(command: &Command<'a>) -> Result<(&'a [u8], &'a [u8]), StatusW
     let values = command.data.split_at_checked(VALUE).filter(|(_, new)| new.len() == VALUE);
     let (first, new) = values.ok_or(StatusWord::WRONG_LENGTH)?;
     if is_pin(new) { Ok((first, new)) } else { Err(StatusWord::WRONG_DATA) }
+}
+
+#[cfg(test)]
+mod tests {
+    use simyard_asn1::saip::Package;
+
+    use super::*;
+    use crate::profile::image::{PinSet, ProfileImage};
+    use crate::profile::template::generic;
+
+    const PIN2: u8 = 0x81;
+
+    /// Our profile with PIN2 of ADF.USIM, and what DF.5GS has for PINs.
+    fn uicc(below: impl FnOnce(NodeId, &PinSet) -> PinSet) -> (Uicc, Position, Position) {
+        let package = generic();
+        let mut image = ProfileImage::build(&Package::from_der(&package).unwrap()).unwrap();
+        let usim = image.path(&[0x7FD0]).unwrap();
+        let df = image.path(&[0x7FD0, 0x5FC0]).unwrap();
+        let pins = below(usim, &image.directory(usim).unwrap().pins);
+        image.directory_mut(df).unwrap().pins = pins;
+        let at = |directory| Position { directory, ..Position::default() };
+        (Uicc::new(image), at(usim), at(df))
+    }
+
+    fn verify(uicc: &mut Uicc, position: &Position, value: &[u8; 8]) -> bool {
+        let command = Command { cla: 0, ins: 0x20, p1: 0, p2: PIN2, data: value, le: None };
+        uicc.verify_pin(position, &command).is_ok()
+    }
+
+    #[test]
+    fn a_directory_with_a_pin_of_its_own_asks_for_it() {
+        let (mut uicc, usim, df) = uicc(|_, pins| {
+            let PinSet::Own(pins) = pins else { panic!("PIN2 is the application's own") };
+            let mut pin = pins[0].clone();
+            pin.value = Octets::from(&b"99999999"[..]);
+            PinSet::Own(vec![pin])
+        });
+        assert!(verify(&mut uicc, &usim, b"00000000"));
+        assert!(uicc.is_authenticated(&usim, PIN2) && !uicc.is_authenticated(&df, PIN2));
+        assert!(!verify(&mut uicc, &df, b"00000000"));
+        assert!(uicc.is_authenticated(&usim, PIN2), "an attempt at another PIN takes nothing away");
+        assert!(verify(&mut uicc, &df, b"99999999"));
+        assert!(uicc.is_authenticated(&usim, PIN2) && uicc.is_authenticated(&df, PIN2));
+    }
+
+    #[test]
+    fn directories_that_share_a_pin_share_what_was_verified() {
+        let (mut uicc, usim, df) = uicc(|usim, _| PinSet::SharedWith(usim));
+        assert!(verify(&mut uicc, &df, b"00000000"));
+        assert!(uicc.is_authenticated(&usim, PIN2) && uicc.is_authenticated(&df, PIN2));
+        assert!(!verify(&mut uicc, &usim, b"11111111"));
+        assert!(!uicc.is_authenticated(&usim, PIN2) && !uicc.is_authenticated(&df, PIN2));
+    }
+
+    #[test]
+    fn a_pin_that_no_directory_has_is_never_verified() {
+        let (mut uicc, usim, _) = uicc(|_, _| PinSet::None);
+        uicc.remember(&usim, 0x82);
+        assert!(!uicc.is_authenticated(&usim, 0x82) && uicc.verified.is_empty());
+    }
 }

@@ -312,8 +312,9 @@ impl Storage {
             }
             Self::Folder(folder) => {
                 let name = profile_name(iccid);
-                let json = serde_json::to_vec(image).map(Zeroizing::new).map_err(|error| {
-                    FolderError::State { path: folder.path.join(&name), why: error.to_string() }
+                let json = to_json(image).map_err(|error| FolderError::State {
+                    path: folder.path.join(&name),
+                    why: error.to_string(),
                 })?;
                 folder.write(&name, &json)
             }
@@ -353,6 +354,28 @@ impl Storage {
             Self::Folder(folder) => folder.remove(&profile_name(iccid)),
         }
     }
+}
+
+/// A profile as JSON. Its length is found first: a buffer that grows would leave copies of its keys behind.
+fn to_json(image: &ProfileImage) -> serde_json::Result<Zeroizing<Vec<u8>>> {
+    struct Counter(usize);
+
+    impl io::Write for Counter {
+        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.saturating_add(octets.len());
+            Ok(octets.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut counter = Counter(0);
+    serde_json::to_writer(&mut counter, image)?;
+    let mut json = Zeroizing::new(Vec::with_capacity(counter.0));
+    serde_json::to_writer(&mut *json, image)?;
+    Ok(json)
 }
 
 fn profile_name(iccid: &[u8]) -> String {
@@ -420,6 +443,16 @@ mod tests {
         let mut storage = Storage::Folder(folder);
         assert!(storage.load_profile(&[0x98; 10]).is_err());
         storage.remove_profile(&[0x98; 10]).unwrap();
+    }
+
+    #[test]
+    fn a_profile_is_written_into_a_buffer_that_never_grows() {
+        let package = crate::profile::template::generic();
+        let package = simyard_asn1::saip::Package::from_der(&package).unwrap();
+        let image = ProfileImage::build(&package).unwrap();
+        let json = to_json(&image).unwrap();
+        assert_eq!(*json, serde_json::to_vec(&image).unwrap());
+        assert_eq!(json.capacity(), json.len());
     }
 
     #[cfg(unix)]

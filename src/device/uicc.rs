@@ -40,8 +40,9 @@ impl Default for Position {
 /// A running profile.
 pub(super) struct Uicc {
     pub(super) image: ProfileImage,
-    /// The PINs that were verified since power-up: global ones by reference, local ones with their application.
-    pub(super) verified: BTreeSet<(Option<usize>, u8)>,
+    /// The PINs that were verified since power-up: by the directory that owns them and their reference.
+    pub(super) verified: BTreeSet<(NodeId, u8)>,
+    /// Whether the image holds what storage does not.
     pub(super) changed: bool,
 }
 
@@ -49,11 +50,6 @@ impl Uicc {
     /// Starts a profile: no PIN is verified.
     pub(super) const fn new(image: ProfileImage) -> Self {
         Self { image, verified: BTreeSet::new(), changed: false }
-    }
-
-    /// The profile, if a command changed it since the last time.
-    pub(super) fn take_changed(&mut self) -> Option<&ProfileImage> {
-        std::mem::take(&mut self.changed).then_some(&self.image)
     }
 
     /// Answers a command to the file system; `proprietary` tells its class.

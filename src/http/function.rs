@@ -39,21 +39,23 @@ where
     run_function(name, headers, body, async |request| run(request).await.map(|()| Map::new())).await
 }
 
-/// Takes a notification (6.3): HTTP 204 without a body once `run` has taken it, 400 for a body that holds none, 503
-/// if it could not be kept, so that the LPA sends it again.
+/// Takes a notification (6.3): HTTP 204 without a body, also for a body that holds none that can be read, since the LPA
+/// would send it for ever. 400 for a body that is no JSON object, 503 if a notification could not be kept, so that the
+/// LPA sends it again.
 pub async fn notify<Q, E, F>(name: &'static str, headers: &HeaderMap, body: &Bytes, run: F) -> Response
 where
     Q: Body,
     E: std::fmt::Display,
     F: AsyncFnOnce(Q) -> Result<(), E>,
 {
-    let request = check_headers(headers)
-        .map_err(|data| data.to_string())
-        .and_then(|()| read::<Q>(body).map_err(|error| error.to_string()));
+    let request = match check_headers(headers) {
+        Ok(()) => read::<Q>(body).map_err(|error| (error.to_string(), error == MemberError::NoObject)),
+        Err(data) => Err((data.to_string(), false)),
+    };
     let status = match request {
-        Err(cause) => {
+        Err((cause, no_object)) => {
             tracing::info!(function = name, cause, "notification cannot be read");
-            StatusCode::BAD_REQUEST
+            if no_object { StatusCode::BAD_REQUEST } else { StatusCode::NO_CONTENT }
         }
         Ok(request) => match run(request).await {
             Ok(()) => StatusCode::NO_CONTENT,
@@ -94,9 +96,10 @@ where
         Err(error) => {
             let (subject, reason) = error.status();
             let status = format!("{}/{}", subject.code(), reason.code());
-            match error.internal_cause() {
-                Some(cause) => tracing::error!(function = name, status, %error, cause, "failed inside"),
-                None => tracing::info!(function = name, status, %error, "refused"),
+            if reason == Reason::ExecutionError {
+                tracing::error!(function = name, status, %error, cause = error.internal_cause(), "failed inside");
+            } else {
+                tracing::info!(function = name, status, %error, "refused");
             }
             json(StatusCode::OK, binding::failed(&status_data(subject, reason, error.to_string())))
         }
@@ -107,17 +110,19 @@ fn read<Q: Body>(body: &[u8]) -> Result<Q, MemberError> {
     Members::read(body).and_then(|members| Q::from_members(&members))
 }
 
-/// A protocol header of version 2, or none at all: some clients send none.
+/// A protocol header of version 2 or later, or none at all: the sender states the highest version that it knows, one of
+/// version 3 speaks version 2 too, and some clients send none.
 fn check_headers(headers: &HeaderMap) -> Result<(), StatusCodeData> {
     let Some(protocol) = headers.get(ADMIN_PROTOCOL) else { return Ok(()) };
-    let known = protocol.to_str().is_ok_and(|text| {
-        text.strip_prefix(binding::ADMIN_PROTOCOL_PREFIX)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    });
-    if known {
+    let major = protocol
+        .to_str()
+        .ok()
+        .and_then(|text| text.strip_prefix(binding::ADMIN_PROTOCOL_PREFIX))
+        .and_then(|version| version.split('.').next()?.parse::<u8>().ok());
+    if major.is_some_and(|major| major >= 2) {
         return Ok(());
     }
-    let message = format!("X-Admin-Protocol must start with {}", binding::ADMIN_PROTOCOL_PREFIX);
+    let message = format!("X-Admin-Protocol must be {}2.y.z or later", binding::ADMIN_PROTOCOL_PREFIX);
     Err(status_data(Subject::ProtocolVersion, Reason::Unsupported, message))
 }
 

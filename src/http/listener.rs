@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::StatusCode;
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use hyper::body::Incoming;
@@ -134,12 +135,17 @@ impl Listener {
     }
 }
 
-/// A client that sends its body drop by drop does not hold a connection for ever.
+/// A client that sends its body drop by drop does not hold a connection for ever. Where a body is refused unread, the
+/// connection ends with the answer, and the client hears so: its next request would be lost.
 async fn in_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(REQUEST, next.run(request)).await {
+    let mut response = match tokio::time::timeout(REQUEST, next.run(request)).await {
         Ok(response) => response,
         Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
+    };
+    if matches!(response.status(), StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
+    response
 }
 
 /// Waits until the server is to end.

@@ -7,7 +7,7 @@ use super::{InvalidIdentifier, text_form};
 const EXPECTED: &str = "a host name, with a port off 443, without scheme or path";
 
 /// A host name, or a host name with a port where the server is not on 443, as LPAs send it. The spelling is kept;
-/// comparison ignores letter case.
+/// comparison ignores letter case, and no port is 443.
 #[derive(Clone)]
 pub struct ServerAddress(String);
 
@@ -59,7 +59,7 @@ impl ServerAddress {
 
 impl PartialEq for ServerAddress {
     fn eq(&self, other: &Self) -> bool {
-        self.0.eq_ignore_ascii_case(&other.0)
+        self.host().eq_ignore_ascii_case(other.host()) && self.port() == other.port()
     }
 }
 
@@ -83,6 +83,8 @@ mod tests {
         assert_eq!((address.host(), address.port()), ("SMDP.example.com", 8443));
         assert_eq!(address, ServerAddress::parse("smdp.EXAMPLE.com:8443").unwrap());
         assert_ne!(address, ServerAddress::parse("smdp.example.com").unwrap());
+        let default = ServerAddress::parse("smdp.example.com:443").unwrap();
+        assert_eq!(default, ServerAddress::parse("Smdp.example.com").unwrap());
         for text in ["", "https://x", "x/y", "x:0", "x:70000", "x:", ".x", "x..y", "a b", "x$y", "x:+80"] {
             assert!(ServerAddress::parse(text).is_err(), "{text}");
         }

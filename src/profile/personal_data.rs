@@ -11,6 +11,8 @@ use crate::ident::{Iccid, Imsi};
 
 /// The version of [`PersonalData::to_octets`].
 const FORMAT: u8 = 1;
+/// Octets of [`PersonalData::to_octets`]: the format, eleven headers, the members.
+const STORED: usize = 1 + 11 * 2 + 10 + 9 + 16 + 16 + 5 * 8 + 2 + 48;
 
 /// `N` secret octets, wiped when dropped.
 #[derive(Clone)]
@@ -194,7 +196,7 @@ impl PersonalData {
             &self.acc,
             &ota,
         ];
-        let mut writer = Writer::new();
+        let mut writer = Writer::with_capacity(STORED);
         writer.raw(&[FORMAT]);
         for (number, member) in (1..).zip(members) {
             writer.tlv(Tag::context(number), member);
@@ -270,6 +272,8 @@ pub(super) mod tests {
         let octets = sample(42).to_octets();
         let back = PersonalData::from_octets(&octets).ok().unwrap();
         assert_eq!(*back.to_octets(), *octets);
+        // Keys are written once, at their place: the buffer had its room from the start.
+        assert_eq!((octets.len(), octets.capacity()), (STORED, STORED));
         for end in 0..octets.len() {
             assert!(PersonalData::from_octets(&octets[..end]).is_err(), "{end}");
         }

@@ -134,7 +134,7 @@ impl Template {
     /// # Errors
     /// [`TemplateError`], one variant per reason.
     pub fn compile(package: &Package<'_>) -> Result<Self, TemplateError> {
-        ProfileImage::build(package)?;
+        ProfileImage::build_for_any_card(package)?;
         let slots = Plan::of(package)?.slots;
         for field in Field::MANDATORY {
             if !slots.iter().any(|slot| slot.field == field) {
@@ -189,7 +189,7 @@ impl Template {
         let data = marked_data().ok_or(TemplateError::Missing(Field::HeaderIccid))?;
         let octets = self.personalise(&data).map_err(|error| TemplateError::NotReadBack(error.0))?;
         let package = Package::from_der(&octets)?;
-        let image = ProfileImage::build(&package)?;
+        let image = ProfileImage::build_for_any_card(&package)?;
         let values = Values::of(&data);
         for slot in &self.slots {
             let is_there = match slot.field {

@@ -11,6 +11,7 @@ use simyard_asn1::rsp::download::SmdpSigned2;
 use simyard_asn1::rsp::info::{EuiccInfo2, rsp_capability};
 use simyard_asn1::{Decode as _, Encode as _};
 
+use super::catalogue::Product;
 use super::initiate_authentication::tlv;
 use super::sessions::{ClientAuthenticated, Initiated, Session};
 use super::status::{FunctionError, Reason, Subject};
@@ -25,7 +26,10 @@ use crate::pki::{
     verify_euicc,
 };
 use crate::profile::metadata::ProfileMetadata;
-use crate::store::StoreError;
+use crate::store::{Material, StoreError};
+
+/// Octets of a sealed package up to which a session remembers it.
+const REMEMBERED_OCTETS_MAX: usize = 1024;
 
 /// Why the eUICC gets no profile; one variant for each rule of 5.6.3.
 #[derive(Debug, thiserror::Error)]
@@ -204,21 +208,20 @@ async fn authenticate(
         None => None,
         Some(text) => Some(MatchingId::parse(text).map_err(|_| Refusal::MatchingIdRefused)?),
     };
-    let accepted = accept_order(smdp, matching_id.as_ref(), euicc.eid()).await?;
+    let Found { accepted, product, material } = accept_order(smdp, matching_id.as_ref(), euicc.eid()).await?;
     let order = accepted.order;
 
     // 16. Eligibility.
-    let product = smdp
-        .catalogue
-        .product(&order.profile_type)
-        .ok_or_else(|| AuthenticateClientError::ProfileType(order.profile_type.to_string()))?;
     check_eligibility(&product.metadata, &ok.euicc_signed1.value.euicc_info2.value)?;
 
     // 17. The one-time key of an earlier binding is offered again; the order says whether a code is asked for.
     let kept = match accepted.accepted_as {
         AcceptedAs::First => None,
         AcceptedAs::Retry => {
-            let material = smdp.store.material(&order.iccid).await.map_err(AuthenticateClientError::Store)?;
+            let material = match &material {
+                Some(material) => Some(material.clone()),
+                None => smdp.store.material(&order.iccid).await.map_err(AuthenticateClientError::Store)?,
+            };
             material
                 .and_then(|material| material.binding)
                 .filter(|binding| binding.eid == *euicc.eid() && binding.sealed_session_keys.is_some())
@@ -239,9 +242,11 @@ async fn authenticate(
         euicc,
         profile_metadata: product.metadata.to_store_metadata(&order.iccid),
         order,
+        material: material.filter(|material| material.package.sealed.len() <= REMEMBERED_OCTETS_MAX),
         request_hash,
         smdp_signed2,
         smdp_signature2: tlv(SIGNATURE, &signature),
+        refused_code: None,
         delivered: None,
     })
 }
@@ -273,27 +278,52 @@ fn verify(
     Ok(euicc)
 }
 
-/// Steps 12 to 15. An order that ended by its limits is put into state Error.
-async fn accept_order(
-    smdp: &Smdp,
+/// An order that may be downloaded.
+struct Found<'s> {
+    accepted: Accepted,
+    product: &'s Product,
+    /// Of an order that was found by its matching identifier.
+    material: Option<Material>,
+}
+
+/// Steps 12 to 15. An order that ended by its limits is put into state Error. A fault of ours costs the order no attempt:
+/// its profile type is looked up before the count.
+async fn accept_order<'s>(
+    smdp: &'s Smdp,
     matching_id: Option<&MatchingId>,
     eid: &Eid,
-) -> Result<Accepted, AuthenticateClientError> {
+) -> Result<Found<'s>, AuthenticateClientError> {
     for _ in 0..RACES {
-        let candidates =
-            smdp.store.orders_for(matching_id, eid).await.map_err(AuthenticateClientError::Store)?;
+        let (candidates, material) = match matching_id.filter(|id| !id.is_empty()) {
+            Some(id) => {
+                let material = smdp.store.material_for(id).await.map_err(AuthenticateClientError::Store)?;
+                (material.iter().map(|material| material.order.clone()).collect(), material)
+            }
+            None => {
+                let orders = smdp.store.orders_for(None, eid).await;
+                (orders.map_err(AuthenticateClientError::Store)?, None)
+            }
+        };
         let now = smdp.clock.now();
         let accepted = match select_order(candidates, matching_id, eid, now, &smdp.limits) {
             Ok(accepted) => accepted,
             Err(refusal) => {
-                if let Some((order, reason)) = ended_by(&refusal, &smdp.limits) {
-                    end_order(smdp, &order, reason).await;
+                if let Some((order, reason)) = ended_by(&refusal, &smdp.limits)
+                    && let Err(error) = end_order(smdp, &order, reason).await
+                {
+                    // The next call finds the same limit and ends the order then.
+                    tracing::warn!(iccid = %order.iccid, %error, "the order could not be ended");
                 }
                 return Err(refusal.into());
             }
         };
+        let profile_type = &accepted.order.profile_type;
+        let product = smdp
+            .catalogue
+            .product(profile_type)
+            .ok_or_else(|| AuthenticateClientError::ProfileType(profile_type.to_string()))?;
         match smdp.store.count_download_attempt(&accepted.order, smdp.limits.download_attempts).await {
-            Ok(_) => return Ok(accepted),
+            Ok(_) => return Ok(Found { accepted, product, material }),
             Err(StoreError::Conflict) => {}
             Err(error) => return Err(AuthenticateClientError::Store(error)),
         }
@@ -314,13 +344,14 @@ fn ended_by(refusal: &Refusal, limits: &Limits) -> Option<(Order, ErrorReason)> 
     }
 }
 
-/// Puts an order into state Error where its state allows it. A lost race is won by who was faster, and a failing store
-/// changes nothing about the refusal: the next call finds the same limit.
-pub(super) async fn end_order(smdp: &Smdp, order: &Order, reason: ErrorReason) {
-    let Ok(failed) = order.clone().fail(reason, smdp.clock.now()) else { return };
-    match smdp.store.save(failed).await {
-        Ok(_) | Err(StoreError::Conflict) => {}
-        Err(error) => tracing::error!(iccid = %order.iccid, %error, "the order could not be ended"),
+/// Puts an order into state Error; nothing to do where its state does not allow it.
+///
+/// # Errors
+/// [`StoreError::Conflict`] if the order changed since it was read; others if the store fails.
+pub(super) async fn end_order(smdp: &Smdp, order: &Order, reason: ErrorReason) -> Result<(), StoreError> {
+    match order.clone().fail(reason, smdp.clock.now()) {
+        Ok(failed) => smdp.store.save(failed).await.map(drop),
+        Err(_) => Ok(()),
     }
 }
 

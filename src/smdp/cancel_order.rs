@@ -8,7 +8,7 @@ use super::orders::{NotYours, Orders};
 use super::status::{FunctionError, Reason, Subject};
 use crate::binding::es2plus::{CancelOrderRequest, FinalProfileStatus};
 use crate::domain::{FinalStatus, Operator, StateName};
-use crate::ident::{Iccid, MatchingId};
+use crate::ident::Iccid;
 use crate::store::StoreError;
 
 /// Why an order is not cancelled; one variant for each rule of 5.3.3.
@@ -96,14 +96,13 @@ pub async fn cancel_order(
             state: refused.from,
         })?;
 
-        // 5. The matching identifier is the order's; an empty one is none.
-        let given: Option<&MatchingId> = request.matching_id.as_ref().filter(|id| !id.is_empty());
-        if given != matching_id.as_ref() {
+        // 5. Where the order has a matching identifier, it is given; an empty one is none.
+        if matching_id.is_some() && request.matching_id != matching_id {
             return Err(CancelOrderError::OtherMatchingId(iccid.clone()));
         }
 
         // 6. So is the EID.
-        if request.eid != linked {
+        if linked.is_some() && request.eid != linked {
             return Err(CancelOrderError::OtherEid(iccid.clone()));
         }
 

@@ -6,11 +6,11 @@
 use simyard_asn1::Decode as _;
 use simyard_asn1::rsp::download::{CancelSessionResponse, cancel_session_reason};
 
-use super::Smdp;
 use super::authenticate_client::end_order;
 use super::status::{FunctionError, Reason, Subject};
+use super::{RACES, Smdp};
 use crate::binding::es9plus::CancelSessionRequest;
-use crate::domain::ErrorReason;
+use crate::domain::{ErrorReason, Order};
 use crate::ident::TransactionId;
 use crate::store::StoreError;
 
@@ -35,8 +35,11 @@ pub enum CancelSessionError {
     /// smdpOid is not the one of CERT.DPauth.
     #[error("smdpOid {0} is not this server's")]
     SmdpOid(simyard_asn1::Oid),
+    /// The order changed again and again while it was read.
+    #[error("the order is in use")]
+    Race,
     /// The store failed.
-    #[error("the order could not be read")]
+    #[error("the order could not be read or written")]
     Store(#[source] StoreError),
 }
 
@@ -48,7 +51,7 @@ impl FunctionError for CancelSessionError {
             }
             Self::Form(_) | Self::Signature => (Subject::Euicc, Reason::VerificationFailed),
             Self::SmdpOid(_) => (Subject::SmdpPlus, Reason::InvalidAssociation),
-            Self::Store(_) => (Subject::Function, Reason::ExecutionError),
+            Self::Race | Self::Store(_) => (Subject::Function, Reason::ExecutionError),
         }
     }
 
@@ -93,13 +96,23 @@ pub async fn cancel_session(smdp: &Smdp, request: &CancelSessionRequest) -> Resu
 
     // 6. The order as it stands now ends with a terminal reason, if it is still the one of this session.
     if let Some(reason) = reason.filter(|reason| is_terminal(*reason)) {
-        let order = smdp.store.order(&session.order.iccid).await.map_err(CancelSessionError::Store)?;
-        if let Some(order) = order.filter(|order| order.number == session.order.number) {
-            end_order(smdp, &order, ErrorReason::Cancelled(i64::from(reason))).await;
-        }
+        cancel_order(smdp, &session.order, ErrorReason::Cancelled(i64::from(reason))).await?;
     }
     guard.end();
     Ok(())
+}
+
+/// What the user rejected is not offered again: the order is over before the answer, whatever else changed it.
+async fn cancel_order(smdp: &Smdp, known: &Order, reason: ErrorReason) -> Result<(), CancelSessionError> {
+    for _ in 0..RACES {
+        let order = smdp.store.order(&known.iccid).await.map_err(CancelSessionError::Store)?;
+        let Some(order) = order.filter(|order| order.number == known.number) else { return Ok(()) };
+        match end_order(smdp, &order, reason).await {
+            Err(StoreError::Conflict) => {}
+            ended => return ended.map_err(CancelSessionError::Store),
+        }
+    }
+    Err(CancelSessionError::Race)
 }
 
 const fn is_terminal(reason: u32) -> bool {

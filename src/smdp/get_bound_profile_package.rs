@@ -1,7 +1,7 @@
 //! ES9+.GetBoundProfilePackage (SGP.22 5.6.2): binds the profile to the eUICC and hands it over.
 //!
-//! Repeated with the same octets, it gives the same package again. After a wrong confirmation code the session stays
-//! open for another try. The binding is durable before the package leaves: the session keys, sealed, are what a retry
+//! Repeated with the same octets, it gives the same answer again: the package, or that the confirmation code is wrong,
+//! which counts once. After a wrong code the session stays open for another try. The binding is durable before the package leaves: the session keys, sealed, are what a retry
 //! in a later session rebuilds the same segments from (3.1.3.1).
 
 use std::sync::Arc;
@@ -151,19 +151,27 @@ pub async fn get_bound_profile_package(
     // 1. An open session for which AuthenticateClient is done.
     let mut guard = smdp.sessions.take(id).ok_or_else(unknown)?;
     let session = guard.client_authenticated().ok_or_else(unknown)?;
-    let bound = match &session.delivered {
-        Some(delivered) if delivered.request_hash == request_hash => {
-            Ok(Arc::clone(&delivered.bound_profile_package))
+    let delivered = match &session.delivered {
+        Some(delivered) if delivered.request_hash == request_hash => Ok(delivered.clone()),
+        Some(_) | None if session.refused_code == Some(request_hash) => {
+            Err(GetBoundProfilePackageError::ConfirmationCodeRefused)
         }
-        Some(_) | None => deliver(smdp, id, session, &request.prepare_download_response).await,
+        Some(_) | None => {
+            deliver(smdp, id, session, &request.prepare_download_response).await.map(|(package, order)| {
+                Delivered { request_hash, bound_profile_package: Arc::new(package), order }
+            })
+        }
     };
-    match bound {
-        Ok(bound_profile_package) => {
-            let answer = bound_profile_package.as_ref().clone();
-            session.delivered = Some(Delivered { request_hash, bound_profile_package });
-            Ok(GetBoundProfilePackageResponse { transaction_id: id.clone(), bound_profile_package: answer })
+    match delivered {
+        Ok(delivered) => {
+            let bound_profile_package = delivered.bound_profile_package.as_ref().clone();
+            session.delivered = Some(delivered);
+            Ok(GetBoundProfilePackageResponse { transaction_id: id.clone(), bound_profile_package })
         }
         Err(error) => {
+            if matches!(error, GetBoundProfilePackageError::ConfirmationCodeRefused) {
+                session.refused_code = Some(request_hash);
+            }
             if error.ends_session() {
                 guard.end();
             }
@@ -177,7 +185,7 @@ async fn deliver(
     id: &TransactionId,
     session: &ClientAuthenticated,
     response: &[u8],
-) -> Result<Arc<Vec<u8>>, GetBoundProfilePackageError> {
+) -> Result<(Vec<u8>, Order), GetBoundProfilePackageError> {
     // 2. to 4. What the eUICC signed.
     let (euicc_signed2, euicc_signature2) = match PrepareDownloadResponse::from_der(response)? {
         PrepareDownloadResponse::Ok { euicc_signed2, euicc_signature2 } => (euicc_signed2, euicc_signature2),
@@ -197,12 +205,18 @@ async fn deliver(
     let euicc_otpk = PublicKey::from_point(Curve::P256, euicc_signed2.value.euicc_otpk)
         .map_err(|_| GetBoundProfilePackageError::OneTimeKey)?;
 
+    // What AuthenticateClient read; a change since then shows when the binding is recorded. A confirmation code is
+    // compared with the order as it is now.
+    let mut remembered = session.material.clone().filter(|material| material.order.code_hash().is_none());
     for _ in 0..RACES {
-        let material = smdp
-            .store
-            .material(&session.order.iccid)
-            .await
-            .map_err(GetBoundProfilePackageError::Store)?
+        let material = match remembered.take() {
+            Some(material) => Some(material),
+            None => {
+                let material = smdp.store.material(&session.order.iccid).await;
+                material.map_err(GetBoundProfilePackageError::Store)?
+            }
+        };
+        let material = material
             .filter(|material| material.order.number == session.order.number)
             .ok_or_else(|| GetBoundProfilePackageError::OrderOver(id.clone()))?;
         let result = match check_order(smdp, id, session, &material.order, &euicc_signed2.value).await {
@@ -227,7 +241,7 @@ async fn check_order(
 ) -> Result<(), GetBoundProfilePackageError> {
     let now = smdp.clock.now();
     if order.expires_at().is_some_and(|at| at <= now) {
-        end_order(smdp, order, ErrorReason::Expired).await;
+        end_order(smdp, order, ErrorReason::Expired).await.map_err(GetBoundProfilePackageError::Store)?;
         return Err(GetBoundProfilePackageError::Expired);
     }
     // The transition itself is made in the store; here it only shows whether the state allows it.
@@ -238,34 +252,33 @@ async fn check_order(
     let Some(hash_cc) = signed.hash_cc else {
         return Err(GetBoundProfilePackageError::ConfirmationCodeMissing);
     };
-    if proves_code(hash_cc, expected.as_octets(), id) {
-        return Ok(());
-    }
-    // The count is durable before the answer: guessing is not undone by a cut connection.
     let most = smdp.limits.confirmation_attempts;
-    let counted = if order.attempts().confirmation < most {
-        smdp.store
-            .count_confirmation_attempt(order, most)
-            .await
-            .map_err(GetBoundProfilePackageError::Store)?
-    } else {
-        most
-    };
-    if counted < most {
-        return Err(GetBoundProfilePackageError::ConfirmationCodeRefused);
+    if order.attempts().confirmation < most {
+        if proves_code(hash_cc, expected.as_octets(), id) {
+            return Ok(());
+        }
+        // The count is durable before the answer: guessing is not undone by a cut connection.
+        let counted = smdp.store.count_confirmation_attempt(order, most).await;
+        if counted.map_err(GetBoundProfilePackageError::Store)? < most {
+            return Err(GetBoundProfilePackageError::ConfirmationCodeRefused);
+        }
     }
-    end_order(smdp, order, ErrorReason::ConfirmationAttempts).await;
+    // Without attempts left the right code is not looked at any more.
+    end_order(smdp, order, ErrorReason::ConfirmationAttempts)
+        .await
+        .map_err(GetBoundProfilePackageError::Store)?;
     Err(GetBoundProfilePackageError::ConfirmationCodeRetriesExceeded)
 }
 
-/// Steps 7 to 10: the keys of this binding, the package under them, and the record of both before it leaves.
+/// Steps 7 to 10: the keys of this binding, the package under them, and the record of both before it leaves. Returns
+/// the package and the order as it stands now.
 async fn bind_and_record(
     smdp: &Smdp,
     id: &TransactionId,
     session: &ClientAuthenticated,
     material: &Material,
     euicc_otpk: &PublicKey,
-) -> Result<Arc<Vec<u8>>, GetBoundProfilePackageError> {
+) -> Result<(Vec<u8>, Order), GetBoundProfilePackageError> {
     let order = &material.order;
     let place = session_keys_place(&order.iccid);
     let eid = session.euicc.eid();
@@ -312,8 +325,12 @@ async fn bind_and_record(
         sealed_session_keys: smdp.sealer.seal(&place, keys.to_octets().as_slice())?,
         at: smdp.clock.now(),
     };
-    smdp.store.bind(order, &record).await.map_err(GetBoundProfilePackageError::Store)?;
-    Ok(Arc::new(bound))
+    let version = smdp.store.bind(order, &record).await.map_err(GetBoundProfilePackageError::Store)?;
+    let order = order
+        .clone()
+        .bind(eid.clone(), record.at)
+        .map_err(|_| GetBoundProfilePackageError::OrderOver(id.clone()))?;
+    Ok((bound, Order { version, ..order }))
 }
 
 /// The keys of an earlier binding, unless they were wiped.

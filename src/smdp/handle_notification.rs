@@ -12,6 +12,7 @@ use simyard_asn1::rsp::notification::{
 };
 use simyard_asn1::{Decode as _, Encode as _};
 
+use super::sessions::{ClientAuthenticated, SessionGuard};
 use super::{RACES, Smdp};
 use crate::binding::es9plus::HandleNotificationRequest;
 use crate::crypto::ecdsa::{Curve, PublicKey};
@@ -70,6 +71,20 @@ pub async fn handle_notification(
     Ok(())
 }
 
+/// What a result is judged by.
+struct Download {
+    order: Order,
+    eid: Eid,
+    key: PublicKey,
+}
+
+impl Download {
+    fn of_session(session: &mut ClientAuthenticated) -> Option<Self> {
+        let order = session.delivered.as_ref()?.order.clone();
+        Some(Self { order, eid: session.euicc.eid().clone(), key: *session.euicc.public_key() })
+    }
+}
+
 /// A ProfileInstallationResult: verified with the key of the eUICC that the package was bound to, however long ago.
 async fn installation_result(
     smdp: &Smdp,
@@ -78,13 +93,25 @@ async fn installation_result(
     let data = &result.data.value;
     let unknown = || Dropped::UnknownTransaction(hex::encode_upper(data.transaction_id));
     let Some(id) = TransactionId::from_octets(data.transaction_id) else { return Ok(Err(unknown())) };
+    let mut session = smdp.sessions.take(&id);
+    // The session remembers what it bound; a change since then shows when the result is recorded.
+    let mut remembered =
+        session.as_mut().and_then(SessionGuard::client_authenticated).and_then(Download::of_session);
     for _ in 0..RACES {
-        let Some((order, binding)) = smdp.store.download_by_transaction(&id).await? else {
-            return Ok(Err(unknown()));
+        let download = match remembered.take() {
+            Some(download) => download,
+            None => match smdp.store.download_by_transaction(&id).await? {
+                Some((order, binding)) => {
+                    let Ok(key) = PublicKey::from_point(Curve::P256, &binding.euicc_public_key) else {
+                        return Ok(Err(Dropped::Signature));
+                    };
+                    Download { order, eid: binding.eid, key }
+                }
+                None => return Ok(Err(unknown())),
+            },
         };
-        let verified = PublicKey::from_point(Curve::P256, &binding.euicc_public_key)
-            .and_then(|key| key.verify(result.data.bytes, result.signature));
-        if verified.is_err() {
+        let Download { order, eid, key } = download;
+        if key.verify(result.data.bytes, result.signature).is_err() {
             return Ok(Err(Dropped::Signature));
         }
         if let Some(oid) = &data.smdp_oid
@@ -93,7 +120,7 @@ async fn installation_result(
             return Ok(Err(Dropped::OtherSmdp(oid.clone())));
         }
         let notification = NewNotification {
-            eid: binding.eid,
+            eid,
             iccid: order.iccid.clone(),
             seq_number: i64::from(data.notification_metadata.seq_number),
             event: event(&data.notification_metadata),
@@ -105,7 +132,7 @@ async fn installation_result(
         match smdp.store.record_notification(&notification, change).await {
             Ok(recorded) => {
                 // Nothing more can come in this session.
-                if let Some(session) = smdp.sessions.take(&id) {
+                if let Some(session) = session {
                     session.end();
                 }
                 return Ok(Ok(recorded));

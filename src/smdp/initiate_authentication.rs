@@ -27,8 +27,8 @@ pub enum InitiateAuthenticationError {
     #[error("euiccInfo1 cannot be read: {0}")]
     EuiccInfo1(#[from] simyard_asn1::Error),
     /// smdpAddress is no address of this server (5.6.1).
-    #[error("{0} is no address of this server")]
-    Address(ServerAddress),
+    #[error("{0:?} is no address of this server")]
+    Address(String),
     /// The eUICC supports a version that is not served (5.6.1).
     #[error("version {0} of the eUICC is not served; 2.x.y is")]
     Version(Version),
@@ -71,11 +71,11 @@ pub fn initiate_authentication(
     let info = EuiccInfo1::from_der(&request.euicc_info1)?;
 
     // The address that the LPA contacted is one of ours; the answer keeps our spelling.
-    let address = smdp
-        .addresses
-        .iter()
-        .find(|address| **address == request.smdp_address)
-        .ok_or_else(|| InitiateAuthenticationError::Address(request.smdp_address.clone()))?;
+    let contacted = ServerAddress::parse(&request.smdp_address);
+    let address =
+        smdp.addresses.iter().find(|address| contacted.as_ref() == Ok(address)).ok_or_else(|| {
+            InitiateAuthenticationError::Address(request.smdp_address.chars().take(64).collect())
+        })?;
 
     let Version([major, ..]) = info.svn;
     if major != SERVED_MAJOR {

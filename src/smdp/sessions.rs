@@ -16,6 +16,7 @@ use crate::domain::Order;
 use crate::env::Clock;
 use crate::ident::TransactionId;
 use crate::pki::VerifiedEuicc;
+use crate::store::Material;
 
 /// How long a client may take to authenticate.
 const INITIATED_FOR: Duration = Duration::from_secs(300);
@@ -38,6 +39,8 @@ pub struct ClientAuthenticated {
     pub euicc: VerifiedEuicc,
     /// The order as it was when the attempt was counted.
     pub order: Order,
+    /// What was read with the order, if it is small: sessions are many, and ready-made packages large.
+    pub material: Option<Material>,
     /// SHA-256 of the request that was answered.
     pub request_hash: [u8; 32],
     /// profileMetadata that was announced: the package carries the same octets.
@@ -46,16 +49,21 @@ pub struct ClientAuthenticated {
     pub smdp_signed2: Vec<u8>,
     /// smdpSignature2 that was sent, as TLV.
     pub smdp_signature2: Vec<u8>,
+    /// SHA-256 of the latest request whose confirmation code was wrong: repeated, it is no further guess.
+    pub refused_code: Option<[u8; 32]>,
     /// The bound package and the hash of the request it answered, once it was made.
     pub delivered: Option<Delivered>,
 }
 
 /// A package that was handed over in this session.
+#[derive(Clone)]
 pub struct Delivered {
     /// SHA-256 of the request that was answered.
     pub request_hash: [u8; 32],
     /// The answer.
     pub bound_profile_package: Arc<Vec<u8>>,
+    /// The order as the binding left it.
+    pub order: Order,
 }
 
 /// How far a session is.

@@ -12,7 +12,7 @@ use super::writer::{Change, Done};
 use super::{Store, StoreError};
 use crate::domain::{Order, ProfileEvent};
 use crate::env::Timestamp;
-use crate::ident::{Eid, Iccid, TransactionId};
+use crate::ident::{Eid, Iccid, MatchingId, TransactionId};
 
 macro_rules! binding_columns {
     () => {
@@ -21,14 +21,24 @@ macro_rules! binding_columns {
     };
 }
 
-const MATERIAL: Statement = Statement::common(concat!(
-    "SELECT ",
-    order_columns!(),
-    ", ",
-    binding_columns!(),
-    ", package.kind, package.sealed FROM profile JOIN package ON package.iccid = profile.iccid \
-     LEFT JOIN binding ON binding.iccid = profile.iccid WHERE profile.iccid = $1"
-));
+macro_rules! select_material {
+    ($condition:literal) => {
+        concat!(
+            "SELECT ",
+            order_columns!(),
+            ", ",
+            binding_columns!(),
+            ", package.kind, package.sealed FROM profile JOIN package ON package.iccid = profile.iccid \
+             LEFT JOIN binding ON binding.iccid = profile.iccid WHERE ",
+            $condition
+        )
+    };
+}
+
+const MATERIAL: Statement = Statement::common(select_material!("profile.iccid = $1"));
+
+const MATERIAL_BY_MATCHING_ID: Statement =
+    Statement::common(select_material!("profile.matching_id = $1 AND profile.matching_id <> ''"));
 
 const DOWNLOAD_BY_TRANSACTION: Statement = Statement::common(concat!(
     "SELECT ",
@@ -68,30 +78,39 @@ pub(super) const COUNT_CONFIRMATION: Statement = set_statement!(
      RETURNING profile.iccid, profile.confirmation_attempts"
 );
 
+/// What [`BIND`] demands of an order. The statements that go with it stand before it, while the row still says so.
+macro_rules! may_be_bound {
+    () => {
+        "profile.iccid = change.iccid AND profile.version = change.version AND profile.state IN (4, 5) \
+         AND (profile.eid IS NULL OR profile.eid = change.eid)"
+    };
+}
+
 /// Released to Downloaded, or Downloaded again by the same eUICC.
 pub(super) const BIND: Statement = set_statement!(
     [iccid text, version bigint, eid text, bound_at bigint]
     "UPDATE profile SET state = 5, version = profile.version + 1, eid = change.eid, bound_at = change.bound_at \
-     FROM change WHERE profile.iccid = change.iccid AND profile.version = change.version \
-     AND profile.state IN (4, 5) AND (profile.eid IS NULL OR profile.eid = change.eid) \
-     RETURNING profile.iccid, profile.version"
+     FROM change WHERE ", may_be_bound!(), " RETURNING profile.iccid, profile.version"
 );
 
+/// Before [`BIND`].
 pub(super) const KEEP_BINDING: Statement = set_statement!(
-    [iccid text, eid text, euicc_public_key octets, euicc_otpk octets, smdp_otpk octets,
+    [iccid text, version bigint, eid text, euicc_public_key octets, euicc_otpk octets, smdp_otpk octets,
      content_digest octets, session_keys octets, bound_at bigint]
     "INSERT INTO binding (iccid, eid, euicc_public_key, euicc_otpk, smdp_otpk, content_digest, session_keys, bound_at) \
-     SELECT iccid, eid, euicc_public_key, euicc_otpk, smdp_otpk, content_digest, session_keys, bound_at \
-     FROM change WHERE true \
+     SELECT change.iccid, change.eid, change.euicc_public_key, change.euicc_otpk, change.smdp_otpk, \
+     change.content_digest, change.session_keys, change.bound_at FROM change JOIN profile ON ", may_be_bound!(), " WHERE true \
      ON CONFLICT (iccid) DO UPDATE SET eid = excluded.eid, euicc_public_key = excluded.euicc_public_key, \
      euicc_otpk = excluded.euicc_otpk, smdp_otpk = excluded.smdp_otpk, \
      content_digest = excluded.content_digest, session_keys = excluded.session_keys, \
      bound_at = excluded.bound_at RETURNING iccid, bound_at"
 );
 
+/// Before [`BIND`].
 pub(super) const KEEP_TRANSACTION: Statement = set_statement!(
-    [transaction_id octets, iccid text, bound_at bigint]
-    "INSERT INTO binding_transaction (transaction_id, iccid) SELECT transaction_id, iccid FROM change WHERE true \
+    [transaction_id octets, iccid text, version bigint, eid text]
+    "INSERT INTO binding_transaction (transaction_id, iccid) SELECT change.transaction_id, change.iccid \
+     FROM change JOIN profile ON ", may_be_bound!(), " WHERE true \
      ON CONFLICT (transaction_id) DO NOTHING RETURNING iccid, CAST(1 AS BIGINT)"
 );
 
@@ -99,29 +118,44 @@ pub(super) const RECORD_RESULT: Statement = set_statement!(
     [iccid text, version bigint, state bigint, ended_at bigint, error_reason text]
     "UPDATE profile SET state = change.state, version = profile.version + 1, ended_at = change.ended_at, \
      error_reason = change.error_reason FROM change \
-     WHERE profile.iccid = change.iccid AND profile.version = change.version \
+     WHERE profile.iccid = change.iccid AND profile.version = change.version AND change.state IS NOT NULL \
      RETURNING profile.iccid, profile.version"
 );
 
+/// Keys of a binding are wiped in the change that ends the order. Before [`RECORD_RESULT`].
+pub(super) const WIPE_ENDED: Statement = set_statement!(
+    [iccid text, version bigint, state bigint, ended_at bigint]
+    "UPDATE binding SET session_keys = NULL FROM change JOIN profile ON profile.iccid = change.iccid \
+     AND profile.version = change.version WHERE binding.iccid = change.iccid AND change.state IS NOT NULL \
+     AND change.ended_at IS NOT NULL AND binding.session_keys IS NOT NULL \
+     RETURNING binding.iccid, binding.bound_at"
+);
+
+/// One that changes its order is kept only if the order is still what it was. Before [`RECORD_RESULT`].
 pub(super) const INSERT_NOTIFICATION: Statement = set_statement!(
-    [eid text, seq_number bigint, digest text, iccid text, event bigint, raw octets, received_at bigint]
+    [eid text, seq_number bigint, digest text, iccid text, event bigint, raw octets, received_at bigint,
+     version bigint, state bigint]
     "INSERT INTO notification (eid, seq_number, digest, iccid, event, raw, received_at) \
-     SELECT eid, seq_number, digest, iccid, event, raw, received_at FROM change WHERE true \
+     SELECT eid, seq_number, digest, iccid, event, raw, received_at FROM change \
+     WHERE change.state IS NULL OR EXISTS (SELECT 1 FROM profile WHERE profile.iccid = change.iccid \
+     AND profile.version = change.version) \
      ON CONFLICT (eid, seq_number, digest) DO NOTHING RETURNING digest, seq_number"
 );
 
 /// Notifications may overtake each other: the highest number says how things stand. One that overtakes the
-/// installation result waits in the row until that comes.
+/// installation result waits in the row until that comes. Before [`RECORD_RESULT`].
 pub(super) const RECORD_RUN_TIME: Statement = set_statement!(
-    [iccid text, eid text, seq_number bigint, run_time_state bigint]
+    [iccid text, eid text, seq_number bigint, run_time_state bigint, version bigint, state bigint]
     "UPDATE profile SET run_time_state = change.run_time_state, run_time_number = change.seq_number FROM change \
      WHERE profile.iccid = change.iccid AND profile.eid = change.eid AND profile.bound_at IS NOT NULL \
+     AND change.run_time_state IS NOT NULL AND (change.state IS NULL OR profile.version = change.version) \
      AND (profile.run_time_number IS NULL OR profile.run_time_number < change.seq_number) \
      RETURNING profile.iccid, profile.run_time_number"
 );
 
 pub(super) const STATEMENTS: &[Statement] = &[
     MATERIAL,
+    MATERIAL_BY_MATCHING_ID,
     DOWNLOAD_BY_TRANSACTION,
     LATEST_DOWNLOAD,
     NOTIFICATIONS,
@@ -131,6 +165,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
     KEEP_BINDING,
     KEEP_TRANSACTION,
     RECORD_RESULT,
+    WIPE_ENDED,
     INSERT_NOTIFICATION,
     RECORD_RUN_TIME,
 ];
@@ -293,6 +328,12 @@ fn binding(row: &Row) -> Result<Binding, StoreError> {
     })
 }
 
+fn material(row: &Row) -> Result<Material, StoreError> {
+    let bound = row.text_or_null("binding_eid")?.is_some();
+    let binding = if bound { Some(binding(row)?) } else { None };
+    Ok(Material { order: order(row)?, binding, package: package(row)? })
+}
+
 impl Store {
     /// The order, its latest binding and its content, in one read; `None` if the ICCID is not in the stock.
     ///
@@ -300,10 +341,16 @@ impl Store {
     /// [`StoreError`] if the engine fails.
     pub async fn material(&self, iccid: &Iccid) -> Result<Option<Material>, StoreError> {
         let rows = self.pools.fetch(&MATERIAL, [iccid.as_str().into()]).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let bound = row.text_or_null("binding_eid")?.is_some();
-        let binding = if bound { Some(binding(row)?) } else { None };
-        Ok(Some(Material { order: order(row)?, binding, package: package(row)? }))
+        rows.first().map(material).transpose()
+    }
+
+    /// As [`Store::material`], of the order with this matching identifier; an empty one is nobody's.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn material_for(&self, matching_id: &MatchingId) -> Result<Option<Material>, StoreError> {
+        let rows = self.pools.fetch(&MATERIAL_BY_MATCHING_ID, [matching_id.as_str().into()]).await?;
+        rows.first().map(material).transpose()
     }
 
     /// The order and the latest binding of the profile for which a package was bound in this transaction, however long
@@ -361,11 +408,12 @@ impl Store {
     /// GetBoundProfilePackage is about to hand over a package: the order becomes Downloaded by this eUICC, and the
     /// binding replaces an earlier one. Results will be accepted for this transaction and all earlier ones of the
     /// profile. The same call serves the retry that keeps the binding: with the kept values and the new transaction.
+    /// Returns the new version of the order.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if the order changed since it was read, is neither Released nor Downloaded, or is for
     /// another eUICC.
-    pub async fn bind(&self, order: &Order, new: &NewBinding) -> Result<(), StoreError> {
+    pub async fn bind(&self, order: &Order, new: &NewBinding) -> Result<i64, StoreError> {
         let row = BindRow {
             iccid: order.iccid.as_str().to_owned(),
             version: order.version,
@@ -378,7 +426,10 @@ impl Store {
             session_keys: hex::encode(&new.sealed_session_keys),
             bound_at: new.at.as_millis(),
         };
-        self.writer.change(Change::Bind(Box::new(row))).await.map(drop)
+        match self.writer.change(Change::Bind(Box::new(row))).await? {
+            Done::Number(version) => Ok(version),
+            Done::Taken(_) | Done::NoneLeft => Err(StoreError::Conflict),
+        }
     }
 
     /// Keeps a notification, and in the same change what it says: a result's transition of its order (with the keys

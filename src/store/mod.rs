@@ -37,16 +37,17 @@ use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, SqlSafeStr as _};
+use tokio::sync::Mutex;
 
 pub use batches::{Batch, BatchError, Duplicate, DuplicateOf, NewProfile, PLACES_MAX, Package, PackageKind};
 pub use downloads::{Binding, Material, NewBinding, NewNotification, Notification, Recorded, ResultChange};
 pub use overview::Count;
 
-use engine::{Pools, Statement};
+use engine::{Pools, Readers, Statement};
 use watch::CommitWatch;
 use writer::Writer;
 
@@ -157,13 +158,10 @@ impl Store {
                     .synchronous(SqliteSynchronous::Full)
                     .busy_timeout(SQLITE_BUSY_TIMEOUT);
                 keep_private(path).map_err(sqlx::Error::Io)?;
-                // A file does not hang up: asking before each use whether it is still there would cost a turn each.
-                let pool = |connections| {
-                    SqlitePoolOptions::new().max_connections(connections).test_before_acquire(false)
-                };
-                let write = pool(1).connect_with(options.clone()).await?;
-                migrator(SQLITE_MIGRATIONS).run(&write).await?;
-                let read = pool(SQLITE_READERS).connect_with(options.read_only(true)).await?;
+                let mut write = options.connect().await?;
+                migrator(SQLITE_MIGRATIONS).run(&mut write).await?;
+                let read = Arc::new(Readers::new(options.read_only(true), SQLITE_READERS));
+                let write = Arc::new(Mutex::new(Some(write)));
                 Pools::Sqlite { write, read }
             }
             StoreUrl::Postgres(address) => {
@@ -195,8 +193,12 @@ impl Store {
     pub async fn durability(&self) -> Result<Durability, StoreError> {
         match (&self.pools, &self.url) {
             (Pools::Sqlite { write, .. }, url) => {
-                let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(write).await?;
-                let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(write).await?;
+                let mut write = write.lock().await;
+                let write = write.as_mut().ok_or(StoreError::Closed)?;
+                let journal: String =
+                    sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *write).await?;
+                let synchronous: i64 =
+                    sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *write).await?;
                 let place = match url {
                     StoreUrl::Sqlite(path) => path.clone(),
                     StoreUrl::Postgres(_) => PathBuf::new(),
@@ -393,11 +395,13 @@ mod tests {
     async fn no_statement_reads_a_table_from_end_to_end() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&StoreUrl::Sqlite(folder.path().join("simyard.db"))).await.unwrap();
-        let Pools::Sqlite { read, .. } = &store.pools else { panic!("SQLite") };
+        let Pools::Sqlite { write, .. } = &store.pools else { panic!("SQLite") };
+        let mut connection = write.lock().await;
+        let connection = connection.as_mut().unwrap();
         let (mut scans, mut by_call) = (Vec::new(), String::new());
         for statement in Store::statements() {
             let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", statement.sqlite));
-            for row in sqlx::query(explain).fetch_all(read).await.unwrap() {
+            for row in sqlx::query(explain).fetch_all(&mut *connection).await.unwrap() {
                 let step: String = row.get("detail");
                 if step.contains("profile_by_call") {
                     by_call = step.clone();

@@ -1,10 +1,10 @@
 //! The writer: one task that gathers waiting changes into one commit (group commit).
 //!
 //! A commit costs a flush of the disk and a statement per row costs CPU; so all changes that wait when the previous
-//! commit ends go into the next one, those of one kind in one set statement. If the engine refuses a statement, the
-//! whole transaction is given up and each half of the group is tried, and so on: only the guilty change fails, and it
-//! costs the others some commits more, not one each. An engine that cannot be reached is not asked again, and neither is
-//! a COMMIT that failed: nobody knows whether it happened.
+//! commit ends go into the next one, those of one kind in one set statement, and what a download changes goes to the
+//! engine in one turn. If the engine refuses a statement, the whole transaction is given up and each half of the group
+//! is tried, and so on: only the guilty change fails, and it costs the others some commits more, not one each. An engine
+//! that cannot be reached is not asked again, and neither is a COMMIT that failed: nobody knows whether it happened.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
-use super::downloads::{BIND, BindRow, COUNT_CONFIRMATION, COUNT_DOWNLOAD, CountRow, RecordRow};
+use super::downloads::{BIND, BindRow, COUNT_CONFIRMATION, COUNT_DOWNLOAD, CountRow, RecordRow, WIPE_ENDED};
 use super::downloads::{INSERT_NOTIFICATION, KEEP_BINDING, KEEP_TRANSACTION, RECORD_RESULT, RECORD_RUN_TIME};
-use super::engine::{Argument, Pools, Statement, Writing, set_statement, to_set};
+use super::engine::{Argument, Failure, Part, Pools, Row, Statement, Writing, set_statement, to_set};
 use super::order_row::OrderRow;
 use super::orders::{FIND_REPETITION, SAVE, TAKE, TakeRow};
 use super::watch::{ChangeKind, CommitPhase, CommitWatch, Verdict};
@@ -33,6 +33,14 @@ const WIPE_KEYS: Statement = set_statement!(
      WHERE binding.iccid = change.iccid AND binding.session_keys IS NOT NULL \
      RETURNING binding.iccid, binding.bound_at"
 );
+
+/// Where others write too, the rows of orders stand still from here on: several statements judge by them.
+const LOCK: &str = set_statement!(
+    [iccid text]
+    "SELECT profile.iccid, profile.version FROM change JOIN profile ON profile.iccid = change.iccid \
+     ORDER BY profile.iccid FOR UPDATE OF profile"
+)
+.postgres;
 
 pub(super) const STATEMENTS: &[Statement] = &[WIPE_KEYS];
 
@@ -182,11 +190,18 @@ impl Failed {
 
 async fn write(engine: &Engine, changes: &[&Change]) -> Result<Vec<Outcome>, Failed> {
     let mut writing = engine.pools.begin().await.map_err(Failed::Broken)?;
-    let outcomes = apply(&mut writing, changes).await.map_err(Failed::of_statement)?;
+    let (mut outcomes, batch) = apply(&mut writing, changes).await.map_err(Failed::of_statement)?;
     engine.stand(CommitPhase::Before, changes).await;
-    writing.commit().await.map_err(Failed::Broken)?;
+    let answers = match writing.fetch_each_and_commit(&batch.parts, batch.sets).await {
+        Ok(answers) => answers,
+        Err(Failure::Statement(error)) => return Err(Failed::of_statement(error)),
+        Err(Failure::Transaction(error)) => return Err(Failed::Broken(error)),
+    };
     engine.commits.fetch_add(1, Ordering::Relaxed);
     engine.stand(CommitPhase::After, changes).await;
+    for judgement in &batch.judgements {
+        judgement.pass(&answers, &mut outcomes).map_err(Failed::Broken)?;
+    }
     Ok(outcomes)
 }
 
@@ -194,8 +209,11 @@ async fn write(engine: &Engine, changes: &[&Change]) -> Result<Vec<Outcome>, Fai
 type Rows<'a, R> = Vec<(usize, &'a R)>;
 
 /// Applies a group: kind by kind, each in rounds in which no profile occurs twice. What no statement confirms is a
-/// conflict.
-async fn apply(writing: &mut Writing, changes: &[&Change]) -> Result<Vec<Outcome>, StoreError> {
+/// conflict. What downloads change is left for the turn that commits.
+async fn apply<'a>(
+    writing: &mut Writing,
+    changes: &[&'a Change],
+) -> Result<(Vec<Outcome>, Batch<'a>), StoreError> {
     let mut outcomes: Vec<Outcome> = changes.iter().map(|_| Err(StoreError::Conflict)).collect();
     let (mut saves, mut takes, mut binds, mut records) = (Rows::new(), Rows::new(), Rows::new(), Rows::new());
     let (mut downloads, mut confirmations) = (Rows::new(), Rows::new());
@@ -215,19 +233,139 @@ async fn apply(writing: &mut Writing, changes: &[&Change]) -> Result<Vec<Outcome
     for round in rounds(takes, TakeRow::round_key) {
         take(writing, &round, &mut outcomes).await?;
     }
+    let mut batch = Batch::default();
     for (statement, rows) in [(&COUNT_DOWNLOAD, downloads), (&COUNT_CONFIRMATION, confirmations)] {
         for round in rounds(rows, |_, row| row.iccid.clone()) {
-            let counted = set(writing, statement, &round).await?;
-            confirm(&round, &mut outcomes, |row| counted.get(&row.iccid).copied());
+            batch.count(statement, &round)?;
         }
     }
     for round in rounds(binds, |_, row| row.iccid.clone()) {
-        bind(writing, &round, &mut outcomes).await?;
+        batch.bind(&round)?;
     }
     for round in rounds(records, |_, row| row.iccid.clone()) {
-        record(writing, &round, &mut outcomes).await?;
+        batch.record(round)?;
     }
-    Ok(outcomes)
+    if !batch.judged.is_empty() {
+        writing.lock(LOCK, || to_set(&keys(batch.judged.iter().copied()))).await?;
+    }
+    Ok((outcomes, batch))
+}
+
+/// What downloads change: set statements that need not wait for each other, so that the engine gets them in one turn.
+#[derive(Default)]
+struct Batch<'a> {
+    parts: Vec<Part>,
+    sets: Vec<String>,
+    judgements: Vec<Judgement<'a>>,
+    /// The orders that several statements judge by.
+    judged: Vec<&'a str>,
+}
+
+/// How the answers become outcomes; statements by their place in [`Batch::parts`].
+enum Judgement<'a> {
+    /// Whoever's ICCID the statement returned has the number beside it.
+    Numbered { by: usize, rows: Vec<(usize, &'a str)> },
+    /// A notification is kept unless it changes an order and did not.
+    Kept { changed: usize, new: usize, rows: Rows<'a, RecordRow> },
+}
+
+impl<'a> Batch<'a> {
+    /// Adds a set; the statements that follow are about it.
+    fn add_set<R: Serialize>(&mut self, rows: &[(usize, &R)]) -> Result<(), StoreError> {
+        let rows: Vec<&R> = rows.iter().map(|(_, row)| *row).collect();
+        self.sets.push(to_set(&rows)?);
+        Ok(())
+    }
+
+    /// Adds a statement about the last set and returns its place.
+    fn add(&mut self, statement: &'static Statement) -> usize {
+        self.parts.push(Part { statement, set: self.sets.len().saturating_sub(1) });
+        self.parts.len() - 1
+    }
+
+    fn count(
+        &mut self,
+        statement: &'static Statement,
+        round: &[(usize, &'a CountRow)],
+    ) -> Result<(), StoreError> {
+        self.add_set(round)?;
+        let rows = round.iter().map(|(place, row)| (*place, row.iccid.as_str())).collect();
+        let by = self.add(statement);
+        self.judgements.push(Judgement::Numbered { by, rows });
+        Ok(())
+    }
+
+    fn bind(&mut self, round: &[(usize, &'a BindRow)]) -> Result<(), StoreError> {
+        self.add_set(round)?;
+        self.add(&KEEP_BINDING);
+        self.add(&KEEP_TRANSACTION);
+        let by = self.add(&BIND);
+        let rows: Vec<_> = round.iter().map(|(place, row)| (*place, row.iccid.as_str())).collect();
+        self.judged.extend(rows.iter().map(|(_, iccid)| iccid));
+        self.judgements.push(Judgement::Numbered { by, rows });
+        Ok(())
+    }
+
+    /// Notifications: what changes an order counts only if the order is still what it was when the notification was
+    /// judged; then, and for all others, the notification is kept.
+    fn record(&mut self, round: Rows<'a, RecordRow>) -> Result<(), StoreError> {
+        self.add_set(&round)?;
+        let new = self.add(&INSERT_NOTIFICATION);
+        if round.iter().any(|(_, row)| row.run_time_state.is_some()) {
+            self.add(&RECORD_RUN_TIME);
+        }
+        if round.iter().any(|(_, row)| row.ended_at.is_some()) {
+            self.add(&WIPE_ENDED);
+        }
+        let changed = self.add(&RECORD_RESULT);
+        let results = round.iter().filter(|(_, row)| row.state.is_some());
+        self.judged.extend(results.map(|(_, row)| row.iccid.as_str()));
+        self.judgements.push(Judgement::Kept { changed, new, rows: round });
+        Ok(())
+    }
+}
+
+impl Judgement<'_> {
+    fn pass(&self, answers: &[Vec<Row>], outcomes: &mut [Outcome]) -> Result<(), StoreError> {
+        let answer = |place: usize| numbers(answers.get(place).map(Vec::as_slice).unwrap_or_default());
+        let mut judge = |place: usize, number: Option<i64>| {
+            if let (Some(number), Some(outcome)) = (number, outcomes.get_mut(place)) {
+                *outcome = Ok(Done::Number(number));
+            }
+        };
+        match self {
+            Self::Numbered { by, rows } => {
+                let numbers = answer(*by)?;
+                for (place, iccid) in rows {
+                    judge(*place, numbers.get(*iccid).copied());
+                }
+            }
+            Self::Kept { changed, new, rows } => {
+                let (changed, new) = (answer(*changed)?, answer(*new)?);
+                for (place, row) in rows {
+                    let changes = changed.contains_key(&row.iccid);
+                    let kept = row.state.is_none() || changes;
+                    judge(*place, kept.then(|| i64::from(new.contains_key(&row.digest))));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The rows of a statement that concerns ICCIDs alone.
+fn keys<'a>(iccids: impl Iterator<Item = &'a str>) -> Vec<IccidRow<'a>> {
+    iccids.map(|iccid| IccidRow { iccid }).collect()
+}
+
+#[derive(Serialize)]
+struct IccidRow<'a> {
+    iccid: &'a str,
+}
+
+/// What a set statement returned: a key and a number for every row it touched.
+fn numbers(rows: &[Row]) -> Result<HashMap<String, i64>, StoreError> {
+    rows.iter().map(Row::key_and_number).collect()
 }
 
 /// Splits rows so that no round has one key twice; the first of each key come first.
@@ -256,8 +394,7 @@ async fn set<R: Serialize>(
         return Ok(HashMap::new());
     }
     let rows: Vec<&R> = rows.iter().map(|(_, row)| *row).collect();
-    let touched = writing.fetch(statement, [Argument::Text(to_set(&rows)?)]).await?;
-    touched.iter().map(|row| row.key_and_number()).collect()
+    numbers(&writing.fetch(statement, [Argument::Text(to_set(&rows)?)]).await?)
 }
 
 fn confirm<R>(rows: &[(usize, &R)], outcomes: &mut [Outcome], number: impl Fn(&R) -> Option<i64>) {
@@ -280,12 +417,8 @@ async fn save(
 }
 
 async fn wipe(writing: &mut Writing, iccids: impl Iterator<Item = &str>) -> Result<(), StoreError> {
-    #[derive(Serialize)]
-    struct WipeRow<'a> {
-        iccid: &'a str,
-    }
-    let rows: Vec<WipeRow<'_>> = iccids.map(|iccid| WipeRow { iccid }).collect();
-    let rows: Vec<(usize, &WipeRow<'_>)> = rows.iter().map(|row| (0, row)).collect();
+    let rows = keys(iccids);
+    let rows: Vec<(usize, &IccidRow<'_>)> = rows.iter().map(|row| (0, row)).collect();
     set(writing, &WIPE_KEYS, &rows).await.map(drop)
 }
 
@@ -331,42 +464,5 @@ async fn take(
             }
         }
     }
-    Ok(())
-}
-
-async fn bind(
-    writing: &mut Writing,
-    round: &[(usize, &BindRow)],
-    outcomes: &mut [Outcome],
-) -> Result<(), StoreError> {
-    let bound = set(writing, &BIND, round).await?;
-    let won: Vec<(usize, &BindRow)> =
-        round.iter().filter(|(_, row)| bound.contains_key(&row.iccid)).copied().collect();
-    set(writing, &KEEP_BINDING, &won).await?;
-    set(writing, &KEEP_TRANSACTION, &won).await?;
-    confirm(round, outcomes, |row| bound.get(&row.iccid).copied());
-    Ok(())
-}
-
-/// Notifications: what changes an order counts only if the order is still what it was when the notification was
-/// judged; then, and for all others, the notification is kept.
-async fn record(
-    writing: &mut Writing,
-    round: &[(usize, &RecordRow)],
-    outcomes: &mut [Outcome],
-) -> Result<(), StoreError> {
-    let results: Vec<(usize, &RecordRow)> =
-        round.iter().filter(|(_, row)| row.state.is_some()).copied().collect();
-    let changed = set(writing, &RECORD_RESULT, &results).await?;
-    let has_changed = |row: &RecordRow| changed.contains_key(&row.iccid);
-    let ended = results.iter().filter(|(_, row)| row.ended_at.is_some() && has_changed(row));
-    wipe(writing, ended.map(|(_, row)| row.iccid.as_str())).await?;
-    let kept: Vec<(usize, &RecordRow)> =
-        round.iter().filter(|(_, row)| row.state.is_none() || has_changed(row)).copied().collect();
-    let new = set(writing, &INSERT_NOTIFICATION, &kept).await?;
-    let run_time: Vec<(usize, &RecordRow)> =
-        kept.iter().filter(|(_, row)| row.run_time_state.is_some()).copied().collect();
-    set(writing, &RECORD_RUN_TIME, &run_time).await?;
-    confirm(&kept, outcomes, |row| Some(i64::from(new.contains_key(&row.digest))));
     Ok(())
 }

@@ -8,7 +8,7 @@ use simyard_asn1::rsp::authentication::{AuthenticateServerRequest, AuthenticateS
 use simyard_asn1::rsp::download::{CancelSessionResponse, PrepareDownloadRequest, PrepareDownloadResponse};
 use simyard_asn1::rsp::metadata::profile_class;
 use simyard_asn1::rsp::notification::{FinalResult, ProfileInstallationResult};
-use simyard_asn1::saip::{EuiccResponse, status};
+use simyard_asn1::saip::{EuiccResponse, MAX_PACKAGE, status};
 
 use super::world::{
     Device, PKI, Server, TRANSACTION, challenge, described, key, load, metadata, signature_tlv,
@@ -23,6 +23,7 @@ crate::tests!(
     a_package_in_another_order_ends_the_installation,
     what_the_server_signed_wrongly_ends_the_installation,
     metadata_that_cannot_be_installed,
+    a_package_that_no_card_could_keep_is_refused_by_its_header,
     profile_elements_that_cannot_be_installed,
     the_kept_one_time_key_is_used_again,
     protected_in_advance_or_not,
@@ -395,6 +396,19 @@ fn metadata_that_cannot_be_installed() {
         assert_eq!(outcome(&server.download(&mut device)), None);
     }
     assert_eq!(outcome(&server(16).1.download(&mut device)), Some((2, 10)));
+}
+
+fn a_package_that_no_card_could_keep_is_refused_by_its_header() {
+    let (iccid, _) = subscription(1);
+    // The header of `A3` is the fifth part: nothing of the package itself has come.
+    let header_of = |octets: usize| {
+        let mut device = Device::new();
+        let parts = Server::new(metadata(&iccid.to_bcd()), vec![0; octets]).parts(&mut device);
+        let answers = parts[..5].iter().map(|part| device.es10(part).data);
+        answers.collect::<Vec<_>>().concat()
+    };
+    assert!(header_of(MAX_PACKAGE).is_empty(), "the largest package is waited for");
+    assert_eq!(outcome(&header_of(MAX_PACKAGE + 1008)), Some((5, 10)));
 }
 
 /// The statuses of the elements in a report.

@@ -6,8 +6,10 @@ use simyard::crypto::xor_test::{ResLength, XorTest};
 use simyard::device::apdu::StatusWord;
 use simyard::ident::{Iccid, Imsi};
 use simyard::profile::identity::PackageIdentity;
+use simyard_asn1::Decode as _;
 use simyard_asn1::rsp::metadata::profile_class;
-use simyard_asn1::saip::{AkaConfiguration, ElementKind, Package};
+use simyard_asn1::rsp::notification::{FinalResult, ProfileInstallationResult, bpp_command, error_reason};
+use simyard_asn1::saip::{AkaConfiguration, ElementKind, EuiccResponse, Package, status};
 
 use super::world::{Device, Server, described};
 use super::{KI, OPC, enable, outcome, server, subscription};
@@ -21,9 +23,10 @@ crate::tests!(
     access_rules_and_pins_hold,
     a_blocked_pin_is_unblocked,
     what_the_device_changed_survives,
+    a_disk_that_takes_no_writes_gives_no_free_guess,
     templates_tell_what_is_selected,
     binary_and_record_limits,
-    tuak_is_installed_and_not_run,
+    tuak_is_refused_by_its_own_reason,
 );
 
 const RAND: [u8; 16] = [0x23; 16];
@@ -226,6 +229,36 @@ fn what_the_device_changed_survives() {
     assert_eq!(authenticate(&mut device, &token).0[0], 0xDC, "the number stays used");
 }
 
+fn a_disk_that_takes_no_writes_gives_no_free_guess() {
+    const RIGHT: &str = "00200001 08 31323334FFFFFFFF";
+    const WRONG: &str = "00200001 08 39393939FFFFFFFF";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("card");
+    let mut device = Device::create(&path);
+    let (iccid, server) = server(1);
+    assert_eq!(outcome(&server.download(&mut device)), None);
+    enable(&mut device, &iccid);
+    assert_eq!(device.hex("00280001 08 31323334FFFFFFFF").status, StatusWord::OK);
+    device.card.reset();
+    let (profiles, away) = (path.join("profiles"), path.join("away"));
+    // The right value is not told from a wrong one, and what follows is not even compared.
+    std::fs::rename(&profiles, &away).unwrap();
+    assert_eq!(device.hex(RIGHT).status, StatusWord::MEMORY_PROBLEM);
+    std::fs::rename(&away, &profiles).unwrap();
+    device.card.reset();
+    std::fs::rename(&profiles, &away).unwrap();
+    for guess in [WRONG, WRONG, WRONG, RIGHT, "00200001"] {
+        assert_eq!(device.hex(guess).status, StatusWord::MEMORY_PROBLEM);
+    }
+    // As soon as the disk takes it, the one attempt is written.
+    std::fs::rename(&away, &profiles).unwrap();
+    assert_eq!(device.hex("00200001").status, StatusWord(0x63C2));
+    drop(device);
+    let mut device = Device::open(&path);
+    assert_eq!(device.hex("00200001").status, StatusWord(0x63C2));
+    assert_eq!(device.hex(RIGHT).status, StatusWord::OK);
+}
+
 fn templates_tell_what_is_selected() {
     let (mut device, _) = with_own_profile();
     let mf = device.hex("00A40004 02 3F00").data;
@@ -271,7 +304,7 @@ fn binary_and_record_limits() {
     assert_eq!(device.hex("00B2FF04 00").status, StatusWord::RECORD_NOT_FOUND);
 }
 
-fn tuak_is_installed_and_not_run() {
+fn tuak_is_refused_by_its_own_reason() {
     let (iccid, package) = subscription(1);
     // Our profile with algorithmID 2 and a TOPc of 32 octets, so one element and its members grow by 16.
     let place = package.windows(16).position(|window| window == OPC).unwrap();
@@ -289,9 +322,12 @@ fn tuak_is_installed_and_not_run() {
     changed[element + 1] += 16;
     let mut device = Device::new();
     let server = Server::new(described(&iccid.to_bcd(), profile_class::OPERATIONAL, 0), changed);
-    assert_eq!(outcome(&server.download(&mut device)), None);
-    enable(&mut device, &iccid);
-    select_usim(&mut device);
-    let (_, status) = authenticate(&mut device, &autn(&milenage(), 0x20));
-    assert_eq!(status, StatusWord::FUNCTION_NOT_SUPPORTED);
+    let report = server.download(&mut device);
+    let refused = (bpp_command::LOAD_PROFILE_ELEMENTS, error_reason::PE_PROCESSING_ERROR);
+    assert_eq!(outcome(&report), Some(refused));
+    let report = ProfileInstallationResult::from_der(&report).unwrap().data.value;
+    let FinalResult::Error { sima_response: Some(response), .. } = report.final_result else {
+        panic!("no reason")
+    };
+    assert_eq!(EuiccResponse::from_der(response).unwrap().statuses[0].status, status::FEATURE_NOT_SUPPORTED);
 }

@@ -264,9 +264,13 @@ impl<'a> ProfileElement<'a> {
         let mut fields: Vec<FileField<'a>> = Vec::new();
         while !body.is_empty() {
             let tlv = body.read()?;
+            // The number alone does not make a field: [APPLICATION 3] is not [3].
+            if tlv.tag != Tag::context_constructed(tlv.tag.number()) {
+                return Err(tlv.error(ErrorKind::Value, body.what()));
+            }
             let field = FileField::decode(&tlv)?;
             // Fields stand in the order of their numbers, each at most once.
-            if !tlv.tag.is_constructed() || fields.last().is_some_and(|last| last.number >= field.number) {
+            if fields.last().is_some_and(|last| last.number >= field.number) {
                 return Err(tlv.error(ErrorKind::Value, body.what()));
             }
             fields.push(field);
@@ -346,6 +350,17 @@ mod tests {
             panic!("an offset and content")
         };
         assert_eq!(octets[content.offset], 1);
+    }
+
+    #[test]
+    fn a_field_is_a_constructed_context_tag() {
+        for (lead, fits) in [(0xA3, true), (0x83, false), (0x63, false), (0xE3, false), (0x23, false)] {
+            let mut octets = usim(&[]);
+            let at = octets.len() - 2;
+            octets[at] = lead;
+            let package = Package::from_der(&octets).unwrap();
+            assert_eq!(package.elements()[0].file_system().is_ok(), fits, "{lead:02X}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{ElementKind, ProfileElement};
 use crate::oid::Oid;
-use crate::tlv::{Error, ErrorKind, Tag};
+use crate::tlv::{Error, ErrorKind, Reader, Tag};
 
 /// The largest number of templates and of AIDs that a header may name.
 const MAX_LIST: usize = 256;
@@ -83,6 +83,8 @@ pub struct ProfileHeader<'a> {
     pub mandatory_templates: Vec<Oid>,
     /// SMS, BIP and HTTPS parameters.
     pub connectivity_parameters: Option<&'a [u8]>,
+    /// eUICC-Mandatory-AIDs: the libraries and packages that must be on the eUICC, by their AIDs.
+    pub mandatory_aids: Vec<&'a [u8]>,
 }
 
 impl<'a> ProfileElement<'a> {
@@ -116,7 +118,12 @@ impl<'a> ProfileElement<'a> {
             if mandatory_services.len() == MAX_LIST {
                 return Err(service.error(ErrorKind::Value, WHAT));
             }
-            mandatory_services.push(Service::from_number(service.tag.number()));
+            // An entry is a NULL under its number's context tag; another class is another tag.
+            let number = service.tag.number();
+            if service.tag != Tag::context(number) || !service.value.is_empty() {
+                return Err(service.error(ErrorKind::Value, WHAT));
+            }
+            mandatory_services.push(Service::from_number(number));
         }
         let mut templates = members.expect(Tag::context_constructed(6))?.members(WHAT);
         let mut mandatory_templates = Vec::new();
@@ -126,6 +133,10 @@ impl<'a> ProfileElement<'a> {
             mandatory_templates.push(oid.ok_or(template.error(ErrorKind::Value, WHAT))?);
         }
         let connectivity_parameters = members.optional(Tag::context(7))?.map(|tlv| tlv.value);
+        let mandatory_aids = match members.optional(Tag::context_constructed(8))? {
+            Some(list) => mandatory_aids(list.members("eUICC-Mandatory-AIDs"))?,
+            None => Vec::new(),
+        };
         members.extensions()?;
         Ok(ProfileHeader {
             major_version,
@@ -137,8 +148,26 @@ impl<'a> ProfileElement<'a> {
             mandatory_services,
             mandatory_templates,
             connectivity_parameters,
+            mandatory_aids,
         })
     }
+}
+
+/// The AIDs of a list of pairs of `80` AID and `81` version, two octets.
+fn mandatory_aids<'a>(mut list: Reader<'a>) -> Result<Vec<&'a [u8]>, Error> {
+    let what = list.what();
+    let mut aids = Vec::new();
+    while !list.is_empty() {
+        let entry = list.expect(Tag::SEQUENCE)?;
+        if aids.len() == MAX_LIST {
+            return Err(entry.error(ErrorKind::Value, what));
+        }
+        let mut members = entry.members(what);
+        aids.push(members.expect(Tag::context(0))?.sized(5..=16, what)?);
+        members.expect(Tag::context(1))?.array::<2>(what)?;
+        members.extensions()?;
+    }
+    Ok(aids)
 }
 
 #[cfg(test)]
@@ -177,6 +206,39 @@ mod tests {
         assert_eq!(octets[header.iccid_offset..][..10], *header.iccid);
         for (number, service) in Service::KNOWN.iter().enumerate() {
             assert_eq!(service.number() as usize, number, "{}", service.name());
+        }
+    }
+
+    #[test]
+    fn a_service_is_an_empty_value_under_a_primitive_context_tag() {
+        for entry in [[0x01, 0], [0xA1, 0], [0x41, 0], [0xC1, 0]] {
+            let mut octets = header(&[1]);
+            let at = octets.windows(4).position(|window| window == [0xA5, 2, 0x81, 0]).unwrap() + 2;
+            octets[at..at + 2].copy_from_slice(&entry);
+            let package = Package::from_der(&octets).unwrap();
+            let error = package.elements()[0].profile_header().unwrap_err();
+            assert_eq!((error.kind, error.offset), (ErrorKind::Value, at), "{entry:02X?}");
+        }
+    }
+
+    #[test]
+    fn mandatory_aids_are_read() {
+        let with = |list: &[u8]| {
+            let mut octets = header(&[]);
+            octets.extend([0xA8, u8::try_from(list.len()).unwrap()]);
+            octets.extend(list);
+            octets[1] = u8::try_from(octets.len() - 2).unwrap();
+            let package = Package::from_der(&octets).unwrap();
+            let header = package.elements()[0].profile_header()?;
+            Ok(header.mandatory_aids.iter().map(|aid| aid.to_vec()).collect::<Vec<_>>())
+        };
+        let entry = [0x30, 11, 0x80, 5, 0xA0, 0, 0, 0, 9, 0x81, 2, 1, 0];
+        assert_eq!(with(&[]), Ok(Vec::new()));
+        assert_eq!(with(&entry), Ok(vec![vec![0xA0, 0, 0, 0, 9]]));
+        for wrong in
+            [&[0x30, 2, 0x80, 0][..], &[0x31, 0], &entry[..12], &[0x30, 7, 0x80, 5, 0xA0, 0, 0, 0, 9]]
+        {
+            assert!(with(wrong).is_err_and(|error: Error| error.offset > 0), "{wrong:02X?}");
         }
     }
 

@@ -3,17 +3,19 @@
 use std::collections::BTreeSet;
 
 use simyard_asn1::saip::{
-    ElementKind, FileElement, FileField, FileSystemElement, Package, ProfileElement, Service, status,
+    AkaConfiguration, AkaParameter, ElementKind, FileElement, FileField, FileSystemElement, Package,
+    ProfileElement, Service, status,
 };
 
 use super::error::{InstallError, Reason};
 use super::files::Failure;
-use super::{AkaSource, ApplicationKind, NetworkApplication, NodeId, ProfileImage};
+use super::{AkaSource, ApplicationKind, NetworkApplication, NodeId, ProfileImage, SUPPORTED, Target};
 use crate::ident::Iccid;
 use crate::profile::templates::{FileKind, Row, Template};
 
 /// The state between two elements.
 struct Installation {
+    target: Target,
     image: ProfileImage,
     /// The application that the next elements belong to.
     application: Option<usize>,
@@ -23,9 +25,9 @@ struct Installation {
 }
 
 /// Installs a package, element by element.
-pub(super) fn run(package: &Package<'_>) -> Result<ProfileImage, InstallError> {
+pub(super) fn run(package: &Package<'_>, target: Target) -> Result<ProfileImage, InstallError> {
     let Some((header, rest)) = package.elements().split_first() else { return Err(empty()) };
-    let mut installation = begin(header).map_err(|reason| reason.at(header, header.tlv.offset))?;
+    let mut installation = begin(header, target).map_err(|reason| reason.at(header, header.tlv.offset))?;
 
     let Some((second, rest)) = rest.split_first() else {
         return Err(Reason::MfPlace.at(header, package.octets().len()));
@@ -62,7 +64,7 @@ fn empty() -> InstallError {
 }
 
 /// Checks the header: version, what the eUICC must support, ICCID.
-fn begin(element: &ProfileElement<'_>) -> Result<Installation, Reason> {
+fn begin(element: &ProfileElement<'_>, target: Target) -> Result<Installation, Reason> {
     if element.kind != ElementKind::Header {
         return Err(Reason::HeaderPlace);
     }
@@ -70,16 +72,22 @@ fn begin(element: &ProfileElement<'_>) -> Result<Installation, Reason> {
     if !matches!(header.major_version, 2 | 3) {
         return Err(Reason::Version(header.major_version, header.minor_version));
     }
-    for service in &header.mandatory_services {
-        if let Service::Unknown(number) = service {
-            return Err(Reason::Service(*number));
-        }
+    let lacks = |service: &Service| match target {
+        Target::ThisCard => !SUPPORTED.iter().any(|(supported, _)| supported == service),
+        Target::AnyCard => matches!(service, Service::Unknown(_)),
+    };
+    if let Some(service) = header.mandatory_services.iter().copied().find(lacks) {
+        return Err(Reason::Service(service));
+    }
+    if matches!(target, Target::ThisCard) && !header.mandatory_aids.is_empty() {
+        return Err(Reason::Libraries(header.mandatory_aids.len()));
     }
     if let Some(unknown) = header.mandatory_templates.iter().find(|oid| Template::find(oid).is_none()) {
         return Err(Reason::Template(unknown.to_string()));
     }
     let iccid = Iccid::from_header(header.iccid).map_err(|_| Reason::HeaderIccid)?;
     Ok(Installation {
+        target,
         image: ProfileImage {
             iccid,
             version: (header.major_version, header.minor_version),
@@ -131,6 +139,9 @@ impl Installation {
             }
             ElementKind::AkaParameter => {
                 let aka = element.aka_parameter().map_err(form)?;
+                if matches!(self.target, Target::ThisCard) && is_tuak(&aka) {
+                    return self.skip(element, status::FEATURE_NOT_SUPPORTED, Reason::Tuak);
+                }
                 let application = self.application.ok_or(here(Reason::ApplicationPlace("application")))?;
                 self.image.add_aka(application, &aka).map_err(here)
             }
@@ -286,6 +297,15 @@ impl Installation {
             Some(content) if content.len() == 10 => Err(Reason::IccidMismatch.at(mf, at)),
             Some(_) | None => Err(Reason::NoEfIccid.at(mf, at)),
         }
+    }
+}
+
+/// Whether keys are for TUAK.
+const fn is_tuak(aka: &AkaParameter<'_>) -> bool {
+    const TUAK: u8 = 2;
+    match &aka.configuration {
+        AkaConfiguration::Algorithm(algorithm) => algorithm.algorithm_id == TUAK,
+        AkaConfiguration::Mapping { .. } => false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Why an installation fails, and how the eUICC says so (PEStatus and EUICCResponse of the TCA Profile Package).
 
-use simyard_asn1::saip::{EuiccResponse, PeStatus, ProfileElement, status};
+use simyard_asn1::saip::{EuiccResponse, PeStatus, ProfileElement, Service, status};
 
 /// The first error of an installation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,9 +48,12 @@ pub enum Reason {
     /// The header's version is neither 2.x nor 3.x. unsupported-profile-version.
     #[error("version {0}.{1} of the package format is not supported: 2.x and 3.x are")]
     Version(u8, u8),
-    /// The header demands a service that is not known. feature-not-supported.
-    #[error("mandatory service [{0}] is not supported")]
-    Service(u32),
+    /// The header demands a service that is not among [`super::SUPPORTED`]. feature-not-supported.
+    #[error("mandatory service {} [{}] is not supported", .0.name(), .0.number())]
+    Service(Service),
+    /// The header demands libraries or packages; the card has none. lib-not-supported.
+    #[error("{0} mandatory libraries are not on the card, which has none")]
+    Libraries(usize),
     /// The header demands a template, or a mandated element names one, that is not known. template-not-supported.
     #[error("template {0} is not supported")]
     Template(String),
@@ -148,6 +151,9 @@ pub enum Reason {
     /// The algorithm is not known. feature-not-supported.
     #[error("algorithm {0} is not supported")]
     Algorithm(u8),
+    /// The keys are for TUAK (TS 35.231), which the card does not run. feature-not-supported.
+    #[error("TUAK (algorithm 2) is not supported: Milenage (1) and the test algorithm (3) are")]
+    Tuak,
     /// The mapping names an application that does not stand before it or has no keys of its own. bad-values.
     #[error("the application whose keys are used must stand before the element and have keys of its own")]
     Mapping,
@@ -174,7 +180,8 @@ impl Reason {
             | Self::SecondAka
             | Self::SecondIdentification(_) => status::INVALID_REQUEST_FORMAT,
             Self::Version(..) => status::UNSUPPORTED_PROFILE_VERSION,
-            Self::Service(_) | Self::Algorithm(_) => status::FEATURE_NOT_SUPPORTED,
+            Self::Service(_) | Self::Algorithm(_) | Self::Tuak => status::FEATURE_NOT_SUPPORTED,
+            Self::Libraries(_) => status::LIB_NOT_SUPPORTED,
             Self::Template(_) | Self::TemplateOfAnother(_) => status::TEMPLATE_NOT_SUPPORTED,
             Self::Unsupported => status::PE_NOT_SUPPORTED,
             Self::HeaderIccid

@@ -5,7 +5,8 @@
 //! what a card keeps: it can be stored, selected from, read and updated. APDUs are not its matter, nor are access
 //! conditions: it finds the rule of a file ([`ProfileImage::access_rule`]), others evaluate it.
 //!
-//! Applications, security domains and remote file management are accepted, and nothing of them is run. Files of
+//! Applications, security domains and remote file management are accepted, and nothing of them is run; what the card
+//! supports at all is [`SUPPORTED`]. Files of
 //! templates whose defaults are unknown (CSIM, IoT) hold what the package gives; a file without identifier is kept by
 //! its name and cannot be selected.
 //!
@@ -27,7 +28,8 @@ mod tests;
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
-use simyard_asn1::saip::{Package, PeStatus};
+use simyard_asn1::rsp::info::uicc_capability;
+use simyard_asn1::saip::{Package, PeStatus, Service};
 
 pub use error::{InstallError, Reason};
 pub use octets::Octets;
@@ -41,6 +43,36 @@ use crate::ident::Iccid;
 pub const MAX_FILES: usize = 4096;
 /// The largest sum of the sizes of all files, in octets.
 pub const MAX_MEMORY: usize = 1 << 20;
+
+/// What the card supports: the entry of eUICC-Mandatory-services that a package may demand, and the bit of
+/// uiccCapability that says so in EUICCInfo2 (SGP.22 annex H). All else is refused when it is mandatory.
+///
+/// Three entries say more than the card does, because TS.48 test profiles demand them and every one of them must be
+/// installable: javacard, though applications are accepted and never run; ber-tlv, whose files are kept and have no
+/// data object commands; and get-identity with both of its key profiles, whose files are kept and whose command is
+/// not there. A profile that works by them alone is installed and does not work.
+pub const SUPPORTED: [(Service, u32); 11] = [
+    (Service::Usim, uicc_capability::USIM),
+    (Service::Isim, uicc_capability::ISIM),
+    (Service::Csim, uicc_capability::CSIM),
+    (Service::Milenage, uicc_capability::MILENAGE),
+    (Service::UsimTestAlgorithm, uicc_capability::USIM_TEST_ALGORITHM),
+    (Service::Javacard, uicc_capability::JAVACARD),
+    (Service::BerTlv, uicc_capability::BER_TLV_FILES),
+    (Service::DfLink, uicc_capability::DF_LINK),
+    (Service::GetIdentity, uicc_capability::GET_IDENTITY),
+    (Service::ProfileAX25519, uicc_capability::PROFILE_A_X25519),
+    (Service::ProfileBP256, uicc_capability::PROFILE_B_P256),
+];
+
+/// Whose abilities a package is compared with.
+#[derive(Clone, Copy)]
+enum Target {
+    /// Those of [`SUPPORTED`]; no TUAK, no libraries.
+    ThisCard,
+    /// Those that any eUICC may have.
+    AnyCard,
+}
 
 /// One file of an image, by its place in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -297,7 +329,16 @@ impl ProfileImage {
     /// # Errors
     /// [`InstallError`] at the first element that cannot be installed.
     pub fn build(package: &Package<'_>) -> Result<Self, InstallError> {
-        build::run(package)
+        build::run(package, Target::ThisCard)
+    }
+
+    /// As [`ProfileImage::build`], but does not ask whether the virtual card supports what the package demands: for
+    /// packages that go to other eUICCs.
+    ///
+    /// # Errors
+    /// [`InstallError`] at the first element that no eUICC can install.
+    pub fn build_for_any_card(package: &Package<'_>) -> Result<Self, InstallError> {
+        build::run(package, Target::AnyCard)
     }
 
     /// The results that go into the EUICCResponse of this installation: what was left out, or `ok`.
@@ -473,6 +514,21 @@ impl ProfileImage {
             PinSet::Own(pins) => pins.get(place),
             PinSet::None | PinSet::SharedWith(_) => None,
         }
+    }
+
+    /// The directory, to give it other PINs.
+    #[cfg(test)]
+    pub(crate) fn directory_mut(&mut self, id: NodeId) -> Option<&mut Directory> {
+        match &mut self.node_mut(id)?.body {
+            Body::Directory(directory) => Some(directory),
+            Body::File(_) | Body::Link(_) => None,
+        }
+    }
+
+    /// The directory whose PIN [`ProfileImage::pin`] gives. Directories that share PINs have one owner.
+    #[must_use]
+    pub fn pin_owner(&self, directory: NodeId, reference: u8) -> Option<NodeId> {
+        self.pin_place(directory, reference).map(|(owner, _)| owner)
     }
 
     /// As [`ProfileImage::pin`], to count attempts and change the value.

@@ -175,7 +175,11 @@ fn broken_packages() -> Vec<(Elements, Reason)> {
         (with(Kind::Mf, mapping(&USIM_AID)), application("application")),
         (with(Kind::AkaParameter, algorithm(1, &[0; 16], &[0; 16])), Reason::SecondAka),
         (patched(Kind::Header, &[0x80, 1, 2], &[0x80, 1, 4]), Reason::Version(4, 3)),
-        (patched(Kind::Header, &[0x81, 0, 0x84, 0], &[0x81, 0, 0x9E, 0]), Reason::Service(30)),
+        (
+            patched(Kind::Header, &[0x81, 0, 0x84, 0], &[0x81, 0, 0x9E, 0]),
+            Reason::Service(Service::Unknown(30)),
+        ),
+        (ours.clone().replacing(Kind::Header, header_with_library()), Reason::Libraries(1)),
         (patched(Kind::Header, &[1, 2, 3], &[1, 2, 99]), Reason::Template(oid("99"))),
         (with(Kind::Usim, files(Kind::OptUsim, "5.9", &[])), Reason::Template(oid("5.9"))),
         (with(Kind::Usim, files(Kind::OptUsim, "7", &[])), Reason::TemplateOfAnother(oid("7"))),
@@ -187,6 +191,50 @@ fn broken_packages() -> Vec<(Elements, Reason)> {
         (patched(Kind::Mf, &[0x83, 10, 0x98], &[0x83, 10, 0x97]), Reason::IccidMismatch),
         (ours.clone().replacing(Kind::Mf, short_iccid()), Reason::NoEfIccid),
     ]
+}
+
+/// Our header with one entry of eUICC-Mandatory-AIDs.
+fn header_with_library() -> Vec<u8> {
+    let package = Elements::ours().0[0].clone();
+    let package = Package::from_der(&package).unwrap();
+    let library = tlv(0x30, &[tlv(0x80, &ISIM_AID), tlv(0x81, &[1, 0])].concat());
+    tlv(Kind::Header.tag().0, &[package.elements()[0].tlv.value, &tlv(0xA8, &library)].concat())
+}
+
+#[test]
+fn a_mandatory_service_is_installed_exactly_if_the_card_supports_it() {
+    for service in Service::KNOWN {
+        let number = u8::try_from(service.number()).unwrap();
+        let octets =
+            Elements::ours().patched(Kind::Header, &[0x81, 0, 0x84, 0], &[0x81, 0, 0x80 | number, 0]);
+        let supported = SUPPORTED.iter().any(|(known, _)| known == service);
+        let expected = if supported { None } else { Some(Reason::Service(*service)) };
+        assert_eq!(octets.build().err().map(|error| error.reason), expected, "{}", service.name());
+        let octets = octets.0.concat();
+        let package = Package::from_der(&octets).unwrap();
+        assert!(ProfileImage::build_for_any_card(&package).is_ok(), "{}", service.name());
+    }
+    let bits: BTreeSet<u32> = SUPPORTED.iter().map(|(_, bit)| *bit).collect();
+    assert_eq!(bits.len(), SUPPORTED.len(), "one bit each");
+    assert!(!SUPPORTED.iter().any(|(service, _)| matches!(service, Service::Tuak128 | Service::GbaUsim)));
+}
+
+#[test]
+fn keys_for_tuak_are_checked_for_other_cards_and_left_out_where_they_are_not_mandated() {
+    let tuak = |topc: &[u8]| Elements::ours().replacing(Kind::AkaParameter, algorithm(2, &[0; 16], topc));
+    let any = |elements: &Elements| {
+        let octets = elements.0.concat();
+        ProfileImage::build_for_any_card(&Package::from_der(&octets).unwrap()).err().map(|error| error.reason)
+    };
+    assert_eq!(any(&tuak(&[0; 32])), None);
+    assert_eq!(any(&tuak(&[0; 16])), Some(Reason::KeyLength(2)));
+    assert_eq!(tuak(&[0; 32]).build().err().unwrap().status(), status::FEATURE_NOT_SUPPORTED);
+    // The same element without `80`, mandated.
+    let keys = algorithm(2, &[0; 16], &[0; 32]);
+    let package = Package::from_der(&keys).unwrap();
+    let body = &package.elements()[0].tlv.value[7..];
+    let elements = Elements::ours().replacing(Kind::AkaParameter, optional(Kind::AkaParameter, body));
+    assert_eq!(elements.build().ok().unwrap().skipped, [(Some(99), status::FEATURE_NOT_SUPPORTED)]);
 }
 
 /// An MF whose EF.ICCID has another size.
@@ -280,7 +328,7 @@ fn broken_codes() -> Vec<(Elements, Reason)> {
         // PINs that stand before the PUKs they name.
         (global(pin(&[1], &[0x82, 1, 1])), Reason::NoPuk { pin: 1, puk: 1 }),
         (keys(renumbered(algorithm(1, &[0; 32], &[0; 16]))), Reason::KeyLength(1)),
-        (keys(renumbered(algorithm(2, &[0; 16], &[0; 16]))), Reason::KeyLength(2)),
+        (keys(renumbered(algorithm(2, &[0; 16], &[0; 32]))), Reason::Tuak),
         (keys(renumbered(algorithm(4, &[0; 16], &[0; 16]))), Reason::Algorithm(4)),
         (keys(renumbered(mapping(&[0xA0, 0, 0, 0, 1]))), Reason::Mapping),
         (keys(renumbered(mapping(&ISIM_AID))), Reason::Mapping),

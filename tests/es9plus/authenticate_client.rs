@@ -1,0 +1,445 @@
+//! ES9+.AuthenticateClient (SGP.22 5.6.3; SGP.23 4.3.14): who may have which profile.
+
+use std::time::Duration;
+
+use serde_json::json;
+use simyard::pki::test_pki::{Fault, Kind};
+use simyard_asn1::rsp::download::SmdpSigned2;
+use simyard_asn1::rsp::metadata::StoreMetadataRequest;
+use simyard_asn1::tlv::NamedBits;
+use simyard_asn1::{Decode as _, Tag};
+
+use crate::server::euicc::{
+    Authentication, Signed1, base64, ci_key, flipped, from_base64, info2, nested, octets, otpk, tlv,
+};
+use crate::server::{Euicc, Initiated, Offer, OrderOptions, PKI, TestServer};
+
+crate::tests!(
+    the_offer_is_signed_by_dp_pb_over_what_the_euicc_signed,
+    each_way_to_an_order_is_accepted,
+    each_wrong_way_to_an_order_is_refused_with_its_code,
+    an_order_is_found_by_the_states_it_is_in,
+    what_later_versions_append_is_covered_by_the_signature_and_passed_over,
+    every_wrong_twin_of_a_certificate_gets_its_code,
+    every_changed_octet_of_a_certificate_gets_its_code,
+    what_the_euicc_signed_must_be_what_it_was_asked,
+    an_euicc_that_refuses_the_server_ends_the_session,
+    an_euicc_that_does_not_fit_leaves_the_order_for_another,
+    orders_expire_and_attempts_are_used_up,
+    a_repetition_gets_the_same_answer_and_costs_no_attempt,
+    a_retry_is_offered_the_one_time_key_of_its_binding,
+);
+
+/// One session up to the refusal; the session must be over then.
+fn refusal(
+    server: &TestServer,
+    euicc: &Euicc,
+    matching_id: Option<&str>,
+    change: impl FnOnce(&mut Signed1),
+    forge: impl FnOnce(&mut Authentication),
+) -> String {
+    let initiated = server.initiate(euicc);
+    let mut signed1 = euicc.signed1(&initiated, matching_id);
+    change(&mut signed1);
+    let mut authentication = euicc.authentication(&signed1);
+    forge(&mut authentication);
+    let code = server.authenticate_with(&initiated.transaction_id, &authentication.to_der()).unwrap_err();
+    let honest = euicc.authentication(&euicc.signed1(&initiated, matching_id)).to_der();
+    let again = server.authenticate_with(&initiated.transaction_id, &honest);
+    assert_eq!(again.unwrap_err(), "8.10.1/3.9", "a refusal ends the session");
+    code
+}
+
+fn signed2(offer: &Offer) -> (bool, Option<Vec<u8>>) {
+    let signed2 = SmdpSigned2::from_der(&offer.smdp_signed2).unwrap();
+    assert_eq!(signed2.transaction_id, octets(&offer.transaction_id));
+    (signed2.cc_required_flag, signed2.bpp_euicc_otpk.map(<[u8]>::to_vec))
+}
+
+fn the_offer_is_signed_by_dp_pb_over_what_the_euicc_signed() {
+    let server = TestServer::start();
+    let euicc = Euicc::new(0);
+    let order = server.order(OrderOptions::default());
+    let initiated = server.initiate(&euicc);
+    let authentication = euicc.authentication(&euicc.signed1(&initiated, Some(&order.matching_id)));
+    let offer = server.authenticate_with(&initiated.transaction_id, &authentication.to_der()).unwrap();
+    let signed = [&offer.smdp_signed2[..], &tlv(Tag(0x5F37), &authentication.signature1)].concat();
+    assert_eq!(offer.smdp_signature2[..3], [0x5F, 0x37, 64]);
+    let key = PKI.dp_pb.key.signing_key().unwrap();
+    key.public_key().verify(&signed, offer.smdp_signature2[3..].try_into().unwrap()).unwrap();
+    assert_eq!(from_base64(&offer.answer["smdpCertificate"]), PKI.dp_pb.certificate.der());
+    assert_eq!(signed2(&offer), (false, None));
+    let metadata = from_base64(&offer.answer["profileMetadata"]);
+    let metadata = StoreMetadataRequest::from_der(&metadata).unwrap();
+    assert_eq!(metadata.iccid, &order.iccid.to_bcd());
+    assert_eq!((metadata.service_provider_name, metadata.profile_name), ("Acme", "Acme IoT"));
+}
+
+/// Nominal #01 to #18: default address and activation code, linked or not, with a confirmation code and without; the
+/// matching identifier absent, empty or given.
+fn each_way_to_an_order_is_accepted() {
+    let server = TestServer::start();
+    server.ingest("acme", "iot", 20);
+    for (number, (ordered, linked, sent)) in [
+        (Some(""), true, Some("")),
+        (Some(""), true, None),
+        (Some("AC-1"), true, Some("AC-1")),
+        (Some("AC-2"), true, Some("")),
+        (Some("AC-3"), true, None),
+        (Some("AC-4"), false, Some("AC-4")),
+        (Some("with_underscore"), false, Some("with_underscore")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for code in [None, Some("0815")] {
+            // An eUICC of its own each time, so that no other order is its.
+            let euicc = Euicc::new(number);
+            let eid = linked.then(|| euicc.eid.as_str());
+            let options = OrderOptions { eid, matching_id: ordered, code, ..OrderOptions::default() };
+            let order = server.order(options);
+            let offer = server.authenticate(&euicc, sent).unwrap();
+            let metadata = from_base64(&offer.answer["profileMetadata"]);
+            let iccid = StoreMetadataRequest::from_der(&metadata).unwrap().iccid.to_vec();
+            assert_eq!(iccid, order.iccid.to_bcd(), "{ordered:?} {linked} {sent:?}");
+            assert_eq!(signed2(&offer), (code.is_some(), None), "{ordered:?} {linked} {sent:?}");
+            assert_eq!(server.state(&order.iccid), "Released");
+            // The order is taken back: the next one of this eUICC is the only one again.
+            let mut body =
+                json!({ "iccid": order.iccid.as_str(), "finalProfileStatusIndicator": "Unavailable" });
+            body["matchingId"] = order.matching_id.as_str().into();
+            if let Some(eid) = eid {
+                body["eid"] = eid.into();
+            }
+            server.es2plus("cancelOrder", body).unwrap();
+        }
+    }
+}
+
+/// Errors #8, #11, #12, #14, #20, #21; #03: after a refusal the right identifier goes through.
+fn each_wrong_way_to_an_order_is_refused_with_its_code() {
+    let server = TestServer::start();
+    let (euicc, stranger) = (Euicc::new(0), Euicc::new(1));
+    let eid = Some(euicc.eid.as_str());
+    let linked = server.order(OrderOptions { eid, matching_id: Some("LINKED"), ..OrderOptions::default() });
+    let held =
+        server.order(OrderOptions { matching_id: Some("HELD"), hold: true, ..OrderOptions::default() });
+    let held_by_eid = server.order(OrderOptions {
+        eid: Some(Euicc::new(2).eid.as_str()),
+        matching_id: Some(""),
+        hold: true,
+        ..OrderOptions::default()
+    });
+    for (what, euicc, sent, code) in [
+        ("#11, #12: an unknown identifier beside an order for the EID", &euicc, Some("NONE"), "8.2.6/3.8"),
+        ("#21: an unknown identifier, no order for the EID", &stranger, Some("NONE"), "8.2.6/3.8"),
+        ("another spelling", &euicc, Some("linked"), "8.2.6/3.8"),
+        ("characters of no identifier", &euicc, Some("LINKED$1"), "8.2.6/3.8"),
+        ("#14: no order for the EID", &stranger, None, "8.1.1/3.8"),
+        ("#14: no order for the EID, empty identifier", &stranger, Some(""), "8.1.1/3.8"),
+        ("#20: the order is for another EID", &stranger, Some("LINKED"), "8.1.1/3.8"),
+        ("#8: not released", &euicc, Some("HELD"), "8.2/1.2"),
+        ("not released, by its EID", &Euicc::new(2), None, "8.2/1.2"),
+    ] {
+        assert_eq!(refusal(&server, euicc, sent, |_| {}, |_| {}), code, "{what}");
+    }
+    for (iccid, state) in
+        [(&linked.iccid, "Released"), (&held.iccid, "Confirmed"), (&held_by_eid.iccid, "Confirmed")]
+    {
+        assert_eq!(server.state(iccid), state);
+        assert_eq!(server.stored(iccid).attempts().download, 0, "a refusal is no attempt");
+    }
+    server.authenticate(&euicc, Some("LINKED")).unwrap();
+    server.authenticate(&euicc, None).unwrap();
+    assert_eq!(server.stored(&linked.iccid).attempts().download, 2);
+}
+
+fn an_order_is_found_by_the_states_it_is_in() {
+    let server = TestServer::start();
+    let (euicc, stranger) = (Euicc::new(0), Euicc::new(1));
+    let order = server.order(OrderOptions { matching_id: Some("ONE"), ..OrderOptions::default() });
+    let offer = server.authenticate(&euicc, Some("ONE")).unwrap();
+    server.package(&euicc, &offer, &otpk(1), None).unwrap();
+    assert_eq!(server.state(&order.iccid), "Downloaded");
+    // Downloaded: a retry for its own eUICC, by the identifier and by the EID; nobody else's.
+    server.authenticate(&euicc, Some("ONE")).unwrap();
+    server.authenticate(&euicc, None).unwrap();
+    assert_eq!(refusal(&server, &stranger, Some("ONE"), |_| {}, |_| {}), "8.1.1/3.8");
+    // A released order beside it: the retry goes first.
+    let eid = Some(euicc.eid.as_str());
+    let next = server.order(OrderOptions { eid, matching_id: Some("TWO"), ..OrderOptions::default() });
+    let retried = server.authenticate(&euicc, Some("")).unwrap();
+    assert_eq!(signed2(&retried).1.as_deref(), Some(&otpk(1)[..]));
+    // Installed: the identifier means nothing any more, and the EID leads to the next order.
+    assert_eq!(server.notify(&euicc.result(&octets(&offer.transaction_id), &order.iccid, 1, None)), 204);
+    assert_eq!(server.state(&order.iccid), "Installed");
+    assert_eq!(refusal(&server, &euicc, Some("ONE"), |_| {}, |_| {}), "8.2.6/3.8");
+    let offer = server.authenticate(&euicc, None).unwrap();
+    assert_eq!(signed2(&offer), (false, None));
+    // Error by the user's word, and Unavailable.
+    server.cancel(&euicc, &offer.transaction_id, 0).unwrap();
+    assert_eq!(server.state(&next.iccid), "Error Cancelled(0)");
+    assert_eq!(refusal(&server, &euicc, Some("TWO"), |_| {}, |_| {}), "8.2.6/3.8");
+    assert_eq!(refusal(&server, &euicc, None, |_| {}, |_| {}), "8.1.1/3.8");
+}
+
+/// Nominal #19 to #21.
+fn what_later_versions_append_is_covered_by_the_signature_and_passed_over() {
+    let server = TestServer::start();
+    let euicc = Euicc::new(0);
+    let order = server.order(OrderOptions::default());
+    let extension = tlv(Tag(0x9E), &[1, 2, 3]);
+    let support = NamedBits(1 << 3);
+    type Change<'a> = &'a dyn Fn(&mut Signed1);
+    let changes: [(&str, Change<'_>); 3] = [
+        ("a longer uiccCapability and rspCapability", &|signed1| {
+            signed1.info2 = info2(NamedBits(0x8000_0008), &[]);
+        }),
+        ("a longer DeviceInfo", &|signed1| signed1.device_info_extensions.clone_from(&extension)),
+        ("a longer EUICCInfo2", &|signed1| signed1.info2 = info2(support, &extension)),
+    ];
+    for (what, change) in changes {
+        let initiated = server.initiate(&euicc);
+        let mut signed1 = euicc.signed1(&initiated, Some(&order.matching_id));
+        change(&mut signed1);
+        let response = euicc.authentication(&signed1).to_der();
+        assert!(server.authenticate_with(&initiated.transaction_id, &response).is_ok(), "{what}");
+    }
+    // Behind the certificates: what a v3 eUICC appends.
+    let initiated = server.initiate(&euicc);
+    let parts = euicc.authentication(&euicc.signed1(&initiated, Some(&order.matching_id)));
+    let signature = tlv(Tag(0x5F37), &parts.signature1);
+    let chain = nested(Tag(0xA0), &[]);
+    let ok = nested(Tag(0xA0), &[&parts.signed1, &signature, &parts.euicc, &parts.eum, &chain]);
+    server.authenticate_with(&initiated.transaction_id, &nested(Tag(0xBF38), &[&ok])).unwrap();
+}
+
+/// Errors #1 to #4, #7.
+fn every_wrong_twin_of_a_certificate_gets_its_code() {
+    let server = TestServer::start();
+    let order = server.order(OrderOptions::default());
+    let mut tried = 0;
+    for twin in &PKI.twins {
+        let code = match (twin.kind, twin.fault.unwrap()) {
+            (Kind::Eum, Fault::Expired) => "8.1.2/6.3",
+            (Kind::Eum, Fault::UnknownCi | Fault::SelfSigned) => "8.11.1/3.9",
+            (Kind::Eum, _) => "8.1.2/6.1",
+            (Kind::Euicc, Fault::Expired) => "8.1.3/6.3",
+            (Kind::Euicc, _) => "8.1.3/6.1",
+            _ => continue,
+        };
+        let (euicc, eum) = match twin.kind {
+            Kind::Eum => (&PKI.euicc, twin),
+            _ => (twin, &PKI.eum),
+        };
+        let euicc = Euicc::of(euicc, eum);
+        let found = refusal(&server, &euicc, Some(&order.matching_id), |_| {}, |_| {});
+        assert_eq!(found, code, "{}", twin.name());
+        tried += 1;
+    }
+    assert_eq!(tried, 12, "all twins of EUM and eUICC");
+    // A whole chain under a CI that nobody trusts.
+    let chain = Euicc::of(
+        PKI.twin(Kind::Euicc, Fault::UnknownCi).unwrap(),
+        PKI.twin(Kind::Eum, Fault::UnknownCi).unwrap(),
+    );
+    assert_eq!(refusal(&server, &chain, Some(&order.matching_id), |_| {}, |_| {}), "8.11.1/3.9");
+    // Certificates of other roles in these places.
+    let euicc = Euicc::new(0);
+    let swap = |parts: &mut Authentication| std::mem::swap(&mut parts.euicc, &mut parts.eum);
+    assert_eq!(refusal(&server, &euicc, Some(&order.matching_id), |_| {}, swap), "8.11.1/3.9");
+    let ci = |parts: &mut Authentication| parts.eum = PKI.ci.certificate.der().to_vec();
+    assert_eq!(refusal(&server, &euicc, Some(&order.matching_id), |_| {}, ci), "8.1.2/6.1");
+    let dp = |parts: &mut Authentication| parts.euicc = PKI.dp_auth.certificate.der().to_vec();
+    assert_eq!(refusal(&server, &euicc, Some(&order.matching_id), |_| {}, dp), "8.1.3/6.1");
+    let none = |parts: &mut Authentication| parts.euicc = vec![0x30, 0x00];
+    assert_eq!(refusal(&server, &euicc, Some(&order.matching_id), |_| {}, none), "8.1.3/6.1");
+    assert_eq!(server.stored(&order.iccid).attempts().download, 0);
+}
+
+fn every_changed_octet_of_a_certificate_gets_its_code() {
+    /// Every so many octets: all of them would take a minute.
+    const STEP: usize = 5;
+    let server = TestServer::start();
+    let euicc = Euicc::new(0);
+    let order = server.order(OrderOptions::default());
+    let place = |der: &[u8], part: &[u8]| der.windows(part.len()).position(|window| window == part).unwrap();
+    let issuer_key = place(&euicc.eum, ci_key());
+    for at in (4..euicc.certificate.len()).step_by(STEP) {
+        let forge = |parts: &mut Authentication| parts.euicc = flipped(&parts.euicc, at);
+        let code = refusal(&server, &euicc, Some(&order.matching_id), |_| {}, forge);
+        assert_eq!(code, "8.1.3/6.1", "octet {at} of the eUICC certificate");
+    }
+    for at in (4..euicc.eum.len()).step_by(STEP) {
+        let forge = |parts: &mut Authentication| parts.eum = flipped(&parts.eum, at);
+        let code = refusal(&server, &euicc, Some(&order.matching_id), |_| {}, forge);
+        let expected = if (issuer_key..issuer_key + 20).contains(&at) { "8.11.1/3.9" } else { "8.1.2/6.1" };
+        assert_eq!(code, expected, "octet {at} of the EUM certificate");
+    }
+    server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
+}
+
+/// Errors #5, #6, #9, #10.
+fn what_the_euicc_signed_must_be_what_it_was_asked() {
+    let server = TestServer::start();
+    let euicc = Euicc::new(0);
+    let order = server.order(OrderOptions::default());
+    let sent = Some(order.matching_id.as_str());
+    for at in [0, 1, 31, 32, 63] {
+        let forge = |parts: &mut Authentication| parts.signature1 = flipped(&parts.signature1, at);
+        assert_eq!(refusal(&server, &euicc, sent, |_| {}, forge), "8.1/6.1", "octet {at} of the signature");
+    }
+    let zero = |parts: &mut Authentication| parts.signature1 = vec![0; 64];
+    assert_eq!(refusal(&server, &euicc, sent, |_| {}, zero), "8.1/6.1");
+    let short = |parts: &mut Authentication| parts.signature1 = vec![1; 63];
+    assert_eq!(refusal(&server, &euicc, sent, |_| {}, short), "8.1/6.1");
+    for at in [0, 15] {
+        let change = |signed1: &mut Signed1| signed1.challenge = flipped(&signed1.challenge, at);
+        assert_eq!(refusal(&server, &euicc, sent, change, |_| {}), "8.1/6.1", "octet {at} of the challenge");
+        let change = |signed1: &mut Signed1| signed1.transaction_id = flipped(&signed1.transaction_id, at);
+        assert_eq!(refusal(&server, &euicc, sent, change, |_| {}), "8.10.1/3.9", "octet {at} of the id");
+    }
+    // Every part of what is signed is covered: one octet anywhere, signed by nobody.
+    let initiated = server.initiate(&euicc);
+    let length = euicc.signed1(&initiated, sent).to_der().len();
+    for at in (2..length).step_by(7) {
+        let forge = |parts: &mut Authentication| parts.signed1 = flipped(&parts.signed1, at);
+        let code = refusal(&server, &euicc, sent, |_| {}, forge);
+        assert!(["8.1/6.1", "8.10.1/3.9"].contains(&code.as_str()), "octet {at}: {code}");
+    }
+    // Another eUICC's signature, and the transactionId of another session in the body.
+    let forge = |parts: &mut Authentication| {
+        parts.signature1 = Euicc::new(1).key.sign(&parts.signed1).unwrap().to_vec();
+    };
+    assert_eq!(refusal(&server, &euicc, sent, |_| {}, forge), "8.1/6.1");
+    let (one, other) = (server.initiate(&euicc), server.initiate(&euicc));
+    let response = euicc.authentication(&euicc.signed1(&one, sent)).to_der();
+    assert_eq!(server.authenticate_with(&other.transaction_id, &response).unwrap_err(), "8.10.1/3.9");
+    let unknown = hex::encode_upper(flipped(&octets(&one.transaction_id), 3));
+    assert_eq!(server.authenticate_with(&unknown, &response).unwrap_err(), "8.10.1/3.9");
+    assert_eq!(server.stored(&order.iccid).attempts().download, 0);
+    server.authenticate_with(&one.transaction_id, &response).unwrap();
+}
+
+fn an_euicc_that_refuses_the_server_ends_the_session() {
+    let server = TestServer::start();
+    let euicc = Euicc::new(0);
+    let order = server.order(OrderOptions::default());
+    let error = |initiated: &Initiated, code: u8| {
+        let id = tlv(Tag(0x80), &octets(&initiated.transaction_id));
+        nested(Tag(0xBF38), &[&nested(Tag(0xA1), &[&id, &tlv(Tag::INTEGER, &[code])])])
+    };
+    for code in [1, 2, 3, 4, 5, 6, 7, 127] {
+        let initiated = server.initiate(&euicc);
+        let refused = server.authenticate_with(&initiated.transaction_id, &error(&initiated, code));
+        assert_eq!(refused.unwrap_err(), "8.1/6.1", "AuthenticateErrorCode {code}");
+        let response = euicc.authentication(&euicc.signed1(&initiated, Some(&order.matching_id))).to_der();
+        let over = server.authenticate_with(&initiated.transaction_id, &response);
+        assert_eq!(over.unwrap_err(), "8.10.1/3.9");
+    }
+    let initiated = server.initiate(&euicc);
+    for (what, response) in [
+        ("another choice", nested(Tag(0xBF38), &[&nested(Tag(0xA2), &[])])),
+        ("nothing", Vec::new()),
+        ("another message", nested(Tag(0xBF21), &[&nested(Tag(0xA0), &[])])),
+    ] {
+        let initiated = server.initiate(&euicc);
+        let refused = server.authenticate_with(&initiated.transaction_id, &response);
+        assert_eq!(refused.unwrap_err(), "8.1/6.1", "{what}");
+    }
+    let response = euicc.authentication(&euicc.signed1(&initiated, Some(&order.matching_id))).to_der();
+    for length in (1..response.len()).step_by(97) {
+        let initiated = server.initiate(&euicc);
+        let refused = server.authenticate_with(&initiated.transaction_id, &response[..length]);
+        assert_eq!(refused.unwrap_err(), "8.1/6.1", "cut to {length} octets");
+    }
+    assert_eq!(server.stored(&order.iccid).attempts().download, 0);
+}
+
+/// Error #15, with the policy that the order stays for an eUICC that fits.
+fn an_euicc_that_does_not_fit_leaves_the_order_for_another() {
+    let server = TestServer::start();
+    server.ingest("acme", "test", 1);
+    let euicc = Euicc::new(0);
+    let order = server.order(OrderOptions { profile_type: Some("test"), ..OrderOptions::default() });
+    let without = |signed1: &mut Signed1| signed1.info2 = info2(NamedBits(1), &[]);
+    assert_eq!(refusal(&server, &euicc, Some(&order.matching_id), without, |_| {}), "8.2.5/4.3");
+    assert_eq!(server.state(&order.iccid), "Released");
+    server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
+}
+
+/// Errors #16, #17.
+fn orders_expire_and_attempts_are_used_up() {
+    let server = TestServer::with("[limits]\ndownload_attempts = 2\norder_lifetime_days = 1\n", None);
+    let euicc = Euicc::new(0);
+    let eid = Some(euicc.eid.as_str());
+    let tried = server.order(OrderOptions { matching_id: Some("TRIED"), ..OrderOptions::default() });
+    let linked = server.order(OrderOptions { eid, matching_id: Some("LINKED"), ..OrderOptions::default() });
+    for _ in 0..2 {
+        server.authenticate(&euicc, Some("TRIED")).unwrap();
+        server.authenticate(&euicc, None).unwrap();
+    }
+    for _ in 0..2 {
+        assert_eq!(refusal(&server, &euicc, Some("TRIED"), |_| {}, |_| {}), "8.8.5/6.4");
+        assert_eq!(refusal(&server, &euicc, None, |_| {}, |_| {}), "8.8.5/6.4");
+        assert_eq!(server.state(&tried.iccid), "Error DownloadAttempts");
+        assert_eq!(server.state(&linked.iccid), "Error DownloadAttempts");
+    }
+    let late = server.order(OrderOptions { matching_id: Some("LATE"), ..OrderOptions::default() });
+    server.clock.advance(Duration::from_secs(24 * 3600 - 1));
+    server.authenticate(&euicc, Some("LATE")).unwrap();
+    server.clock.advance(Duration::from_secs(1));
+    for _ in 0..2 {
+        assert_eq!(refusal(&server, &euicc, Some("LATE"), |_| {}, |_| {}), "8.8.5/4.10");
+        assert_eq!(server.state(&late.iccid), "Error Expired");
+    }
+}
+
+fn a_repetition_gets_the_same_answer_and_costs_no_attempt() {
+    let server = TestServer::start();
+    let euicc = Euicc::new(0);
+    let order = server.order(OrderOptions::default());
+    let initiated = server.initiate(&euicc);
+    let signed1 = euicc.signed1(&initiated, Some(&order.matching_id));
+    let response = euicc.authentication(&signed1).to_der();
+    let id = &initiated.transaction_id;
+    let body = json!({ "transactionId": id, "authenticateServerResponse": base64(&response) }).to_string();
+    let call = || server.post(crate::server::Interface::Es9Plus, "authenticateClient", body.clone());
+    let first = call();
+    assert_eq!(call().body, first.body, "the same octets");
+    assert_eq!(server.stored(&order.iccid).attempts().download, 1);
+    // Other octets in the same session, and the same ones once a package was handed over.
+    let other = euicc.authentication(&signed1).to_der();
+    assert_ne!(other, response, "another signature");
+    assert_eq!(server.authenticate_with(id, &other).unwrap_err(), "8.10.1/3.9");
+    let offer = server.authenticate_with(id, &response).unwrap();
+    server.package(&euicc, &offer, &otpk(1), None).unwrap();
+    assert_eq!(server.authenticate_with(id, &response).unwrap_err(), "8.10.1/3.9");
+}
+
+/// RetryCases_Reuse_OTPK #01, #03, #04.
+fn a_retry_is_offered_the_one_time_key_of_its_binding() {
+    let server = TestServer::start();
+    for (number, (matching_id, linked)) in
+        [("", true), ("LINKED", true), ("UNLINKED", false)].into_iter().enumerate()
+    {
+        for code in [None, Some("12345678")] {
+            let euicc = Euicc::new(number);
+            let eid = linked.then(|| euicc.eid.as_str());
+            let id = if code.is_some() && !matching_id.is_empty() {
+                format!("{matching_id}-CODE")
+            } else {
+                matching_id.to_owned()
+            };
+            let order =
+                server.order(OrderOptions { eid, matching_id: Some(&id), code, ..OrderOptions::default() });
+            let offer = server.authenticate(&euicc, Some(&id)).unwrap();
+            assert_eq!(signed2(&offer), (code.is_some(), None));
+            server.package(&euicc, &offer, &otpk(5), code).unwrap();
+            let retried = server.authenticate(&euicc, Some(&id)).unwrap();
+            assert_eq!(signed2(&retried), (code.is_some(), Some(otpk(5).to_vec())), "{id:?}");
+            let id = octets(&offer.transaction_id);
+            assert_eq!(server.notify(&euicc.result(&id, &order.iccid, 1, None)), 204);
+        }
+    }
+}

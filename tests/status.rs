@@ -1,0 +1,280 @@
+//! The status codes: every error of the nine functions and the pair that the standard gives it (SGP.22 5.2.6, 5.3, 5.6).
+
+use std::fmt::Debug;
+use std::fs;
+use std::path::Path;
+
+use simyard::crypto::ecdsa::{EcdsaError, SigningKey};
+use simyard::domain::{ProfileType, Refusal, StateName};
+use simyard::ident::{Eid, Iccid, MatchingId, ServerAddress, TransactionId};
+use simyard::pki::{Certificate, CertificateError};
+use simyard::profile::bind::BindError;
+use simyard::smdp::authenticate_client::AuthenticateClientError as Authenticate;
+use simyard::smdp::cancel_order::CancelOrderError as CancelOrder;
+use simyard::smdp::cancel_session::CancelSessionError as CancelSession;
+use simyard::smdp::catalogue::PackageError;
+use simyard::smdp::confirm_order::ConfirmOrderError as Confirm;
+use simyard::smdp::download_order::DownloadOrderError as Download;
+use simyard::smdp::get_bound_profile_package::GetBoundProfilePackageError as Package;
+use simyard::smdp::initiate_authentication::InitiateAuthenticationError as Initiate;
+use simyard::smdp::release_profile::ReleaseProfileError as Release;
+use simyard::smdp::sessions::TooManySessions;
+use simyard::smdp::status::FunctionError;
+use simyard::store::StoreError;
+use simyard_asn1::rsp::Version;
+use simyard_asn1::rsp::info::EuiccInfo1;
+use simyard_asn1::{Decode as _, Oid};
+
+use crate::server::iccid;
+
+crate::tests!(every_error_has_the_pair_of_the_standard, an_internal_error_keeps_its_cause_to_itself,);
+
+/// One function: the file of its errors, and each error with its pair.
+struct Table {
+    file: &'static str,
+    rows: Vec<(String, String)>,
+}
+
+/// The name of the variant, and the pair.
+fn row(error: &(impl FunctionError + Debug)) -> (String, String) {
+    let text = format!("{error:?}");
+    let name = text.split(|c: char| !c.is_alphanumeric()).next().unwrap().to_owned();
+    let (subject, reason) = error.status();
+    (name, format!("{}/{}", subject.code(), reason.code()))
+}
+
+macro_rules! table {
+    ($file:literal: $($error:expr => $pair:literal),* $(,)?) => {{
+        let mut rows = Vec::new();
+        $(
+            let found = row(&$error);
+            assert_eq!(found.1, $pair, "{} {}", $file, found.0);
+            rows.push(found);
+        )*
+        Table { file: $file, rows }
+    }};
+}
+
+fn id() -> TransactionId {
+    TransactionId::parse("00FF").unwrap()
+}
+
+fn eid() -> Eid {
+    Eid::parse("89049032000000000000279973200019").unwrap()
+}
+
+fn asn1() -> simyard_asn1::Error {
+    EuiccInfo1::from_der(&[]).unwrap_err()
+}
+
+fn ecdsa() -> EcdsaError {
+    SigningKey::from_der(&[]).err().unwrap()
+}
+
+fn certificate() -> CertificateError {
+    Certificate::from_der(&[]).unwrap_err()
+}
+
+fn other() -> Oid {
+    Oid::parse("2.999.11").unwrap()
+}
+
+const STORE: StoreError = StoreError::Closed;
+
+fn every_error_has_the_pair_of_the_standard() {
+    let (one, typed) = (iccid(1), ProfileType::parse("iot").unwrap());
+    let address = ServerAddress::parse("x.example.com").unwrap();
+    let available = StateName::Available;
+    let tables = [
+        table!("initiate_authentication":
+            Initiate::EuiccInfo1(asn1()) => "1.6/2.1",
+            Initiate::Address(address.to_string()) => "8.8.1/3.8",
+            Initiate::Version(Version([3, 0, 0])) => "8.8.3/3.1",
+            Initiate::CiForSigning => "8.8.2/3.1",
+            Initiate::CiForVerification => "8.8.4/3.7",
+            Initiate::Busy(TooManySessions) => "1.2/3.7",
+            Initiate::Signing(ecdsa()) => "1.6/4.2",
+        ),
+        authenticate_client(),
+        table!("get_bound_profile_package":
+            Package::UnknownTransaction(id()) => "8.10.1/3.9",
+            Package::OrderOver(id()) => "8.10.1/3.9",
+            Package::Form(asn1()) => "8.1/6.1",
+            Package::RefusedByEuicc(1) => "8.1/6.1",
+            Package::OtherTransaction(id()) => "8.10.1/3.9",
+            Package::Signature => "8.1/6.1",
+            Package::OneTimeKey => "8.1/6.1",
+            Package::Expired => "8.8.5/4.10",
+            Package::ConfirmationCodeMissing => "8.2.7/2.2",
+            Package::ConfirmationCodeRefused => "8.2.7/3.8",
+            Package::ConfirmationCodeRetriesExceeded => "8.2.7/6.4",
+            Package::Race => "1.6/4.2",
+            Package::Store(STORE) => "1.6/4.2",
+            Package::Package(PackageError::NoTemplate(typed.clone())) => "1.6/4.2",
+            Package::Seal(seal()) => "1.6/4.2",
+            Package::Agreement(simyard::crypto::ecka::EckaError::Randomness) => "1.6/4.2",
+            Package::Derivation(bsp()) => "1.6/4.2",
+            Package::Bind(BindError::Segment(bsp())) => "1.6/4.2",
+        ),
+        table!("cancel_session":
+            CancelSession::UnknownTransaction(id()) => "8.10.1/3.9",
+            CancelSession::OtherTransaction(id()) => "8.10.1/3.9",
+            CancelSession::Form(asn1()) => "8.1/6.1",
+            CancelSession::Signature => "8.1/6.1",
+            CancelSession::SmdpOid(other()) => "8.8/3.10",
+            CancelSession::Race => "1.6/4.2",
+            CancelSession::Store(STORE) => "1.6/4.2",
+        ),
+        table!("download_order":
+            Download::NothingNamed => "1.6/2.3",
+            Download::UnknownIccid(one.clone()) => "8.2.1/3.9",
+            Download::NotAllowed(one.clone()) => "8.2.1/1.2",
+            Download::NotAvailable(one.clone()) => "8.2.1/3.3",
+            Download::OtherType { iccid: one.clone(), profile_type: String::new() } => "8.2.5/3.8",
+            Download::UnknownType(String::new()) => "8.2.5/3.9",
+            Download::TypeNotAllowed(typed.clone()) => "8.2.5/1.2",
+            Download::NoneLeft(typed) => "8.2.5/3.7",
+            Download::Race(one.clone()) => "1.6/4.2",
+            Download::Store(STORE) => "1.6/4.2",
+        ),
+        table!("confirm_order":
+            Confirm::UnknownIccid(one.clone()) => "8.2.1/3.9",
+            Confirm::NotAllowed(one.clone()) => "8.2.1/1.2",
+            Confirm::NotReserved { iccid: one.clone(), state: available } => "8.2.1/3.3",
+            Confirm::OtherEid { iccid: one.clone(), given: eid() } => "8.1.1/3.10",
+            Confirm::EidMissing(one.clone()) => "8.1.1/2.2",
+            Confirm::MatchingIdInUse(MatchingId::parse("A").unwrap()) => "8.2.6/3.3",
+            Confirm::SmdsInaccessible(address) => "8.9/5.1",
+            Confirm::Race(one.clone()) => "1.6/4.2",
+            Confirm::Store(STORE) => "1.6/4.2",
+        ),
+        table!("cancel_order":
+            CancelOrder::StatusMissing => "8.2.1/2.2",
+            CancelOrder::UnknownIccid(one.clone()) => "8.2.1/3.9",
+            CancelOrder::NotAllowed(one.clone()) => "8.2.1/1.2",
+            CancelOrder::NotCancellable { iccid: one.clone(), state: available } => "8.2.1/3.3",
+            CancelOrder::OtherMatchingId(one.clone()) => "8.2.6/3.10",
+            CancelOrder::OtherEid(one.clone()) => "8.1.1/3.10",
+            CancelOrder::Race(one.clone()) => "1.6/4.2",
+            CancelOrder::Store(STORE) => "1.6/4.2",
+        ),
+        table!("release_profile":
+            Release::UnknownIccid(one.clone()) => "8.2.1/3.9",
+            Release::NotAllowed(one.clone()) => "8.2.1/1.2",
+            Release::NotConfirmed { iccid: one.clone(), state: available } => "8.2.1/3.5",
+            Release::Race(one) => "1.6/4.2",
+            Release::Store(STORE) => "1.6/4.2",
+        ),
+    ];
+    for Table { file, rows } in tables {
+        let written = variants(file);
+        assert!(written.len() > 4, "{file}: {written:?}");
+        for variant in &written {
+            assert!(rows.iter().any(|(name, _)| name == variant), "{file}: {variant} has no row");
+        }
+    }
+    // The ninth function answers 204, or 503 so that the notification is kept: no pair.
+    assert_eq!(variants("handle_notification"), ["Store", "Race"]);
+}
+
+/// AuthenticateClient: its certificates and orders have kinds of refusals, each with a pair of its own. The refusals of
+/// certificates are told apart over the wire, with every wrong twin.
+fn authenticate_client() -> Table {
+    use crate::server::{Euicc, PKI};
+    use simyard::pki::test_pki::{Fault, Kind};
+    use simyard::pki::{Anchors, verify_euicc};
+
+    let anchors = Anchors::new(vec![PKI.ci.certificate.clone()]).unwrap();
+    let twin = |kind, fault| &PKI.twin(kind, fault).unwrap().certificate;
+    let now = crate::server::NOW;
+    let eum = |fault| anchors.verify_eum(twin(Kind::Eum, fault), now).unwrap_err();
+    let honest = anchors.verify_eum(&PKI.eum.certificate, now).unwrap();
+    let euicc = |fault| verify_euicc(&honest, twin(Kind::Euicc, fault), now).unwrap_err();
+    assert_eq!(Euicc::new(0).eid, eid());
+    let order = || Box::new(stock());
+    table!("authenticate_client":
+        Authenticate::UnknownTransaction(id()) => "8.10.1/3.9",
+        Authenticate::Form(asn1()) => "8.1/6.1",
+        Authenticate::RefusedByEuicc(1) => "8.1/6.1",
+        Authenticate::OtherTransaction(id()) => "8.10.1/3.9",
+        Authenticate::EumForm(certificate()) => "8.1.2/6.1",
+        Authenticate::Eum(eum(Fault::Expired)) => "8.1.2/6.3",
+        Authenticate::Eum(eum(Fault::UnknownCi)) => "8.11.1/3.9",
+        Authenticate::Eum(eum(Fault::WrongRole)) => "8.1.2/6.1",
+        Authenticate::EuiccForm(certificate()) => "8.1.3/6.1",
+        Authenticate::Euicc(euicc(Fault::Expired)) => "8.1.3/6.3",
+        Authenticate::Euicc(euicc(Fault::UnknownCi)) => "8.1.3/6.1",
+        Authenticate::Euicc(euicc(Fault::OutsideRange)) => "8.1.3/6.1",
+        Authenticate::Signature => "8.1/6.1",
+        Authenticate::Challenge => "8.1/6.1",
+        Authenticate::Order(Refusal::MatchingIdRefused) => "8.2.6/3.8",
+        Authenticate::Order(Refusal::EidMismatch) => "8.1.1/3.8",
+        Authenticate::Order(Refusal::NotReleased(order())) => "8.2/1.2",
+        Authenticate::Order(Refusal::Expired(order())) => "8.8.5/4.10",
+        Authenticate::Order(Refusal::AttemptsExceeded(order())) => "8.8.5/6.4",
+        Authenticate::NotEligible("x") => "8.2.5/4.3",
+        Authenticate::ProfileType(String::new()) => "1.6/4.2",
+        Authenticate::Race => "1.6/4.2",
+        Authenticate::Store(STORE) => "1.6/4.2",
+        Authenticate::Signing(ecdsa()) => "1.6/4.2",
+    )
+}
+
+/// A profile that nobody ordered.
+fn stock() -> simyard::domain::Order {
+    let server = crate::server::TestServer::start();
+    server.stored(&iccid(1))
+}
+
+fn seal() -> simyard::crypto::seal::SealError {
+    use simyard::crypto::seal::{Sealer, SealingKey};
+    let rng = simyard::env::Rng::seeded(1);
+    Sealer::new(&SealingKey::generate(&rng), rng).unwrap().open("x", &[]).err().unwrap()
+}
+
+fn bsp() -> simyard::crypto::bsp::BspError {
+    simyard::crypto::bsp::StructureFault::Form.into()
+}
+
+/// The variants of the public error in a file of `src/smdp`, as they are written.
+fn variants(file: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/smdp/{file}.rs"));
+    let text = fs::read_to_string(path).unwrap();
+    let body = text.split_once("Error {\n").unwrap().1.split_once("\n}\n").unwrap().0;
+    body.lines()
+        .filter_map(|line| line.strip_prefix("    "))
+        .filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()))
+        .map(|line| line.split(|c: char| !c.is_alphanumeric()).next().unwrap().to_owned())
+        .collect()
+}
+
+/// What an operator or an LPA hears of a failing store is that the function failed, not how.
+fn an_internal_error_keeps_its_cause_to_itself() {
+    use crate::server::{Euicc, Interface, TestServer};
+    let server = TestServer::start();
+    let euicc = Euicc::new(0);
+    let initiated = server.initiate(&euicc);
+    let response = euicc.authentication(&euicc.signed1(&initiated, Some("X"))).to_der();
+    let store = server.smdp().store.clone();
+    server.wait(store.close());
+    let failed = server.authenticate_with(&initiated.transaction_id, &response);
+    assert_eq!(failed.unwrap_err(), "1.6/4.2");
+    let iccid: Iccid = iccid(1);
+    for (function, body) in [
+        ("downloadOrder", serde_json::json!({ "iccid": iccid.as_str() })),
+        ("confirmOrder", serde_json::json!({ "iccid": iccid.as_str(), "releaseFlag": true })),
+        ("releaseProfile", serde_json::json!({ "iccid": iccid.as_str() })),
+        (
+            "cancelOrder",
+            serde_json::json!({ "iccid": iccid.as_str(), "finalProfileStatusIndicator": "Available" }),
+        ),
+    ] {
+        let reply = server.post(Interface::Es2Plus, function, server.with_header(body).to_string());
+        assert_eq!(reply.outcome().unwrap_err(), "1.6/4.2", "{function}");
+        let text = String::from_utf8(reply.body).unwrap().to_lowercase();
+        assert!(!text.contains("closed") && !text.contains("pool") && !text.contains("sql"), "{text}");
+    }
+    assert_eq!(server.errors().len(), 5, "each is logged once");
+    // The fault was the server's: with the store back, the session goes on.
+    assert_eq!(server.smdp().sessions.len(), 1);
+}
