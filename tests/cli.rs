@@ -14,6 +14,8 @@ crate::tests!(
     demo_takes_every_published_test_profile,
     demo_tells_what_is_wrong_with_its_arguments,
     demo_keeps_its_server_until_it_is_told_to_end,
+    demo_orders_no_second_profile_where_there_is_one,
+    logs_that_are_redirected_have_no_colours,
     one_subscription_goes_the_way_of_the_readme,
     a_confirmation_code_is_asked_for,
     orders_are_held_released_and_cancelled,
@@ -52,6 +54,12 @@ fn demo_shows_a_whole_download() {
     let key = keys.lines().nth(1).unwrap().split(',').nth(2).unwrap();
     assert!(!told.contains(key), "a key was printed");
     assert!(folder.path().join("here/simyard.db").exists());
+    #[cfg(unix)]
+    for (name, mode) in [("here", 0o700), ("here/batch.csv", 0o600)] {
+        use std::os::unix::fs::PermissionsExt as _;
+        let found = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(found, mode, "{name} has mode {found:o}");
+    }
 }
 
 fn demo_takes_every_published_test_profile() {
@@ -73,7 +81,8 @@ fn demo_tells_what_is_wrong_with_its_arguments() {
     std::fs::write(folder.path().join("text"), "no package").unwrap();
     let run = simyard(folder.path(), &["demo", "--profile", "text"]);
     assert_eq!(run.code, Some(1));
-    assert!(run.stdout.lines().last().unwrap().starts_with('✗'), "{}", run.stdout);
+    assert!(run.stderr.lines().last().unwrap().starts_with('✗'), "{}", run.stderr);
+    assert!(!run.stdout.contains('✗'), "{}", run.stdout);
     let told = simyard(folder.path(), &["demo", "--dir", "."]).fails(1);
     assert!(told.contains("not empty"), "{told}");
     simyard(folder.path(), &["demo", "--nonsense"]).fails(2);
@@ -90,6 +99,36 @@ fn demo_keeps_its_server_until_it_is_told_to_end() {
     assert_eq!(simyard(&kept, &order).json()["iccid"], json!("89882801000000000022"));
     assert_eq!(demo.terminate(), Some(0));
     assert!(kept.join("pki/ci.pem").exists());
+}
+
+fn demo_orders_no_second_profile_where_there_is_one() {
+    let Some(vectors) = harness::vectors("a test profile of TS.48") else { return };
+    let file = vectors.join("ts48/TS48v1_A.der");
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, orders) in [(&["demo", "--keep"][..], true), (&["demo", "--keep", "--profile"], false)] {
+        let mut arguments = arguments.to_vec();
+        if !orders {
+            arguments.push(file.to_str().unwrap());
+        }
+        let kept = format!("kept-{orders}");
+        arguments.extend(["--dir", &kept]);
+        let mut demo = Running::start(folder.path(), &arguments);
+        demo.wait_for("The server runs on");
+        // The first command that is offered.
+        let first = demo.wait_for("&& simyard");
+        assert_eq!(first.contains("download-order"), orders, "{first}");
+        assert_eq!(first.contains("lpa --card card list"), !orders, "{first}");
+        demo.wait_for("Ctrl-C ends it");
+        assert_eq!(demo.terminate(), Some(0));
+    }
+}
+
+fn logs_that_are_redirected_have_no_colours() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = command(folder.path(), &["demo"]).env("RUST_LOG", "info").output().unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(log.contains("INFO"), "nothing was logged: {log}");
+    assert!(!log.contains('\u{1b}'), "{log}");
 }
 
 fn one_subscription_goes_the_way_of_the_readme() {

@@ -458,8 +458,11 @@ fn a_line_that_is_too_long_is_passed_over_once() {
         let mut output = Vec::new();
         let input = format!("{line}\n{connect}\n");
         serve_stdio(&mut device.card, &mut BufReader::new(Cursor::new(input)), &mut output).unwrap();
-        let told: Vec<Value> =
-            String::from_utf8(output).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let told: Vec<Value> = String::from_utf8(output)
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
         assert_eq!(told.len(), answers, "{}", &line[..40]);
         assert_eq!(told.last().unwrap()["payload"]["ecode"], 0, "the next line is a line again");
         assert!(answers == 1 || told[0]["type"] == "error");
