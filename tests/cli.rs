@@ -148,6 +148,7 @@ fn demo_holds_every_check_and_cleans_up() {
         "server's view",
         "EF.ICCID",
         "EF.IMSI",
+        "EF.SPN",
         "AUTHENTICATE",
     ] {
         assert!(text.contains(step), "{step} is not told: {text}");
@@ -417,11 +418,19 @@ fn every_option_of_an_order_reaches_the_server() {
     place
         .run(&format!("es2plus {operator} --ca pki/absent.pem release-profile --iccid {one}"))
         .failed("absent.pem");
+    place
+        .run("es2plus --server localhost:1 release-profile --iccid 89882801000000000014")
+        .failed("cannot reach localhost:1");
     // A card of another eUICC of the same PKI, and one without anything to ask.
     let eid = simyard::ident::Eid::with_check_digits("890490320000000000002799732001").unwrap();
     place.run(&format!("card new second --pki pki --eid {eid}")).ok();
     assert_eq!(place.run("card show second --json").json()["eid"], eid.as_str());
     place.run("lpa --card second download").failed("default SM-DP+");
+    // From single files instead of a test PKI.
+    let files = "card new third --euicc-cert pki/euicc.pem --euicc-key pki/euicc.key.pem --eum-cert pki/eum.pem --ci pki/ci.pem";
+    assert!(place.run(files).ok().contains(EID));
+    let other_key = files.replace("third", "fourth").replace("euicc.key", "operator.key");
+    place.run(&other_key).failed("not for the card's private key");
 }
 
 fn a_card_is_served_over_tcp_and_stdio() {

@@ -333,7 +333,7 @@ impl TestServer {
         own.into_iter().map(|(_, text)| text).collect()
     }
 
-    /// The services of the running server.
+    /// The services of the running server. Whoever holds them keeps the store's connections when the server is killed.
     pub fn smdp(&self) -> Arc<Smdp> {
         Arc::clone(&self.running.borrow().as_ref().unwrap().smdp)
     }
@@ -356,6 +356,12 @@ impl TestServer {
             simyard::domain::State::Error(failure) => format!("Error {:?}", failure.reason),
             _ => order.state_name().to_string(),
         }
+    }
+
+    /// How many notifications of a profile were kept.
+    pub fn notifications(&self, iccid: &Iccid) -> usize {
+        let store = self.smdp().store.clone();
+        self.wait(store.notifications(iccid)).unwrap().len()
     }
 
     /// How many profiles of [`PROFILE_TYPE`] nobody ordered.

@@ -61,21 +61,21 @@ fn push_arc(octets: &mut Vec<u8>, arc: u64) {
 
 impl fmt::Display for Oid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut arc = 0_u128;
-        let mut first = true;
-        for octet in &self.0 {
-            arc = (arc << 7) | u128::from(octet & 0x7F);
-            if octet & 0x80 != 0 {
+        for (place, octets) in self.0.split_inclusive(|octet| octet & 0x80 == 0).enumerate() {
+            // 18 groups of seven bits fit 128; no registered arc is longer, but what comes from outside may be.
+            if octets.len() > 18 {
+                let dot = if place == 0 { "" } else { "." };
+                write!(f, "{dot}0x")?;
+                octets.iter().try_for_each(|octet| write!(f, "{octet:02X}"))?;
                 continue;
             }
-            if first {
+            let arc = octets.iter().fold(0_u128, |arc, octet| (arc << 7) | u128::from(octet & 0x7F));
+            if place == 0 {
                 let root = (arc / 40).min(2);
                 write!(f, "{root}.{}", arc - root * 40)?;
-                first = false;
             } else {
                 write!(f, ".{arc}")?;
             }
-            arc = 0;
         }
         Ok(())
     }
@@ -119,6 +119,18 @@ mod tests {
             assert_eq!(oid.as_content(), octets);
             assert_eq!(oid.to_string(), text);
         }
+    }
+
+    #[test]
+    fn different_identifiers_print_differently() {
+        // An arc of 19 groups, whose first bits no number of 128 bits has: in its octets.
+        let long = |lead: u8| [&[0x67, lead][..], &[0x80; 17], &[0x01]].concat();
+        let one = Oid::from_content(&long(0x81)).unwrap().to_string();
+        let other = Oid::from_content(&long(0x84)).unwrap().to_string();
+        assert_eq!(one, format!("2.23.0x81{}01", "80".repeat(17)));
+        assert_ne!(one, other);
+        let whole = [&[0x67, 0xFF][..], &[0xFF; 16], &[0x7F]].concat();
+        assert_eq!(Oid::from_content(&whole).unwrap().to_string(), format!("2.23.{}", (1_u128 << 126) - 1));
     }
 
     #[test]

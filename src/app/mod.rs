@@ -339,7 +339,11 @@ fn catalogue(config: &Config) -> Result<Catalogue, AppError> {
     for setting in &config.profile_types {
         let template = match &setting.template {
             None => None,
-            Some(TemplateSetting::BuiltIn) => Some(Template::generic()?),
+            Some(TemplateSetting::BuiltIn) => {
+                let metadata = &setting.metadata;
+                let name = &metadata.service_provider_name;
+                Some(Template::generic()?.with_operator(name, metadata.mnc_length())?)
+            }
             Some(TemplateSetting::File(file)) => {
                 let octets = std::fs::read(&file.path).map_err(|error| file.error(&error))?;
                 let package = Package::from_der(&octets).map_err(|error| file.error(&error))?;

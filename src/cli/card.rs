@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::output::{self, line};
 use crate::crypto::keyfile::{load_certificates, load_private_key_der, load_signing_key};
 use crate::device::card::Card;
-use crate::device::serve::{serve_stdio, serve_tcp};
+use crate::device::serve::{CLIENT_SILENCE, serve_stdio, serve_tcp};
 use crate::device::state::Material;
 use crate::env::{Clock, Rng};
 use crate::ident::Eid;
@@ -199,5 +199,5 @@ fn serve(args: &ServeArgs) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on 127.0.0.1:{port}"))?;
     line(&format!("card {} on {}", card.eid(), listener.local_addr()?));
     std::io::stdout().flush()?;
-    Ok(serve_tcp(&mut card, &listener)?)
+    Ok(serve_tcp(&mut card, &listener, CLIENT_SILENCE)?)
 }

@@ -22,13 +22,11 @@ use simyard_asn1::tlv::{Decode, Encode, Reader, Tag, Writer};
 use super::apdu::{ApduError, Command, Response, StatusWord, ins};
 use super::codes::{authenticate_error_name, download_error_name};
 use super::isdr::ISD_R_AID;
-use super::transport::ApduTransport;
+use super::transport::{ApduTransport, ExchangeError, exchange};
 use crate::ident::{Eid, Iccid, InvalidIdentifier};
 
 /// Data octets of a STORE DATA block: all that a short command takes.
 const BLOCK: usize = 255;
-/// Octets of one response at most.
-const MAX_RESPONSE: usize = 1 << 20;
 
 /// Why a call of the card failed.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +69,16 @@ pub enum Es10Error {
     /// More response data than any function gives.
     #[error("the card's answer to {0} does not end")]
     TooLong(&'static str),
+}
+
+impl From<ExchangeError> for Es10Error {
+    fn from(error: ExchangeError) -> Self {
+        match error {
+            ExchangeError::Transport(error) => Self::Transport(error),
+            ExchangeError::Apdu(error) => Self::Apdu(error),
+            ExchangeError::Endless => Self::TooLong("GET RESPONSE"),
+        }
+    }
 }
 
 impl Es10Error {
@@ -198,25 +206,7 @@ impl<T: ApduTransport> Es10Client<T> {
 
     /// Sends one command and fetches all of its response.
     fn exchange(&mut self, command: &Command<'_>) -> Result<Response, Es10Error> {
-        let mut response = Response::parse(&self.transport.transmit(&command.to_octets())?)?;
-        while response.status.sw1() == 0x61 {
-            let [_, waiting] = response.status.0.to_be_bytes();
-            let fetch = Command {
-                cla: command.cla,
-                ins: ins::GET_RESPONSE,
-                p1: 0,
-                p2: 0,
-                data: &[],
-                le: Some(if waiting == 0 { 256 } else { usize::from(waiting) }),
-            };
-            let more = Response::parse(&self.transport.transmit(&fetch.to_octets())?)?;
-            response.data.extend_from_slice(&more.data);
-            response.status = more.status;
-            if response.data.len() > MAX_RESPONSE {
-                return Err(Es10Error::TooLong("GET RESPONSE"));
-            }
-        }
-        Ok(response)
+        Ok(exchange(&mut self.transport, command)?)
     }
 
     /// Sends one command of ES10 in blocks of STORE DATA (5.7.2) and returns the response data.

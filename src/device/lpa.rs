@@ -98,9 +98,6 @@ pub enum LpaError {
     /// An identifier cannot be used.
     #[error(transparent)]
     Identifier(#[from] InvalidIdentifier),
-    /// The card has no profile to speak of.
-    #[error("the card has no default SM-DP+ address; give an activation code")]
-    NoAddress,
 }
 
 /// What the user says when asked.
@@ -262,8 +259,12 @@ impl<T: ApduTransport> Lpa<T> {
         };
         let result = ProfileInstallationResult::from_der(&result)?.data.value;
         // Steps 15 and 16: the report goes to the server; it waits on the card until it has arrived.
+        // The profile is there or not whatever becomes of the report, so a card that fails here is told beside it.
+        let seq_number = result.notification_metadata.seq_number;
         let delivery =
-            self.deliver(Some(result.notification_metadata.address), observer).await.unwrap_or_default();
+            self.deliver(Some(result.notification_metadata.address), observer).await.unwrap_or_else(
+                |error| Delivery { kept: vec![(seq_number, error.to_string())], ..Delivery::default() },
+            );
         match result.final_result {
             FinalResult::Success { aid, .. } => Ok(Report {
                 iccid: Iccid::from_bcd(metadata.iccid)?,
@@ -493,7 +494,9 @@ fn consent(
         }
     }
     if metadata.profile_policy_rules.0 != 0 && !request.accept_policy_rules {
-        return Err((cancel_session_reason::PPR_NOT_ALLOWED, LpaError::PolicyRules));
+        // Every rule is one that the card's rules authorisation table allows with the user's consent (2.9.2.4), which
+        // is all that is missing: the user may come back with it. pprNotAllowed would end the order.
+        return Err((cancel_session_reason::POSTPONED, LpaError::PolicyRules));
     }
     let signed2 = SmdpSigned2::from_der(&offer.smdp_signed2)
         .map_err(|error| (cancel_session_reason::UNDEFINED, error.into()))?;

@@ -4,7 +4,8 @@
 //! lines that tell of progress or results get none. The card has no way to servers: `http` lines are refused.
 
 use std::io::{self, BufRead, Read as _, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -14,21 +15,46 @@ use super::transport::{read_frame, write_frame};
 
 /// Octets of a line at most: an APDU in hexadecimal digits has 522.
 const MAX_LINE: u64 = 64 << 10;
+/// How long a client of `simyard card serve` may be silent: longer than a user takes to read a question, shorter than a working day.
+pub const CLIENT_SILENCE: Duration = Duration::from_secs(15 * 60);
+/// Failures to accept, one after the other, that end the service; and the pause behind each.
+const MAX_ACCEPT_FAILURES: u32 = 100;
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves a card to one client after the other. A new client finds the card as after power-up.
+/// Serves a card to one client after the other. A new client finds the card as after power-up; one that says nothing
+/// for `silence` is broken off, as others wait behind it.
 ///
 /// # Errors
-/// What the system says of the listener; a client that breaks off is none.
-pub fn serve_tcp(card: &mut Card, listener: &TcpListener) -> io::Result<()> {
+/// What the system says of the listener, when it has failed many times in a row; a client that breaks off is none.
+pub fn serve_tcp(card: &mut Card, listener: &TcpListener, silence: Duration) -> io::Result<()> {
+    let mut failures = 0;
     loop {
-        let (mut stream, peer) = listener.accept()?;
-        stream.set_nodelay(true)?;
-        card.reset();
+        let (stream, peer) = match listener.accept() {
+            Ok(accepted) => accepted,
+            // A client that left before it was served, or a moment without file descriptors.
+            Err(error) if failures < MAX_ACCEPT_FAILURES => {
+                failures += 1;
+                tracing::warn!(%error, "no connection was accepted");
+                std::thread::sleep(ACCEPT_PAUSE);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        failures = 0;
         tracing::info!(%peer, "client connected");
-        if let Err(error) = serve_client(card, &mut stream) {
+        if let Err(error) = serve_stream(card, stream, silence) {
             tracing::warn!(%peer, %error, "connection broke");
         }
     }
+}
+
+/// Serves one client.
+fn serve_stream(card: &mut Card, mut stream: TcpStream, timeout: Duration) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(timeout))?;
+    stream.set_write_timeout(Some(timeout))?;
+    card.reset();
+    serve_client(card, &mut stream)
 }
 
 /// Answers the commands of one client until it goes.
@@ -52,6 +78,16 @@ pub fn serve_stdio(card: &mut Card, input: &mut impl BufRead, output: &mut impl 
         if input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)? == 0 {
             return Ok(());
         }
+        let is_whole = line.last() == Some(&b'\n') || (line.len() as u64) < MAX_LINE;
+        if !is_whole {
+            // Lines that tell of progress may be of any length; all others are no message of the driver.
+            skip_line(input)?;
+            if !tells_of_progress(&line) {
+                writeln!(output, "{}", refusal("a line has at most 65536 octets"))?;
+                output.flush()?;
+            }
+            continue;
+        }
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
@@ -60,6 +96,30 @@ pub fn serve_stdio(card: &mut Card, input: &mut impl BufRead, output: &mut impl 
             output.flush()?;
         }
     }
+}
+
+/// Passes over what is left of a line.
+fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
+    loop {
+        let buffer = match input.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            buffer => buffer?,
+        };
+        let end = buffer.iter().position(|octet| *octet == b'\n');
+        let taken = end.map_or(buffer.len(), |end| end + 1);
+        let ended = end.is_some() || taken == 0;
+        input.consume(taken);
+        if ended {
+            return Ok(());
+        }
+    }
+}
+
+/// Whether the start of a long line says that it tells of progress: lpac writes the type first.
+fn tells_of_progress(start: &[u8]) -> bool {
+    let start: Vec<u8> =
+        start.iter().filter(|octet| !octet.is_ascii_whitespace()).take(20).copied().collect();
+    [&br#"{"type":"lpa""#[..], br#"{"type":"progress""#].iter().any(|lead| start.starts_with(lead))
 }
 
 /// The answer to a line, if it gets one.

@@ -4,8 +4,8 @@
 
 use std::io;
 
-use super::apdu::{ApduError, Command, Response, StatusWord, ins};
-use super::transport::ApduTransport;
+use super::apdu::{ApduError, Command, StatusWord, ins};
+use super::transport::{ApduTransport, ExchangeError, exchange};
 
 /// The key reference of PIN1 (TS 31.101 9.5.1).
 pub const PIN1: u8 = 0x01;
@@ -29,9 +29,22 @@ pub enum TerminalError {
         /// The status word.
         status: StatusWord,
     },
+    /// The card announces more response data without end.
+    #[error("the card's answer does not end")]
+    Endless,
     /// The answer to AUTHENTICATE has another form than that of TS 31.102.
     #[error("the answer to AUTHENTICATE cannot be read")]
     Authentication,
+}
+
+impl From<ExchangeError> for TerminalError {
+    fn from(error: ExchangeError) -> Self {
+        match error {
+            ExchangeError::Transport(error) => Self::Transport(error),
+            ExchangeError::Apdu(error) => Self::Apdu(error),
+            ExchangeError::Endless => Self::Endless,
+        }
+    }
 }
 
 /// The answer to AUTHENTICATE in the 3G context.
@@ -64,15 +77,9 @@ impl<T: ApduTransport> Terminal<T> {
     }
 
     fn command(&mut self, name: &'static str, command: &Command<'_>) -> Result<Vec<u8>, TerminalError> {
-        let mut response = Response::parse(&self.0.transmit(&command.to_octets())?)?;
-        let mut data = std::mem::take(&mut response.data);
-        while response.status.sw1() == 0x61 {
-            let get = Command { cla: 0, ins: ins::GET_RESPONSE, p1: 0, p2: 0, data: &[], le: Some(256) };
-            response = Response::parse(&self.0.transmit(&get.to_octets())?)?;
-            data.append(&mut response.data);
-        }
+        let response = exchange(&mut self.0, command)?;
         if response.status.is_ok() {
-            Ok(data)
+            Ok(response.data)
         } else {
             Err(TerminalError::Status { command: name, status: response.status })
         }

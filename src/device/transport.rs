@@ -5,10 +5,13 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use super::apdu::{ApduError, Command, Response, ins};
 use super::card::Card;
 
 /// How long a card may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Octets of one response at most, GET RESPONSE included.
+const MAX_RESPONSE: usize = 1 << 20;
 
 /// A way to a card.
 pub trait ApduTransport {
@@ -62,6 +65,43 @@ impl ApduTransport for TcpTransport {
     }
 }
 
+/// Why a command got no whole response.
+#[derive(Debug)]
+pub(super) enum ExchangeError {
+    /// The card cannot be reached.
+    Transport(io::Error),
+    /// The card's answer is no response APDU.
+    Apdu(ApduError),
+    /// The card announces more without giving it, or gives more than any function does.
+    Endless,
+}
+
+/// Sends one command and fetches all of its response: `61xx` announces what GET RESPONSE brings (ISO 7816-4 5.3.4).
+/// Each round must bring something, so a card that announces for ever is left.
+pub(super) fn exchange(
+    transport: &mut impl ApduTransport,
+    command: &Command<'_>,
+) -> Result<Response, ExchangeError> {
+    let mut send = |command: &Command<'_>| {
+        let answer = transport.transmit(&command.to_octets()).map_err(ExchangeError::Transport)?;
+        Response::parse(&answer).map_err(ExchangeError::Apdu)
+    };
+    let mut response = send(command)?;
+    while response.status.sw1() == 0x61 {
+        let [_, waiting] = response.status.0.to_be_bytes();
+        let le = Some(if waiting == 0 { 256 } else { usize::from(waiting) });
+        let fetch = Command { cla: command.cla, ins: ins::GET_RESPONSE, p1: 0, p2: 0, data: &[], le };
+        let more = send(&fetch)?;
+        let is_announcement = more.data.is_empty() && more.status.sw1() == 0x61;
+        response.data.extend_from_slice(&more.data);
+        response.status = more.status;
+        if is_announcement || response.data.len() > MAX_RESPONSE {
+            return Err(ExchangeError::Endless);
+        }
+    }
+    Ok(response)
+}
+
 /// Writes one message behind its length.
 ///
 /// # Errors
@@ -100,6 +140,32 @@ pub fn read_frame(from: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A card that answers with what is left in the list, the last again and again.
+    struct Scripted(Vec<Vec<u8>>, usize);
+
+    impl ApduTransport for Scripted {
+        fn transmit(&mut self, _: &[u8]) -> io::Result<Vec<u8>> {
+            self.1 += 1;
+            Ok(self.0[(self.1 - 1).min(self.0.len() - 1)].clone())
+        }
+    }
+
+    #[test]
+    fn a_card_that_announces_more_without_end_is_left() {
+        let select = Command { cla: 0, ins: ins::SELECT, p1: 0, p2: 0, data: &[], le: None };
+        let mut whole = Scripted(vec![vec![0x61, 2], vec![1, 0x61, 1], vec![2, 0x90, 0]], 0);
+        assert_eq!(exchange(&mut whole, &select).unwrap().data, [1, 2]);
+        assert_eq!(whole.1, 3);
+        let mut announces = Scripted(vec![vec![0x61, 0]], 0);
+        assert!(matches!(exchange(&mut announces, &select), Err(ExchangeError::Endless)));
+        assert_eq!(announces.1, 2, "the first round that brings nothing is the last");
+        let mut gives = Scripted(vec![[&[7; 256][..], &[0x61, 0]].concat()], 0);
+        assert!(matches!(exchange(&mut gives, &select), Err(ExchangeError::Endless)));
+        assert_eq!(gives.1, MAX_RESPONSE / 256 + 1);
+        let mut refuses = Scripted(vec![vec![0x61, 2], vec![0x6F, 0]], 0);
+        assert_eq!(exchange(&mut refuses, &select).unwrap().status.0, 0x6F00);
+    }
 
     #[test]
     fn frames_are_two_octets_of_length_and_the_message() {

@@ -55,6 +55,16 @@ impl ProfileMetadata {
         matches!(self.profile_class, ProfileClass::Test)
     }
 
+    /// Digits of the operator's MNC: 2 or 3; 2 where the operator is not named.
+    #[must_use]
+    pub const fn mnc_length(&self) -> u8 {
+        match self.mcc_mnc {
+            // The third digit stands in the upper half of the second octet; F is none.
+            Some([_, second, _]) if second >> 4 != 0xF => 3,
+            Some(_) | None => 2,
+        }
+    }
+
     /// The StoreMetadataRequest of the profile with this ICCID: DER, `BF25`.
     #[must_use]
     pub fn to_store_metadata(&self, iccid: &Iccid) -> Vec<u8> {
@@ -93,7 +103,7 @@ mod tests {
 
     #[test]
     fn what_is_told_is_what_the_type_says() {
-        let metadata = ProfileMetadata {
+        let mut metadata = ProfileMetadata {
             service_provider_name: "Simyard".into(),
             profile_name: "IoT".into(),
             profile_class: ProfileClass::Test,
@@ -108,5 +118,9 @@ mod tests {
         assert_eq!(read.profile_class, profile_class::TEST);
         assert_eq!(read.notification_configurations[0].events, NamedBits(0b1110));
         assert_eq!(read.profile_owner.unwrap().mcc_mnc, &[0x09, 0xF1, 0x10]);
+        for (mcc_mnc, length) in [(Some([0x09, 0xF1, 0x10]), 2), (Some([0x13, 0x00, 0x62]), 3), (None, 2)] {
+            metadata.mcc_mnc = mcc_mnc;
+            assert_eq!(metadata.mnc_length(), length, "{mcc_mnc:?}");
+        }
     }
 }

@@ -2,13 +2,15 @@
 //!
 //! The wire types are in `simyard_asn1::saip`. A package is read once into an [`identity::PackageIdentity`] when it
 //! comes in; [`image::ProfileImage`] is the file system with its codes and keys that an eUICC builds from it at
-//! installation; [`template`] is our own profile, and [`personalise`] makes packages from it for [`personal_data`].
+//! installation; [`template`] is our own profile, and [`personalise`] makes packages from it for [`personal_data`], in
+//! the name of the operator ([`operator_name`]).
 //! The tables of the standard's file system templates stand in [`templates`].
 
 pub mod bind;
 pub mod identity;
 pub mod image;
 pub mod metadata;
+pub mod operator_name;
 pub mod personal_data;
 pub mod personalise;
 pub mod template;

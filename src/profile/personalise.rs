@@ -7,12 +7,15 @@
 use std::ops::Range;
 
 use simyard_asn1::saip::{
-    AkaConfiguration, ElementKind, FileElement, Package, PinCodes, ProfileElement, SecurityDomainKey,
+    AkaConfiguration, ElementKind, FileElement, FileSystemElement, Package, PinCodes, ProfileElement,
+    SecurityDomainKey,
 };
 use zeroize::Zeroizing;
 
 use super::image::{ApplicationKind, InstallError, NodeId, ProfileImage};
+use super::operator_name::{NAME_LEN, to_ef_spn};
 use super::personal_data::{Code, OtaKeys, PersonalData, Secret, access_class};
+use super::templates;
 use crate::ident::{Iccid, Imsi};
 
 /// A personal field of a package.
@@ -95,6 +98,9 @@ pub enum TemplateError {
     /// Several key sets need several sets of keys.
     #[error("the template has {0} keys in security domains; three keys of one key set are supported")]
     Keys(usize),
+    /// A file that is to name the operator cannot be changed.
+    #[error("the template must give {0} of the USIM with all its octets in one piece to name the operator")]
+    NoOperatorFile(&'static str),
     /// Marked data did not come out where a card reads them.
     #[error("{0:?} was written, but the card would read another value; does a later element overwrite it?")]
     NotReadBack(Field),
@@ -142,6 +148,34 @@ impl Template {
             }
         }
         let template = Self { octets: package.octets().to_vec(), slots };
+        template.verify()?;
+        Ok(template)
+    }
+
+    /// The template for the profiles of one operator: EF.SPN shows this name (TS 31.102 4.2.12), EF.AD says how many
+    /// digits of the IMSI are its MNC (4.2.18). For our own template; a package of the operator's says both itself.
+    ///
+    /// # Errors
+    /// [`TemplateError::NoOperatorFile`] if PE-USIM does not give both files, each in one piece with all its octets.
+    pub fn with_operator(&self, service_provider_name: &str, mnc_length: u8) -> Result<Self, TemplateError> {
+        let package = Package::from_der(&self.octets)?;
+        let usim = package.first(ElementKind::Usim).ok_or(TemplateError::Usims(0))?;
+        let name = to_ef_spn(service_provider_name);
+        let mut octets = self.octets.clone();
+        // The first octet of EF.SPN is the display condition, the last of the four of EF.AD the length.
+        for (file, size, from, value) in
+            [("EF.SPN", 1 + NAME_LEN, 1, &name[..]), ("EF.AD", 4, 3, &[mnc_length])]
+        {
+            let files = usim.file_system()?;
+            let row = templates::Template::find(&files.template)
+                .and_then(|template| template.rows().find(|row| row.name == file));
+            let place =
+                row.and_then(|row| only_fill(&files, row.field)).filter(|(_, length)| *length == size);
+            let (offset, _) = place.ok_or(TemplateError::NoOperatorFile(file))?;
+            let target = octets.get_mut(offset + from..offset + from + value.len());
+            target.ok_or(TemplateError::NoOperatorFile(file))?.copy_from_slice(value);
+        }
+        let template = Self { octets, slots: self.slots.clone() };
         template.verify()?;
         Ok(template)
     }
@@ -409,15 +443,9 @@ impl Plan {
     /// A file whose content is given in one piece from its start.
     fn file(&mut self, element: &ProfileElement<'_>, number: u32, field: Field) -> Result<(), TemplateError> {
         let files = element.file_system()?;
-        let file = files.fields.iter().find(|file| file.number == number);
-        let mut fills = file.into_iter().flat_map(|file| &file.parts).filter_map(|part| match part {
-            FileElement::FillContent(fill) => Some(Some(fill)),
-            FileElement::FillOffset(_) | FileElement::Unknown(_) => Some(None),
-            FileElement::DoNotCreate | FileElement::Descriptor(_) => None,
-        });
-        match (fills.next(), fills.next()) {
-            (Some(Some(fill)), None) => self.add(field, fill.offset, fill.octets.len()),
-            _ => Err(TemplateError::Missing(field)),
+        match only_fill(&files, number) {
+            Some((offset, length)) => self.add(field, offset, length),
+            None => Err(TemplateError::Missing(field)),
         }
     }
 
@@ -428,6 +456,20 @@ impl Plan {
         }
         self.slots.push(Slot { field, place: offset..offset + found });
         Ok(())
+    }
+}
+
+/// Offset and length of a file's content, if it is given in one piece from the file's start.
+fn only_fill(files: &FileSystemElement<'_>, number: u32) -> Option<(usize, usize)> {
+    let file = files.fields.iter().find(|file| file.number == number);
+    let mut fills = file.into_iter().flat_map(|file| &file.parts).filter_map(|part| match part {
+        FileElement::FillContent(fill) => Some(Some(fill)),
+        FileElement::FillOffset(_) | FileElement::Unknown(_) => Some(None),
+        FileElement::DoNotCreate | FileElement::Descriptor(_) => None,
+    });
+    match (fills.next(), fills.next()) {
+        (Some(Some(fill)), None) => Some((fill.offset, fill.octets.len())),
+        _ => None,
     }
 }
 
@@ -454,6 +496,27 @@ mod tests {
         assert_eq!(read_back(&image, Field::EfAcc), Some(&data.acc[..]));
         assert_eq!(read_back(&image, Field::Pin1), Some(&b"1234\xFF\xFF\xFF\xFF"[..]));
         assert_eq!(read_back(&image, Field::Adm1), Some(&data.adm1.as_octets()[..]));
+    }
+
+    #[test]
+    fn the_profiles_of_an_operator_show_its_name_and_its_mnc() {
+        let ours = Template::generic().unwrap();
+        for (name, mnc_length) in [("Acme", 2), ("A name of 20 letters", 3)] {
+            let template = ours.with_operator(name, mnc_length).unwrap_or_else(|error| panic!("{error}"));
+            let octets = template.personalise(&sample(9)).unwrap();
+            let image = ProfileImage::build(&Package::from_der(&octets).unwrap()).unwrap();
+            let usim = image.applications[0].directory;
+            let file = |name| &*image.file(image.child_by_name(usim, name).unwrap()).unwrap().content;
+            assert_eq!(file("EF.SPN"), [&[1][..], &to_ef_spn(name)].concat());
+            assert_eq!(file("EF.AD"), [0, 0, 0, mnc_length]);
+            assert_eq!(template.places().collect::<Vec<_>>(), ours.places().collect::<Vec<_>>());
+        }
+        // Without EF.SPN in one piece there is nothing to change.
+        let spn = ours.octets().windows(7).position(|window| window == b"Simyard").unwrap();
+        assert_eq!(ours.octets()[spn - 3], 0x83, "fillFileContent");
+        let other = changed(|octets| octets[spn - 3] = 0x8F).unwrap_or_else(|error| panic!("{error}"));
+        let error = other.with_operator("Acme", 2).err();
+        assert_eq!(error, Some(TemplateError::NoOperatorFile("EF.SPN")));
     }
 
     proptest! {

@@ -9,7 +9,7 @@ use super::writer::Change;
 /// Where the writer stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommitPhase {
-    /// All statements are done, nothing is durable.
+    /// Nothing is durable; statements that go to the engine together with the commit are not even sent.
     Before,
     /// The changes are durable, no caller was told.
     After,

@@ -10,6 +10,7 @@ use simyard::client::es9plus::Es9PlusClient;
 use simyard::device::card::Card;
 use simyard::device::es10_client::{Es10Client, Es10Error, ProfileAction};
 use simyard::device::lpa::{Decision, DownloadRequest, Lpa, LpaError, Report};
+use simyard::device::transport::ApduTransport;
 use simyard::env::{Clock, Rng};
 use simyard::ident::{MatchingId, ServerAddress};
 use simyard::pki::Anchors;
@@ -38,6 +39,7 @@ crate::tests!(
     a_profile_that_is_not_installed_is_reported,
     a_server_that_the_card_refuses,
     notifications_wait_for_their_turn,
+    a_card_that_fails_after_the_installation_is_told_in_the_report,
 );
 
 /// What the server is made to do, and what it heard.
@@ -52,6 +54,20 @@ struct Fake {
     calls: Vec<String>,
     cancelled: Option<u32>,
     hash_cc: Option<Vec<u8>>,
+    /// What the data of commands begin with that never reach the card.
+    lost_commands: &'static [u8],
+}
+
+/// The way to the card, on which some commands are lost.
+struct Wire(Card, &'static [u8]);
+
+impl ApduTransport for Wire {
+    fn transmit(&mut self, apdu: &[u8]) -> std::io::Result<Vec<u8>> {
+        if !self.1.is_empty() && apdu.get(5..).is_some_and(|data| data.starts_with(self.1)) {
+            return Err(std::io::Error::other("the reader is gone"));
+        }
+        self.0.transmit(apdu)
+    }
 }
 
 impl Fake {
@@ -157,7 +173,7 @@ async fn exchange(
 type Changed<'a> = &'a dyn Fn(&mut Fake, &mut DownloadRequest);
 
 /// A download from a server that `change` has changed; what came of it, what the server heard, and the LPA.
-fn download(change: Changed<'_>) -> (Result<Report, LpaError>, Fake, Vec<&'static str>, Lpa<Card>) {
+fn download(change: Changed<'_>) -> (Result<Report, LpaError>, Fake, Vec<&'static str>, Lpa<Wire>) {
     block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let local = listener.local_addr().unwrap();
@@ -174,8 +190,10 @@ fn download(change: Changed<'_>) -> (Result<Report, LpaError>, Fake, Vec<&'stati
             calls: Vec::new(),
             cancelled: None,
             hash_cc: None,
+            lost_commands: &[],
         };
         change(&mut fake, &mut request);
+        let lost_commands = fake.lost_commands;
         let fake = Arc::new(Mutex::new(fake));
         let chain = vec![PKI.dp_tls.certificate.der().to_vec()];
         let identity = TlsIdentity::new(chain, Arc::new(PKI.dp_tls.key.signing_key().unwrap())).unwrap();
@@ -193,7 +211,8 @@ fn download(change: Changed<'_>) -> (Result<Report, LpaError>, Fake, Vec<&'stati
         let connect_to = ConnectTo { host: ADDRESS.to_owned(), address: local };
         let servers = Es9PlusClient::new(client_config(verifier, None).unwrap(), &[connect_to]).unwrap();
         let card = Card::in_memory(&material(), Clock::fixed(NOW), Rng::seeded(7)).unwrap();
-        let mut lpa = Lpa::new(Es10Client::open(card).unwrap(), servers, Clock::system());
+        let mut lpa =
+            Lpa::new(Es10Client::open(Wire(card, lost_commands)).unwrap(), servers, Clock::system());
         let mut steps = Vec::new();
         let outcome = lpa.download(&request, &mut |step, _| steps.push(step)).await;
         task.abort();
@@ -251,7 +270,7 @@ fn decisions_of_the_user_end_the_session_with_their_reason() {
         ("rejected", &|_, request| request.decision = Decision::Reject, 0),
         ("postponed", &|_, request| request.decision = Decision::Postpone, 1),
         ("no code", &|fake, _| fake.server.cc_required = true, 1),
-        ("policy rules", &|fake, _| fake.server.metadata = forbidding.clone(), 3),
+        ("policy rules", &|fake, _| fake.server.metadata = forbidding.clone(), 1),
     ];
     for (name, change, reason) in cases {
         let (outcome, fake, _, mut lpa) = download(change);
@@ -340,4 +359,15 @@ fn notifications_wait_for_their_turn() {
     assert_eq!(delivery.kept.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(asked, 2, "the SM-DP+ by its port, and the address of the metadata");
     assert_eq!(lpa.card().list_notifications().unwrap().len(), 3);
+}
+
+fn a_card_that_fails_after_the_installation_is_told_in_the_report() {
+    // ListNotification never arrives; the profile is installed all the same.
+    let (outcome, fake, _, mut lpa) = download(&|fake, _| fake.lost_commands = &[0xBF, 0x28]);
+    let report = outcome.unwrap();
+    assert_eq!(lpa.card().get_profiles_info().unwrap()[0].iccid, report.iccid);
+    assert_eq!(fake.calls.last().unwrap(), "getBoundProfilePackage");
+    assert_eq!(report.delivery.sent, [0; 0]);
+    let [(1, reason)] = report.delivery.kept.as_slice() else { panic!("{:?}", report.delivery) };
+    assert!(reason.contains("the reader is gone"), "{reason}");
 }

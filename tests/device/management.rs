@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use simyard::device::apdu::StatusWord;
 use simyard::device::card::{Card, CardError};
 use simyard::device::es10_client::{Es10Client, Es10Error, ProfileAction};
-use simyard::device::serve::{serve_client, serve_stdio};
+use simyard::device::serve::{serve_client, serve_stdio, serve_tcp};
 use simyard::device::state::Material;
 use simyard::device::transport::{ApduTransport, TcpTransport, read_frame, write_frame};
 use simyard::env::{Clock, Rng};
@@ -37,7 +37,9 @@ crate::tests!(
     an_installation_tells_further_recipients,
     keys_and_certificates_must_belong_together,
     lines_of_lpac_are_answered,
+    a_line_that_is_too_long_is_passed_over_once,
     frames_over_tcp_are_answered,
+    a_silent_client_makes_room_for_the_next,
     garbage_is_refused_without_a_panic,
 );
 
@@ -441,6 +443,47 @@ fn lines_of_lpac_are_answered() {
     for refused in [10, 11, 12] {
         assert_eq!(answers[refused]["type"], "error");
     }
+}
+
+fn a_line_that_is_too_long_is_passed_over_once() {
+    let mut device = Device::new();
+    let long = "x".repeat(200_000);
+    let connect = r#"{"type":"apdu","payload":{"func":"connect","param":null}}"#;
+    for (line, answers) in [
+        (format!(r#"{{"type":"lpa","payload":{{"data":"{long}"}}}}"#), 1),
+        (format!(r#"{{ "type": "progress", "payload": "{long}"}}"#), 1),
+        (format!(r#"{{"type":"apdu","payload":{{"func":"transmit","param":"{long}"}}}}"#), 2),
+        (long.clone(), 2),
+    ] {
+        let mut output = Vec::new();
+        let input = format!("{line}\n{connect}\n");
+        serve_stdio(&mut device.card, &mut BufReader::new(Cursor::new(input)), &mut output).unwrap();
+        let told: Vec<Value> = String::from_utf8(output)
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(told.len(), answers, "{}", &line[..40]);
+        assert_eq!(told.last().unwrap()["payload"]["ecode"], 0, "the next line is a line again");
+        assert!(answers == 1 || told[0]["type"] == "error");
+    }
+    // A long line at the end of the input has an end, too.
+    let mut output = Vec::new();
+    serve_stdio(&mut device.card, &mut BufReader::new(Cursor::new(long)), &mut output).unwrap();
+    assert_eq!(String::from_utf8(output).unwrap().lines().count(), 1);
+}
+
+fn a_silent_client_makes_room_for_the_next() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    // Never ends; it goes with the process.
+    std::thread::spawn(move || {
+        serve_tcp(&mut Device::new().card, &listener, std::time::Duration::from_millis(500)).unwrap();
+    });
+    let silent = TcpStream::connect(address).unwrap();
+    let mut client = Es10Client::open(TcpTransport::connect(&address.to_string()).unwrap()).unwrap();
+    assert_eq!(client.get_eid().unwrap().as_str(), "89049032000000000000279973200019");
+    drop(silent);
 }
 
 fn frames_over_tcp_are_answered() {

@@ -32,11 +32,6 @@ fn run_time(server: &TestServer, iccid: &Iccid) -> Option<RunTimeState> {
     }
 }
 
-fn kept(server: &TestServer, iccid: &Iccid) -> usize {
-    let store = server.smdp().store.clone();
-    server.wait(store.notifications(iccid)).unwrap().len()
-}
-
 /// #03 to #18: temporary errors leave the order downloadable, all others end it (3.1.5).
 fn each_reason_of_a_failed_installation_has_its_consequence() {
     let server = TestServer::start();
@@ -72,7 +67,7 @@ fn a_success_installs_and_every_later_result_changes_nothing() {
     for _ in 0..3 {
         assert_eq!(server.notify(&success), 204);
         assert_eq!(server.state(&order.iccid), "Installed");
-        assert_eq!(kept(&server, &order.iccid), 1);
+        assert_eq!(server.notifications(&order.iccid), 1);
     }
     let installed = server.stored(&order.iccid);
     // The same result signed anew, and results that contradict it.
@@ -158,7 +153,7 @@ fn what_nobody_vouches_for_is_dropped_and_changes_nothing() {
     for (what, notification) in cases {
         assert_eq!(server.notify(&notification), 204, "{what}");
         assert_eq!(server.stored(iccid), before, "{what}");
-        assert_eq!(kept(&server, iccid), 0, "{what}");
+        assert_eq!(server.notifications(iccid), 0, "{what}");
     }
     // The key that the package was bound to vouches for its eUICC, whatever became of the chain above it; and the same
     // notification under another chain is no other notification.

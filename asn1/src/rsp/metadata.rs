@@ -1,7 +1,7 @@
 //! What is told of a profile: StoreMetadataRequest (SGP.22 5.5.3) and ProfileInfo (5.7.15).
 
 use super::{AID, NUMBER};
-use crate::tlv::{Decode, Encode, Error, NamedBits, Reader, Tag, Writer};
+use crate::tlv::{Decode, Encode, Error, ErrorKind, NamedBits, Reader, Tag, Writer};
 
 /// ProfileClass values.
 pub mod profile_class {
@@ -130,7 +130,9 @@ fn icon<'a>(members: &mut Reader<'a>) -> Result<Option<Icon<'a>>, Error> {
         (Some(kind), Some(image)) => {
             Ok(Some(Icon { kind: kind.unsigned("iconType")?, image: image.sized(..=1024, "icon")? }))
         }
-        _ => Ok(None),
+        (None, None) => Ok(None),
+        (Some(kind), None) => Err(kind.error(ErrorKind::Missing { expected: Tag(0x94) }, "icon")),
+        (None, Some(image)) => Err(image.error(ErrorKind::Missing { expected: Tag(0x93) }, "iconType")),
     }
 }
 
@@ -333,6 +335,22 @@ mod tests {
         assert_eq!(request.profile_policy_rules, NamedBits::bit(1));
         assert_eq!(request.extensions, [0xBF, 0x22, 0x02, 0x80, 0x00]);
         assert_eq!(request.to_der(), der);
+    }
+
+    #[test]
+    fn an_icon_has_type_and_image_or_there_is_none() {
+        let (kind, image) = (&[0x93, 0x01, 0x01][..], &[0x94, 0x02, 0xAA, 0xBB][..]);
+        let read = |members: &[u8]| {
+            let der = message(members);
+            let request = StoreMetadataRequest::from_der(&der)?;
+            Ok(request.icon.map(|icon| (icon.kind, icon.image.to_vec())))
+        };
+        assert_eq!(read(&[kind, image].concat()), Ok(Some((1, vec![0xAA, 0xBB]))));
+        assert_eq!(read(&[]), Ok(None));
+        for (members, expected) in [(kind, Tag(0x94)), (image, Tag(0x93))] {
+            let error: Error = read(members).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Missing { expected });
+        }
     }
 
     #[test]

@@ -40,6 +40,7 @@ use crate::pki::tls::{ServerVerifier, TlsIdentity, client_config};
 use crate::smdp::Smdp;
 
 const OPERATOR: &str = "acme";
+const OPERATOR_NAME: &str = "Acme";
 const PROFILE_TYPE: &str = "iot";
 const EID: &str = "89049032000000000000279973200019";
 
@@ -344,7 +345,7 @@ fn settings(ready_made: bool, es9plus: u16, es2plus: u16) -> String {
     format!(
         "addresses = [\"localhost:{es9plus}\"]\n\n[es9plus]\nlisten = \"127.0.0.1:{es9plus}\"\n\n\
          [es2plus]\nlisten = \"127.0.0.1:{es2plus}\"\n\n[[operator]]\nname = \"{OPERATOR}\"\noid = \"2.999.20\"\n\n\
-         [[profile_type]]\nname = \"{PROFILE_TYPE}\"\nowner = \"{OPERATOR}\"\nservice_provider_name = \"Acme\"\n\
+         [[profile_type]]\nname = \"{PROFILE_TYPE}\"\nowner = \"{OPERATOR}\"\nservice_provider_name = \"{OPERATOR_NAME}\"\n\
          profile_name = \"Acme IoT\"\n{kind}"
     )
 }

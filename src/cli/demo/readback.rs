@@ -8,6 +8,7 @@ use crate::device::card::Card;
 use crate::device::terminal::{Authentication, PIN1, Terminal};
 use crate::env::Rng;
 use crate::ident::{Iccid, Imsi};
+use crate::profile::operator_name::{NAME_LEN, to_ef_spn};
 
 /// EF.ICCID in the MF.
 const EF_ICCID: &[u8] = &[0x2F, 0xE2];
@@ -15,6 +16,8 @@ const EF_ICCID: &[u8] = &[0x2F, 0xE2];
 const EF_DIR: &[u8] = &[0x2F, 0x00];
 /// EF.IMSI of the USIM.
 const EF_IMSI: u16 = 0x6F07;
+/// EF.SPN of the USIM.
+const EF_SPN: u16 = 0x6F46;
 /// What the AID of every USIM starts with (TS 101 220 annex E).
 const USIM: [u8; 7] = [0xA0, 0x00, 0x00, 0x00, 0x87, 0x10, 0x02];
 /// A sequence number that a fresh card accepts.
@@ -22,7 +25,7 @@ const SQN: [u8; 6] = [0, 0, 0, 0, 0, 0x20];
 /// The authentication management field of a network: separation bit off.
 const AMF: [u8; 2] = [0, 0];
 
-/// EF.ICCID and EF.IMSI are those of the subscription, and AUTHENTICATE gives the RES of its keys.
+/// EF.ICCID and EF.IMSI are those of the subscription, EF.SPN is the operator's, and AUTHENTICATE gives the RES of its keys.
 pub(super) fn check(
     card: &mut Card,
     subscription: &Subscription,
@@ -44,6 +47,12 @@ pub(super) fn check(
     terminal.select_file(EF_IMSI)?;
     let imsi = Imsi::from_ef(&terminal.read_binary()?)?;
     steps.check("EF.IMSI by APDU", imsi == subscription.imsi, || imsi.to_string())?;
+
+    if let Some(name) = subscription.name {
+        terminal.select_file(EF_SPN)?;
+        let [_, shown @ ..]: [u8; 1 + NAME_LEN] = terminal.read_binary()?;
+        steps.check("EF.SPN by APDU", shown == to_ef_spn(name), || name.to_owned())?;
+    }
 
     terminal.select_application(&aid)?;
     let rand: [u8; 16] = rng.array();

@@ -24,6 +24,8 @@ pub(super) struct Subscription {
     pub(super) imsi: Imsi,
     pub(super) aka: AkaAlgorithm,
     pub(super) pin1: [u8; 8],
+    /// The name that EF.SPN must show, in our own template.
+    pub(super) name: Option<&'static str>,
     /// The row of the manufacturer's file.
     row: String,
 }
@@ -47,6 +49,7 @@ pub(super) fn batch(rng: &Rng) -> anyhow::Result<Vec<Subscription>> {
                 imsi: imsi.parse()?,
                 aka: Milenage::new(&ki, &opc).into(),
                 pin1: *b"1234\xFF\xFF\xFF\xFF",
+                name: Some(super::OPERATOR_NAME),
                 row,
             })
         })
@@ -81,6 +84,7 @@ impl Subscription {
             imsi: identity.imsi.context("the package has no IMSI")?,
             pin1: pin1.value[..].try_into().context("PIN1 has eight octets")?,
             aka: aka.to_algorithm().context("the package's USIM has an algorithm that is not known here")?,
+            name: None,
             row: String::new(),
         })
     }

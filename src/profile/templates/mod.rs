@@ -17,6 +17,8 @@ use simyard_asn1::saip::ElementKind;
 
 /// The arc under which all templates are: tca(143) of 2.23, then templates.
 const ARC: &str = "2.23.143.1.2";
+/// The same as content octets.
+const ARC_OCTETS: &[u8] = &[0x67, 0x81, 0x0F, 0x01, 0x02];
 
 /// A file system template in one of its versions.
 #[derive(Clone, Copy, Debug)]
@@ -59,16 +61,15 @@ impl Template {
     /// The template with this identifier, if it is known in that version.
     #[must_use]
     pub fn find(oid: &Oid) -> Option<Self> {
-        let text = oid.to_string();
-        let mut arcs = text.strip_prefix(ARC)?.strip_prefix('.')?.split('.');
-        let arc: u8 = arcs.next()?.parse().ok()?;
-        let version = match arcs.next() {
-            None => 1,
-            Some(version) => version.parse().ok().filter(|version| *version >= 2)?,
+        // By octets: what is printed is for people. All arcs and versions of the catalogue are single octets.
+        let (arc, version) = match oid.as_content().strip_prefix(ARC_OCTETS)? {
+            [arc] => (*arc, 1),
+            [arc, version @ 2..=0x7F] => (*arc, *version),
+            _ => return None,
         };
         let Entry(_, latest, kind, created_by_default, rows) =
             CATALOGUE.iter().find(|entry| entry.0 == arc)?;
-        (arcs.next().is_none() && version <= *latest).then_some(Self {
+        (version <= *latest).then_some(Self {
             kind: *kind,
             version,
             created_by_default: *created_by_default,
@@ -151,6 +152,22 @@ mod tests {
                 let fits = text.contains("...") || text.len() == 2 * usize::from(size);
                 assert!(fits, "{}: {text} for {size} octets", row.name);
             }
+        }
+    }
+
+    #[test]
+    fn templates_are_found_by_octets() {
+        assert_eq!(Oid::parse(ARC).unwrap().as_content(), ARC_OCTETS);
+        let found = |rest: &[u8]| {
+            Template::find(&Oid::from_content(&[ARC_OCTETS, rest].concat()).unwrap())
+                .map(|template| (template.kind, template.version))
+        };
+        assert_eq!(found(&[4]), Some((ElementKind::Usim, 1)));
+        assert_eq!(found(&[4, 2]), Some((ElementKind::Usim, 2)));
+        // An arc whose low bits alone are 4, with 128 bits and more in front of them.
+        let long = [&[0x84][..], &[0x80; 18], &[0x04]].concat();
+        for rest in [&[][..], &[4, 0], &[4, 1], &[4, 3], &[4, 2, 1], &[0x81, 0x04], &[19], &long] {
+            assert_eq!(found(rest), None, "{rest:02X?}");
         }
     }
 
