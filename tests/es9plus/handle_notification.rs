@@ -159,7 +159,7 @@ fn what_nobody_vouches_for_is_dropped_and_changes_nothing() {
     // notification under another chain is no other notification.
     for twin in PKI.twins.iter().filter(|twin| twin.kind == Kind::Eum) {
         assert_eq!(server.notify(&Euicc::of(&PKI.euicc, twin).notification(iccid, 1, 2)), 204);
-        assert_eq!(kept(&server, iccid), 1);
+        assert_eq!(server.notifications(iccid), 1);
     }
     // A result before any package: the session is known, the binding is not.
     let other = server.order(OrderOptions::default());
@@ -171,7 +171,7 @@ fn what_nobody_vouches_for_is_dropped_and_changes_nothing() {
     // Another genuine eUICC says nothing about this one's profile.
     assert_eq!(server.notify(&success), 204);
     assert_eq!(server.notify(&stranger.notification(iccid, 50, 3)), 204);
-    assert_eq!(run_time(&server, iccid), None);
+    assert_eq!(run_time(&server, iccid), Some(RunTimeState::Disabled));
     assert_eq!(euicc.result_of(&id, iccid, 1, None, SMDP_OID).len(), length);
 }
 
