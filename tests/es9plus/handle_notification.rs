@@ -171,7 +171,7 @@ fn what_nobody_vouches_for_is_dropped_and_changes_nothing() {
     // Another genuine eUICC says nothing about this one's profile.
     assert_eq!(server.notify(&success), 204);
     assert_eq!(server.notify(&stranger.notification(iccid, 50, 3)), 204);
-    assert_eq!(run_time(&server, iccid), Some(RunTimeState::Disabled));
+    assert_eq!(run_time(&server, iccid), Some(RunTimeState::Disabled), "as its own eUICC said");
     assert_eq!(euicc.result_of(&id, iccid, 1, None, SMDP_OID).len(), length);
 }
 
