@@ -16,6 +16,8 @@ crate::tests!(
     demo_holds_every_check_and_cleans_up,
     demo_keeps_its_folder_and_its_server_until_it_is_told_to_end,
     demo_takes_each_published_profile_package,
+    demo_orders_no_second_profile_where_there_is_one,
+    logs_that_are_redirected_have_no_colours,
     pki_init_writes_a_pki_and_spares_what_is_there,
     serve_names_the_line_of_a_wrong_setting,
     ingest_takes_a_file_whole_or_names_what_is_wrong,
@@ -195,6 +197,27 @@ fn demo_keeps_its_folder_and_its_server_until_it_is_told_to_end() {
         assert!(place.path().join("yard/simyard.db").exists());
         place.write("after", "");
     }
+}
+
+fn demo_orders_no_second_profile_where_there_is_one() {
+    let Some(folder) = vectors("a test profile of TS.48") else { return };
+    let package = folder.join("ts48/TS48v1_A.der");
+    for (profile, orders) in [(String::new(), true), (format!(" --profile {}", package.display()), false)] {
+        let place = Place::new();
+        let running = place.start(&format!("demo --keep --dir yard{profile}"), "Ctrl-C");
+        let first = running.printed.iter().find(|line| line.contains("&& simyard")).unwrap();
+        assert_eq!(first.contains("download-order"), orders, "{first}");
+        assert_eq!(first.contains("lpa --card card list"), !orders, "{first}");
+        assert_eq!(running.terminate(), Some(0));
+    }
+}
+
+fn logs_that_are_redirected_have_no_colours() {
+    let place = Place::new();
+    let output = place.command("demo").env("RUST_LOG", "info").env_remove("NO_COLOR").output().unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(log.contains("INFO"), "nothing was logged: {log}");
+    assert!(!log.contains('\u{1b}'), "{log}");
 }
 
 fn demo_takes_each_published_profile_package() {

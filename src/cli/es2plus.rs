@@ -147,17 +147,15 @@ pub async fn run(args: Es2PlusArgs) -> anyhow::Result<()> {
                 release_flag,
             };
             let answer = client.confirm_order(&request).await?;
-            let code = ActivationCode {
-                address: answer.smdp_address.clone().unwrap_or_else(|| connection.server.clone()),
+            // Without smdpAddress the eUICC's default one is meant, which only the operator knows; the address of ES2+
+            // is none that an LPA could use.
+            let code = answer.smdp_address.clone().map(|address| ActivationCode {
+                address,
                 matching_id: answer.matching_id.clone(),
                 smdp_oid: None,
                 confirmation_code_required,
-            };
-            let text = if answer.matching_id.is_empty() {
-                format!("confirmed for the default SM-DP+ address {}", code.address)
-            } else {
-                format!("{}\n{code}", output::qr(&code.to_string()).unwrap_or_default())
-            };
+            });
+            let text = confirmed(code.as_ref(), &answer.matching_id);
             let value = json!({
                 "matchingId": answer.matching_id,
                 "eid": answer.eid,
@@ -185,6 +183,21 @@ pub async fn run(args: Es2PlusArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What a confirmed order is told with: the activation code, or what there is of one.
+fn confirmed(code: Option<&ActivationCode>, matching_id: &MatchingId) -> String {
+    match code {
+        Some(code) if matching_id.is_empty() => {
+            format!("confirmed for the default SM-DP+ address {}", code.address)
+        }
+        Some(code) => format!("{}\n{code}", output::qr(&code.to_string()).unwrap_or_default()),
+        None if matching_id.is_empty() => "confirmed for the default SM-DP+ address".to_owned(),
+        None => format!(
+            "confirmed with matching identifier {matching_id}; the server names no address, so the activation code \
+             is LPA:1$ADDRESS${matching_id} with the SM-DP+ address of ES9+"
+        ),
+    }
+}
+
 fn print(connection: &Connection, value: serde_json::Value, text: &str) {
     if connection.json {
         output::json(&value);
@@ -200,4 +213,26 @@ fn client(connection: &Connection) -> anyhow::Result<Es2PlusClient> {
     let verifier = Arc::new(ServerVerifier::new(anchors, Clock::system()));
     let tls = client_config(verifier, Some(&identity))?;
     Ok(Es2PlusClient::new(tls, connection.server.clone(), &connection.connect_to)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_activation_code_has_the_address_of_the_answer_or_there_is_none() {
+        let token = MatchingId::parse("TOKEN").unwrap();
+        let code = |matching_id: &MatchingId| ActivationCode {
+            address: "dp.example.com".parse().unwrap(),
+            matching_id: matching_id.clone(),
+            smdp_oid: None,
+            confirmation_code_required: false,
+        };
+        assert!(confirmed(Some(&code(&token)), &token).ends_with("\nLPA:1$dp.example.com$TOKEN"));
+        let text = confirmed(None, &token);
+        assert!(text.contains("TOKEN") && text.contains("no address") && !text.contains('█'), "{text}");
+        let none = MatchingId::parse("").unwrap();
+        assert!(confirmed(Some(&code(&none)), &none).ends_with("dp.example.com"));
+        assert_eq!(confirmed(None, &none), "confirmed for the default SM-DP+ address");
+    }
 }

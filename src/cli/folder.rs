@@ -1,5 +1,6 @@
 //! The folder in which a command builds a world of its own.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -31,7 +32,12 @@ impl Folder {
                 std::env::temp_dir().join(name)
             }
         };
-        std::fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        // The owner's alone: keys come into it. One that is there keeps its mode; the files are private themselves.
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&path).with_context(|| format!("cannot make {}", path.display()))?;
         if std::fs::read_dir(&path)?.next().is_some() {
             bail!("{} is not empty; name another folder with --dir", path.display());
         }
@@ -42,6 +48,16 @@ impl Folder {
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Writes a new file that only its owner may access.
+pub(super) fn write_private(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).with_context(|| format!("cannot make {}", path.display()))?;
+    file.write_all(content).with_context(|| format!("cannot write {}", path.display()))
 }
 
 impl Drop for Folder {

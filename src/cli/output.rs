@@ -10,6 +10,11 @@ pub fn line(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
+/// Prints one line on stderr: what went wrong.
+pub fn error_line(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
 /// Prints a value as one JSON document.
 pub fn json(value: &serde_json::Value) {
     line(&format!("{value:#}"));
@@ -26,6 +31,18 @@ impl Style {
     #[must_use]
     pub fn of_stdout() -> Self {
         Self { coloured: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() }
+    }
+
+    /// The style of stderr, where the log goes.
+    #[must_use]
+    pub fn of_stderr() -> Self {
+        Self { coloured: std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() }
+    }
+
+    /// Whether there are colours.
+    #[must_use]
+    pub const fn is_coloured(self) -> bool {
+        self.coloured
     }
 
     fn paint(self, code: &str, text: &str) -> String {

@@ -17,9 +17,8 @@ use super::transport::{read_frame, write_frame};
 const MAX_LINE: u64 = 64 << 10;
 /// How long a client of `simyard card serve` may be silent: longer than a user takes to read a question, shorter than a working day.
 pub const CLIENT_SILENCE: Duration = Duration::from_secs(15 * 60);
-/// Failures to accept, one after the other, that end the service; and the pause behind each.
+/// Failures to accept, one after the other, that end the service.
 const MAX_ACCEPT_FAILURES: u32 = 100;
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves a card to one client after the other. A new client finds the card as after power-up; one that says nothing
 /// for `silence` is broken off, as others wait behind it.
@@ -35,7 +34,6 @@ pub fn serve_tcp(card: &mut Card, listener: &TcpListener, silence: Duration) -> 
             Err(error) if failures < MAX_ACCEPT_FAILURES => {
                 failures += 1;
                 tracing::warn!(%error, "no connection was accepted");
-                std::thread::sleep(ACCEPT_PAUSE);
                 continue;
             }
             Err(error) => return Err(error),

@@ -2,15 +2,15 @@
 //!
 //! Sequence numbers are kept in an array by index (TS 33.102 annex C.2): SQN is SEQ and five bits of IND. A number is
 //! taken if it is greater than the last one of its index, not too far ahead (sqnDelta) and not too old
-//! (sqnAgeLimit); the limits do not hold where they are zero. TUAK and the GSM context are not supported.
+//! (sqnAgeLimit); the limits do not hold where they are zero. TUAK and the GSM context are not supported; sqnOptions
+//! and mappingOptions of PE-AKAParameter are kept and not evaluated: an application that is mapped to the keys of
+//! another uses its sequence numbers, too.
 
 use subtle::ConstantTimeEq as _;
 
 use super::apdu::{Command, StatusWord};
 use super::uicc::{Position, Uicc};
-use crate::crypto::aka::{AkaAlgorithm, Amf, Rand, Sqn};
-use crate::crypto::milenage::{Constants, Milenage};
-use crate::crypto::xor_test::{ResLength, XorTest};
+use crate::crypto::aka::{Amf, Rand, Sqn};
 use crate::profile::image::Aka;
 
 /// P2: application specific reference, 3G context.
@@ -19,26 +19,6 @@ const CONTEXT_3G: u8 = 0x81;
 const PIN1: u8 = 0x01;
 /// Bits of IND in a sequence number.
 const IND_BITS: u32 = 5;
-/// algorithmID values of a profile.
-const MILENAGE: u8 = 1;
-const TEST_ALGORITHM: u8 = 3;
-
-/// The algorithm with the profile's keys.
-fn algorithm(aka: &Aka) -> Result<AkaAlgorithm, StatusWord> {
-    let unsupported = StatusWord::FUNCTION_NOT_SUPPORTED;
-    let key: &[u8; 16] = aka.key[..].try_into().map_err(|_| unsupported)?;
-    match aka.algorithm {
-        MILENAGE => {
-            let opc: &[u8; 16] = aka.opc[..].try_into().map_err(|_| unsupported)?;
-            let rotation: &[u8; 5] = aka.rotation[..].try_into().map_err(|_| unsupported)?;
-            let xoring: &[u8; 80] = aka.xoring[..].try_into().map_err(|_| unsupported)?;
-            let constants = Constants::new(rotation, xoring).map_err(|_| unsupported)?;
-            Ok(Milenage::with_constants(key, opc, constants).into())
-        }
-        TEST_ALGORITHM => Ok(XorTest::new(key, ResLength::from_algorithm_options(aka.options)).into()),
-        _ => Err(unsupported),
-    }
-}
 
 fn number(octets: &Sqn) -> u64 {
     octets.iter().fold(0, |sum, octet| sum << 8 | u64::from(*octet))
@@ -104,7 +84,7 @@ impl Uicc {
             return Err(StatusWord::SECURITY_NOT_SATISFIED);
         }
         let aka = self.image.aka_mut(application).ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
-        let algorithm = algorithm(aka)?;
+        let algorithm = aka.to_algorithm().ok_or(StatusWord::FUNCTION_NOT_SUPPORTED)?;
         if aka.counter_max == Some(0) {
             return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
         }
@@ -142,7 +122,7 @@ mod tests {
 
     fn aka(sqn: &[u64]) -> Aka {
         Aka {
-            algorithm: MILENAGE,
+            algorithm: 1,
             options: 0,
             key: Default::default(),
             opc: Default::default(),

@@ -55,10 +55,10 @@ pub fn bind(
     let request = initialise_secure_channel(dp_pb, binding)?;
     let mut bsp = Bsp::new(binding.keys);
     let first_sequence_of_87 = bsp.protect_87(&ConfigureIsdpRequest::default().to_der())?;
-    let mut sequence_of_88 = Vec::with_capacity(metadata.len() + 16);
+    // The splitting makes the room.
+    let mut sequence_of_88 = Vec::new();
     bsp.split_88(metadata, &mut sequence_of_88);
-    // 1020 octets of TLV for 1007 of package.
-    let mut sequence_of_86 = Vec::with_capacity(package.len() + package.len() / 64 + 32);
+    let mut sequence_of_86 = Vec::new();
     bsp.split_86(package, &mut sequence_of_86);
     let bound = BoundProfilePackage {
         initialise_secure_channel: &request,

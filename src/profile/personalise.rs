@@ -512,9 +512,10 @@ mod tests {
             assert_eq!(template.places().collect::<Vec<_>>(), ours.places().collect::<Vec<_>>());
         }
         // Without EF.SPN in one piece there is nothing to change.
-        let spn = ours.octets().windows(7).position(|window| window == b"Simyard").unwrap();
-        assert_eq!(ours.octets()[spn - 3], 0x83, "fillFileContent");
-        let other = changed(|octets| octets[spn - 3] = 0x8F).unwrap_or_else(|error| panic!("{error}"));
+        let spn = ours.octets().windows(10).position(|window| window == b"\x83\x11\x01Simyard").unwrap();
+        let pieces = b"\x83\x07\x01Simyar\x83\x08d\xFF\xFF\xFF\xFF\xFF\xFF\xFF";
+        let other = changed(|octets| octets[spn..spn + 19].copy_from_slice(pieces))
+            .unwrap_or_else(|error| panic!("{error}"));
         let error = other.with_operator("Acme", 2).err();
         assert_eq!(error, Some(TemplateError::NoOperatorFile("EF.SPN")));
     }

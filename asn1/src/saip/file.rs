@@ -358,8 +358,10 @@ mod tests {
             let mut octets = usim(&[]);
             let at = octets.len() - 2;
             octets[at] = lead;
-            let package = Package::from_der(&octets).unwrap();
-            assert_eq!(package.elements()[0].file_system().is_ok(), fits, "{lead:02X}");
+            // Some of them are not DER at all.
+            let read = Package::from_der(&octets)
+                .and_then(|package| package.elements()[0].file_system().map(|files| files.fields.len()));
+            assert_eq!(read.ok(), if fits { Some(1) } else { None }, "{lead:02X}");
         }
     }
 

@@ -228,7 +228,7 @@ mod tests {
             octets.extend([0xA8, u8::try_from(list.len()).unwrap()]);
             octets.extend(list);
             octets[1] = u8::try_from(octets.len() - 2).unwrap();
-            let package = Package::from_der(&octets).unwrap();
+            let package = Package::from_der(&octets)?;
             let header = package.elements()[0].profile_header()?;
             Ok(header.mandatory_aids.iter().map(|aid| aid.to_vec()).collect::<Vec<_>>())
         };

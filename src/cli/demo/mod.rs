@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use tokio::sync::watch;
+use zeroize::Zeroizing;
 
 mod readback;
 mod steps;
@@ -17,7 +18,7 @@ mod subscription;
 use steps::Steps;
 use subscription::Subscription;
 
-use super::folder::{Folder, Keep};
+use super::folder::{Folder, Keep, write_private};
 use super::output::{self, line};
 use crate::app::config::Config;
 use crate::app::{App, Sockets, anchors_of};
@@ -73,7 +74,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     match outcome {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
-            steps.failed(&error);
+            Steps::failed(&error);
             Ok(ExitCode::FAILURE)
         }
     }
@@ -85,7 +86,7 @@ async fn demonstrate(args: &DemoArgs, folder: &Path, steps: &mut Steps) -> anyho
     let code = world.order(&subscription, steps).await?;
     world.download(&subscription, &code, steps).await?;
     steps.summary(&subscription.iccid);
-    if args.keep { world.keep(folder).await } else { world.end().await }
+    if args.keep { world.keep(folder, args.profile.is_some()).await } else { world.end().await }
 }
 
 /// The server, and what its users need to reach it.
@@ -171,10 +172,11 @@ impl World {
             }
             None => {
                 let batch = subscription::batch(&self.rng)?;
-                std::fs::write(self.folder.join("batch.csv"), subscription::to_csv(&batch))?;
+                let csv = Zeroizing::new(subscription::to_csv(&batch));
+                write_private(&self.folder.join("batch.csv"), csv.as_bytes())?;
                 steps
                     .step_async("ingest: a manufacturer's batch", async {
-                        let file = std::fs::read(self.folder.join("batch.csv"))?;
+                        let file = Zeroizing::new(std::fs::read(self.folder.join("batch.csv"))?);
                         let receipt = inventory.ingest_csv(&file, &delivery, |_, _| {}).await?;
                         let first = batch.into_iter().next().context("an empty batch")?;
                         let detail = format!("batch {}, {} profiles", receipt.batch_id, receipt.profiles);
@@ -317,15 +319,18 @@ impl World {
         })
     }
 
-    async fn keep(self, folder: &Path) -> anyhow::Result<()> {
+    /// Tells what to try next and waits for the end. A ready-made package is the only one of its type, and it is
+    /// installed: there is nothing more to order.
+    async fn keep(self, folder: &Path, ready_made: bool) -> anyhow::Result<()> {
         let (dir, es2plus) = (folder.display(), &self.es2plus);
         line(&format!("\nThe server runs on: ES9+ {}, ES2+ {es2plus}. Try in {dir}:", self.es9plus));
-        for command in [
+        let orders = [
             format!("simyard es2plus --server {es2plus} download-order --profile-type {PROFILE_TYPE}"),
             format!("simyard es2plus --server {es2plus} confirm-order --iccid ICCID"),
             "simyard lpa --card card download 'LPA:1$...'".to_owned(),
-            "simyard lpa --card card list".to_owned(),
-        ] {
+        ];
+        let orders = orders.into_iter().filter(|_| !ready_made);
+        for command in orders.chain(["simyard lpa --card card list".to_owned()]) {
             line(&format!("  cd {dir} && {command}"));
         }
         line("Ctrl-C ends it; the folder stays.");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 
-use crate::cli::output::{Style, line};
+use crate::cli::output::{Style, error_line, line};
 use crate::env::Clock;
 use crate::ident::Iccid;
 
@@ -79,9 +79,9 @@ impl Steps {
         )));
     }
 
-    /// The last line of a run that did not.
-    pub(super) fn failed(&self, error: &anyhow::Error) {
+    /// The last line of a run that did not: on stderr, as every error.
+    pub(super) fn failed(error: &anyhow::Error) {
         let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-        line(&format!("{} {}", self.style.bad("✗"), causes.join(": ")));
+        error_line(&format!("{} {}", Style::of_stderr().bad("✗"), causes.join(": ")));
     }
 }

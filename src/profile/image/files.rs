@@ -85,7 +85,14 @@ impl Plan<'_> {
 
     fn fid(&self) -> Result<Option<u16>, Failure> {
         let given = self.fcp.and_then(|fcp| fcp.file_id).or(self.row.and_then(|row| row.fid));
-        if given.is_none() && self.is_known() { self.missing("a file identifier") } else { Ok(given) }
+        let range = self.row.and_then(|row| row.fid_range);
+        match (given, range) {
+            (None, _) if self.is_known() => self.missing("a file identifier"),
+            (Some(fid), Some((first, last))) if !(first..=last).contains(&fid) => {
+                self.missing("a file identifier of its range")
+            }
+            (given, _) => Ok(given),
+        }
     }
 
     /// The access rules: given, or the template's record of the EF.ARR that the place implies.
@@ -104,14 +111,20 @@ impl Plan<'_> {
         }
     }
 
-    fn sfi(&self, fid: Option<u16>) -> Option<u8> {
-        match (self.fcp.and_then(|fcp| fcp.short_file_id), self.row) {
+    /// The short file identifier. The files of a phonebook have one that the package chooses (TS 31.102 4.4.2); that
+    /// there is none it must say.
+    fn sfi(&self, fid: Option<u16>) -> Result<Option<u8>, Failure> {
+        let given = self.fcp.and_then(|fcp| fcp.short_file_id);
+        if given.is_none() && self.row.is_some_and(|row| row.needs_sfi) {
+            return self.missing("a short file identifier");
+        }
+        Ok(match (self.fcp.and_then(|fcp| fcp.short_file_id), self.row) {
             (Some(ShortFileId::Number(sfi)), _) => Some(sfi),
             (Some(ShortFileId::None), _) => None,
             (None, Some(row)) => row.sfi,
             // Without a template: the five low bits of the identifier (TS 102 221 11.1.1.4.8).
             (None, None) => fid.map(|fid| fid.to_be_bytes()[1] & 0x1F).filter(|sfi| (1..=30).contains(sfi)),
-        }
+        })
     }
 
     fn link_path(&self) -> Option<&[u8]> {
@@ -247,7 +260,7 @@ impl ProfileImage {
             name: plan.row.map(|row| Cow::Borrowed(row.name)),
             fid,
             parent,
-            sfi: if kind.is_directory() { None } else { plan.sfi(fid) },
+            sfi: if kind.is_directory() { None } else { plan.sfi(fid)? },
             lcsi: plan.fcp.and_then(|fcp| fcp.lcsi).unwrap_or(ACTIVATED),
             security: plan.security(parent, kind),
             body,

@@ -253,6 +253,7 @@ fn broken_files() -> Vec<(Elements, Reason)> {
     let with = |element| Elements::ours().after(Kind::AkaParameter, element);
     let manage = |commands: &[Vec<u8>]| with(management(commands));
     let opt = |field| with(files(Kind::OptUsim, "5", &[field]));
+    let book = |field| with(files(Kind::Phonebook, "6", &[file(2, &[STATUS], &[]), field]));
     let missing = |file, what| Reason::MissingParameter { file, what };
     let transparent: &[u8] = &[0x41, 0x21];
     let df: &[u8] = &[0x78, 0x21];
@@ -278,6 +279,15 @@ fn broken_files() -> Vec<(Elements, Reason)> {
         (opt(file(64, &[], &[])), missing("EF.PNNI", "a record length")),
         (opt(file(63, &[], &[])), missing("EF.SPNI", "a size")),
         (manage(&[tlv(0x62, &[0x83, 2, 0x2F, 0x99])]), missing("the file", "a file descriptor")),
+        // Files of a phonebook choose their identifiers.
+        (
+            book(file(10, &[RECORDS, &[0x83, 2, 0x4F, 0x4F], SIZE, &[0x88, 1, 8]], &[])),
+            missing("EF.IAP", "a file identifier of its range"),
+        ),
+        (
+            book(file(10, &[RECORDS, &[0x83, 2, 0x4F, 0x50], SIZE], &[])),
+            missing("EF.IAP", "a short file identifier"),
+        ),
         (opt(file(5, &[RECORDS], &[])), Reason::Descriptor(0x42)),
         (manage(&[create(&[0x11, 0x21], 0x2F99, &[SIZE])]), Reason::Descriptor(0x11)),
         (opt(file(81, &[SIZE], &[1])), Reason::UnknownField(81)),
