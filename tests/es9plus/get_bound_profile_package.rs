@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use simyard::crypto::ecdsa::{Curve, PublicKey};
+use simyard::ident::TransactionId;
+use simyard::store::NewBinding;
 use simyard_asn1::rsp::package::{BoundProfilePackage, InitialiseSecureChannelRequest};
 use simyard_asn1::{Decode as _, Tag};
 
@@ -18,6 +20,7 @@ crate::tests!(
     a_repetition_gets_the_same_package,
     the_same_one_time_key_gets_the_same_segments_under_a_fresh_request,
     another_one_time_key_gets_another_binding,
+    other_content_gets_other_keys,
     a_card_that_kept_its_one_time_key_installs_the_retried_package,
     an_order_that_is_over_hands_out_nothing,
 );
@@ -189,6 +192,37 @@ fn the_same_one_time_key_gets_the_same_segments_under_a_fresh_request() {
         assert_ne!(second.1, first.1, "BF23 is signed for the new session");
         assert_eq!(second.2, first.2, "the 87, 88 and 86 segments");
     }
+}
+
+/// As if the template or the metadata had been changed in the settings between two sessions.
+fn other_content_gets_other_keys() {
+    let server = TestServer::start();
+    let euicc = Euicc::new(0);
+    let order = server.order(OrderOptions::default());
+    let package = || {
+        let offer = server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
+        halves(&server.package(&euicc, &offer, &otpk(1), None).unwrap()).0
+    };
+    let first = package();
+    assert_eq!(package(), first);
+    let store = server.smdp().store.clone();
+    server.wait(async {
+        let (order, kept) = store.latest_download(&order.iccid).await.unwrap().unwrap();
+        let binding = NewBinding {
+            transaction_id: TransactionId::from_octets(&[9; 16]).unwrap(),
+            eid: kept.eid,
+            euicc_public_key: kept.euicc_public_key.try_into().unwrap(),
+            euicc_otpk: kept.euicc_otpk.try_into().unwrap(),
+            smdp_otpk: kept.smdp_otpk.try_into().unwrap(),
+            content_digest: [9; 32],
+            sealed_session_keys: kept.sealed_session_keys.unwrap(),
+            at: kept.at,
+        };
+        store.bind(&order, &binding).await.unwrap();
+    });
+    let second = package();
+    assert_ne!(second, first);
+    assert_eq!(package(), second);
 }
 
 /// RetryCases_ReuseOTPK #05, #06, RetryCases_DifferentOTPK #01, #02.
