@@ -169,6 +169,12 @@ fn demo_holds_every_check_and_cleans_up() {
     for name in ["simyard.toml", "simyard.db", "batch.csv", "pki/ci.pem", "card/card.json"] {
         assert!(place.path().join("yard").join(name).exists(), "{name}");
     }
+    #[cfg(unix)]
+    for (name, mode) in [("yard", 0o700), ("yard/batch.csv", 0o600)] {
+        use std::os::unix::fs::PermissionsExt as _;
+        let found = std::fs::metadata(place.path().join(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(found, mode, "{name} has mode {found:o}");
+    }
     let rows = std::fs::read_to_string(place.path().join("yard/batch.csv")).unwrap();
     let key = rows.lines().nth(1).unwrap().split(',').nth(2).unwrap();
     assert!(!told.contains(key), "a key was printed");
@@ -177,6 +183,7 @@ fn demo_holds_every_check_and_cleans_up() {
     place.write("none.der", "no package");
     let run = place.run("demo --profile none.der");
     assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stderr.lines().last().unwrap().starts_with('✗') && !run.stdout.contains('✗'), "{run:?}");
     let run = place.run("demo --profile absent.der");
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(format!("{}{}", run.stdout, run.stderr).contains("absent.der"), "{run:?}");

@@ -333,8 +333,10 @@ impl World {
         for command in orders.chain(["simyard lpa --card card list".to_owned()]) {
             line(&format!("  cd {dir} && {command}"));
         }
-        line("Ctrl-C ends it; the folder stays.");
-        super::serve::interrupted().await?;
+        // Told once the signals are listened for: the first future is polled first.
+        let told = async { line("Ctrl-C ends it; the folder stays.") };
+        let (interrupted, ()) = tokio::join!(super::serve::interrupted(), told);
+        interrupted?;
         self.end().await
     }
 
