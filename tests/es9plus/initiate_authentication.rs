@@ -114,8 +114,10 @@ fn there_is_room_for_so_many_sessions_and_no_more() {
     let server = TestServer::with("[limits]\nsessions = 2\n", None);
     let euicc = Euicc::new(0);
     let oldest = server.initiate(&euicc);
-    server.initiate(&euicc);
-    server.initiate(&euicc);
+    for _ in 0..2 {
+        server.clock.advance(std::time::Duration::from_secs(1));
+        server.initiate(&euicc);
+    }
     assert_eq!(server.smdp().sessions.len(), 2);
     let response = euicc.authentication(&euicc.signed1(&oldest, None)).to_der();
     assert_eq!(server.authenticate_with(&oldest.transaction_id, &response).unwrap_err(), "8.10.1/3.9");
