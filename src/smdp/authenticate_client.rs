@@ -149,7 +149,7 @@ pub async fn authenticate_client(
     let request_hash = sha256(&request.authenticate_server_response);
 
     // 1. An open session for which InitiateAuthentication is done, or a repetition.
-    let guard = smdp.sessions.take(id).ok_or_else(unknown)?;
+    let guard = smdp.sessions.take(id).await.ok_or_else(unknown)?;
     let initiated = match guard.session() {
         Some(Session::Initiated(initiated)) => initiated,
         Some(Session::ClientAuthenticated(done))

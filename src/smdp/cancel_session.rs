@@ -72,7 +72,7 @@ pub async fn cancel_session(smdp: &Smdp, request: &CancelSessionRequest) -> Resu
     let unknown = || CancelSessionError::UnknownTransaction(id.clone());
 
     // 1. An open session whose eUICC is known.
-    let mut guard = smdp.sessions.take(id).ok_or_else(unknown)?;
+    let mut guard = smdp.sessions.take(id).await.ok_or_else(unknown)?;
     let session = guard.client_authenticated().ok_or_else(unknown)?;
 
     // 2. to 5. What the eUICC signed. An error of the eUICC ends the session alone.

@@ -149,7 +149,7 @@ pub async fn get_bound_profile_package(
     let request_hash = sha256(&request.prepare_download_response);
 
     // 1. An open session for which AuthenticateClient is done.
-    let mut guard = smdp.sessions.take(id).ok_or_else(unknown)?;
+    let mut guard = smdp.sessions.take(id).await.ok_or_else(unknown)?;
     let session = guard.client_authenticated().ok_or_else(unknown)?;
     let delivered = match &session.delivered {
         Some(delivered) if delivered.request_hash == request_hash => Ok(delivered.clone()),

@@ -93,7 +93,7 @@ async fn installation_result(
     let data = &result.data.value;
     let unknown = || Dropped::UnknownTransaction(hex::encode_upper(data.transaction_id));
     let Some(id) = TransactionId::from_octets(data.transaction_id) else { return Ok(Err(unknown())) };
-    let mut session = smdp.sessions.take(&id);
+    let mut session = smdp.sessions.take(&id).await;
     // The session remembers what it bound; a change since then shows when the result is recorded.
     let mut remembered =
         session.as_mut().and_then(SessionGuard::client_authenticated).and_then(Download::of_session);

@@ -4,12 +4,14 @@
 //! LPA starts a new one. What must survive stands in the store. Sessions hang on the transaction identifier alone,
 //! never on a connection.
 //!
-//! A function takes its session out and puts it back: while it works, nobody else has it, and a second call with the
-//! same identifier finds none. A call that is dropped half way puts it back as it was.
+//! A function has its session for itself while it works; a second call with the same identifier waits, since it may be
+//! the repetition of one whose answer was cut off. A call that is dropped half way leaves the session as it was.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use tokio::sync::OwnedMutexGuard;
 
 use super::identity::Identity;
 use crate::domain::Order;
@@ -122,9 +124,11 @@ struct Inner {
 struct Entry {
     end: Duration,
     stage: Stage,
-    /// `None` while a function has the session.
-    session: Option<Session>,
+    session: SharedSession,
 }
+
+/// Locked while a function has the session; `None` once it has ended, for those that waited for it.
+type SharedSession = Arc<tokio::sync::Mutex<Option<Session>>>;
 
 impl Inner {
     const fn ends(&mut self, stage: Stage) -> &mut BTreeSet<(Duration, TransactionId)> {
@@ -140,11 +144,10 @@ impl Inner {
         }
     }
 
-    fn insert(&mut self, id: TransactionId, now: Duration, session: Session) {
-        let stage = session.stage();
+    fn insert(&mut self, id: TransactionId, now: Duration, stage: Stage, session: SharedSession) {
         let end = now.saturating_add(stage.lifetime());
         self.ends(stage).insert((end, id.clone()));
-        self.open.insert(id, Entry { end, stage, session: Some(session) });
+        self.open.insert(id, Entry { end, stage, session });
     }
 
     fn purge(&mut self, now: Duration) {
@@ -182,17 +185,19 @@ impl Sessions {
             let (_, oldest) = inner.initiated.pop_first().ok_or(TooManySessions)?;
             inner.open.remove(&oldest);
         }
-        inner.insert(id, now, session);
+        inner.insert(id, now, session.stage(), Arc::new(tokio::sync::Mutex::new(Some(session))));
         Ok(())
     }
 
-    /// Takes a session out to work on it; `None` if there is none, it expired, or another call has it.
-    #[must_use]
-    pub fn take(&self, id: &TransactionId) -> Option<SessionGuard<'_>> {
-        let mut inner = self.lock();
-        inner.purge(self.clock.monotonic());
-        let session = inner.open.get_mut(id)?.session.take()?;
-        Some(SessionGuard { sessions: self, id: id.clone(), session: Some(session) })
+    /// Takes a session to work on it, once no other call has it; `None` if there is none, or it ended.
+    pub async fn take(&self, id: &TransactionId) -> Option<SessionGuard<'_>> {
+        let session = {
+            let mut inner = self.lock();
+            inner.purge(self.clock.monotonic());
+            Arc::clone(&inner.open.get(id)?.session)
+        };
+        let session = session.lock_owned().await;
+        session.is_some().then(|| SessionGuard { sessions: self, id: id.clone(), session })
     }
 
     /// How many sessions are open.
@@ -214,13 +219,13 @@ impl Sessions {
 pub struct SessionGuard<'a> {
     sessions: &'a Sessions,
     id: TransactionId,
-    session: Option<Session>,
+    session: OwnedMutexGuard<Option<Session>>,
 }
 
 impl SessionGuard<'_> {
     /// The session.
     #[must_use]
-    pub const fn session(&self) -> Option<&Session> {
+    pub fn session(&self) -> Option<&Session> {
         self.session.as_ref()
     }
 
@@ -235,26 +240,18 @@ impl SessionGuard<'_> {
 
     /// Goes on to the next state, with a life of its own.
     pub fn advance(mut self, next: Session) {
-        self.session = None;
+        let stage = next.stage();
+        *self.session = Some(next);
         let now = self.sessions.clock.monotonic();
+        let session = Arc::clone(OwnedMutexGuard::mutex(&self.session));
         let mut inner = self.sessions.lock();
         inner.remove(&self.id);
-        inner.insert(self.id.clone(), now, next);
+        inner.insert(self.id, now, stage, session);
     }
 
     /// Ends the session.
     pub fn end(mut self) {
-        self.session = None;
+        *self.session = None;
         self.sessions.lock().remove(&self.id);
-    }
-}
-
-impl Drop for SessionGuard<'_> {
-    fn drop(&mut self) {
-        if let Some(session) = self.session.take()
-            && let Some(entry) = self.sessions.lock().open.get_mut(&self.id)
-        {
-            entry.session = Some(session);
-        }
     }
 }

@@ -12,7 +12,7 @@ use simyard_asn1::{Decode as _, Tag};
 use crate::server::euicc::{
     Authentication, Signed1, base64, ci_key, flipped, from_base64, info2, nested, octets, otpk, tlv,
 };
-use crate::server::{Euicc, Initiated, Offer, OrderOptions, PKI, TestServer};
+use crate::server::{Euicc, Initiated, Interface, Offer, OrderOptions, PKI, TestServer, reply};
 
 crate::tests!(
     the_offer_is_signed_by_dp_pb_over_what_the_euicc_signed,
@@ -27,6 +27,7 @@ crate::tests!(
     an_euicc_that_does_not_fit_leaves_the_order_for_another,
     orders_expire_and_attempts_are_used_up,
     a_repetition_gets_the_same_answer_and_costs_no_attempt,
+    repetitions_that_overtake_the_first_call_wait_for_its_answer,
     a_retry_is_offered_the_one_time_key_of_its_binding,
 );
 
@@ -404,7 +405,7 @@ fn a_repetition_gets_the_same_answer_and_costs_no_attempt() {
     let response = euicc.authentication(&signed1).to_der();
     let id = &initiated.transaction_id;
     let body = json!({ "transactionId": id, "authenticateServerResponse": base64(&response) }).to_string();
-    let call = || server.post(crate::server::Interface::Es9Plus, "authenticateClient", body.clone());
+    let call = || server.post(Interface::Es9Plus, "authenticateClient", body.clone());
     let first = call();
     assert_eq!(call().body, first.body, "the same octets");
     assert_eq!(server.stored(&order.iccid).attempts().download, 1);
@@ -415,6 +416,26 @@ fn a_repetition_gets_the_same_answer_and_costs_no_attempt() {
     let offer = server.authenticate_with(id, &response).unwrap();
     server.package(&euicc, &offer, &otpk(1), None).unwrap();
     assert_eq!(server.authenticate_with(id, &response).unwrap_err(), "8.10.1/3.9");
+}
+
+/// An LPA whose connection was cut calls again, while the server still works at its first call.
+fn repetitions_that_overtake_the_first_call_wait_for_its_answer() {
+    let server = TestServer::start();
+    let euicc = Euicc::new(0);
+    let order = server.order(OrderOptions::default());
+    let initiated = server.initiate(&euicc);
+    let response = euicc.authentication(&euicc.signed1(&initiated, Some(&order.matching_id))).to_der();
+    let id = &initiated.transaction_id;
+    let body = json!({ "transactionId": id, "authenticateServerResponse": base64(&response) }).to_string();
+    let calls: Vec<_> = (0..8)
+        .map(|_| server.request(Interface::Es9Plus, "authenticateClient").body(body.clone()))
+        .map(|request| server.callers.spawn(reply(request)))
+        .collect();
+    let answers: Vec<_> =
+        calls.into_iter().map(|call| server.callers.block_on(call).unwrap().unwrap()).collect();
+    answers[0].outcome().unwrap();
+    assert!(answers.iter().all(|answer| answer.body == answers[0].body), "one answer for all");
+    assert_eq!(server.stored(&order.iccid).attempts().download, 1);
 }
 
 /// RetryCases_Reuse_OTPK #01, #03, #04.
