@@ -37,6 +37,7 @@ crate::tests!(
     waiting_changes_share_a_commit,
     a_guilty_change_costs_its_group_few_commits,
     addresses_of_stores_are_read_or_refused,
+    a_database_that_is_not_there_is_told,
 );
 
 const EID: &str = "89049032000000000000279973200019";
@@ -584,6 +585,15 @@ fn a_guilty_change_costs_its_group_few_commits() {
             "{commits} commits for {CHANGES} changes, one of them guilty"
         );
     });
+}
+
+fn a_database_that_is_not_there_is_told() {
+    let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let url = StoreUrl::parse(&format!("postgres://simyard:secret@127.0.0.1:{port}/simyard")).unwrap();
+    let opened = tokio::runtime::Runtime::new().unwrap().block_on(Store::open(&url));
+    let Err(error) = opened else { panic!("opened") };
+    let told = format!("{:#}", anyhow::Error::from(error));
+    assert!(told.contains("refused") && !told.contains("secret"), "{told}");
 }
 
 fn addresses_of_stores_are_read_or_refused() {

@@ -40,7 +40,7 @@ use std::time::Duration;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, SqlSafeStr as _};
+use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _};
 use tokio::sync::Mutex;
 
 pub use batches::{Batch, BatchError, Duplicate, DuplicateOf, NewProfile, PLACES_MAX, Package, PackageKind};
@@ -165,10 +165,13 @@ impl Store {
                 Pools::Sqlite { write, read }
             }
             StoreUrl::Postgres(address) => {
-                let pool =
-                    PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).connect(address).await?;
-                migrator(POSTGRES_MIGRATIONS).run(&pool).await?;
-                Pools::Postgres(pool)
+                let options = PgConnectOptions::from_str(address)?;
+                // A connection alone says at once what is wrong; a pool would go on trying, and then say that it did.
+                let mut first = options.connect().await?;
+                migrator(POSTGRES_MIGRATIONS).run(&mut first).await?;
+                first.close().await?;
+                let pool = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS);
+                Pools::Postgres(pool.connect_lazy_with(options))
             }
         };
         Ok(Self { writer: Writer::start(pools.clone(), watch), pools, url: url.clone() })
