@@ -108,8 +108,9 @@ fn print(receipt: &Receipt, json: bool) -> anyhow::Result<()> {
         output::json(&serde_json::to_value(receipt)?);
         return Ok(());
     }
+    let profiles = if receipt.profiles == 1 { "profile" } else { "profiles" };
     line(&format!(
-        "batch {}: {} profiles of type {} for {}",
+        "batch {}: {} {profiles} of type {} for {}",
         receipt.batch_id, receipt.profiles, receipt.profile_type, receipt.owner
     ));
     if let (Some(first), Some(last)) = (&receipt.first_iccid, &receipt.last_iccid) {
