@@ -1,5 +1,6 @@
 //! Runs the tests, says what was left out on this machine, and finds the material that tests read.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -74,12 +75,12 @@ pub fn run(files: &[&[Test]]) -> ExitCode {
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     let left_out = LEFT_OUT.lock().unwrap();
-    let _ = writeln!(
-        std::io::stderr(),
-        "{} left out{}{}",
-        left_out.len(),
-        if left_out.is_empty() { "" } else { ": " },
-        left_out.join(", ")
-    );
+    let mut kinds = BTreeMap::<&str, usize>::new();
+    for what in left_out.iter() {
+        *kinds.entry(what).or_default() += 1;
+    }
+    let kinds: Vec<_> = kinds.into_iter().map(|(what, times)| format!("{what} ({times})")).collect();
+    let colon = if kinds.is_empty() { "" } else { ": " };
+    let _ = writeln!(std::io::stderr(), "{} left out{colon}{}", left_out.len(), kinds.join(", "));
     conclusion.exit_code()
 }
