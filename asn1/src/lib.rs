@@ -23,4 +23,4 @@ pub mod saip;
 pub mod tlv;
 
 pub use oid::Oid;
-pub use tlv::{Decode, Encode, Error, ErrorKind, Raw, Reader, Tag, Tlv, Writer};
+pub use tlv::{Decode, Encode, Error, ErrorKind, Raw, Reader, Rules, Tag, Tlv, Writer};

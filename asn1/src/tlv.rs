@@ -1,5 +1,8 @@
 //! Tags, a strict DER reader that keeps what it received, and a writer.
 //!
+//! The reader can be told to take BER with definite lengths ([`Rules::Ber`]), for input that is looked at and not
+//! installed or verified.
+//!
 //! Readers know their offset in the whole input, so that an error can name the octet. Every constructed value is read
 //! by a [`Reader`] of its own: members that the type knows are asked for in order, and what follows them is an
 //! extension, which [`Reader::extensions`] checks to be well formed and returns as received.
@@ -94,6 +97,17 @@ impl fmt::Debug for Tag {
     }
 }
 
+/// How strictly octets are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rules {
+    /// DER (X.690 chapter 10).
+    #[default]
+    Der,
+    /// BER with definite lengths: lengths and INTEGERs may be longer than they need be, true may be any octet but 00.
+    /// Lengths of the indefinite form are refused.
+    Ber,
+}
+
 /// Why octets are not the type that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} in {what} at octet {offset}")]
@@ -112,6 +126,9 @@ pub enum ErrorKind {
     /// The input ends inside a TLV, or a header is not DER.
     #[error("no complete DER value")]
     Form,
+    /// A length of the indefinite form (X.690 8.1.3.6).
+    #[error("length of the indefinite form, where only definite lengths are read; encode it as DER")]
+    IndefiniteLength,
     /// Another tag than the expected one.
     #[error("tag {found} where {expected} is expected")]
     Tag {
@@ -154,6 +171,8 @@ pub struct Tlv<'a> {
     pub raw: &'a [u8],
     /// Where the TLV starts in the input.
     pub offset: usize,
+    /// How it was read, and how its members are.
+    pub rules: Rules,
 }
 
 impl fmt::Debug for Tlv<'_> {
@@ -167,7 +186,8 @@ impl<'a> Tlv<'a> {
     /// A reader over the members of a constructed value.
     #[must_use]
     pub const fn members(&self, what: &'static str) -> Reader<'a> {
-        Reader { input: self.value, offset: self.offset + (self.raw.len() - self.value.len()), what }
+        let offset = self.offset + (self.raw.len() - self.value.len());
+        Reader { input: self.value, offset, what, rules: self.rules }
     }
 
     /// An error about this value.
@@ -214,27 +234,37 @@ impl<'a> Tlv<'a> {
     /// The value as a BOOLEAN; DER true is FF.
     ///
     /// # Errors
-    /// [`ErrorKind::Value`] for anything but 00 and FF.
+    /// [`ErrorKind::Value`] for anything but 00 and FF; under [`Rules::Ber`], for anything but one octet.
     pub fn boolean(&self, what: &'static str) -> Result<bool, Error> {
         match self.value {
             [0x00] => Ok(false),
             [0xFF] => Ok(true),
+            [_] if self.rules == Rules::Ber => Ok(true),
             _ => Err(self.error(ErrorKind::Value, what)),
         }
     }
 
-    /// The value as an INTEGER of at most eight octets in minimal form.
+    /// Whether the value is an INTEGER in its shortest form (X.690 8.3.2).
+    #[must_use]
+    pub const fn is_minimal_integer(&self) -> bool {
+        match self.value {
+            [] => false,
+            [0x00, next, ..] => *next & 0x80 != 0,
+            [0xFF, next, ..] => *next & 0x80 == 0,
+            _ => true,
+        }
+    }
+
+    /// The value as an INTEGER of at most eight octets in minimal form; under [`Rules::Ber`], in any form.
     ///
     /// # Errors
     /// [`ErrorKind::Value`] for an empty, longer or padded value.
     pub fn integer(&self, what: &'static str) -> Result<i64, Error> {
-        let minimal = match self.value {
-            [] => false,
-            [0x00, next, ..] => next & 0x80 != 0,
-            [0xFF, next, ..] => next & 0x80 == 0,
-            _ => true,
+        let fits = match self.rules {
+            Rules::Der => self.is_minimal_integer(),
+            Rules::Ber => !self.value.is_empty(),
         };
-        if !minimal || self.value.len() > 8 {
+        if !fits || self.value.len() > 8 {
             return Err(self.error(ErrorKind::Value, what));
         }
         let negative = self.value.first().is_some_and(|lead| lead & 0x80 != 0);
@@ -305,13 +335,20 @@ pub struct Reader<'a> {
     input: &'a [u8],
     offset: usize,
     what: &'static str,
+    rules: Rules,
 }
 
 impl<'a> Reader<'a> {
-    /// Reads `input` from its start; `what` names it in errors.
+    /// Reads `input` as DER from its start; `what` names it in errors.
     #[must_use]
     pub const fn new(input: &'a [u8], what: &'static str) -> Self {
-        Self { input, offset: 0, what }
+        Self::with_rules(input, what, Rules::Der)
+    }
+
+    /// Reads `input` by these rules from its start.
+    #[must_use]
+    pub const fn with_rules(input: &'a [u8], what: &'static str, rules: Rules) -> Self {
+        Self { input, offset: 0, what, rules }
     }
 
     /// The name that errors carry.
@@ -347,15 +384,19 @@ impl<'a> Reader<'a> {
     /// The next TLV, whatever it is.
     ///
     /// # Errors
-    /// [`ErrorKind::Form`] where no complete DER TLV follows.
+    /// [`ErrorKind::Form`] where no complete TLV follows; [`ErrorKind::IndefiniteLength`] under [`Rules::Ber`].
     pub fn read(&mut self) -> Result<Tlv<'a>, Error> {
         let form = self.error(ErrorKind::Form);
-        let (tag_len, header_len, value_len) = header(self.input).ok_or_else(|| form.clone())?;
+        let header = match self.rules {
+            Rules::Der => header(self.input).ok_or_else(|| form.clone())?,
+            Rules::Ber => ber_header(self.input).map_err(|kind| self.error(kind))?,
+        };
+        let (tag_len, header_len, value_len) = header;
         let end = header_len.checked_add(value_len).ok_or_else(|| form.clone())?;
         let (raw, rest) = self.input.split_at_checked(end).ok_or_else(|| form.clone())?;
         let value = raw.get(header_len..).ok_or(form)?;
         let tag = Tag(raw.iter().take(tag_len).fold(0, |tag, octet| tag << 8 | u32::from(*octet)));
-        let tlv = Tlv { tag, value, raw, offset: self.offset };
+        let tlv = Tlv { tag, value, raw, offset: self.offset, rules: self.rules };
         self.offset += raw.len();
         self.input = rest;
         Ok(tlv)
@@ -449,6 +490,39 @@ fn header(input: &[u8]) -> Option<(usize, usize, usize)> {
     let length = <der::Length as der::Decode>::decode(&mut reader).ok()?;
     let header_len = usize::try_from(u32::from(reader.position())).ok()?;
     Some((tag_len, header_len, usize::try_from(u32::from(length)).ok()?))
+}
+
+/// The same by the rules of BER (X.690 8.1.2 and 8.1.3), for definite lengths.
+fn ber_header(input: &[u8]) -> Result<(usize, usize, usize), ErrorKind> {
+    // Tag numbers above 30 follow in octets of seven bits, without leading zeros, the last one without its high bit.
+    let (lead, rest) = input.split_first().ok_or(ErrorKind::Form)?;
+    let number_len = match (lead & 0x1F, rest) {
+        (0x1F, [0x00..=0x1E | 0x80, ..]) => return Err(ErrorKind::Form),
+        (0x1F, rest) => rest.iter().position(|octet| octet & 0x80 == 0).ok_or(ErrorKind::Form)? + 1,
+        // 00 is the end of an indefinite length, and no tag.
+        (0x00, _) if *lead == 0 => return Err(ErrorKind::Form),
+        _ => 0,
+    };
+    if number_len > 3 {
+        return Err(ErrorKind::Form);
+    }
+    let (length, rest) = rest.get(number_len..).and_then(<[u8]>::split_first).ok_or(ErrorKind::Form)?;
+    let (length_len, value_len) = match length {
+        0x00..=0x7F => (0, usize::from(*length)),
+        0x80 => return Err(ErrorKind::IndefiniteLength),
+        0xFF => return Err(ErrorKind::Form),
+        long => {
+            let count = usize::from(long & 0x7F);
+            let octets = rest.get(..count).ok_or(ErrorKind::Form)?;
+            let significant = octets.iter().skip_while(|octet| **octet == 0);
+            if significant.clone().count() > 4 {
+                return Err(ErrorKind::Form);
+            }
+            let length = significant.fold(0_u32, |length, octet| length << 8 | u32::from(*octet));
+            (count, usize::try_from(length).map_err(|_| ErrorKind::Form)?)
+        }
+    };
+    Ok((1 + number_len, 2 + number_len + length_len, value_len))
 }
 
 /// Reads a type from a reader that stands before its first TLV.
@@ -646,6 +720,64 @@ mod tests {
         assert!(Reader::new(&[0x80, 0x81, 0x01, 0x00], "x").read().is_err());
         assert!(Reader::new(&[0x80, 0x80, 0x00, 0x00], "x").read().is_err());
         assert!(Reader::new(&[0x80, 0x01, 0x00], "x").read().is_ok());
+    }
+
+    #[test]
+    fn a_length_that_is_not_minimal_is_ber() {
+        let read = |octets: &[u8]| {
+            Reader::with_rules(octets, "x", Rules::Ber)
+                .read()
+                .map(|tlv| (tlv.tag, tlv.value.to_vec()))
+                .map_err(|error| error.kind)
+        };
+        let value = |tag| Ok((Tag(tag), vec![0x05]));
+        assert_eq!(read(&[0x80, 0x01, 0x05]), value(0x80));
+        assert_eq!(read(&[0x80, 0x81, 0x01, 0x05]), value(0x80));
+        assert_eq!(read(&[0x80, 0x86, 0, 0, 0, 0, 0, 0x01, 0x05]), value(0x80));
+        assert_eq!(read(&[0xBF, 0x21, 0x82, 0, 0x01, 0x05]), value(0xBF21));
+        assert_eq!(read(&[0xA0, 0x80, 0x00, 0x00]), Err(ErrorKind::IndefiniteLength));
+        for form in [
+            &[][..],
+            &[0x80],
+            &[0x80, 0x81],
+            &[0x80, 0x81, 0x02, 0x00],
+            &[0x80, 0x85, 1, 0, 0, 0, 1],
+            &[0x80, 0xFF],
+            &[0x00, 0x00],
+            &[0xBF, 0x1E, 0x00],
+            &[0xBF, 0x80, 0x01, 0x00],
+            &[0xBF, 0x81, 0x81, 0x81, 0x01, 0x00],
+            &[0xBF, 0x81],
+        ] {
+            assert_eq!(read(form), Err(ErrorKind::Form), "{form:02X?}");
+        }
+    }
+
+    #[test]
+    fn ber_is_read_by_the_same_rules_down_to_its_leaves() {
+        let octets = [0x30, 0x81, 0x09, 0x02, 0x81, 0x02, 0x00, 0x01, 0x01, 0x81, 0x01, 0x05];
+        let outer = Reader::with_rules(&octets, "x", Rules::Ber).read().unwrap();
+        let mut members = outer.members("x");
+        let number = members.expect(Tag::INTEGER).unwrap();
+        assert_eq!((number.unsigned("x"), number.is_minimal_integer()), (Ok(1), false));
+        assert_eq!(members.expect(Tag::BOOLEAN).unwrap().boolean("x"), Ok(true));
+        assert!(members.is_empty());
+    }
+
+    #[test]
+    fn what_is_der_is_the_same_by_both_rules() {
+        let mut writer = Writer::new();
+        writer.nested(Tag(0xBF21), |w| {
+            w.tlv(Tag(0x80), &[0; 300]).integer(Tag::INTEGER, -129).boolean(Tag::BOOLEAN, true);
+        });
+        let der = writer.finish();
+        for end in 0..=der.len() {
+            let both = [Rules::Der, Rules::Ber].map(|rules| {
+                let tlv = Reader::with_rules(&der[..end], "x", rules).read();
+                tlv.map(|tlv| (tlv.tag, tlv.value, tlv.raw)).map_err(|error| error.offset)
+            });
+            assert_eq!(both[0], both[1], "{end}");
+        }
     }
 
     #[test]

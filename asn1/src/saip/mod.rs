@@ -2,6 +2,7 @@
 //!
 //! A package is a concatenation of profile elements without a wrapper. [`Package::from_der`] finds them, checks that
 //! every octet belongs to a well-formed TLV, and reads nothing else; [`Package::to_der`] returns what was received.
+//! [`Package::from_ber`] and [`Package::read_what_can_be`] take more, for those who look at packages of others.
 //! What an element says is decoded on demand by the views of this module, so that unknown elements, fields and tags
 //! survive. Whether a package can be installed is not decided here.
 //!
@@ -31,7 +32,7 @@ pub use file::{
 pub use header::{ProfileHeader, Service};
 pub use response::{EuiccResponse, PeStatus, status};
 
-use crate::tlv::{Error, ErrorKind, Reader, Tag, Tlv};
+use crate::tlv::{Error, ErrorKind, Reader, Rules, Tag, Tlv};
 
 /// The largest package that is read, in octets. Real ones have 5 to 60 kB, with applets some hundred.
 pub const MAX_PACKAGE: usize = 1 << 20;
@@ -221,6 +222,15 @@ pub struct Package<'a> {
     elements: Vec<ProfileElement<'a>>,
 }
 
+/// What [`Package::read_what_can_be`] made of some octets.
+#[derive(Clone, Debug)]
+pub struct Reading<'a> {
+    /// The elements that could be read, in order.
+    pub package: Package<'a>,
+    /// Why the others could not, in order.
+    pub problems: Vec<Error>,
+}
+
 impl<'a> Package<'a> {
     /// Reads a package of at most [`MAX_PACKAGE`] octets and [`MAX_ELEMENTS`] elements. Every element must be well
     /// formed DER down to its leaves; order, End and contents are the matter of whoever installs or checks it.
@@ -240,6 +250,46 @@ impl<'a> Package<'a> {
             elements.push(ProfileElement::read(reader.read()?)?);
         }
         Ok(Self { octets, elements })
+    }
+
+    /// As [`Package::from_der`], for tools that look at packages of others: lengths and numbers may be longer than they
+    /// need be ([`Rules::Ber`]). The octets are kept as they are.
+    ///
+    /// # Errors
+    /// [`Error`] with the offset in the package.
+    pub fn from_ber(octets: &'a [u8]) -> Result<Self, Error> {
+        let Reading { package, mut problems } = Self::read_what_can_be(octets);
+        if problems.is_empty() { Ok(package) } else { Err(problems.swap_remove(0)) }
+    }
+
+    /// As [`Package::from_ber`], but an element that cannot be read is left out and told as a problem. Reading ends
+    /// where no element can be found any more.
+    #[must_use]
+    pub fn read_what_can_be(octets: &'a [u8]) -> Reading<'a> {
+        let mut reader = Reader::with_rules(octets, "ProfilePackage", Rules::Ber);
+        let mut reading = Reading { package: Self { octets, elements: Vec::new() }, problems: Vec::new() };
+        if octets.is_empty() || octets.len() > MAX_PACKAGE {
+            reading.problems.push(reader.error(ErrorKind::Value));
+            return reading;
+        }
+        while !reader.is_empty() {
+            if reading.package.elements.len() + reading.problems.len() == MAX_ELEMENTS {
+                reading.problems.push(reader.error(ErrorKind::Value));
+                break;
+            }
+            let tlv = match reader.read() {
+                Ok(tlv) => tlv,
+                Err(error) => {
+                    reading.problems.push(error);
+                    break;
+                }
+            };
+            match ProfileElement::read(tlv) {
+                Ok(element) => reading.package.elements.push(element),
+                Err(error) => reading.problems.push(error),
+            }
+        }
+        reading
     }
 
     /// The package as received.
@@ -321,5 +371,42 @@ mod tests {
         ] {
             assert_eq!(Package::from_der(octets).unwrap_err().offset, offset, "{octets:02X?}");
         }
+    }
+
+    #[test]
+    fn longer_lengths_and_numbers_are_read_as_ber_and_kept() {
+        let octets = [0xAA, 0x82, 0x00, 0x07, 0xA0, 0x81, 0x04, 0x81, 0x02, 0x00, 0x01];
+        assert_eq!(Package::from_der(&octets).unwrap_err().offset, 0);
+        let package = Package::from_ber(&octets).unwrap();
+        assert_eq!(package.elements()[0].identification(), Some(1));
+        assert_eq!(package.to_der(), octets);
+        let indefinite = [0xAA, 0x80, 0xA0, 0x03, 0x81, 0x01, 0x01, 0x00, 0x00];
+        let error = Package::from_ber(&indefinite).unwrap_err();
+        assert_eq!((error.kind, error.offset), (ErrorKind::IndefiniteLength, 0));
+    }
+
+    #[test]
+    fn what_can_be_read_is_read() {
+        let end = [0xAA, 0x05, 0xA0, 0x03, 0x81, 0x01, 0x01];
+        let without_header = [0xA2, 0x00];
+        let deep = {
+            let mut octets = vec![0x30, 0x00];
+            for _ in 0..crate::tlv::MAX_DEPTH + 2 {
+                let mut writer = crate::tlv::Writer::new();
+                writer.tlv(Tag(0xA1), &octets);
+                octets = writer.finish();
+            }
+            octets
+        };
+        let octets = [&end[..], &without_header, &deep, &end, &[0xA2, 0x05]].concat();
+        let Reading { package, problems } = Package::read_what_can_be(&octets);
+        let offsets: Vec<usize> = package.elements().iter().map(|element| element.tlv.offset).collect();
+        assert_eq!(offsets, [0, 9 + deep.len()]);
+        assert_eq!(problems[0].offset, 7);
+        assert_eq!(problems[1].kind, ErrorKind::Depth);
+        assert_eq!((problems[2].offset, problems.len()), (16 + deep.len(), 3));
+        assert!(Package::from_ber(&octets).is_err());
+        assert_eq!(Package::read_what_can_be(&[]).problems.len(), 1);
+        assert_eq!(Package::read_what_can_be(&end.repeat(MAX_ELEMENTS + 1)).problems.len(), 1);
     }
 }
