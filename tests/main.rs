@@ -60,6 +60,7 @@ fn main() -> std::process::ExitCode {
         notifications::TESTS,
         pki::TESTS,
         profile::TESTS,
+        profile::description::TESTS,
         recording::TESTS,
         sgp26::TESTS,
         status::TESTS,

@@ -15,6 +15,8 @@ use simyard_asn1::saip::{
 
 use crate::harness;
 
+pub mod description;
+
 crate::tests!(
     every_published_package_round_trips,
     every_truncation_of_a_published_package_is_refused,

@@ -60,6 +60,23 @@ pub(super) fn write_private(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     file.write_all(content).with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// Replaces a file by one that only its owner may access: written aside and renamed, so that nobody sees half of it.
+pub(super) fn replace_private(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    let name = path.file_name().with_context(|| format!("{} names no file", path.display()))?;
+    let aside = path.with_file_name(format!(
+        ".{}.{}",
+        name.to_string_lossy(),
+        hex::encode(Rng::system().array::<6>())
+    ));
+    let written = write_private(&aside, content).and_then(|()| {
+        std::fs::rename(&aside, path).with_context(|| format!("cannot write {}", path.display()))
+    });
+    if written.is_err() {
+        let _ = std::fs::remove_file(&aside);
+    }
+    written
+}
+
 impl Drop for Folder {
     fn drop(&mut self) {
         if self.temporary {

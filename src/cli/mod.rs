@@ -16,6 +16,7 @@ pub mod ingest;
 pub mod lpa;
 pub mod output;
 pub mod pki;
+pub mod profile;
 pub mod serve;
 
 /// A yard for SIMs: subscriptions in, profiles out to eUICCs.
@@ -43,6 +44,8 @@ enum Command {
     Ingest(ingest::IngestArgs),
     /// Order profiles as an operator.
     Es2plus(Box<es2plus::Es2PlusArgs>),
+    /// Read, build, check, compare and personalise profile packages.
+    Profile(profile::ProfileArgs),
     /// Make certificates for tests.
     Pki(pki::PkiArgs),
     /// Make, show and serve virtual eUICCs.
@@ -76,6 +79,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Ingest(args) => ingest::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Es2plus(args) => es2plus::run(*args).await.map(|()| ExitCode::SUCCESS),
+        Command::Profile(args) => profile::run(args),
         Command::Pki(args) => pki::run(args).map(|()| ExitCode::SUCCESS),
         Command::Card(args) => card::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Lpa(args) => lpa::run(*args).await.map(|()| ExitCode::SUCCESS),

@@ -8,6 +8,7 @@
 
 pub mod bind;
 pub mod content;
+pub mod description;
 pub mod identity;
 pub mod image;
 pub mod metadata;

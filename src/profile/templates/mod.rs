@@ -101,6 +101,61 @@ impl Template {
     }
 }
 
+/// The file of a template at a path from the MF, which is not written. `applications` are the directories of the
+/// applications by their temporary identifiers. Of several templates that know the path, the last version counts.
+#[must_use]
+pub fn at_path(path: &[u16], applications: &[(u16, ElementKind)]) -> Option<(ElementKind, &'static Row)> {
+    let (first, rest) = path.split_first()?;
+    let application = applications.iter().find(|(fid, _)| fid == first).map(|(_, kind)| *kind);
+    let Some(application) = application else {
+        // Below the MF: its own files, and directories that elements bring.
+        return CATALOGUE.iter().filter(|entry| entry.is_of(None)).find_map(|entry| entry.walk(path));
+    };
+    let is_adf = |entry: &&Entry| entry.2 == application;
+    if rest.is_empty() {
+        let adf = CATALOGUE.iter().find(is_adf)?;
+        return Some((application, adf.4.iter().find(|row| row.kind == FileKind::Adf)?));
+    }
+    CATALOGUE.iter().filter(|entry| entry.is_of(Some(application))).find_map(|entry| entry.walk(rest))
+}
+
+impl Entry {
+    /// Whether the files of the element lie below an application of this kind; below none with `None`.
+    fn is_of(&self, application: Option<ElementKind>) -> bool {
+        let of = match self.2 {
+            ElementKind::Usim
+            | ElementKind::OptUsim
+            | ElementKind::Phonebook
+            | ElementKind::GsmAccess
+            | ElementKind::Df5gs
+            | ElementKind::DfSaip
+            | ElementKind::DfSnpn
+            | ElementKind::Df5gProse => Some(ElementKind::Usim),
+            ElementKind::Isim | ElementKind::OptIsim => Some(ElementKind::Isim),
+            ElementKind::Csim | ElementKind::OptCsim => Some(ElementKind::Csim),
+            ElementKind::Mf | ElementKind::Cd | ElementKind::Telecom => None,
+            // PE-IoT brings both, DF.EAP has no identifier of its own.
+            _ => return false,
+        };
+        of == application
+    }
+
+    /// The file at a path from the directory that the element stands in.
+    fn walk(&self, path: &[u16]) -> Option<(ElementKind, &'static Row)> {
+        // The files of the MF and of an application lie below the first row, which the path does not name.
+        let top = self.4.first().filter(|row| matches!(row.kind, FileKind::Mf | FileKind::Adf));
+        let mut parent = top.map_or(0, |row| row.field);
+        let mut found = None;
+        for fid in path {
+            let is_it = |row: &&Row| row.parent == parent && row.has_fid(*fid) && row.until == u8::MAX;
+            let row = self.4.iter().find(is_it)?;
+            parent = row.field;
+            found = Some((self.2, row));
+        }
+        found
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -168,6 +223,24 @@ mod tests {
         let long = [&[0x84][..], &[0x80; 18], &[0x04]].concat();
         for rest in [&[][..], &[4, 0], &[4, 1], &[4, 3], &[4, 2, 1], &[0x81, 0x04], &[19], &long] {
             assert_eq!(found(rest), None, "{rest:02X?}");
+        }
+    }
+
+    #[test]
+    fn files_are_found_by_path() {
+        let applications = [(0x7FD0, ElementKind::Usim), (0x7FB0, ElementKind::Isim)];
+        let name = |path: &[u16]| at_path(path, &applications).map(|(kind, row)| (kind.name(), row.name));
+        assert_eq!(name(&[0x2FE2]), Some(("mf", "EF.ICCID")));
+        assert_eq!(name(&[0x7F10]), Some(("telecom", "DF.TELECOM")));
+        assert_eq!(name(&[0x7F10, 0x5F3A, 0x4F30]), Some(("telecom", "EF.PBR")));
+        assert_eq!(name(&[0x7F10, 0x5F3A, 0x4F3A]), Some(("telecom", "EF.EXT1")));
+        assert_eq!(name(&[0x7FD0]), Some(("usim", "ADF.USIM")));
+        assert_eq!(name(&[0x7FD0, 0x6F07]), Some(("usim", "EF.IMSI")));
+        assert_eq!(name(&[0x7FD0, 0x6F40]), Some(("opt-usim", "EF.MSISDN")));
+        assert_eq!(name(&[0x7FD0, 0x5FC0, 0x4F0B]), Some(("df-5gs", "EF.URSP")));
+        assert_eq!(name(&[0x7FB0, 0x6F07]), Some(("isim", "EF.IST")));
+        for unknown in [&[][..], &[0x3F00], &[0x7F10, 0x6F07], &[0x7FD1, 0x6F07], &[0x6F07]] {
+            assert_eq!(name(unknown), None, "{unknown:04X?}");
         }
     }
 

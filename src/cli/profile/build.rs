@@ -1,0 +1,41 @@
+//! `simyard profile build`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use crate::cli::folder::replace_private;
+use crate::cli::output::error_line;
+use crate::profile::description;
+
+/// Make a package from its description.
+#[derive(Args)]
+pub struct BuildArgs {
+    /// The description; - for standard input.
+    spec: PathBuf,
+    /// Where the package goes.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+/// Writes the package, all of it or nothing.
+///
+/// # Errors
+/// A file that cannot be read or written, or a description that makes no package.
+pub(super) fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
+    let text = super::read_limited(&args.spec, description::MAX_TEXT)?;
+    let name = || args.spec.display().to_string();
+    let text = core::str::from_utf8(&text).context("the description is no UTF-8").with_context(name)?;
+    // What a description names lies beside it.
+    let folder = args.spec.parent().unwrap_or(Path::new(""));
+    let load = |name: &str| -> Result<Vec<u8>, String> {
+        let octets = super::read_package(&folder.join(name)).map_err(|error| format!("{error:#}"))?;
+        Ok(octets.to_vec())
+    };
+    let package = description::build(text, &load).with_context(name)?;
+    replace_private(&args.output, &package)?;
+    error_line(&format!("{}: {} octets", args.output.display(), package.len()));
+    Ok(ExitCode::SUCCESS)
+}

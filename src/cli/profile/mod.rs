@@ -1,0 +1,61 @@
+//! `simyard profile`: profile packages without a server.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+use simyard_asn1::saip::MAX_PACKAGE;
+use zeroize::Zeroizing;
+
+mod build;
+mod extract;
+
+/// Read, build, check, compare and personalise profile packages.
+#[derive(Args)]
+pub struct ProfileArgs {
+    #[command(subcommand)]
+    command: ProfileCommand,
+}
+
+#[derive(Subcommand)]
+enum ProfileCommand {
+    /// Make a package from its description.
+    Build(build::BuildArgs),
+    /// Describe a package, so that it can be changed and built again.
+    Extract(extract::ExtractArgs),
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// What the command could not do; the text is for people.
+pub fn run(args: ProfileArgs) -> anyhow::Result<ExitCode> {
+    match args.command {
+        ProfileCommand::Build(args) => build::run(&args),
+        ProfileCommand::Extract(args) => extract::run(&args),
+    }
+}
+
+/// The octets of a package from a file, or from standard input for `-`. The largest package and one octet are read.
+fn read_package(path: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    read_limited(path, MAX_PACKAGE)
+}
+
+/// At most `limit` octets of a file, or of standard input for `-`.
+fn read_limited(path: &Path, limit: usize) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+    let mut content = Zeroizing::new(Vec::new());
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().take(limit.saturating_add(1)).read_to_end(&mut content)
+    } else {
+        std::fs::File::open(path)
+            .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut content))
+    };
+    let octets = read.with_context(|| path.display().to_string())?;
+    if u64::try_from(octets).unwrap_or(u64::MAX) > limit {
+        bail!("{}: more than {limit} octets", path.display());
+    }
+    Ok(content)
+}

@@ -1,0 +1,217 @@
+//! Descriptions: the same package comes back, and a change in the text changes just that.
+
+use simyard::profile::description::{build, extract};
+use simyard::profile::template;
+use simyard_asn1::saip::Package;
+
+crate::tests!(
+    every_published_package_is_built_from_its_description,
+    elements_and_fields_that_nobody_knows_are_built_again,
+    longer_lengths_than_der_has_are_built_again,
+    changed_octets_are_built_again,
+    a_change_in_the_text_changes_just_that,
+    what_is_wrong_with_a_description_is_said_with_its_place,
+    a_description_by_hand_needs_no_headers,
+);
+
+/// Builds without files beside the description.
+fn built(text: &str) -> Result<Vec<u8>, String> {
+    build(text, &|name| Err(format!("no file {name}"))).map_err(|error| error.to_string())
+}
+
+fn described(octets: &[u8]) -> String {
+    extract(&Package::from_ber(octets).unwrap_or_else(|error| panic!("{error}"))).to_string()
+}
+
+#[track_caller]
+fn comes_back(name: &str, octets: &[u8]) -> String {
+    let text = described(octets);
+    let back = built(&text).unwrap_or_else(|error| panic!("{name}: {error}\n{text}"));
+    assert!(back == octets, "{name} comes back changed\n{text}");
+    text
+}
+
+fn every_published_package_is_built_from_its_description() {
+    for (name, octets) in super::published() {
+        let text = comes_back(&name, &octets);
+        assert!(
+            !text.contains("{ der = ") && !text.contains("\nder = "),
+            "{name}: a type is not in the grammar"
+        );
+    }
+}
+
+/// An element with these members behind its PEHeader.
+fn element(tag: u32, members: &[u8]) -> Vec<u8> {
+    let mut writer = simyard_asn1::Writer::new();
+    let header = [0xA0, 0x05, 0x80, 0x00, 0x81, 0x01, 0x63];
+    writer.tlv(simyard_asn1::Tag(tag), &[&header[..], members].concat());
+    writer.finish()
+}
+
+/// Our generic package with elements before its last one.
+fn with_elements(more: &[u8]) -> Vec<u8> {
+    let generic = template::generic();
+    let package = Package::from_der(&generic).unwrap();
+    let end = package.elements().last().unwrap().tlv.offset;
+    [&generic[..end], more, &generic[end..]].concat()
+}
+
+fn elements_and_fields_that_nobody_knows_are_built_again() {
+    for (name, more) in [
+        ("non-standard", element(0xA9, &[0x81, 0x03, 0x88, 0x37, 0x01, 0x82, 0x02, 0xDE, 0xAD])),
+        ("an element of another version", element(0xBF50, &[0x99, 0x01, 0x07])),
+        ("an element without header", vec![0xBF, 0x51, 0x03, 0x99, 0x01, 0x07]),
+        ("an unknown template", element(0xB4, &[0x81, 0x03, 0x88, 0x37, 0x01, 0xA2, 0x03, 0x83, 0x01, 0x00])),
+        ("an unknown field", element(0xB7, &[0x81, 0x06, 0x67, 0x81, 0x0F, 1, 2, 6, 0xBF, 0x60, 0x00])),
+        ("an unknown member", element(0xA4, &[0xA1, 0x05, 0xA0, 0x03, 0x80, 0x01, 0x06, 0x99, 0x01, 0x07])),
+        ("a member twice", element(0xA4, &[0x82, 0x01, 0x02, 0x82, 0x01, 0x02])),
+        ("members out of order", element(0xA5, &[0x82, 0x01, 0x02, 0x81, 0x01, 0x02])),
+        ("a long INTEGER", element(0xA3, &[0xA1, 0x06, 0x30, 0x04, 0x80, 0x02, 0x00, 0x01])),
+        ("no choice", element(0xA2, &[0xA1, 0x00])),
+        ("empty commands", element(0xA1, &[0xA1, 0x02, 0x30, 0x00])),
+        (
+            "two lists of commands",
+            element(0xA1, &[0xA1, 0x08, 0x30, 0x02, 0x80, 0x00, 0x30, 0x02, 0x80, 0x00]),
+        ),
+        (
+            "parts out of order",
+            element(0xB0, &[0x81, 6, 0x67, 0x81, 0x0F, 1, 2, 1, 0xA4, 4, 0x82, 0, 0x83, 0]),
+        ),
+        ("an unknown part", element(0xB0, &[0x81, 6, 0x67, 0x81, 0x0F, 1, 2, 1, 0xA4, 3, 0x8F, 1, 0])),
+    ] {
+        comes_back(name, &with_elements(&more));
+    }
+}
+
+fn longer_lengths_than_der_has_are_built_again() {
+    let generic = template::generic();
+    let package = Package::from_der(&generic).unwrap();
+    for element in package.elements() {
+        // A length of one octet becomes one of three.
+        let (tag, rest) = element.tlv.raw.split_at(if element.tlv.raw[0] & 0x1F == 0x1F { 2 } else { 1 });
+        let value = &rest[rest.len() - element.tlv.value.len()..];
+        let length = u16::try_from(value.len()).unwrap().to_be_bytes();
+        let longer = [tag, &[0x83, 0, length[0], length[1]], value].concat();
+        let (before, behind) =
+            (&generic[..element.tlv.offset], &generic[element.tlv.offset + element.tlv.raw.len()..]);
+        let octets = [before, &longer, behind].concat();
+        assert!(Package::from_der(&octets).is_err(), "{}", element.kind.name());
+        comes_back(element.kind.name(), &octets);
+    }
+}
+
+fn changed_octets_are_built_again() {
+    let generic = template::generic();
+    let mut read = 0;
+    for at in (0..generic.len()).step_by(2) {
+        for change in [0x01, 0x80] {
+            let mut octets = generic.clone();
+            octets[at] ^= change;
+            if Package::from_ber(&octets).is_ok() {
+                read += 1;
+                comes_back(&format!("octet {at}"), &octets);
+            }
+        }
+    }
+    assert!(read > generic.len() / 2, "most changes leave a package that can be read");
+}
+
+/// Where two packages of one length differ.
+fn differences(a: &[u8], b: &[u8]) -> Vec<usize> {
+    assert_eq!(a.len(), b.len());
+    (0..a.len()).filter(|at| a[*at] != b[*at]).collect()
+}
+
+fn a_change_in_the_text_changes_just_that() {
+    let generic = template::generic();
+    let text = described(&generic);
+    // A PIN of the same length: eight octets at most, at the place of the PIN.
+    let changed = built(&text.replacen("pinValue = \"00000000\"", "pinValue = \"1234\"", 1)).unwrap();
+    assert_eq!(differences(&generic, &changed).len(), 8);
+    // A rule that becomes shorter leaves its neighbours where they are.
+    for (name, octets) in super::published() {
+        let text = described(&octets);
+        let lines: Vec<&str> = text.lines().collect();
+        let arr = lines.iter().position(|line| *line == "name = \"EF.ARR\"").unwrap();
+        let first = (arr..).find(|at| lines[*at].starts_with("records = [")).unwrap() + 1;
+        let mut changed = lines.clone();
+        changed[first] = lines[first + 1];
+        let changed = built(&changed.join("\n")).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let (before, after) = (records(&octets), records(&changed));
+        assert_eq!(after[0], before[1], "{name}");
+        assert_eq!(after[1..], before[1..], "{name}");
+    }
+}
+
+/// The records of the first EF.ARR as an eUICC has them.
+fn records(octets: &[u8]) -> Vec<Vec<u8>> {
+    use simyard::profile::image::{NodeId, ProfileImage};
+    let image = ProfileImage::build_for_any_card(&Package::from_der(octets).unwrap()).unwrap();
+    let arr = image.child_by_name(NodeId::MF, "EF.ARR").unwrap();
+    (1..=u8::try_from(image.file(arr).unwrap().records().unwrap()).unwrap())
+        .map(|number| image.record(arr, number).unwrap().to_vec())
+        .collect()
+}
+
+fn what_is_wrong_with_a_description_is_said_with_its_place() {
+    let element = |members: &str| format!("[[element]]\n{members}");
+    for (text, expected) in [
+        ("[[element]", "the description is no TOML"),
+        ("", "element: [[element]] is missing"),
+        ("format = 2", "format: 1, the only form of descriptions expected"),
+        ("elements = 1", "elements: unknown member elements; there are format, element"),
+        (&element(""), "element 1: kind is missing"),
+        (&element("kind = \"usin\""), "element 1 (usin): kind: one of header, genericFileManagement"),
+        (&element("kind = \"end\"\nx = 1"), "element 1 (end): unknown member x; there are header"),
+        (&element("kind = \"end\"\nheader = 1"), "element 1 (end): header: a table expected, not a number"),
+        (
+            &element("kind = \"usim\"\ntemplateID = \"usim/9\""),
+            "templateID: the name of a template such as usim or usim/2, or its object identifier expected",
+        ),
+        (
+            &element("kind = \"usim\"\ntemplateID = \"usim\"\n[[element.file]]\nname = \"EF.IMSY\""),
+            "element 1 (usim): file: EF.IMSY: the template has no such file; it has ADF.USIM, EF.IMSI",
+        ),
+        (
+            &element(
+                "kind = \"usim\"\ntemplateID = \"usim\"\n[[element.file]]\nname = \"EF.IMSI\"\ncontent = \"0010101234567890\"",
+            ),
+            "element 1 (usim): file: EF.IMSI: content: ",
+        ),
+        (
+            &element(
+                "kind = \"usim\"\ntemplateID = \"usim\"\n[[element.file]]\nname = \"EF.IMSI\"\nrecords = []",
+            ),
+            "file: EF.IMSI: records: the file has no records; give its content",
+        ),
+        (
+            &element(
+                "kind = \"pukCodes\"\n[[element.pukCodes]]\nkeyReference = \"pukAppl1\"\npukValue = \"12345678X\"",
+            ),
+            "element 1 (pukCodes): pukCodes: number 1: pukValue: up to 8 decimal digits",
+        ),
+        (
+            &element("kind = \"application\"\nloadBlock = { loadBlockObject = { file = \"a.cap\" } }"),
+            "loadBlock: loadBlockObject: a.cap: no file a.cap",
+        ),
+        (&element("der = \"AA05\""), "the elements do not make a package"),
+        (&element("der = \"XX\""), "element 1: der: an even number of hexadecimal digits expected"),
+    ] {
+        let error = built(text).expect_err(text);
+        assert!(error.contains(expected), "{text}\n{error}\n{expected}");
+    }
+    // Keys are not repeated.
+    let error =
+        built(&element("kind = \"cdmaParameter\"\nauthenticationKey = \"00112233445566XX\"")).unwrap_err();
+    assert!(error.contains("authenticationKey") && !error.contains("0011"), "{error}");
+}
+
+fn a_description_by_hand_needs_no_headers() {
+    let text = "[[element]]\nkind = \"end\"\n[[element]]\nkind = \"end\"\nheader = { identification = 1 }\n[[element]]\nkind = \"end\"";
+    let octets = built(text).unwrap();
+    let package = Package::from_der(&octets).unwrap();
+    let numbers: Vec<_> =
+        package.elements().iter().map(|e| (e.identification().unwrap(), e.is_mandated())).collect();
+    assert_eq!(numbers, [(2, true), (1, false), (3, true)]);
+}
