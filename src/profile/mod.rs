@@ -12,6 +12,7 @@ pub mod description;
 pub mod identity;
 pub mod image;
 pub mod metadata;
+pub mod multi_imsi;
 pub mod operator_name;
 pub mod personal_data;
 pub mod personalise;

@@ -12,7 +12,7 @@ use crate::profile::description;
 
 /// Make a package from its description.
 #[derive(Args)]
-pub struct BuildArgs {
+pub(super) struct BuildArgs {
     /// The description; - for standard input.
     spec: PathBuf,
     /// Where the package goes.

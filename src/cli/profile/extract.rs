@@ -13,7 +13,7 @@ use crate::profile::description;
 
 /// Describe a package.
 #[derive(Args)]
-pub struct ExtractArgs {
+pub(super) struct ExtractArgs {
     /// The package, in DER; - for standard input.
     file: PathBuf,
     /// Where the description goes; standard output without it. It holds the keys of the package in clear.

@@ -8,11 +8,11 @@ use simyard_asn1::saip::ElementKind;
 use simyard_asn1::{Reader, Tag, Tlv, Writer};
 use toml::{Table, Value};
 
-use super::Context;
 use super::error::Problem;
 use super::grammar::{FCP, Form, Member};
 use super::leaf::{array_of, digits, integer_of, octets_of, text, text_of};
 use super::structure::{self, from_hexadecimal, hexadecimal, table_of};
+use super::{Context, multi_imsi};
 use crate::profile::content;
 use crate::profile::templates::Template;
 
@@ -85,11 +85,14 @@ enum Part<'a> {
 impl Subject<'_> {
     fn value(&self, octets: &[u8]) -> Value {
         let decoded = self.named.and_then(|(kind, name)| content::decode(kind, name, octets));
-        decoded.unwrap_or_else(|| hexadecimal(octets))
+        decoded.or_else(|| multi_imsi::read_content(octets)).unwrap_or_else(|| hexadecimal(octets))
     }
 
     fn octets(&self, value: &Value) -> Result<Vec<u8>, Problem> {
         if let Some(octets) = from_hexadecimal(value) {
+            return octets;
+        }
+        if let Some(octets) = multi_imsi::write_content(value) {
             return octets;
         }
         let Some((kind, name)) = self.named else {
@@ -515,13 +518,13 @@ pub(super) fn write_pattern(value: &Value, context: &Context<'_>) -> Result<Vec<
     context.subject.octets(value)
 }
 
-/// Data for an applet, as octets.
+/// A command to an applet.
 pub(super) fn read_command(octets: &[u8]) -> Value {
-    digits(octets)
+    multi_imsi::read_command(octets).unwrap_or_else(|| digits(octets))
 }
 
 pub(super) fn write_command(value: &Value) -> Result<Vec<u8>, Problem> {
-    octets_of(value)
+    multi_imsi::write_command(value).unwrap_or_else(|| octets_of(value))
 }
 
 /// A load file in hexadecimal digits, or by the name of a file.

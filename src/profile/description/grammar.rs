@@ -132,7 +132,8 @@ static PUK_REFERENCES: &[(i64, &str)] = &[
     (136, "secondPUKAppl8"),
 ];
 
-static ALGORITHMS: &[(i64, &str)] = &[(1, "milenage"), (2, "tuak"), (3, "usim-test-algorithm")];
+/// The algorithms of authentication (6.2).
+pub(super) static ALGORITHMS: &[(i64, &str)] = &[(1, "milenage"), (2, "tuak"), (3, "usim-test-algorithm")];
 
 /// PEHeader.
 const HEADER: Member = member(

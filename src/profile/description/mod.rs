@@ -28,6 +28,7 @@
 //! | [`structure`] | types into tables and back |
 //! | [`leaf`], [`toolkit`] | single values |
 //! | [`file`](mod@file) | files and their contents |
+//! | [`multi_imsi`] | the data of a multi-IMSI applet |
 //! | [`text`] | tables into TOML that is good to read |
 //! | [`error`] | what is wrong with a description |
 
@@ -35,6 +36,7 @@ mod error;
 mod file;
 mod grammar;
 mod leaf;
+mod multi_imsi;
 mod structure;
 mod text;
 mod toolkit;
