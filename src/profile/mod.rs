@@ -7,6 +7,7 @@
 //! The tables of the standard's file system templates stand in [`templates`].
 
 pub mod bind;
+pub mod cap;
 pub mod content;
 pub mod description;
 pub mod identity;

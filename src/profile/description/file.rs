@@ -13,8 +13,8 @@ use super::grammar::{FCP, Form, Member};
 use super::leaf::{array_of, digits, integer_of, octets_of, text, text_of};
 use super::structure::{self, from_hexadecimal, hexadecimal, table_of};
 use super::{Context, multi_imsi};
-use crate::profile::content;
 use crate::profile::templates::Template;
+use crate::profile::{cap, content};
 
 const NAME: &str = "name";
 const CREATE: &str = "create";
@@ -532,5 +532,6 @@ pub(super) fn write_load_file(value: &Value, context: &Context<'_>) -> Result<Ve
     let Value::Table(table) = value else { return octets_of(value) };
     refuse_unknown(table, &[super::FILE])?;
     let name = table.get(super::FILE).ok_or(Problem::Missing(super::FILE)).and_then(text_of)?;
-    (context.load)(name).map_err(|error| Problem::Value(error).under(name))
+    let octets = (context.load)(name).map_err(|error| Problem::Value(error).under(name))?;
+    cap::load_file(octets).map_err(|error| Problem::Value(error.to_string()).under(name))
 }
