@@ -11,6 +11,9 @@ pub const MAX_PATH: usize = 8;
 /// The longest fillPattern and repeatPattern in octets.
 pub const MAX_PATTERN: usize = 200;
 
+/// The largest number of errors that a lenient reading of one element reports.
+pub const MAX_ERRORS: usize = 256;
+
 /// createFCP of GenericFileManagement ([APPLICATION 2]).
 const CREATE_FCP: Tag = Tag(0x62);
 
@@ -58,6 +61,30 @@ pub struct Fcp<'a> {
     pub link_path: Option<&'a [u8]>,
 }
 
+/// What a lenient reading could not read, at most [`MAX_ERRORS`] of it.
+#[derive(Default)]
+struct Errors(Vec<Error>);
+
+impl Errors {
+    fn push(&mut self, error: Error) {
+        if self.0.len() < MAX_ERRORS {
+            self.0.push(error);
+        }
+    }
+
+    /// Keeps the error of what could not be read.
+    fn note(&mut self, result: Result<(), Error>) {
+        if let Err(error) = result {
+            self.push(error);
+        }
+    }
+}
+
+/// The strict reading: nothing, if anything could not be read.
+fn strict<T>((value, errors): (T, Vec<Error>)) -> Result<T, Error> {
+    errors.into_iter().next().map_or(Ok(value), Err)
+}
+
 /// One to four octets as a number, most significant first.
 fn size(tlv: &Tlv<'_>, what: &'static str) -> Result<u32, Error> {
     Ok(tlv.sized(1..=4, what)?.iter().fold(0, |sum, octet| sum << 8 | u32::from(*octet)))
@@ -77,69 +104,90 @@ fn set<T>(place: &mut Option<T>, value: T, tlv: &Tlv<'_>, what: &'static str) ->
     if place.replace(value).is_some() { Err(tlv.error(ErrorKind::Value, what)) } else { Ok(()) }
 }
 
-impl<'a> Fcp<'a> {
-    const WHAT: &'static str = "Fcp";
+fn short_file_id(tlv: &Tlv<'_>) -> Result<ShortFileId, Error> {
+    match tlv.value {
+        [] => Ok(ShortFileId::None),
+        [octet] if octet & 7 == 0 && matches!(octet >> 3, 1..=30) => Ok(ShortFileId::Number(octet >> 3)),
+        _ => Err(tlv.error(ErrorKind::Value, WHAT)),
+    }
+}
 
-    fn decode(tlv: &Tlv<'a>) -> Result<Self, Error> {
-        const WHAT: &str = Fcp::WHAT;
+/// What errors about [`Fcp`] are about.
+const WHAT: &str = "Fcp";
+
+impl<'a> Fcp<'a> {
+    fn read(tlv: &Tlv<'a>, errors: &mut Errors) -> Self {
         let mut fcp = Self { offset: tlv.offset, ..Self::default() };
         let mut members = tlv.members(WHAT);
         while !members.is_empty() {
-            let tlv = members.read()?;
-            match tlv.tag.0 {
-                0x82 => {
-                    let descriptor = tlv.sized(2..=4, WHAT)?;
-                    if descriptor.len() == 3 {
-                        return Err(tlv.error(ErrorKind::Value, WHAT));
-                    }
-                    set(&mut fcp.file_descriptor, descriptor, &tlv, WHAT)?;
+            match members.read() {
+                Ok(tlv) => fcp.member(&tlv, errors),
+                Err(error) => {
+                    errors.push(error);
+                    break;
                 }
-                0x83 => set(&mut fcp.file_id, u16::from_be_bytes(*tlv.array(WHAT)?), &tlv, WHAT)?,
-                0x84 => set(&mut fcp.df_name, tlv.sized(5..=16, WHAT)?, &tlv, WHAT)?,
-                0x8A => set(&mut fcp.lcsi, one(&tlv, WHAT)?, &tlv, WHAT)?,
-                0x8B => {
-                    if !matches!(tlv.value.len(), 1 | 3) {
-                        return Err(tlv.error(ErrorKind::Value, WHAT));
-                    }
-                    set(&mut fcp.security_attributes, tlv.value, &tlv, WHAT)?;
-                }
-                0x80 => set(&mut fcp.ef_file_size, size(&tlv, WHAT)?, &tlv, WHAT)?,
-                0xC6 => set(&mut fcp.pin_status_template, tlv.sized(1..=64, WHAT)?, &tlv, WHAT)?,
-                0x88 => {
-                    let id = match tlv.value {
-                        [] => ShortFileId::None,
-                        [octet] if octet & 7 == 0 && matches!(octet >> 3, 1..=30) => {
-                            ShortFileId::Number(octet >> 3)
-                        }
-                        _ => return Err(tlv.error(ErrorKind::Value, WHAT)),
-                    };
-                    set(&mut fcp.short_file_id, id, &tlv, WHAT)?;
-                }
-                0xA5 => fcp.proprietary(tlv.members("proprietaryEFInfo"))?,
-                0xC7 => set(&mut fcp.link_path, path(&tlv, WHAT)?, &tlv, WHAT)?,
-                _ => {}
             }
         }
-        Ok(fcp)
+        fcp
     }
 
-    fn proprietary(&mut self, mut members: Reader<'a>) -> Result<(), Error> {
+    fn member(&mut self, tlv: &Tlv<'a>, errors: &mut Errors) {
+        let result = match tlv.tag.0 {
+            0x82 => self.descriptor(tlv),
+            0x83 => tlv.array(WHAT).and_then(|id| set(&mut self.file_id, u16::from_be_bytes(*id), tlv, WHAT)),
+            0x84 => tlv.sized(5..=16, WHAT).and_then(|aid| set(&mut self.df_name, aid, tlv, WHAT)),
+            0x8A => one(tlv, WHAT).and_then(|status| set(&mut self.lcsi, status, tlv, WHAT)),
+            0x8B if !matches!(tlv.value.len(), 1 | 3) => Err(tlv.error(ErrorKind::Value, WHAT)),
+            0x8B => set(&mut self.security_attributes, tlv.value, tlv, WHAT),
+            0x80 => size(tlv, WHAT).and_then(|size| set(&mut self.ef_file_size, size, tlv, WHAT)),
+            0xC6 => {
+                tlv.sized(1..=64, WHAT).and_then(|keys| set(&mut self.pin_status_template, keys, tlv, WHAT))
+            }
+            0x88 => short_file_id(tlv).and_then(|id| set(&mut self.short_file_id, id, tlv, WHAT)),
+            0xA5 => {
+                self.proprietary(tlv.members("proprietaryEFInfo"), errors);
+                Ok(())
+            }
+            0xC7 => path(tlv, WHAT).and_then(|path| set(&mut self.link_path, path, tlv, WHAT)),
+            _ => Ok(()),
+        };
+        errors.note(result);
+    }
+
+    fn descriptor(&mut self, tlv: &Tlv<'a>) -> Result<(), Error> {
+        let descriptor = tlv.sized(2..=4, WHAT)?;
+        if descriptor.len() == 3 {
+            return Err(tlv.error(ErrorKind::Value, WHAT));
+        }
+        set(&mut self.file_descriptor, descriptor, tlv, WHAT)
+    }
+
+    fn proprietary(&mut self, mut members: Reader<'a>, errors: &mut Errors) {
         let what = members.what();
         while !members.is_empty() {
-            let tlv = members.read()?;
-            match tlv.tag.0 {
-                0xC0 => set(&mut self.special_information, one(&tlv, what)?, &tlv, what)?,
-                0xC1 => set(&mut self.fill_pattern, tlv.sized(1..=MAX_PATTERN, what)?, &tlv, what)?,
-                0xC2 => set(&mut self.repeat_pattern, tlv.sized(1..=MAX_PATTERN, what)?, &tlv, what)?,
-                0x86 => set(&mut self.maximum_file_size, size(&tlv, what)?, &tlv, what)?,
-                0x84 => set(&mut self.file_details, one(&tlv, what)?, &tlv, what)?,
-                _ => {}
-            }
+            let tlv = match members.read() {
+                Ok(tlv) => tlv,
+                Err(error) => return errors.push(error),
+            };
+            let result = match tlv.tag.0 {
+                0xC0 => {
+                    one(&tlv, what).and_then(|octet| set(&mut self.special_information, octet, &tlv, what))
+                }
+                0xC1 => tlv
+                    .sized(1..=MAX_PATTERN, what)
+                    .and_then(|pattern| set(&mut self.fill_pattern, pattern, &tlv, what)),
+                0xC2 => tlv
+                    .sized(1..=MAX_PATTERN, what)
+                    .and_then(|pattern| set(&mut self.repeat_pattern, pattern, &tlv, what)),
+                0x86 => size(&tlv, what).and_then(|size| set(&mut self.maximum_file_size, size, &tlv, what)),
+                0x84 => one(&tlv, what).and_then(|octet| set(&mut self.file_details, octet, &tlv, what)),
+                _ => Ok(()),
+            };
+            errors.note(result);
         }
         if self.fill_pattern.is_some() && self.repeat_pattern.is_some() {
-            return Err(members.error(ErrorKind::Value));
+            errors.push(members.error(ErrorKind::Value));
         }
-        Ok(())
     }
 }
 
@@ -186,27 +234,38 @@ impl<'a> FileField<'a> {
         })
     }
 
-    fn decode(tlv: &Tlv<'a>) -> Result<Self, Error> {
+    fn read(tlv: &Tlv<'a>, errors: &mut Errors) -> Self {
         const WHAT: &str = "File";
         let mut members = tlv.members(WHAT);
         let mut parts: Vec<FileElement<'a>> = Vec::new();
         while !members.is_empty() {
-            let part = members.read()?;
-            if parts.len() == MAX_PARTS {
-                return Err(part.error(ErrorKind::Value, WHAT));
-            }
-            parts.push(match part.tag.0 {
-                0x80 if parts.is_empty() && members.is_empty() && part.value.is_empty() => {
-                    FileElement::DoNotCreate
+            let part = match members.read() {
+                Ok(part) if parts.len() < MAX_PARTS => part,
+                Ok(part) => {
+                    errors.push(part.error(ErrorKind::Value, WHAT));
+                    break;
                 }
-                0xA1 if parts.is_empty() => FileElement::Descriptor(Fcp::decode(&part)?),
-                0x80 | 0xA1 => return Err(part.error(ErrorKind::Value, WHAT)),
-                0x82 => FileElement::FillOffset(offset(&part, WHAT)?),
-                0x83 => FileElement::FillContent(fill(&part)),
-                _ => FileElement::Unknown(part),
-            });
+                Err(error) => {
+                    errors.push(error);
+                    break;
+                }
+            };
+            let read = match part.tag.0 {
+                0x80 if parts.is_empty() && members.is_empty() && part.value.is_empty() => {
+                    Ok(FileElement::DoNotCreate)
+                }
+                0xA1 if parts.is_empty() => Ok(FileElement::Descriptor(Fcp::read(&part, errors))),
+                0x80 | 0xA1 => Err(part.error(ErrorKind::Value, WHAT)),
+                0x82 => offset(&part, WHAT).map(FileElement::FillOffset),
+                0x83 => Ok(FileElement::FillContent(fill(&part))),
+                _ => Ok(FileElement::Unknown(part)),
+            };
+            match read {
+                Ok(read) => parts.push(read),
+                Err(error) => errors.push(error),
+            }
         }
-        Ok(Self { number: tlv.tag.number(), offset: tlv.offset, parts })
+        Self { number: tlv.tag.number(), offset: tlv.offset, parts }
     }
 }
 
@@ -255,6 +314,15 @@ impl<'a> ProfileElement<'a> {
     /// [`Error`] for another element, and for files whose parts do not follow the rules of the File type: doNotCreate
     /// alone, one Fcp in front.
     pub fn file_system(&self) -> Result<FileSystemElement<'a>, Error> {
+        strict(self.file_system_leniently()?)
+    }
+
+    /// As [`ProfileElement::file_system`], but leaves out what cannot be read: a part of a file, a member of an Fcp.
+    /// The errors, in the order of the octets, say what that was; there are at most [`MAX_ERRORS`].
+    ///
+    /// # Errors
+    /// [`Error`] for another element, and for one without template identifier.
+    pub fn file_system_leniently(&self) -> Result<(FileSystemElement<'a>, Vec<Error>), Error> {
         let mut body = self.body()?;
         if !self.kind.is_file_system() {
             return Err(self.tlv.error(ErrorKind::Choice { found: self.tlv.tag }, "file system element"));
@@ -262,20 +330,23 @@ impl<'a> ProfileElement<'a> {
         let template = body.expect(Tag::context(1))?;
         let oid = Oid::from_content(template.value).ok_or(template.error(ErrorKind::Value, "templateID"))?;
         let mut fields: Vec<FileField<'a>> = Vec::new();
+        let mut errors = Errors::default();
         while !body.is_empty() {
             let tlv = body.read()?;
             // The number alone does not make a field: [APPLICATION 3] is not [3].
             if tlv.tag != Tag::context_constructed(tlv.tag.number()) {
-                return Err(tlv.error(ErrorKind::Value, body.what()));
+                errors.push(tlv.error(ErrorKind::Value, body.what()));
+                continue;
             }
-            let field = FileField::decode(&tlv)?;
+            let field = FileField::read(&tlv, &mut errors);
             // Fields stand in the order of their numbers, each at most once.
             if fields.last().is_some_and(|last| last.number >= field.number) {
-                return Err(tlv.error(ErrorKind::Value, body.what()));
+                errors.push(tlv.error(ErrorKind::Value, body.what()));
             }
             fields.push(field);
         }
-        Ok(FileSystemElement { template: oid, template_offset: template.offset, fields })
+        let element = FileSystemElement { template: oid, template_offset: template.offset, fields };
+        Ok((element, errors.0))
     }
 
     /// The element as GenericFileManagement.
@@ -283,12 +354,24 @@ impl<'a> ProfileElement<'a> {
     /// # Errors
     /// [`Error`] for another element and for commands with values that are not allowed.
     pub fn generic_file_management(&self) -> Result<GenericFileManagement<'a>, Error> {
+        strict(self.generic_file_management_leniently()?)
+    }
+
+    /// As [`ProfileElement::generic_file_management`], but leaves out what cannot be read: a command, a member of an
+    /// Fcp. The errors, in the order of the octets, say what that was; there are at most [`MAX_ERRORS`].
+    ///
+    /// # Errors
+    /// [`Error`] for another element, and for one without a list of command lists.
+    pub fn generic_file_management_leniently(
+        &self,
+    ) -> Result<(GenericFileManagement<'a>, Vec<Error>), Error> {
         const WHAT: &str = "FileManagement";
         self.must_be(ElementKind::GenericFileManagement)?;
         let mut body = self.body()?;
         let mut outer = body.expect(Tag::context_constructed(1))?.members(WHAT);
         body.extensions()?;
         let mut lists = Vec::new();
+        let mut errors = Errors::default();
         let mut count = 0;
         while !outer.is_empty() {
             let mut members = outer.expect(Tag::SEQUENCE)?.members(WHAT);
@@ -299,19 +382,26 @@ impl<'a> ProfileElement<'a> {
                 if count > MAX_PARTS {
                     return Err(tlv.error(ErrorKind::Value, WHAT));
                 }
-                let command = match tlv.tag {
-                    Tag(0x80) => FileManagementCommand::Path(path(&tlv, WHAT)?),
-                    CREATE_FCP => FileManagementCommand::Create(Box::new(Fcp::decode(&tlv)?)),
-                    Tag(0x81) => FileManagementCommand::FillContent(fill(&tlv)),
-                    Tag::INTEGER => FileManagementCommand::FillOffset(offset(&tlv, WHAT)?),
-                    _ => FileManagementCommand::Unknown(tlv),
-                };
-                commands.push((tlv.offset, command));
+                match command(&tlv, &mut errors) {
+                    Ok(command) => commands.push((tlv.offset, command)),
+                    Err(error) => errors.push(error),
+                }
             }
             lists.push(commands);
         }
-        Ok(GenericFileManagement { lists })
+        Ok((GenericFileManagement { lists }, errors.0))
     }
+}
+
+fn command<'a>(tlv: &Tlv<'a>, errors: &mut Errors) -> Result<FileManagementCommand<'a>, Error> {
+    const WHAT: &str = "FileManagement";
+    Ok(match tlv.tag {
+        Tag(0x80) => FileManagementCommand::Path(path(tlv, WHAT)?),
+        CREATE_FCP => FileManagementCommand::Create(Box::new(Fcp::read(tlv, errors))),
+        Tag(0x81) => FileManagementCommand::FillContent(fill(tlv)),
+        Tag::INTEGER => FileManagementCommand::FillOffset(offset(tlv, WHAT)?),
+        _ => FileManagementCommand::Unknown(*tlv),
+    })
 }
 
 #[cfg(test)]
