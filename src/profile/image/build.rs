@@ -8,7 +8,7 @@ use simyard_asn1::saip::{
 };
 
 use super::error::{InstallError, Reason};
-use super::files::Failure;
+use super::plan::Failure;
 use super::{AkaSource, ApplicationKind, NetworkApplication, NodeId, ProfileImage, SUPPORTED, Target};
 use crate::ident::Iccid;
 use crate::profile::templates::{FileKind, Row, Template};

@@ -15,6 +15,7 @@
 //! | [`error`] | why an installation fails, and its status |
 //! | `build` | the order of the elements; who belongs to whom |
 //! | `files` | one file from template and Fcp; file management commands |
+//! | `plan` | what attributes a file has, from template and Fcp |
 //! | `codes` | PINs, PUKs and keys |
 
 mod build;
@@ -22,6 +23,7 @@ mod codes;
 pub mod error;
 mod files;
 mod octets;
+pub(in crate::profile) mod plan;
 #[cfg(test)]
 mod tests;
 
