@@ -16,6 +16,7 @@ use simyard_asn1::saip::{
 use crate::harness;
 
 pub mod description;
+pub mod tree;
 
 crate::tests!(
     every_published_package_round_trips,

@@ -4,7 +4,8 @@
 //! comes in; [`image::ProfileImage`] is the file system with its codes and keys that an eUICC builds from it at
 //! installation; [`template`] is our own profile, and [`personalise`] makes packages from it for [`personal_data`], in
 //! the name of the operator ([`operator_name`]).
-//! The tables of the standard's file system templates stand in [`templates`].
+//! The tables of the standard's file system templates stand in [`templates`]. [`tree`] is what a package says, read to
+//! its end whatever is wrong with it.
 
 pub mod bind;
 pub mod cap;
@@ -19,3 +20,4 @@ pub mod personal_data;
 pub mod personalise;
 pub mod template;
 pub mod templates;
+pub mod tree;

@@ -16,7 +16,7 @@ const ARR_OF_MF: u16 = 0x2F06;
 const ARR_OF_DIRECTORY: u16 = 0x6F06;
 
 /// A reason and the octet of the package that it is about.
-pub(super) type Failure = (Reason, usize);
+pub(in crate::profile) type Failure = (Reason, usize);
 
 /// Two octets per identifier.
 pub(in crate::profile) fn fids(path: &[u8]) -> Vec<u16> {

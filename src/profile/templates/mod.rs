@@ -77,6 +77,16 @@ impl Template {
         })
     }
 
+    /// Every template in its latest version.
+    pub fn latest() -> impl Iterator<Item = Self> {
+        CATALOGUE.iter().map(|Entry(_, latest, kind, created_by_default, rows)| Self {
+            kind: *kind,
+            version: *latest,
+            created_by_default: *created_by_default,
+            rows,
+        })
+    }
+
     /// The identifier of a template, in dotted decimals.
     #[must_use]
     pub fn identifier(kind: ElementKind, version: u8) -> Option<String> {
