@@ -6,9 +6,12 @@ use crate::oid::Oid;
 use crate::tlv::{Error, ErrorKind, Tag, Tlv};
 
 /// AIDs in these elements ([APPLICATION 15]).
-const AID: Tag = Tag(0x4F);
+pub(super) const AID: Tag = Tag(0x4F);
 /// The largest number of instances in one application element.
-const MAX_INSTANCES: usize = 128;
+pub(super) const MAX_INSTANCES: usize = 128;
+
+/// Octets of the MACs of keys that do not say it.
+const DEFAULT_MAC_LENGTH: u8 = 8;
 
 /// The identities of an element that brings applications.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,15 +43,21 @@ pub struct SecurityDomainKey<'a> {
     pub identifier: u8,
     /// The version of the key set.
     pub version: u8,
+    /// keyUsageQualifier (GlobalPlatform Card): 18 enciphering, 14 integrity, 48 key encryption, 3C PSK for TLS.
+    pub usage: &'a [u8],
+    /// keyAccess: 00 for the domain and its applications.
+    pub access: u8,
     /// 80 DES, 88 AES, 85 PSK for TLS.
     pub key_type: u8,
+    /// Octets of the MACs that are made with it.
+    pub mac_length: u8,
     /// The key.
     pub data: &'a [u8],
     /// Where the key starts in the package.
     pub data_offset: usize,
 }
 
-fn aid<'a>(tlv: &Tlv<'a>, what: &'static str) -> Result<&'a [u8], Error> {
+pub(super) fn aid<'a>(tlv: &Tlv<'a>, what: &'static str) -> Result<&'a [u8], Error> {
     tlv.sized(5..=16, what)
 }
 
@@ -62,7 +71,7 @@ fn instance_aid<'a>(tlv: &Tlv<'a>) -> Result<&'a [u8], Error> {
     aid(&members.expect(AID)?, WHAT)
 }
 
-fn octet(tlv: &Tlv<'_>, what: &'static str) -> Result<u8, Error> {
+pub(super) fn octet(tlv: &Tlv<'_>, what: &'static str) -> Result<u8, Error> {
     tlv.array::<1>(what).map(|[octet]| *octet)
 }
 
@@ -82,8 +91,8 @@ impl<'a> ProfileElement<'a> {
         while !objects.is_empty() {
             let mut object = objects.expect(Tag::SEQUENCE)?.members(WHAT);
             // keyUsageQualifier, keyAccess, identifier, version, counter, components: in this order.
-            object.expect(Tag(0x95))?;
-            object.optional(Tag(0x96))?;
+            let usage = object.expect(Tag(0x95))?.value;
+            let access = object.optional(Tag(0x96))?.map(|tlv| octet(&tlv, WHAT)).transpose()?.unwrap_or(0);
             let identifier = octet(&object.expect(Tag(0x82))?, WHAT)?;
             let version = octet(&object.expect(Tag(0x83))?, WHAT)?;
             object.optional(Tag(0x85))?;
@@ -92,12 +101,22 @@ impl<'a> ProfileElement<'a> {
                 let mut component = components.expect(Tag::SEQUENCE)?.members(WHAT);
                 let key_type = octet(&component.expect(Tag(0x80))?, WHAT)?;
                 let data = component.expect(Tag(0x86))?;
+                let mac_length = component.optional(Tag(0x87))?.map(|tlv| octet(&tlv, WHAT)).transpose()?;
                 component.extensions()?;
                 if keys.len() == MAX_INSTANCES {
                     return Err(data.error(ErrorKind::Value, WHAT));
                 }
                 let data_offset = super::value_offset(&data);
-                keys.push(SecurityDomainKey { identifier, version, key_type, data: data.value, data_offset });
+                keys.push(SecurityDomainKey {
+                    identifier,
+                    version,
+                    usage,
+                    access,
+                    key_type,
+                    mac_length: mac_length.unwrap_or(DEFAULT_MAC_LENGTH),
+                    data: data.value,
+                    data_offset,
+                });
             }
         }
         Ok(keys)

@@ -13,6 +13,7 @@
 //! | [`codes`] | PINCodes, PUKCodes |
 //! | [`aka`] | AKAParameter |
 //! | [`application`] | SecurityDomain, RFM, Application, NonStandard: identities only |
+//! | [`management`] | SecurityDomain, RFM, Application in full |
 //! | [`response`] | EUICCResponse, the result of an installation |
 
 pub mod aka;
@@ -20,6 +21,7 @@ pub mod application;
 pub mod codes;
 pub mod file;
 pub mod header;
+pub mod management;
 pub mod response;
 
 pub use aka::{AkaConfiguration, AkaParameter, AlgoParameter};
