@@ -203,10 +203,11 @@ impl<'a> Tree<'a> {
         if let Some(row) = row {
             return (Some(Cow::Borrowed(row.name)), origin.kind);
         }
-        let Some(directory) = parent.and_then(|parent| self.file(self.target(parent))) else {
+        let parent = parent.map(|parent| self.target(parent));
+        let Some((id, directory)) = parent.and_then(|id| Some((id, self.file(id)?))) else {
             return (None, origin.kind);
         };
-        match fid.and_then(|fid| names::find(directory, fid, kind)) {
+        match fid.and_then(|fid| names::find(self, id, fid, kind)) {
             Some((name, table)) => (Some(Cow::Borrowed(name)), table),
             None => (None, directory.table),
         }

@@ -2,8 +2,8 @@
 
 use simyard_asn1::saip::ElementKind;
 
-use super::File;
-use crate::profile::templates::{FileKind, Row, Template};
+use super::{File, FileId, Tree};
+use crate::profile::templates::{self, FileKind};
 
 /// Files of TS 31.102 4.4 and TS 51.011 10 that no template has: directory, identifier, name.
 const OUTSIDE_TEMPLATES: &[(&str, u16, &str)] = &[
@@ -37,37 +37,27 @@ const OUTSIDE_TEMPLATES: &[(&str, u16, &str)] = &[
     ("DF.HNB", 0x4F86, "EF.OHNBN"),
 ];
 
-/// The name of a file with this identifier in a directory, and the element whose tables have it.
-pub(super) fn find(directory: &File<'_>, fid: u16, kind: FileKind) -> Option<(&'static str, ElementKind)> {
-    in_templates(directory, fid, kind).or_else(|| {
-        let (.., name) =
-            OUTSIDE_TEMPLATES.iter().find(|(above, id, _)| *above == directory.name && *id == fid)?;
-        Some((*name, directory.table))
-    })
-}
-
-fn in_templates(directory: &File<'_>, fid: u16, kind: FileKind) -> Option<(&'static str, ElementKind)> {
-    Template::latest().find_map(|template| {
-        let is_it = |row: &&'static Row| {
-            (row.fid == Some(fid) || row.fid_range.is_some_and(|(first, last)| (first..=last).contains(&fid)))
-                && (row.kind == kind || kind == FileKind::Unknown)
-                && lies_in(&template, row, directory)
-        };
-        template.rows().find(is_it).map(|row| (row.name, template.kind))
-    })
-}
-
-/// Whether files of this row lie in this directory.
-fn lies_in(template: &Template, row: &Row, directory: &File<'_>) -> bool {
-    if row.parent != 0 {
-        let above = template.row(row.parent);
-        return directory.table == template.kind && above.is_some_and(|above| above.name == directory.name);
+/// The name of a file with this identifier in a directory, and the element whose tables have it. A file of another kind
+/// than the tables say is not the one that they mean.
+pub(super) fn find(
+    tree: &Tree<'_>,
+    directory: FileId,
+    fid: u16,
+    kind: FileKind,
+) -> Option<(&'static str, ElementKind)> {
+    let directories: Vec<&File<'_>> = tree.ancestors(directory).filter_map(|id| tree.file(id)).collect();
+    let mut path: Vec<u16> =
+        directories.iter().filter(|file| file.kind != FileKind::Mf).filter_map(|file| file.fid).collect();
+    path.reverse();
+    path.push(fid);
+    let application = directories.iter().find(|file| file.kind == FileKind::Adf);
+    let application: Vec<(u16, ElementKind)> =
+        application.and_then(|adf| Some((adf.fid?, adf.table))).into_iter().collect();
+    let in_templates = templates::at_path(&path, &application).filter(|(_, row)| row.kind == kind);
+    if let Some((table, row)) = in_templates {
+        return Some((row.name, table));
     }
-    match template.kind {
-        ElementKind::Telecom | ElementKind::Cd => directory.kind == FileKind::Mf,
-        ElementKind::OptIsim => directory.kind == FileKind::Adf && directory.table == ElementKind::Isim,
-        ElementKind::OptCsim => directory.kind == FileKind::Adf && directory.table == ElementKind::Csim,
-        // All others with rows that name no directory are for the USIM.
-        _ => directory.kind == FileKind::Adf && directory.table == ElementKind::Usim,
-    }
+    let above = directories.first()?;
+    let (.., name) = OUTSIDE_TEMPLATES.iter().find(|(name, id, _)| *name == above.name && *id == fid)?;
+    Some((*name, above.table))
 }
