@@ -18,6 +18,7 @@ pub mod multi_imsi;
 pub mod operator_name;
 pub mod personal_data;
 pub mod personalise;
+pub mod shipped;
 pub mod template;
 pub mod templates;
 pub mod tree;
