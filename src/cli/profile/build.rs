@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
+use simyard_asn1::saip::MAX_PACKAGE;
 
 use crate::cli::folder::replace_private;
 use crate::cli::output::error_line;
@@ -28,14 +29,19 @@ pub(super) fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
     let text = super::read_limited(&args.spec, description::MAX_TEXT)?;
     let name = || args.spec.display().to_string();
     let text = core::str::from_utf8(&text).context("the description is no UTF-8").with_context(name)?;
-    // What a description names lies beside it.
-    let folder = args.spec.parent().unwrap_or(Path::new(""));
-    let load = |name: &str| -> Result<Vec<u8>, String> {
-        let octets = super::read_package(&folder.join(name)).map_err(|error| format!("{error:#}"))?;
-        Ok(octets.to_vec())
-    };
-    let package = description::build(text, &load).with_context(name)?;
+    let package = build(text, &args.spec).with_context(name)?;
     replace_private(&args.output, &package)?;
     error_line(&format!("{}: {} octets", args.output.display(), package.len()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The package of a description in a file. What it names lies beside it.
+pub(super) fn build(text: &str, spec: &Path) -> anyhow::Result<Vec<u8>> {
+    let folder = spec.parent().unwrap_or(Path::new(""));
+    let load = |name: &str| -> Result<Vec<u8>, String> {
+        let octets =
+            super::read_limited(&folder.join(name), MAX_PACKAGE).map_err(|error| format!("{error:#}"))?;
+        Ok(octets.to_vec())
+    };
+    Ok(description::build(text, &load)?)
 }

@@ -14,7 +14,7 @@ use crate::profile::description;
 /// Describe a package.
 #[derive(Args)]
 pub(super) struct ExtractArgs {
-    /// The package, in DER; - for standard input.
+    /// The package, in DER, or the name of a template; - for standard input.
     file: PathBuf,
     /// Where the description goes; standard output without it. It holds the keys of the package in clear.
     #[arg(short, long, value_name = "SPEC.toml")]

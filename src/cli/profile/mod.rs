@@ -11,6 +11,9 @@ use zeroize::Zeroizing;
 
 mod build;
 mod extract;
+mod template;
+
+use crate::profile::{description, shipped};
 
 /// Read, build, check, compare and personalise profile packages.
 #[derive(Args)]
@@ -23,6 +26,8 @@ pub struct ProfileArgs {
 enum ProfileCommand {
     /// Make a package from its description.
     Build(build::BuildArgs),
+    /// List the templates that Simyard brings, or write the description of one.
+    Template(template::TemplateArgs),
     /// Describe a package, so that it can be changed and built again.
     Extract(extract::ExtractArgs),
 }
@@ -34,14 +39,33 @@ enum ProfileCommand {
 pub fn run(args: ProfileArgs) -> anyhow::Result<ExitCode> {
     match args.command {
         ProfileCommand::Build(args) => build::run(&args),
+        ProfileCommand::Template(args) => template::run(&args),
         ProfileCommand::Extract(args) => extract::run(&args),
     }
 }
 
-/// The octets of a package from a file, or from standard input for `-`. The largest package and one octet are read.
-fn read_package(path: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
-    read_limited(path, MAX_PACKAGE)
+/// The package of an argument: a file in DER, a description, the name of a template that Simyard brings, or `-` for
+/// standard input. The largest package and one octet are read.
+fn read_package(argument: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    let name = || argument.display().to_string();
+    if let Some(shipped) = argument.to_str().and_then(shipped::find).filter(|_| !argument.exists()) {
+        return Ok(Zeroizing::new(shipped.build()?));
+    }
+    let content = read_limited(argument, description::MAX_TEXT)?;
+    if content.first() != Some(&PACKAGE_BEGINS)
+        && let Ok(text) = core::str::from_utf8(&content)
+        && text.contains("[[element]]")
+    {
+        return build::build(text, argument).map(Zeroizing::new).with_context(name);
+    }
+    if content.len() > MAX_PACKAGE {
+        bail!("{}: more than {MAX_PACKAGE} octets", argument.display());
+    }
+    Ok(content)
 }
+
+/// The first octet of a package: its profile header. No text begins with it.
+const PACKAGE_BEGINS: u8 = 0xA0;
 
 /// At most `limit` octets of a file, or of standard input for `-`.
 fn read_limited(path: &Path, limit: usize) -> anyhow::Result<Zeroizing<Vec<u8>>> {
