@@ -60,7 +60,7 @@ enum Layout {
     Each,
     /// The same with an offset before each but the first, also of nothing.
     ExplicitOffsets,
-    /// One fillFileContent for all, records filled up with FF.
+    /// One fillFileContent for all, records but the last filled up with FF.
     Joined,
 }
 
@@ -231,7 +231,7 @@ fn way_of_records(parts: &[Part<'_>], subject: Subject<'_>) -> Option<Table> {
     Some(Table::from_iter([(RECORDS.to_owned(), Value::Array(records))]))
 }
 
-/// One content holds all records, those that are shorter filled up with FF.
+/// One content holds all records; those that are shorter are filled up with FF, the last may end where it ends.
 fn way_of_joined_records(parts: &[Part<'_>], subject: Subject<'_>) -> Option<Table> {
     let ([Part::Fill(octets)], Some(length)) = (parts, subject.record.filter(|length| *length > 0)) else {
         return None;
@@ -242,9 +242,13 @@ fn way_of_joined_records(parts: &[Part<'_>], subject: Subject<'_>) -> Option<Tab
         // What can be read only with its filler keeps it.
         if from_hexadecimal(&trimmed).is_some() { subject.value(record) } else { trimmed }
     };
-    let records: Vec<Value> = octets.chunks(length).map(record).collect();
-    (octets.len().is_multiple_of(length) && records.len() <= MAX_RECORDS)
-        .then(|| Table::from_iter([(RECORDS.to_owned(), Value::Array(records))]))
+    let last = octets.len().checked_sub(1)? / length;
+    let records: Vec<Value> = octets
+        .chunks(length)
+        .enumerate()
+        .map(|(number, octets)| if number == last { subject.value(octets) } else { record(octets) })
+        .collect();
+    (records.len() <= MAX_RECORDS).then(|| Table::from_iter([(RECORDS.to_owned(), Value::Array(records))]))
 }
 
 /// Record numbers are one octet, 1 to 254 (TS 102 221 8.2.2.2).
@@ -320,8 +324,8 @@ fn write_records(
             return Err(problem.under(place()));
         }
         if layout == Layout::Joined {
-            octets.resize(length, 0xFF);
-            joined.extend(octets);
+            joined.resize(start, 0xFF);
+            joined.append(&mut octets);
             continue;
         }
         let skip = start.saturating_sub(cursor);

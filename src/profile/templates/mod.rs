@@ -112,7 +112,8 @@ impl Template {
 }
 
 /// The file of a template at a path from the MF, which is not written. `applications` are the directories of the
-/// applications by their temporary identifiers. Of several templates that know the path, the last version counts.
+/// applications by their temporary identifiers. Of several templates that know the path, the last version counts. Files
+/// whose identifier the package chooses from a range are not found.
 #[must_use]
 pub fn at_path(path: &[u16], applications: &[(u16, ElementKind)]) -> Option<(ElementKind, &'static Row)> {
     let (first, rest) = path.split_first()?;
@@ -157,7 +158,7 @@ impl Entry {
         let mut parent = top.map_or(0, |row| row.field);
         let mut found = None;
         for fid in path {
-            let is_it = |row: &&Row| row.parent == parent && row.has_fid(*fid) && row.until == u8::MAX;
+            let is_it = |row: &&Row| row.parent == parent && row.fid == Some(*fid) && row.until == u8::MAX;
             let row = self.4.iter().find(is_it)?;
             parent = row.field;
             found = Some((self.2, row));
@@ -243,7 +244,8 @@ mod tests {
         assert_eq!(name(&[0x2FE2]), Some(("mf", "EF.ICCID")));
         assert_eq!(name(&[0x7F10]), Some(("telecom", "DF.TELECOM")));
         assert_eq!(name(&[0x7F10, 0x5F3A, 0x4F30]), Some(("telecom", "EF.PBR")));
-        assert_eq!(name(&[0x7F10, 0x5F3A, 0x4F3A]), Some(("telecom", "EF.EXT1")));
+        // A phonebook's own EF.PBR says what the files of a range are.
+        assert_eq!(name(&[0x7F10, 0x5F3A, 0x4F3A]), None);
         assert_eq!(name(&[0x7FD0]), Some(("usim", "ADF.USIM")));
         assert_eq!(name(&[0x7FD0, 0x6F07]), Some(("usim", "EF.IMSI")));
         assert_eq!(name(&[0x7FD0, 0x6F40]), Some(("opt-usim", "EF.MSISDN")));

@@ -199,12 +199,6 @@ pub(super) const fn ef(field: u32, name: &'static str, fid: u16, shape: Shape, a
 }
 
 impl Row {
-    /// Whether a file with this identifier can be the row's.
-    #[must_use]
-    pub fn has_fid(&self, fid: u16) -> bool {
-        self.fid == Some(fid) || self.fid_range.is_some_and(|(first, last)| (first..=last).contains(&fid))
-    }
-
     pub(super) const fn ids(mut self, first: u16, last: u16) -> Self {
         self.fid_range = Some((first, last));
         self
