@@ -61,6 +61,7 @@ fn main() -> std::process::ExitCode {
         pki::TESTS,
         profile::TESTS,
         profile::description::TESTS,
+        profile::multi_imsi::TESTS,
         profile::tree::TESTS,
         recording::TESTS,
         sgp26::TESTS,

@@ -16,6 +16,7 @@ use simyard_asn1::saip::{
 use crate::harness;
 
 pub mod description;
+pub mod multi_imsi;
 pub mod tree;
 
 crate::tests!(
