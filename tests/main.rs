@@ -20,6 +20,7 @@ mod asn1;
 mod bench;
 mod binary;
 mod cli;
+mod content;
 mod crypto;
 mod device;
 mod es2plus;
@@ -42,6 +43,7 @@ fn main() -> std::process::ExitCode {
         asn1::TESTS,
         bench::TESTS,
         cli::TESTS,
+        content::TESTS,
         crypto::TESTS,
         device::TESTS,
         device::lpa::TESTS,

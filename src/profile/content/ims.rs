@@ -1,20 +1,18 @@
 //! Names of an ISIM (TS 31.103 4.2.2 to 4.2.4, 4.2.8): data objects `80` with text.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use toml::Value;
+
+use super::codec::Codec;
 use super::error::{ContentError, Refusal};
-use super::value::Encoded;
+use super::tlv::{self, object};
+use super::value::{self, Encoded, Members};
 
 /// The tag of the data object.
 const TEXT: u8 = 0x80;
 /// Octets of a private or public identity that are accepted (RFC 4282: a network access identifier has at most 253).
 pub const MAX_IDENTITY: usize = 253;
-
-/// A TLV with a length of one or two octets (TS 101 220 7.1.1).
-pub(super) fn object(tag: u8, value: &[u8]) -> Encoded {
-    let too_long = |_| Refusal::TooLong { needed: value.len(), room: usize::from(u8::MAX) };
-    let length = u8::try_from(value.len()).map_err(too_long)?;
-    let head = if length < 0x80 { vec![tag, length] } else { vec![tag, 0x81, length] };
-    Ok([head, value.to_vec()].concat())
-}
 
 fn identity(file: &str, text: &str, room: Option<usize>) -> Result<Vec<u8>, ContentError> {
     let encode = || {
@@ -55,6 +53,58 @@ pub fn impu(text: &str, record_length: usize) -> Result<Vec<u8>, ContentError> {
 /// [`ContentError`] as [`impi`].
 pub fn domain(text: &str) -> Result<Vec<u8>, ContentError> {
     identity("EF.Domain", text, None)
+}
+
+/// One data object with text.
+pub(super) const TEXT_OBJECT: Codec = Codec::Words(
+    |octets| match tlv::read(octets)?.as_slice() {
+        [(TEXT, text)] => std::str::from_utf8(text).ok().map(value::text),
+        _ => None,
+    },
+    |value, _| object(TEXT, value::string(value)?.as_bytes()),
+);
+
+/// The address of a P-CSCF (TS 31.103 4.2.8).
+pub(super) const CALL_SESSION_CONTROL: Codec = Codec::Words(
+    |octets| match tlv::read(octets)?.as_slice() {
+        [(TEXT, address)] => decode_address(address),
+        _ => None,
+    },
+    |value, _| object(TEXT, &encode_address(value)?),
+);
+
+/// The kinds of address.
+const FQDN: u8 = 0;
+const IPV4: u8 = 1;
+const IPV6: u8 = 2;
+
+fn decode_address(octets: &[u8]) -> Option<Value> {
+    let (kind, address) = octets.split_first()?;
+    let (member, text) = match *kind {
+        FQDN => ("fqdn", std::str::from_utf8(address).ok()?.to_owned()),
+        IPV4 => ("ipv4", Ipv4Addr::from(*address.as_array::<4>()?).to_string()),
+        IPV6 => ("ipv6", Ipv6Addr::from(*address.as_array::<16>()?).to_string()),
+        _ => return None,
+    };
+    Some(value::table([(member, Some(value::text(text)))]))
+}
+
+fn encode_address(value: &Value) -> Encoded {
+    const EXPECTED: &str = "a table with fqdn, ipv4 or ipv6";
+    let members = Members::of(value, EXPECTED, &["fqdn", "ipv4", "ipv6"])?;
+    let (kind, address) = match (members.text("fqdn")?, members.text("ipv4")?, members.text("ipv6")?) {
+        (Some(name), None, None) => (FQDN, name.as_bytes().to_vec()),
+        (None, Some(text), None) => {
+            let refuse = |_| Refusal::text("an IPv4 address", text).within("ipv4");
+            (IPV4, text.parse::<Ipv4Addr>().map_err(refuse)?.octets().to_vec())
+        }
+        (None, None, Some(text)) => {
+            let refuse = |_| Refusal::text("an IPv6 address", text).within("ipv6");
+            (IPV6, text.parse::<Ipv6Addr>().map_err(refuse)?.octets().to_vec())
+        }
+        _ => return Err(Refusal::value(EXPECTED, value)),
+    };
+    Ok([vec![kind], address].concat())
 }
 
 #[cfg(test)]
