@@ -129,19 +129,41 @@ fn a_change_in_the_text_changes_just_that() {
     // A PIN of the same length: eight octets at most, at the place of the PIN.
     let changed = built(&text.replacen("pinValue = \"00000000\"", "pinValue = \"1234\"", 1)).unwrap();
     assert_eq!(differences(&generic, &changed).len(), 8);
-    // A rule that becomes shorter leaves its neighbours where they are.
+    // Names of another length keep the length of the file.
+    assert_eq!(text.matches("\"Simyard\"").count(), 1, "{text}");
+    let changed = built(&text.replacen("\"Simyard\"", "\"Acme\"", 1)).unwrap();
+    assert_eq!(differences(&generic, &changed).len(), 6);
     for (name, octets) in super::published() {
         let text = described(&octets);
-        let lines: Vec<&str> = text.lines().collect();
-        let arr = lines.iter().position(|line| *line == "name = \"EF.ARR\"").unwrap();
-        let first = (arr..).find(|at| lines[*at].starts_with("records = [")).unwrap() + 1;
-        let mut changed = lines.clone();
-        changed[first] = lines[first + 1];
-        let changed = built(&changed.join("\n")).unwrap_or_else(|error| panic!("{name}: {error}"));
+        // The USIM's IMSI, and nothing else; the second packages have another one.
+        let imsi = &text[text.find("name = \"EF.IMSI\"").unwrap()..];
+        let imsi = imsi.split('"').find(|word| word.starts_with("00101")).unwrap();
+        let content = format!("content = \"{imsi}\"");
+        assert_eq!(text.matches(&content).count(), 1, "{name}");
+        let changed = built(&text.replace(&content, "content = \"262011111111111\"")).unwrap();
+        assert!(differences(&octets, &changed).len() <= 8, "{name}");
+        // A rule that becomes shorter or longer leaves its neighbours where they are.
+        let mut document: toml::Table = toml::from_str(&text).unwrap();
+        let rules = rules(&mut document);
+        rules[0] = rules[1].clone();
+        rules[2] = rules[4].clone();
+        let changed =
+            built(&toml::to_string(&document).unwrap()).unwrap_or_else(|error| panic!("{name}: {error}"));
         let (before, after) = (records(&octets), records(&changed));
-        assert_eq!(after[0], before[1], "{name}");
-        assert_eq!(after[1..], before[1..], "{name}");
+        let mut expected = before.clone();
+        expected[0] = before[1].clone();
+        expected[2] = before[4].clone();
+        assert_eq!(after, expected, "{name}");
     }
+}
+
+/// The records of the first EF.ARR in a description.
+fn rules(document: &mut toml::Table) -> &mut Vec<toml::Value> {
+    let elements = document["element"].as_array_mut().unwrap();
+    let mf = elements.iter_mut().find(|element| element["kind"].as_str() == Some("mf")).unwrap();
+    let files = mf["file"].as_array_mut().unwrap();
+    let arr = files.iter_mut().find(|file| file["name"].as_str() == Some("EF.ARR")).unwrap();
+    arr["records"].as_array_mut().unwrap()
 }
 
 /// The records of the first EF.ARR as an eUICC has them.

@@ -60,12 +60,18 @@ enum Layout {
     Each,
     /// The same with an offset before each but the first, also of nothing.
     ExplicitOffsets,
+    /// As the first, but records that touch share one fillFileContent.
+    Merged,
     /// One fillFileContent for all, records but the last filled up with FF.
     Joined,
 }
 
-const LAYOUTS: [(Layout, &str); 3] =
-    [(Layout::Each, "each"), (Layout::ExplicitOffsets, "explicit-offsets"), (Layout::Joined, "joined")];
+const LAYOUTS: [(Layout, &str); 4] = [
+    (Layout::Each, "each"),
+    (Layout::ExplicitOffsets, "explicit-offsets"),
+    (Layout::Merged, "merged"),
+    (Layout::Joined, "joined"),
+];
 
 /// The file that contents are for.
 #[derive(Clone, Copy, Default)]
@@ -209,22 +215,23 @@ fn way_of_content(parts: &[Part<'_>], subject: Subject<'_>) -> Option<Table> {
     Some(Table::from_iter([(CONTENT.to_owned(), subject.value(octets))]))
 }
 
-/// Every part begins a record and does not leave it.
+/// Every part begins a record; one that is longer goes on in the next.
 fn way_of_records(parts: &[Part<'_>], subject: Subject<'_>) -> Option<Table> {
-    let length = u64::try_from(subject.record?).ok().filter(|length| *length > 0)?;
+    let length = subject.record.filter(|length| *length > 0)?;
     let mut records: Vec<Value> = Vec::new();
-    let mut at = 0_u64;
+    let mut at = 0_usize;
     for part in parts {
         match part {
-            Part::Skip(octets) => at = at.checked_add(*octets)?,
+            Part::Skip(octets) => at = at.checked_add(usize::try_from(*octets).ok()?)?,
             Part::Fill(octets) => {
-                let number = usize::try_from(at / length).ok().filter(|_| at.is_multiple_of(length))?;
-                if number < records.len() || number > MAX_RECORDS || octets.len() > subject.record? {
+                let number = at / length;
+                let end = number.checked_add(octets.len().div_ceil(length))?;
+                if !at.is_multiple_of(length) || number < records.len() || end > MAX_RECORDS {
                     return None;
                 }
                 records.resize(number, Value::Table(Table::new()));
-                records.push(subject.value(octets));
-                at = at.checked_add(u64::try_from(octets.len()).ok()?)?;
+                records.extend(octets.chunks(length).map(|record| subject.value(record)));
+                at = at.checked_add(octets.len())?;
             }
         }
     }
@@ -310,33 +317,38 @@ fn write_records(
         Problem::Value("the file has no records; give its content".to_owned()).under(RECORDS)
     })?;
     let mut cursor = 0_usize;
-    let mut joined = Vec::new();
+    // What goes into one fillFileContent.
+    let mut fill: Vec<u8> = Vec::new();
     for (number, record) in array_of(records).map_err(|problem| problem.under(RECORDS))?.iter().enumerate() {
         let place = || format!("record {}", number + 1);
-        let start = number.saturating_mul(length);
         let is_left = record.as_table().is_some_and(Table::is_empty);
         if is_left && layout != Layout::Joined {
             continue;
         }
-        let mut octets = subject.octets(record).map_err(|problem| problem.under(place()))?;
+        let octets = subject.octets(record).map_err(|problem| problem.under(place()))?;
         if octets.len() > length {
             let problem = Problem::Value(format!("{} octets, and records have {length}", octets.len()));
             return Err(problem.under(place()));
         }
-        if layout == Layout::Joined {
-            joined.resize(start, 0xFF);
-            joined.append(&mut octets);
-            continue;
-        }
+        let start = number.saturating_mul(length);
         let skip = start.saturating_sub(cursor);
-        if skip > 0 || (layout == Layout::ExplicitOffsets && number > 0) {
-            writer.integer(Tag(tags.skip), i64::try_from(skip).unwrap_or(i64::MAX));
+        match layout {
+            Layout::Joined => fill.resize(start, 0xFF),
+            Layout::Merged if skip == 0 => {}
+            Layout::Each | Layout::ExplicitOffsets | Layout::Merged => {
+                if !fill.is_empty() {
+                    writer.tlv(Tag(tags.fill), &core::mem::take(&mut fill));
+                }
+                if skip > 0 || (layout == Layout::ExplicitOffsets && number > 0) {
+                    writer.integer(Tag(tags.skip), i64::try_from(skip).unwrap_or(i64::MAX));
+                }
+            }
         }
-        writer.tlv(Tag(tags.fill), &octets);
         cursor = start + octets.len();
+        fill.extend(octets);
     }
-    if layout == Layout::Joined {
-        writer.tlv(Tag(tags.fill), &joined);
+    if !fill.is_empty() {
+        writer.tlv(Tag(tags.fill), &fill);
     }
     Ok(())
 }
