@@ -13,8 +13,8 @@ mod world;
 
 use simyard::env::Rng;
 use simyard::ident::{Iccid, Imsi};
-use simyard::profile::personal_data::{Code, OtaKeys, PersonalData, Secret, access_class};
-use simyard::profile::personalise::Template;
+use simyard::profile::personal_data::{Code, Codes, KeySet, OtaKeySet, PersonalData, Secret, Subscription};
+use simyard::profile::plan::Template;
 use simyard_asn1::Decode as _;
 use simyard_asn1::rsp::notification::{FinalResult, ProfileInstallationResult};
 
@@ -29,18 +29,15 @@ const OPC: [u8; 16] = [0xCD; 16];
 fn subscription(number: u32) -> (Iccid, Vec<u8>) {
     let iccid = Iccid::parse(&format!("89882110000{number:08}")).unwrap();
     let imsi = Imsi::parse(&format!("0010100000{number:05}")).unwrap();
+    let [pin1, pin2] = ["1234", "5678"].map(|digits| Code::pin(digits).unwrap());
+    let [puk1, puk2] = ["12345678", "87654321"].map(|digits| Code::puk(digits).unwrap());
     let data = PersonalData {
         iccid: iccid.clone(),
-        acc: access_class(&imsi),
-        imsi,
-        ki: Secret::new(KI),
-        opc: Secret::new(OPC),
-        pin1: Code::pin("1234").unwrap(),
-        pin2: Code::pin("5678").unwrap(),
-        puk1: Code::puk("12345678").unwrap(),
-        puk2: Code::puk("87654321").unwrap(),
-        adm1: Code::adm("11112222").unwrap(),
-        ota: OtaKeys::random(&Rng::seeded(u64::from(number))),
+        home: Subscription::new(imsi),
+        keys: KeySet::milenage(&Secret::new(KI), &Secret::new(OPC)),
+        further: Vec::new(),
+        codes: Codes::of(pin1, puk1, pin2, puk2, Code::adm("11112222").unwrap()),
+        ota: vec![OtaKeySet::random(&Rng::seeded(u64::from(number)))],
     };
     (iccid, Template::generic().unwrap().personalise(&data).unwrap().to_vec())
 }

@@ -6,7 +6,7 @@ use simyard::domain::{Operator, ProfileType};
 use simyard::env::{Clock, Rng, Timestamp};
 use simyard::ident::Iccid;
 use simyard::inventory::{Delivery, FileError, IngestError, Inventory};
-use simyard::profile::personal_data::PersonalData;
+use simyard::profile::personal_data::{CodeName, PersonalData};
 use simyard::store::{Package, PackageKind, Store, StoreUrl};
 
 use crate::harness::{block_on, vectors};
@@ -102,14 +102,17 @@ fn a_file_goes_in_and_its_secrets_come_back_from_the_seal_alone() {
         assert_eq!((receipt.profiles, receipt.received_at.as_str()), (1500, "2026-11-22T06:43:00Z"));
         assert_eq!(receipt.first_iccid.unwrap().as_str(), iccid(1));
         let data = yard.data(&iccid(7)).await;
-        assert_eq!(data.imsi.as_str(), "901400000000007");
-        assert_eq!(hex::encode_upper(data.ki.as_octets()), KI);
-        assert_eq!(hex::encode_upper(data.opc.as_octets()), OPC);
-        assert_eq!(data.pin1.as_octets(), b"1234\xFF\xFF\xFF\xFF");
-        assert_eq!(data.puk2.as_octets(), b"87654321");
-        assert_eq!(hex::encode(data.adm1.as_octets()), "0011223344556677");
-        assert_eq!(data.acc, [0x00, 0x80], "the bit of the last digit of the IMSI");
-        assert_ne!(data.ota.kic.as_octets(), yard.data(&iccid(8)).await.ota.kic.as_octets());
+        assert_eq!(data.home.imsi.as_str(), "901400000000007");
+        assert_eq!(hex::encode_upper(data.keys.key()), KI);
+        assert_eq!(hex::encode_upper(data.keys.opc()), OPC);
+        assert_eq!(data.codes.get(CodeName::PIN1).unwrap().as_octets(), b"1234\xFF\xFF\xFF\xFF");
+        assert_eq!(data.codes.get(CodeName::PUK2).unwrap().as_octets(), b"87654321");
+        assert_eq!(hex::encode(data.codes.get(CodeName::ADM1).unwrap().as_octets()), "0011223344556677");
+        assert_eq!(data.home.acc, [0x00, 0x80], "the bit of the last digit of the IMSI");
+        assert_ne!(
+            data.ota[0].get(1).unwrap().as_octets(),
+            yard.data(&iccid(8)).await.ota[0].get(1).unwrap().as_octets()
+        );
         let order = yard.inventory.store.order(&Iccid::parse(&iccid(7)).unwrap()).await.unwrap().unwrap();
         assert_eq!((order.owner, order.profile_type), (delivery().owner, delivery().profile_type));
 
@@ -190,7 +193,7 @@ fn a_file_of_another_form_is_refused() {
             ("iccid,imsi,pin1,puk1,pin2,puk2\n", "line 1: no column ki, adm1, opc or op"),
             (
                 "89882110000000000001,465B5CE8B199B49FAA5F0A2EE238A6BC\n",
-                "line 1: column 1 is none of iccid, imsi, ki, opc, op, pin1, puk1, pin2, puk2, adm1, acc, msisdn",
+                "line 1: column 1 is none of iccid, imsi, ki, opc, op, topc, algorithm, pin1, puk1, pin2, puk2, adm1, acc, msisdn, smsp, spn, mnclength, impi, impu, kic, kid, kik, otatype, role, nor one of them with a number",
             ),
         ] {
             assert_eq!(faults(yard.ingest(text).await), [expected]);
@@ -204,7 +207,10 @@ fn a_file_of_another_form_is_refused() {
             iccid(1)
         );
         assert_eq!(yard.ingest(&text).await.unwrap().profiles, 1);
-        assert_eq!(yard.data(&iccid(1)).await.adm1.as_octets(), b"12345\xFF\xFF\xFF");
+        assert_eq!(
+            yard.data(&iccid(1)).await.codes.get(CodeName::ADM1).unwrap().as_octets(),
+            b"12345\xFF\xFF\xFF"
+        );
     });
 }
 
@@ -253,10 +259,10 @@ fn op_gives_the_opc_that_it_should_and_opc_wins() {
         yard.ingest(&text).await.unwrap();
         let key = hex::decode(KI).unwrap().try_into().unwrap();
         let op = hex::decode(OP).unwrap().try_into().unwrap();
-        assert_eq!(yard.data(&iccid(1)).await.opc.as_octets(), &*opc_from_op(&key, &op));
-        assert_eq!(hex::encode_upper(yard.data(&iccid(1)).await.opc.as_octets()), OPC);
-        assert_eq!(yard.data(&iccid(2)).await.opc.as_octets(), &[0; 16]);
-        assert_eq!(yard.data(&iccid(3)).await.opc.as_octets(), &[0; 16]);
+        assert_eq!(yard.data(&iccid(1)).await.keys.opc(), &*opc_from_op(&key, &op));
+        assert_eq!(hex::encode_upper(yard.data(&iccid(1)).await.keys.opc()), OPC);
+        assert_eq!(yard.data(&iccid(2)).await.keys.opc(), &[0; 16]);
+        assert_eq!(yard.data(&iccid(3)).await.keys.opc(), &[0; 16]);
         let neither = format!("{header}\n{}", row(4, "", ""));
         assert_eq!(faults(yard.ingest(&neither).await), ["line 2, opc: empty"]);
     });

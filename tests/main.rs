@@ -28,6 +28,7 @@ mod es9plus;
 mod faults;
 mod inventory;
 mod notifications;
+mod personalise;
 mod pki;
 mod profile;
 mod recording;
@@ -60,6 +61,7 @@ fn main() -> std::process::ExitCode {
         faults::TESTS,
         inventory::TESTS,
         notifications::TESTS,
+        personalise::TESTS,
         pki::TESTS,
         profile::TESTS,
         profile::description::TESTS,

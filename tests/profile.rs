@@ -6,8 +6,10 @@ use simyard::env::Rng;
 use simyard::ident::{Iccid, Imsi};
 use simyard::profile::identity::PackageIdentity;
 use simyard::profile::image::{ApplicationKind, Body, NodeId, ProfileImage, Reason};
-use simyard::profile::personal_data::{Code, OtaKeys, PersonalData, Secret, access_class};
-use simyard::profile::personalise::{Field, Template, read_back};
+use simyard::profile::personal_data::{
+    Algorithm, Code, CodeName, Codes, KeySet, OtaKeySet, PersonalData, Subscription,
+};
+use simyard::profile::plan::{Datum, Template, read};
 use simyard::profile::templates;
 use simyard_asn1::saip::{
     AkaConfiguration, ApplicationIdentity, ElementKind, Package, PinCodes, Service, status,
@@ -334,19 +336,15 @@ fn a_published_package_with_changed_octets_never_panics() {
 
 fn data() -> PersonalData {
     let rng = Rng::seeded(2);
-    let imsi = Imsi::parse("901405100000003").unwrap();
+    let [pin1, pin2] = ["0000", "99999999"].map(|digits| Code::pin(digits).unwrap());
+    let [puk1, puk2] = ["12345678", "87654321"].map(|digits| Code::puk(digits).unwrap());
     PersonalData {
         iccid: Iccid::parse("89882800000000000013").unwrap(),
-        ki: Secret::random(&rng),
-        opc: Secret::random(&rng),
-        pin1: Code::pin("0000").unwrap(),
-        pin2: Code::pin("99999999").unwrap(),
-        puk1: Code::puk("12345678").unwrap(),
-        puk2: Code::puk("87654321").unwrap(),
-        adm1: Code::adm("A1B2C3D4E5F60718").unwrap(),
-        acc: access_class(&imsi),
-        imsi,
-        ota: OtaKeys::random(&rng),
+        home: Subscription::new(Imsi::parse("901405100000003").unwrap()),
+        keys: KeySet::random(&rng, Algorithm::Milenage),
+        further: Vec::new(),
+        codes: Codes::of(pin1, puk1, pin2, puk2, Code::adm("A1B2C3D4E5F60718").unwrap()),
+        ota: vec![OtaKeySet::random(&rng)],
     }
 }
 
@@ -356,37 +354,37 @@ fn our_template_makes_a_package_with_exactly_the_data() {
     let octets = template.personalise(&data).unwrap();
     let package = Package::from_der(&octets).unwrap();
     let identity = PackageIdentity::read(&package).unwrap();
-    assert_eq!((identity.iccid, identity.imsi), (data.iccid.clone(), Some(data.imsi.clone())));
+    assert_eq!((identity.iccid, identity.imsi), (data.iccid.clone(), Some(data.home.imsi.clone())));
 
     let image = ProfileImage::build(&package).unwrap_or_else(|error| panic!("{error}"));
-    let expected: [(Field, &[u8]); 10] = [
-        (Field::EfIccid, &data.iccid.to_bcd()),
-        (Field::EfImsi, &data.imsi.to_ef()),
-        (Field::EfAcc, &[0x00, 0x08]),
-        (Field::Ki, data.ki.as_octets()),
-        (Field::Opc, data.opc.as_octets()),
-        (Field::Pin1, b"0000\xFF\xFF\xFF\xFF"),
-        (Field::Pin2, b"99999999"),
-        (Field::Puk1, b"12345678"),
-        (Field::Puk2, b"87654321"),
-        (Field::Adm1, &[0xA1, 0xB2, 0xC3, 0xD4, 0xE5, 0xF6, 0x07, 0x18]),
+    let expected: [(Datum, &[u8]); 10] = [
+        (Datum::EfIccid, &data.iccid.to_bcd()),
+        (Datum::Imsi(0), &data.home.imsi.to_ef()),
+        (Datum::Acc(0), &[0x00, 0x08]),
+        (Datum::Key(0), data.keys.key()),
+        (Datum::Opc(0), data.keys.opc()),
+        (Datum::Code(CodeName::PIN1), b"0000\xFF\xFF\xFF\xFF"),
+        (Datum::Code(CodeName::PIN2), b"99999999"),
+        (Datum::Code(CodeName::PUK1), b"12345678"),
+        (Datum::Code(CodeName::PUK2), b"87654321"),
+        (Datum::Code(CodeName::ADM1), &[0xA1, 0xB2, 0xC3, 0xD4, 0xE5, 0xF6, 0x07, 0x18]),
     ];
-    for (field, value) in expected {
-        assert_eq!(read_back(&image, field), Some(value), "{field:?}");
+    for (datum, value) in expected {
+        assert_eq!(read::occurrences(&image, &package, datum), [value], "{datum:?}");
     }
 
     // Once more by the views of the elements, without the image.
     let aka = package.first(ElementKind::AkaParameter).unwrap().aka_parameter().ok().unwrap();
     let AkaConfiguration::Algorithm(algorithm) = aka.configuration else { panic!("keys of its own") };
-    assert_eq!((algorithm.algorithm_id, algorithm.key), (1, &data.ki.as_octets()[..]));
+    assert_eq!((algorithm.algorithm_id, algorithm.key), (1, data.keys.key()));
     let PinCodes::Pins(pins) = package.first(ElementKind::PinCodes).unwrap().pin_codes().ok().unwrap() else {
         panic!("PINs of its own")
     };
-    assert_eq!(pins[1].value, data.adm1.as_octets());
+    assert_eq!(pins[1].value, data.codes.get(CodeName::ADM1).unwrap().as_octets());
     let domain = package.first(ElementKind::SecurityDomain).unwrap();
     let keys = domain.security_domain_keys().ok().unwrap();
-    for (key, ota) in keys.iter().zip([&data.ota.kic, &data.ota.kid, &data.ota.kik]) {
-        assert_eq!(key.data, ota.as_octets());
+    for key in keys {
+        assert_eq!(key.data, data.ota[0].get(key.identifier).unwrap().as_octets());
     }
 }
 
@@ -415,8 +413,7 @@ fn a_broken_order_gives_the_status_of_the_standard() {
 
     // The header's ICCID differs from EF.ICCID by one digit.
     let mut other = octets.to_vec();
-    let (_, place) =
-        Template::generic().unwrap().places().find(|(field, _)| *field == Field::HeaderIccid).unwrap();
-    other[place.end - 1] ^= 0x01;
+    let place = package.elements()[0].profile_header().unwrap().iccid_offset;
+    other[place + 9] ^= 0x01;
     assert_eq!(fail(&[&other]), (Reason::IccidMismatch, status::BAD_VALUES, Some(1)));
 }

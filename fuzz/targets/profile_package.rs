@@ -4,7 +4,7 @@
 
 use simyard::profile::identity::PackageIdentity;
 use simyard::profile::image::ProfileImage;
-use simyard::profile::personalise::Template;
+use simyard::profile::plan::Template;
 use simyard::profile::template;
 use simyard_asn1::saip::Package;
 

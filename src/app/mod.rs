@@ -19,7 +19,7 @@ use crate::http::{es2plus, es9plus};
 use crate::ident::ServerAddress;
 use crate::pki::tls::{ClientVerifier, PeerIdentity, TlsIdentity, server_config};
 use crate::pki::{AnchorError, Anchors, Certificate};
-use crate::profile::personalise::{Template, TemplateError};
+use crate::profile::plan::{Template, TemplateError};
 use crate::smdp::Smdp;
 use crate::smdp::catalogue::{Catalogue, Product};
 use crate::smdp::identity::{Credential, Identity, IdentityError};

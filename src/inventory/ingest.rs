@@ -106,8 +106,8 @@ impl Inventory {
             let sealed = self.sealer.seal(&place, &subscription.data.to_octets())?;
             profiles.push(NewProfile {
                 iccid: subscription.data.iccid.clone(),
-                imsi: Some(subscription.data.imsi.clone()),
-                msisdn: subscription.msisdn.clone(),
+                imsi: Some(subscription.data.home.imsi.clone()),
+                msisdn: subscription.data.home.msisdn.as_ref().map(|number| number.as_str().to_owned()),
                 package: Package { kind: PackageKind::PersonalData, sealed },
             });
         }
@@ -119,7 +119,7 @@ impl Inventory {
                 let mut faults = Faults::default();
                 for duplicate in duplicates {
                     let line = subscriptions.get(duplicate.place).map_or(0, |subscription| subscription.line);
-                    faults.add(line, Some(column(duplicate.of)), RowFault::InStock);
+                    faults.add(line, column(duplicate.of), RowFault::InStock);
                 }
                 match faults.into_result() {
                     Err(error) => IngestError::File(error),

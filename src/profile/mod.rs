@@ -2,7 +2,7 @@
 //!
 //! The wire types are in `simyard_asn1::saip`. A package is read once into an [`identity::PackageIdentity`] when it
 //! comes in; [`image::ProfileImage`] is the file system with its codes and keys that an eUICC builds from it at
-//! installation; [`template`] is our own profile, and [`personalise`] makes packages from it for [`personal_data`], in
+//! installation; [`template`] is our own profile, and [`plan`] makes packages from any template for [`personal_data`], in
 //! the name of the operator ([`operator_name`]).
 //! The tables of the standard's file system templates stand in [`templates`]. [`tree`] is what a package says, read to
 //! its end whatever is wrong with it.
@@ -16,8 +16,9 @@ pub mod image;
 pub mod metadata;
 pub mod multi_imsi;
 pub mod operator_name;
+pub mod personal_csv;
 pub mod personal_data;
-pub mod personalise;
+pub mod plan;
 pub mod shipped;
 pub mod template;
 pub mod templates;

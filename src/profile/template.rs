@@ -3,7 +3,7 @@
 //! It is described here element by element with the names of the file system templates, in version 2.3 of the package
 //! format and the first versions of the templates, which every eUICC in the field knows. DF.5GS is not mandated: an
 //! eUICC that does not know it leaves it out. Every value that belongs to one subscription is a placeholder;
-//! [`super::personalise`] finds and replaces them.
+//! [`super::plan`] finds and replaces them.
 //!
 //! Access rules are those of the templates: both EF.ARR hold rules 1 to 14 in this order (TCA Profile Package 9.9).
 

@@ -8,7 +8,7 @@ use crate::crypto::seal::{SealError, Sealer};
 use crate::domain::{Order, ProfileType};
 use crate::profile::metadata::ProfileMetadata;
 use crate::profile::personal_data::{InvalidPersonalData, PersonalData};
-use crate::profile::personalise::{PersonaliseError, Template};
+use crate::profile::plan::{PersonaliseError, Template};
 use crate::store::{Package, PackageKind};
 
 /// One profile type.
