@@ -28,6 +28,7 @@
 //!
 //! Where all entries refer to key set 0, the network's AuC holds the one K and OPc under each IMSI.
 
+use simyard_asn1::saip::{ElementKind, FileElement, FileManagementCommand, Package};
 use simyard_asn1::{Error, ErrorKind, Reader, Tag, Tlv, Writer};
 
 use crate::ident::Imsi;
@@ -241,6 +242,99 @@ pub fn key_sets_to_octets(sets: &[KeySet<'_>]) -> zeroize::Zeroizing<Vec<u8>> {
     zeroize::Zeroizing::new(writer.finish())
 }
 
+/// Where an object stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the content of a file: whoever may read the file reads it.
+    File,
+    /// In a command to an application.
+    Command,
+}
+
+/// A table, or key sets, of a package.
+pub struct Found<'a> {
+    /// The number of its element, from 0.
+    pub element: usize,
+    /// File or command.
+    pub place: Place,
+    /// Where it starts in the package.
+    pub offset: usize,
+    /// The object, in a file with FF behind it.
+    pub octets: &'a [u8],
+}
+
+/// What an object is.
+pub enum Object<'a> {
+    /// A table.
+    Table(Table),
+    /// Key sets.
+    Keys(Vec<KeySet<'a>>),
+}
+
+impl<'a> Found<'a> {
+    /// Reads the object.
+    ///
+    /// # Errors
+    /// [`Error`] with the offset in the package.
+    pub fn read(&self) -> Result<Object<'a>, Error> {
+        let object = if is(self.octets, TABLE) {
+            Table::from_octets(self.octets).map(Object::Table)
+        } else {
+            key_sets(self.octets).map(Object::Keys)
+        };
+        object.map_err(|error| Error { offset: error.offset + self.offset, ..error })
+    }
+}
+
+/// Whether octets begin with the tag of an object.
+fn is(octets: &[u8], tag: Tag) -> bool {
+    Reader::new(octets, "").peek() == Some(tag)
+}
+
+/// All tables and key sets of a package, in its order: contents of files that begin with their tags, and data of STORE
+/// DATA commands to applications. Elements that cannot be read have none.
+#[must_use]
+pub fn find<'a>(package: &Package<'a>) -> Vec<Found<'a>> {
+    let mut found = Vec::new();
+    for (number, element) in package.elements().iter().enumerate() {
+        let mut add = |place: Place, octets: &'a [u8], offset: usize| {
+            if is(octets, TABLE) || is(octets, KEYS) {
+                found.push(Found { element: number, place, offset, octets });
+            }
+        };
+        match element.kind {
+            ElementKind::Application => {
+                for instance in
+                    element.application().into_iter().flat_map(|application| application.instances)
+                {
+                    for command in instance.process_data {
+                        let data = stored_data(command.octets).unwrap_or_default();
+                        add(Place::Command, data, command.offset + STORE_DATA_HEADER);
+                    }
+                }
+            }
+            ElementKind::GenericFileManagement => {
+                let lists = element.generic_file_management().map(|management| management.lists);
+                for (_, command) in lists.into_iter().flatten().flatten() {
+                    if let FileManagementCommand::FillContent(fill) = command {
+                        add(Place::File, fill.octets, fill.offset);
+                    }
+                }
+            }
+            kind if kind.is_file_system() => {
+                let files = element.file_system().map(|files| files.fields).unwrap_or_default();
+                for part in files.into_iter().flat_map(|file| file.parts) {
+                    if let FileElement::FillContent(fill) = part {
+                        add(Place::File, fill.octets, fill.offset);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
 /// The one object that fills `octets`; a file may have FF behind it.
 fn object<'a>(octets: &'a [u8], tag: Tag, what: &'static str) -> Result<Tlv<'a>, Error> {
     let mut reader = Reader::new(octets, what);
@@ -248,6 +342,9 @@ fn object<'a>(octets: &'a [u8], tag: Tag, what: &'static str) -> Result<Tlv<'a>,
     let rest = octets.get(object.raw.len()..).unwrap_or_default();
     if rest.iter().all(|octet| *octet == 0xFF) { Ok(object) } else { Err(reader.error(ErrorKind::Trailing)) }
 }
+
+/// Octets in front of the data of a STORE DATA command.
+const STORE_DATA_HEADER: usize = 5;
 
 /// The data of a STORE DATA command to an applet (GlobalPlatform Card Specification 11.11): `80 E2 P1 P2 Lc`, data.
 #[must_use]

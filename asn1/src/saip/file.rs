@@ -191,7 +191,7 @@ impl<'a> Fcp<'a> {
     }
 }
 
-/// Octets to write into a file, and where they stand in the package.
+/// Octets to write into a file or to send to an application, and where they stand in the package.
 #[derive(Clone, Copy)]
 pub struct Fill<'a> {
     /// The octets.

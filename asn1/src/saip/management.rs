@@ -3,7 +3,7 @@
 //! Parameters that other standards define (GlobalPlatform Card, ETSI TS 102 226) are octets here.
 
 use super::application::{AID, MAX_INSTANCES, aid, octet};
-use super::{ElementKind, ProfileElement};
+use super::{ElementKind, Fill, ProfileElement, value_offset};
 use crate::tlv::{Error, ErrorKind, Reader, Tag, Tlv};
 
 /// The largest number of data blocks that one element gives to an application or security domain.
@@ -37,7 +37,7 @@ pub struct ApplicationInstance<'a> {
     /// Tag EA, 82: UICC administrative access parameters.
     pub administrative_access_parameters: Option<&'a [u8]>,
     /// What is sent to the instance after installation.
-    pub process_data: Vec<&'a [u8]>,
+    pub process_data: Vec<Fill<'a>>,
     /// Tag B0: control reference template.
     pub control_reference: Option<&'a [u8]>,
 }
@@ -103,14 +103,14 @@ pub struct Application<'a> {
     pub instances: Vec<ApplicationInstance<'a>>,
 }
 
-fn blocks<'a>(mut members: Reader<'a>) -> Result<Vec<&'a [u8]>, Error> {
+fn blocks<'a>(mut members: Reader<'a>) -> Result<Vec<Fill<'a>>, Error> {
     let mut blocks = Vec::new();
     while !members.is_empty() {
         let block = members.expect(Tag::OCTET_STRING)?;
         if blocks.len() == MAX_BLOCKS {
             return Err(block.error(ErrorKind::Value, members.what()));
         }
-        blocks.push(block.value);
+        blocks.push(Fill { octets: block.value, offset: value_offset(&block) });
     }
     Ok(blocks)
 }
@@ -177,7 +177,7 @@ impl<'a> ProfileElement<'a> {
         let personalisation = personalisation.map(|list| blocks(list.members(WHAT))).transpose()?;
         Ok(SecurityDomain {
             instance,
-            personalisation: personalisation.unwrap_or_default(),
+            personalisation: personalisation.into_iter().flatten().map(|block| block.octets).collect(),
             open_personalisation,
             cat_tp,
         })
@@ -303,7 +303,8 @@ mod tests {
         assert_eq!(domain.instance.toolkit_parameters, Some(&[0x0A][..]));
         assert_eq!(domain.instance.access_parameters, None);
         assert_eq!(domain.instance.administrative_access_parameters, Some(&[0x0C][..]));
-        assert_eq!(domain.instance.process_data, [[0xAA], [0xBB]]);
+        let data: Vec<&[u8]> = domain.instance.process_data.iter().map(|block| block.octets).collect();
+        assert_eq!(data, [[0xAA], [0xBB]]);
         assert_eq!(domain.personalisation, [[0x70]]);
         assert_eq!(domain.open_personalisation, Some(&[0xD9, 1, 1][..]));
         assert!(domain.cat_tp.is_none());

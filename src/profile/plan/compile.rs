@@ -9,6 +9,7 @@ use simyard_asn1::saip::{
 };
 
 use super::file::FilePlan;
+use super::table::{self, TablePlaces};
 use super::{Datum, OtaNeed, Place, Plan, Target, TemplateError};
 use crate::profile::image::{ApplicationKind, Body, ElementaryFile, NodeId, ProfileImage};
 use crate::profile::personal_data::{Algorithm, CodeName, KeyType, MAX_PUBLIC_IDENTITIES, MAX_SUBSCRIPTIONS};
@@ -62,7 +63,7 @@ pub(super) fn plan(package: &Package<'_>, image: &ProfileImage) -> Result<Plan, 
     for element in package.elements() {
         finder.element(element)?;
     }
-    finder.finish()
+    finder.finish(&table::places(package)?)
 }
 
 struct Finder<'a> {
@@ -120,8 +121,7 @@ impl Finder<'_> {
             ElementKind::SecurityDomain => self.security_domain(element)?,
             ElementKind::CdmaParameter => self.plan.has_cdma_keys = true,
             kind if kind.is_file_system() => self.file_system(element)?,
-            // No other element holds a datum that we know. The table of a multi-IMSI application would be looked for
-            // here, and be one more kind of datum.
+            // The table of a multi-IMSI applet may stand in several elements and is looked for on its own.
             _ => {}
         }
         Ok(())
@@ -267,7 +267,7 @@ impl Finder<'_> {
     }
 
     /// Checks that everything is there that no profile can do without.
-    fn finish(self) -> Result<Plan, TemplateError> {
+    fn finish(mut self, table: &TablePlaces) -> Result<Plan, TemplateError> {
         let count = |kind| self.image.applications.iter().filter(|found| found.kind == kind).count();
         let usims = count(ApplicationKind::Usim);
         if usims == 0 {
@@ -285,6 +285,7 @@ impl Finder<'_> {
                 usims: MAX_SUBSCRIPTIONS,
             });
         }
+        self.table(table, usims)?;
         let mut plan = self.plan;
         let has = |datum| plan.places.iter().any(|place| place.datum == datum);
         let of_each = (0..usims).flat_map(|place| [Datum::Imsi(place), Datum::Acc(place), Datum::Key(place)]);
@@ -294,11 +295,50 @@ impl Finder<'_> {
             }
         }
         plan.algorithms = self.algorithms.into_iter().flatten().collect();
+        plan.roles = table.entries.iter().map(|entry| entry.role.clone()).collect();
         plan.mnc_lengths = (0..usims).map(|place| mnc_length(self.image, place)).collect();
         plan.data = plan.places.iter().map(|place| place.datum).collect();
         plan.data.sort_unstable();
         plan.data.dedup();
         Ok(plan)
+    }
+}
+
+impl Finder<'_> {
+    /// The places of a multi-IMSI table. Entries beyond the USIMs are for further subscriptions.
+    fn table(&mut self, table: &TablePlaces, usims: usize) -> Result<(), TemplateError> {
+        if table.entries.len() > MAX_SUBSCRIPTIONS {
+            let found = table.entries.len();
+            return Err(TemplateError::Applications {
+                name: "table entries",
+                found,
+                usims: MAX_SUBSCRIPTIONS,
+            });
+        }
+        for (number, entry) in table.entries.iter().enumerate() {
+            self.octets(Datum::Imsi(number), entry.imsi.start, entry.imsi.len());
+            let keys = table.keys_of(number);
+            if let Some(keys) = keys {
+                self.octets(Datum::Key(number), keys.key.start, keys.key.len());
+                self.octets(Datum::Opc(number), keys.opc.start, keys.opc.len());
+            }
+            let own = self.algorithms.get(number).copied().flatten();
+            let home = self.algorithms.first().copied().flatten();
+            let algorithm = match (number < usims, keys) {
+                (true, Some(keys)) if own != Some(keys.algorithm) => {
+                    return Err(TemplateError::Algorithms(keys.key.start));
+                }
+                (true, _) => continue,
+                (false, Some(keys)) => Some(keys.algorithm),
+                (false, None) => {
+                    self.plan.shared.push(number);
+                    home
+                }
+            };
+            self.algorithms.resize(self.algorithms.len().max(number + 1), None);
+            self.algorithms.get_mut(number).into_iter().for_each(|entry| *entry = algorithm);
+        }
+        Ok(())
     }
 }
 

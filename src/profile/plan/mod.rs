@@ -16,6 +16,7 @@
 //! | [`datum`] | the data by name |
 //! | `compile` | where they stand in a package |
 //! | `file` | fields of files, written anew where it must be |
+//! | `table` | the table of a multi-IMSI applet |
 //! | `skeleton` | the template with slots, for values of certain lengths |
 //! | `values` | the octets of each datum |
 //! | [`read`] | the slow way back, which the plan is held against |
@@ -25,6 +26,7 @@ pub mod datum;
 mod file;
 pub mod read;
 mod skeleton;
+mod table;
 mod values;
 mod verify;
 
@@ -42,7 +44,7 @@ use self::skeleton::{Edit, Output};
 use self::values::{ABSENT, Values};
 use super::image::{InstallError, ProfileImage};
 use super::operator_name::to_ef_spn;
-use super::personal_data::{Algorithm, CodeName, KeyType, OtaKeySet, PersonalData};
+use super::personal_data::{Algorithm, CodeName, FurtherSubscription, KeyType, OtaKeySet, PersonalData};
 
 /// Skeletons that a template keeps: one for each shape of data that came last.
 const MAX_SKELETONS: usize = 16;
@@ -96,6 +98,12 @@ pub enum TemplateError {
     /// Two keys of a security domain have one identifier and version.
     #[error("the key of the security domain at octet {0} has the version and identifier of an earlier one")]
     SecondKey(usize),
+    /// A multi-IMSI table and its key sets do not fit together.
+    #[error("key set {0} of the multi-IMSI table is missing, or not for exactly one entry")]
+    KeySet(u8),
+    /// An entry of a multi-IMSI table has no role for a subscription.
+    #[error("entry {0} of the multi-IMSI table needs a role of small letters, digits and hyphens")]
+    Role(usize),
     /// A file that is to name the operator cannot be changed.
     #[error("the template has no {0} of the USIM to name the operator")]
     NoOperatorFile(&'static str),
@@ -127,13 +135,19 @@ pub enum PersonaliseError {
         most: usize,
     },
     /// Another number of subscriptions.
-    #[error("the template is for {expected} subscriptions (one for each USIM), the data have {found}")]
+    #[error(
+        "the template is for {expected} subscriptions (one for each USIM and entry of a multi-IMSI table), the data \
+         have {found}"
+    )]
     Subscriptions {
-        /// USIMs of the template.
+        /// USIMs of the template, or entries of its table where there are more.
         expected: usize,
         /// Subscriptions of the data.
         found: usize,
     },
+    /// A further subscription for another purpose.
+    #[error("entry {} of the multi-IMSI table is for another role than the data's subscription", .0 + 1)]
+    Role(usize),
     /// Keys for another algorithm.
     #[error(
         "the template's {} is for {}, the data's for {}: use a template for this algorithm",
@@ -175,6 +189,7 @@ impl PersonaliseError {
             Self::TooLong { datum, .. } | Self::KeyType { datum, .. } => Some(datum.column()),
             Self::Algorithm { subscription, .. } => Some(Datum::Key(*subscription).column()),
             Self::Subscriptions { .. } => Some("imsi".to_owned()),
+            Self::Role(subscription) => Some(format!("role{}", subscription + 1)),
             Self::Version(_) => Some("kic".to_owned()),
             Self::Damaged => None,
         }
@@ -228,6 +243,10 @@ struct Plan {
     /// The digits of the MNC that the template says, of each subscription.
     mnc_lengths: Vec<u8>,
     ota: Vec<OtaNeed>,
+    /// The roles of the entries of a multi-IMSI table.
+    roles: Vec<String>,
+    /// The subscriptions that are used with the keys of the home one.
+    shared: Vec<usize>,
     has_cdma_keys: bool,
 }
 
@@ -262,7 +281,13 @@ impl Plan {
                 let (expected, found) = (*algorithm, keys.algorithm());
                 return Err(PersonaliseError::Algorithm { subscription: number, expected, found });
             }
+            let further = number.checked_sub(1).and_then(|place| data.further.get(place));
+            if further.is_some_and(|further| self.is_another_role(number, further)) {
+                return Err(PersonaliseError::Role(number));
+            }
+            let brings_keys = further.is_some_and(|further| further.keys.is_some());
             for (is_there, datum) in [
+                (brings_keys && self.shared.contains(&number), Datum::Key(number)),
                 (subscription.mnc_length.is_some(), Datum::MncLength(number)),
                 (subscription.msisdn.is_some(), Datum::Msisdn(number)),
                 (subscription.service_centre.is_some(), Datum::ServiceCentre(number)),
@@ -285,6 +310,13 @@ impl Plan {
             }
         }
         self.check_ota(&data.ota)
+    }
+
+    /// Whether the table has an entry for another role than a subscription's; a role that only counts is none.
+    fn is_another_role(&self, number: usize, further: &FurtherSubscription) -> bool {
+        let role = further.role.as_str();
+        let counts = role.strip_prefix("imsi").is_some_and(|number| number.parse::<usize>().is_ok());
+        self.roles.get(number).is_some_and(|expected| expected != role && !counts)
     }
 
     fn check_ota(&self, sets: &[OtaKeySet]) -> Result<(), PersonaliseError> {

@@ -6,6 +6,7 @@ use simyard_asn1::saip::{ElementKind, Package, ProfileElement};
 use super::Datum;
 use super::compile::{AD_MNC, ADDRESS_LENGTH, NUMBER_LENGTH, SMSP_LEAD, SMSP_LENGTH, subscription_of};
 use crate::profile::image::{AkaSource, ApplicationKind, NetworkApplication, NodeId, PinSet, ProfileImage};
+use crate::profile::multi_imsi::{Object, Place, find};
 use crate::profile::personal_data::CodeName;
 
 /// The octets of a datum at every place where a card looks for it, in the order of the package; of a file or record as
@@ -33,12 +34,52 @@ pub fn occurrences(image: &ProfileImage, package: &Package<'_>, datum: Datum) ->
                 AkaSource::Own(aka) => Some(aka.opc.to_vec()),
                 AkaSource::None | AkaSource::Mapped { .. } => None,
             });
-            own.collect()
+            let of_applet = in_table(image, package, place).map(|(_, keys)| match (keys, datum) {
+                (Some((key, _)), Datum::Key(_)) => key,
+                (Some((_, opc)), _) => opc,
+                (None, _) => Vec::new(),
+            });
+            own.chain(of_applet.filter(|secret| !secret.is_empty())).collect()
         }
+        Datum::Imsi(place) => applications(image, place)
+            .filter_map(|application| in_application(image, application, datum))
+            .chain(in_table(image, package, place).map(|(imsi, _)| imsi))
+            .collect(),
         _ => applications(image, datum.subscription().unwrap_or(0))
             .filter_map(|application| in_application(image, application, datum))
             .collect(),
     }
+}
+
+/// K and OPc of a key set.
+type Secrets = (Vec<u8>, Vec<u8>);
+
+/// The IMSI of an entry of the multi-IMSI table, and its keys if they are its own.
+fn in_table(
+    image: &ProfileImage,
+    package: &Package<'_>,
+    place: usize,
+) -> impl Iterator<Item = (Vec<u8>, Option<Secrets>)> + use<> {
+    let (mut entries, mut sets) = (Vec::new(), Vec::new());
+    for found in find(package) {
+        // What a file holds when the card is new counts, not what an element wrote.
+        let is_there = found.place == Place::Command
+            || image
+                .nodes()
+                .any(|(id, _)| image.file(id).is_some_and(|file| file.content.starts_with(found.octets)));
+        match found.read() {
+            Ok(Object::Table(table)) if is_there => entries.extend(table.entries),
+            Ok(Object::Keys(keys)) if is_there => {
+                sets.extend(keys.iter().map(|set| (set.reference, (set.key.to_vec(), set.opc.to_vec()))));
+            }
+            _ => {}
+        }
+    }
+    let entry = entries.into_iter().nth(place);
+    entry.into_iter().map(move |entry| {
+        let keys = sets.iter().find(|(reference, _)| *reference == entry.key);
+        (entry.imsi.to_ef().to_vec(), keys.map(|(_, secrets)| secrets.clone()))
+    })
 }
 
 /// The applications of one subscription.

@@ -77,8 +77,11 @@ fn marked(plan: &Plan, extent: Extent) -> Option<PersonalData> {
         ota: Vec::new(),
     };
     for (number, (subscription, keys)) in subscriptions.enumerate() {
-        let role = Role::parse(&format!("marked-{number}"))?;
-        data.further.push(FurtherSubscription { role, subscription, keys: Some(keys) });
+        let place = number + 1;
+        let role = plan.roles.get(place).and_then(|role| Role::parse(role));
+        let role = role.or_else(|| Role::parse(&format!("marked-{number}")))?;
+        let keys = (!plan.shared.contains(&place)).then_some(keys);
+        data.further.push(FurtherSubscription { role, subscription, keys });
     }
     for datum in &plan.data {
         if let Datum::Code(name) = datum {
