@@ -1,99 +1,110 @@
 //! Contents of files in words: what the published packages of TS.48 hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use simyard::profile::content;
-use simyard::profile::image::{Body, NodeId, ProfileImage, Structure};
-use simyard::profile::templates::Template;
-use simyard_asn1::Oid;
+use simyard::profile::tree::{Body, File, FileId, Tree};
 use simyard_asn1::saip::{ElementKind, Package};
 
 use crate::profile::published;
 
-crate::tests!(contents_of_the_published_packages_have_words);
+crate::tests!(
+    contents_of_the_published_packages_have_words,
+    the_numbers_of_a_published_phonebook_can_be_read
+);
 
-/// The application or directory that a file lies in, and the file's name; files outside templates are named by the
-/// template of their directory where it has their identifier.
-fn place(image: &ProfileImage, id: NodeId) -> (ElementKind, String) {
-    let node = image.node(id).unwrap();
-    let above = |id: NodeId| image.node(id).unwrap().parent;
-    let mut directory = node.parent;
-    let mut kind = ElementKind::Mf;
-    while directory != NodeId::MF {
-        match image.node(directory).unwrap().name.as_deref() {
-            Some("ADF.USIM") => kind = ElementKind::Usim,
-            Some("ADF.ISIM") => kind = ElementKind::Isim,
-            Some("ADF.CSIM") => kind = ElementKind::Csim,
-            _ => {}
-        }
-        directory = above(directory);
+/// Files of the published packages that hold something without words. Those of CSIM are data of 3GPP2, EF.MLPL and EF.MSPL of
+/// OMA, 7F66 is no directory of a standard that we know. The phonebook of TS.48 has other identifiers than the
+/// templates, so its files have other names here than EF.PBR gives them.
+const WITHOUT_WORDS: [&str; 9] = [
+    "ADF.CSIM",
+    "MF/7F66/5F40/4F40",
+    "MF/7F66/5F40/4F41",
+    "MF/7F66/5F40/4F44",
+    "MF/DF.TELECOM/DF.MMSS/EF.MLPL",
+    "MF/DF.TELECOM/DF.MMSS/EF.MSPL",
+    "MF/DF.TELECOM/DF.PHONEBOOK/4F12",
+    "MF/DF.TELECOM/DF.PHONEBOOK/4F16",
+    "MF/DF.TELECOM/DF.PHONEBOOK/EF.EXT1",
+];
+
+/// Runs over every content of a package: a whole file, or one record.
+fn contents(tree: &Tree<'_>, mut each: impl FnMut(FileId, &File<'_>, &[u8])) {
+    for (id, file) in tree.files() {
+        let Body::Content(content) = &file.body else { continue };
+        let length = content.record_length().unwrap_or(usize::MAX);
+        content.octets.chunks(length).for_each(|octets| each(id, file, octets));
     }
-    let fid = node.fid;
-    let name = node.name.as_deref().map(str::to_owned).or_else(|| {
-        let directory = image.node(node.parent).unwrap().fid;
-        ElementKind::KNOWN.iter().find_map(|kind| {
-            let oid = (1..5).rev().find_map(|version| Template::identifier(*kind, version))?;
-            let template = Template::find(&Oid::parse(&oid)?)?;
-            let within = |row: &simyard::profile::templates::Row| {
-                template.row(row.parent).is_some_and(|parent| parent.fid == directory)
-            };
-            let is = |row: &simyard::profile::templates::Row| {
-                row.fid == fid || row.fid_range.zip(fid).is_some_and(|((a, b), fid)| (a..=b).contains(&fid))
-            };
-            template.rows().find(|row| within(row) && is(row)).map(|row| row.name.to_owned())
-        })
-    });
-    (kind, name.unwrap_or_else(|| fid.map_or_else(|| "?".to_owned(), |fid| format!("{fid:04X}"))))
 }
-
-/// Every content: a transparent file or a record, of all eight packages.
-fn contents() -> Vec<(ElementKind, String, Vec<u8>)> {
-    let mut all = Vec::new();
-    for (_, octets) in published() {
-        let image = ProfileImage::build(&Package::from_der(&octets).unwrap())
-            .unwrap_or_else(|error| panic!("{error}"));
-        for (id, node) in image.nodes() {
-            let Body::File(file) = &node.body else { continue };
-            let (kind, name) = place(&image, id);
-            let length = match file.structure {
-                Structure::LinearFixed(length) | Structure::Cyclic(length) => usize::from(length),
-                Structure::Transparent | Structure::BerTlv => file.content.len().max(1),
-            };
-            let records = file.content.chunks(length);
-            all.extend(records.map(|record| (kind, name.clone(), record.to_vec())));
-        }
-    }
-    all
-}
-
-/// Files that remain octets, and why they may.
-const WITHOUT_WORDS: &[(ElementKind, &str)] = &[];
 
 fn contents_of_the_published_packages_have_words() {
-    let mut octets: BTreeMap<bool, usize> = BTreeMap::new();
-    let mut missing: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
-    for (kind, name, content) in contents() {
-        let words = content::decode(kind, &name, &content);
-        *octets.entry(words.is_some()).or_default() += content.len();
-        match words {
-            Some(words) => {
-                assert_eq!(content::encode(kind, &name, &words).as_ref(), Ok(&content), "{name}: {words}");
-                if std::env::var_os("SHOW").is_some() {
-                    println!("{:?} {name}: {words}", kind);
+    let mut missing: BTreeSet<String> = BTreeSet::new();
+    let (mut said, mut all) = (0, 0);
+    for (_, package) in published() {
+        let package = Package::from_der(&package).unwrap();
+        let tree = Tree::of(&package);
+        contents(&tree, |id, file, octets| {
+            let path = tree.path(id);
+            all += octets.len();
+            for (words, sized) in [
+                (content::decode(file.table, &file.name, octets), false),
+                (content::decode_sized(file.table, &file.name, octets), true),
+            ] {
+                let Some(words) = words else {
+                    let csim = path.starts_with("ADF.CSIM/").then_some("ADF.CSIM");
+                    missing.insert(csim.map_or_else(|| path.clone(), str::to_owned));
+                    continue;
+                };
+                let again = if sized {
+                    said += octets.len();
+                    content::encode_sized(file.table, &file.name, &words, octets.len())
+                } else {
+                    content::encode(file.table, &file.name, &words)
+                };
+                assert_eq!(again.as_deref(), Ok(octets), "{path}: {words}");
+            }
+        });
+    }
+    if all == 0 {
+        return;
+    }
+    assert_eq!(missing, WITHOUT_WORDS.map(str::to_owned).into());
+    assert!(said * 100 >= all * 94, "{said} of {all} octets have words");
+}
+
+fn the_numbers_of_a_published_phonebook_can_be_read() {
+    for (name, package) in published() {
+        let package = Package::from_der(&package).unwrap();
+        let tree = Tree::of(&package);
+        let mut files: BTreeMap<u16, &str> = BTreeMap::new();
+        contents(&tree, |_, file, octets| {
+            if file.name == "EF.PBR" {
+                files.extend(content::phonebook_files(octets));
+            }
+        });
+        let (mut numbers, mut broken) = (Vec::new(), Vec::new());
+        contents(&tree, |id, file, octets| {
+            let named = file.fid.and_then(|fid| files.get(&fid));
+            if tree.path(id).contains("DF.PHONEBOOK/")
+                && let Some(named) = named
+            {
+                let words = content::decode_sized(ElementKind::Telecom, named, octets);
+                match words {
+                    Some(words) => {
+                        let number = words.get("number").map(ToString::to_string);
+                        numbers.extend(number.map(|number| (*named, number)));
+                    }
+                    None => broken.push(*named),
                 }
             }
-            None => missing.entry((format!("{kind:?}"), name)).or_default().push(hex::encode_upper(&content)),
+        });
+        // In the first versions the entries are four octets shorter than their records: the numbers are misplaced.
+        if name.starts_with("TS48v1") || name.starts_with("TS48v2") {
+            assert_eq!((broken, numbers), (vec!["EF.ADN"; 2], Vec::new()), "{name}");
+        } else {
+            let expected =
+                ["\"+498912341\"", "\"+498912342\""].map(|number| ("EF.ADN", number.to_owned())).to_vec();
+            assert_eq!((broken, numbers), (Vec::new(), expected), "{name}");
         }
     }
-    if std::env::var_os("SHOW").is_some() {
-        for (key, mut contents) in missing.clone() {
-            contents.dedup();
-            println!(
-                "MISSING {key:?} {}",
-                contents.iter().map(|c| &c[..c.len().min(90)]).collect::<Vec<_>>().join(" ")
-            );
-        }
-    }
-    println!("{octets:?}");
-    let _ = WITHOUT_WORDS;
 }

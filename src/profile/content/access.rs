@@ -211,3 +211,94 @@ fn encode_condition(value: &Value, depth: usize) -> Encoded {
         _ => Err(refuse()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use simyard_asn1::saip::ElementKind;
+
+    use crate::profile::content::decode;
+    use crate::profile::content::tests::{agree, refused};
+
+    #[test]
+    fn rules_read_as_sentences() {
+        for (octets, text) in [
+            // TCA Profile Package 9.9, records 1, 4, 7, 8.
+            (
+                "8001019000800102A406830101950108800158A40683010A950108",
+                r#"[{ access = ["read"], condition = "always" },
+                    { access = ["update"], condition = "PIN1" },
+                    { access = ["deactivate", "activate", "delete"], condition = "ADM1" }]"#,
+            ),
+            (
+                "800101900080011A9700800140A40683010A950108",
+                r#"[{ access = ["read"], condition = "always" },
+                    { access = ["update", "deactivate", "activate"], condition = "never" },
+                    { access = ["delete"], condition = "ADM1" }]"#,
+            ),
+            ("840132A406830101950108", r#"[{ access = ["increase"], condition = "PIN1" }]"#),
+            ("800102A406830181950108", r#"[{ access = ["update"], condition = "PIN2" }]"#),
+            // TS.48: RESIZE FILE; PIN1 or PIN2.
+            ("8401D4A40683010A950108", r#"[{ access = ["resize"], condition = "ADM1" }]"#),
+            (
+                "800102A010A406830101950108A406830181950108",
+                r#"[{ access = ["update"], condition = { any = ["PIN1", "PIN2"] } }]"#,
+            ),
+            // Nested templates, several conditions, none, and what has no words.
+            (
+                "800101AF0AA7029000A404830101AA",
+                r#"[{ access = ["read"], condition = { all = [{ not = ["always"] }, { hex = "A404830101AA" }] } }]"#,
+            ),
+            (
+                "80010190009700800102",
+                r#"[{ access = ["read"], condition = ["always", "never"] }, { access = ["update"] }]"#,
+            ),
+            ("8401889000", r#"[{ instruction = "88", condition = "always" }]"#),
+            ("8102AABB9E0101", r#"[{ hex = "8102AABB", condition = { hex = "9E0101" } }]"#),
+            (
+                "8001A0A406830101950118",
+                r#"[{ access = ["terminate", "80"], condition = { hex = "A406830101950118" } }]"#,
+            ),
+            (
+                "80015BA40683010A950108FFFF",
+                r#"{ value = [{ access = ["read", "update", "deactivate", "activate", "delete"], condition = "ADM1" }], length = 13 }"#,
+            ),
+        ] {
+            for kind in [ElementKind::Mf, ElementKind::Csim] {
+                agree(kind, "EF.ARR", octets, &text.replace('\n', " "));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_rule_is_refused() {
+        for (text, expected) in [
+            (
+                r#"[{ access = ["read"], condition = "PIN" }]"#,
+                "[1].condition: expected always, never, a code",
+            ),
+            (r#"[{ access = ["reed"] }]"#, "[1].access[1]: expected one of read, update"),
+            (r#"[{ access = ["read", "resize"] }]"#, "increase and resize in a rule of their own"),
+            (r#"[{ condition = "always" }]"#, "one of access, instruction and hex"),
+            (r#"[{ access = [], hex = "80" }]"#, "one of access, instruction and hex"),
+            (r#"[{ access = [], condition = { any = [], all = [] } }]"#, "[1].condition: expected"),
+        ] {
+            let error = refused(ElementKind::Mf, "EF.ARR", text);
+            assert!(error.contains(expected), "{error}");
+        }
+        let mut deep = r#""always""#.to_owned();
+        for _ in 0..20 {
+            deep = format!("{{ not = [{deep}] }}");
+        }
+        assert!(
+            refused(ElementKind::Mf, "EF.ARR", &format!("[{{ access = [], condition = {deep} }}]"))
+                .contains("expected")
+        );
+        // Twenty templates in one another decode as far as the limit.
+        let mut octets = vec![0x90, 0x00];
+        for _ in 0..20 {
+            octets.splice(0..0, [0xA7, octets.len().to_le_bytes()[0]]);
+        }
+        octets.splice(0..0, [0x80, 0x01, 0x01]);
+        assert!(decode(ElementKind::Mf, "EF.ARR", &octets).unwrap().to_string().contains("hex"));
+    }
+}

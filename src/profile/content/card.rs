@@ -35,3 +35,40 @@ pub(super) const POWER: Codec = fields(&[
     Field("information", 1, Form::Flags(&[(0x01, "increased idle current"), (0x02, "suspension")])),
     Field("unused", 2, Form::Hex),
 ]);
+
+#[cfg(test)]
+mod tests {
+    use simyard_asn1::saip::ElementKind;
+
+    use crate::profile::content::tests::{agree, refused};
+
+    #[test]
+    fn files_of_the_card() {
+        for (name, octets, text) in [
+            // TS.48.
+            (
+                "EF.DIR",
+                "61144F0CA0000000871002FF49FF058950045553494D",
+                r#"{ aid = "A0000000871002FF49FF0589", label = "USIM" }"#,
+            ),
+            ("EF.DIR", "61074F05A000000087FF", r#"{ aid = "A000000087", length = 10 }"#),
+            ("EF.PL", "656E", r#"["en"]"#),
+            ("EF.LI", "6465656EFFFF", r#"{ value = ["de", "en"], length = 6 }"#),
+            ("EF.LI", "656E1B41", r#"["en", "1B41"]"#),
+            (
+                "EF.UMPC",
+                "3C3C000000",
+                r#"{ milliamperes = 60, seconds = 60, information = [], unused = "0000" }"#,
+            ),
+            (
+                "EF.UMPC",
+                "3C00820000",
+                r#"{ milliamperes = 60, seconds = 0, information = ["suspension", "80"], unused = "0000" }"#,
+            ),
+        ] {
+            agree(ElementKind::Mf, name, octets, text);
+        }
+        assert!(refused(ElementKind::Mf, "EF.PL", r#"["english"]"#).contains("[1]: expected 2 letters"));
+        assert!(refused(ElementKind::Mf, "EF.DIR", r#"{ aid = "A0Z" }"#).contains("aid: expected octets"));
+    }
+}

@@ -110,7 +110,7 @@ impl<'a> Number<'a> {
 }
 
 /// What the twelve octets of an address say: a string, or a table of `digits`, `type` and `count` where the string
-/// would not give the same octets.
+/// would not give the same octets. `None` where the length is that of no address: the octets are something else.
 pub(super) fn decode_address(octets: &[u8], counts: Counts) -> Option<Value> {
     let [count, kind, digits @ ..] = octets else { return None };
     let digits = from_bcd(digits)?;
@@ -119,6 +119,13 @@ pub(super) fn decode_address(octets: &[u8], counts: Counts) -> Option<Value> {
         UNKNOWN_TYPE => Some(digits.clone()),
         _ => None,
     };
+    let largest = match counts {
+        Counts::Octets => 1 + DIGIT_OCTETS,
+        Counts::Digits => MAX_DIGITS,
+    };
+    if usize::from(*count) > largest {
+        return None;
+    }
     let natural = Number::parse(&digits, Some(*kind), None, counts).ok()?.count == *count;
     Some(match short.filter(|_| natural) {
         Some(text) => value::text(text),
@@ -318,7 +325,10 @@ fn encode_short_message_parameters(value: &Value, length: Option<usize>) -> Enco
 
 #[cfg(test)]
 mod tests {
+    use simyard_asn1::saip::ElementKind;
+
     use super::*;
+    use crate::profile::content::tests::agree;
 
     fn hex(octets: Result<Vec<u8>, ContentError>) -> String {
         hex::encode_upper(octets.unwrap_or_else(|error| panic!("{error}")))
@@ -348,5 +358,73 @@ mod tests {
         let short = ContentError::TooLong { file: "EF.MSISDN".to_owned(), needed: 14, room: 13 };
         assert_eq!(msisdn_record("+49", 13), Err(short));
         assert!(matches!(smsp_record("+49", 27), Err(ContentError::TooLong { needed: 28, room: 27, .. })));
+    }
+
+    #[test]
+    fn records_with_numbers() {
+        let kind = ElementKind::OptUsim;
+        for (name, octets, text) in [
+            // TS.48: an entry of the phonebook.
+            (
+                "EF.ADN",
+                "546573746E722E31FFFFFFFFFFFF069194982143F1FFFFFFFFFFFFFF",
+                r#"{ name = "Testnr.1", number = "+498912341", length = 28 }"#,
+            ),
+            ("EF.MSISDN", "0791947111325476FFFFFFFFFFFF", r#"{ number = "+491711234567" }"#),
+            (
+                "EF.FDN",
+                "486F6D65038121F3FFFFFFFFFFFFFFFF0102",
+                r#"{ name = "Home", number = "123", capability = 1, extension = 2 }"#,
+            ),
+            // Other types, other lengths, no digits, signs.
+            ("EF.SDN", "03A121F3FFFFFFFFFFFFFFFFFFFF", r#"{ number = { digits = "123", type = "A1" } }"#),
+            (
+                "EF.SDN",
+                "0B8121F3FFFFFFFFFFFFFFFFFFFF",
+                r#"{ number = { digits = "123", type = "81", count = 11 } }"#,
+            ),
+            ("EF.MBDN", "0181FFFFFFFFFFFFFFFFFFFFFFFF", r#"{ number = "" }"#),
+            ("EF.SDN", "03811ABCFFFFFFFFFFFFFFFFFFFF", r#"{ number = "*1p#" }"#),
+            ("EF.BDN", "038121F3FFFFFFFFFFFFFFFFFFFF05", r#"{ number = "123", comparison = 5 }"#),
+            // TS.48.
+            (
+                "EF.ECC",
+                "11F2FF4575726F20456D6572FF00",
+                r#"{ number = "112", name = "Euro Emer", categories = [], length = 14 }"#,
+            ),
+            ("EF.ECC", "11F2FF03", r#"{ number = "112", categories = ["police", "ambulance"] }"#),
+            (
+                "EF.OCI",
+                &["4869FF", &"FF".repeat(21), "00002800FFFF"].concat(),
+                r#"{ name = "Hi", duration = 40, link = "00FFFF", length = 30 }"#,
+            ),
+            // The defaults of the templates.
+            ("EF.EXT1", "00FFFFFFFFFFFFFFFFFFFFFFFF", r#"{ type = "free" }"#),
+            ("EF.CFIS", "0100FFFFFFFFFFFFFFFFFFFFFFFFFFFF", "{ profile = 1, forwarded = [] }"),
+            // TS 31.102 4.2.27: E1 is an address of the service centre and no other parameter, 00 for the rest.
+            (
+                "EF.SMSP",
+                "FDFFFFFFFFFFFFFFFFFFFFFFFF07919403214365F7FFFFFFFFFFFFFF",
+                r#"{ service_centre = "+49301234567" }"#,
+            ),
+            (
+                "EF.SMSP",
+                "4142FFE1FFFFFFFFFFFFFFFFFFFFFFFF0491214365FFFFFFFFFFFFFF0000FF",
+                r#"{ name = "AB", service_centre = "+123456", protocol = 0, coding = 0, indicators = "E1", length = 31 }"#,
+            ),
+            (
+                "EF.SMSP",
+                "E606912143F5FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF0000A7",
+                r#"{ destination = { digits = "12345", type = "91", count = 6 }, protocol = 0, coding = 0, validity = 167, indicators = "E6" }"#,
+            ),
+        ] {
+            agree(kind, name, octets, text);
+        }
+        agree(
+            ElementKind::OptCsim,
+            "EF.ECC",
+            "19F1FF11F2FFFFFFFF",
+            r#"{ value = ["911", "112"], length = 9 }"#,
+        );
     }
 }

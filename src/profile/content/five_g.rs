@@ -100,3 +100,61 @@ pub(super) const NETWORK_ACCESS_IDENTIFIER: Codec = Codec::Objects(&[
     Object(0x81, "gli", ObjectForm::Text),
     Object(0x82, "gci", ObjectForm::Text),
 ]);
+
+#[cfg(test)]
+mod tests {
+    use simyard_asn1::saip::ElementKind;
+
+    use crate::profile::content::tests::{agree, refused};
+
+    #[test]
+    fn files_of_5g() {
+        for (kind, name, octets, text) in [
+            // TS.48: the null scheme alone, the pattern of the file.
+            (
+                ElementKind::DfSaip,
+                "EF.SUCICalcInfo",
+                "A0020000FF",
+                r#"{ schemes = [{ scheme = "null" }], length = 5 }"#,
+            ),
+            // TS 31.102 4.4.11.8: two schemes with keys, then the null scheme.
+            (
+                ElementKind::Df5gs,
+                "EF.SUCI_Calc_Info",
+                "A006010102020000A10F80011B8102AABB80011E8103CCDDEE",
+                r#"{ schemes = [{ scheme = "profile A", key = 1 }, { scheme = "profile B", key = 2 }, { scheme = "null" }],
+                     keys = [{ identifier = 27, key = "AABB" }, { identifier = 30, key = "CCDDEE" }] }"#,
+            ),
+            (ElementKind::OptIot, "EF.SUCI-CALC-INFO", "A000A100", "{ schemes = [], keys = [] }"),
+            // The defaults of the templates, versions 1 and 4.
+            (ElementKind::Df5gs, "EF.Routing_Indicator", "F0FFFFFF", r#"{ digits = "0" }"#),
+            (
+                ElementKind::Df5gs,
+                "EF.Routing_Indicator",
+                "21F30000",
+                r#"{ digits = "123", unused = "0000" }"#,
+            ),
+            (
+                ElementKind::Df5gs,
+                "EF.UAC_AIC",
+                "03000000",
+                r#"{ access_identities = ["multimedia priority service", "mission critical services"], unused = "000000" }"#,
+            ),
+            (ElementKind::Df5gs, "EF.SUPI_NAI", "800461406263", r#"{ nsi = "a@bc" }"#),
+            (
+                ElementKind::Df5gs,
+                "EF.OPL5G",
+                "62F210000000FFFFFE01",
+                r#"{ plmn = "262-01", from = "000000", to = "FFFFFE", name = 1 }"#,
+            ),
+        ] {
+            agree(kind, name, octets, &text.replace('\n', " "));
+        }
+        let error = refused(ElementKind::Df5gs, "EF.SUCI_Calc_Info", r#"{ schemes = [{ scheme = "C" }] }"#);
+        assert!(error.contains("schemes[1].scheme: expected one of null, profile A, profile B"), "{error}");
+        assert!(
+            refused(ElementKind::Df5gs, "EF.Routing_Indicator", r#"{ digits = "12345" }"#)
+                .contains("at most 4")
+        );
+    }
+}

@@ -63,3 +63,46 @@ pub(super) const ADMINISTRATIVE_DATA: Codec =
     fields_and(&[MODE, INFORMATION, Field("mnc_length", 1, Form::Number)], "more");
 /// EF.AD of an ISIM.
 pub(super) const ADMINISTRATIVE_DATA_OF_ISIM: Codec = fields_and(&[MODE, INFORMATION], "more");
+
+#[cfg(test)]
+mod tests {
+    use simyard_asn1::saip::ElementKind;
+
+    use crate::profile::content::tests::{agree, refused};
+
+    #[test]
+    fn identities_and_administrative_data() {
+        for (kind, name, octets, text) in [
+            // TS.48, and a number of 19 digits.
+            (ElementKind::Mf, "EF.ICCID", "98001032547698103214", r#""89000123456789012341""#),
+            (ElementKind::Mf, "EF.ICCID", "989444999999990929F4", r#""8949449999999990924""#),
+            // Fifteen, fourteen and six digits.
+            (ElementKind::Usim, "EF.IMSI", "080910101032547698", r#""001010123456789""#),
+            (ElementKind::Usim, "EF.IMSI", "0821262021436587F9", r#""26202123456789""#),
+            (ElementKind::Iot, "EF.IMSI", "04212620F1FFFFFFFF", r#""262021""#),
+            (ElementKind::Usim, "EF.ACC", "0001", "[0]"),
+            (ElementKind::Usim, "EF.ACC", "8208", "[3, 9, 15]"),
+            (ElementKind::Usim, "EF.ACC", "0000", "[]"),
+            (
+                ElementKind::Usim,
+                "EF.AD",
+                "80000002",
+                r#"{ mode = "type approval", information = "0000", mnc_length = 2 }"#,
+            ),
+            (ElementKind::Isim, "EF.AD", "000000", r#"{ mode = "normal", information = "0000" }"#),
+            (
+                ElementKind::Usim,
+                "EF.AD",
+                "33000103AB",
+                r#"{ mode = 51, information = "0001", mnc_length = 3, more = "AB" }"#,
+            ),
+        ] {
+            agree(kind, name, octets, text);
+        }
+        // A length that is not that of the digits: octets remain octets.
+        let octets = hex::decode("0821262021436587FF").unwrap();
+        assert_eq!(crate::profile::content::decode(ElementKind::Usim, "EF.IMSI", &octets), None);
+        assert!(refused(ElementKind::Mf, "EF.ICCID", r#""8900""#).contains("18 to 20 decimal digits"));
+        assert!(refused(ElementKind::Usim, "EF.IMSI", r#""12345""#).contains("6 to 15 decimal digits"));
+    }
+}

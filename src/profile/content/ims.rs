@@ -109,7 +109,10 @@ fn encode_address(value: &Value) -> Encoded {
 
 #[cfg(test)]
 mod tests {
+    use simyard_asn1::saip::ElementKind;
+
     use super::*;
+    use crate::profile::content::tests::{agree, refused};
 
     #[test]
     fn identities_are_data_objects() {
@@ -129,5 +132,26 @@ mod tests {
         }
         let error = impu("sip:a@b", 8).unwrap_err();
         assert_eq!(error, ContentError::TooLong { file: "EF.IMPU".to_owned(), needed: 9, room: 8 });
+    }
+
+    #[test]
+    fn names_and_addresses() {
+        let kind = ElementKind::Isim;
+        for (name, octets, text) in [
+            ("EF.IMPI", "8003614062", r#""a@b""#),
+            ("EF.IMPU", "80077369703A614062FFFF", r#"{ value = "sip:a@b", length = 11 }"#),
+            ("EF.Domain", "8000FF", r#"{ value = "", length = 3 }"#),
+            // TS 31.103 4.2.8: the three types of address.
+            ("EF.PCSCF", "800400612E62", r#"{ fqdn = "a.b" }"#),
+            ("EF.PCSCF", "800501C0000201FF", r#"{ ipv4 = "192.0.2.1", length = 8 }"#),
+            ("EF.PCSCF", "80110220010DB8000000000000000000000001", r#"{ ipv6 = "2001:db8::1" }"#),
+        ] {
+            agree(kind, name, octets, text);
+        }
+        // TS.48: the service centre as a URI.
+        agree(ElementKind::Telecom, "EF.PSISMSC", "800674656C3A2B31", r#""tel:+1""#);
+        for text in [r#"{ ipv4 = "192.0.2" }"#, r#"{ fqdn = "a", ipv4 = "192.0.2.1" }"#, "{}", r#""a.b""#] {
+            assert!(refused(kind, "EF.PCSCF", text).contains("expected"), "{text}");
+        }
     }
 }

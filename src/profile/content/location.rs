@@ -63,3 +63,53 @@ pub(super) const GSM_KEY: Codec = fields(&[Field("kc", 8, Form::Hex), Field("key
 /// EF.START-HFN.
 pub(super) const HYPERFRAME_NUMBERS: Codec =
     fields(&[Field("circuit_switched", 3, Form::Hex), Field("packet_switched", 3, Form::Hex)]);
+
+#[cfg(test)]
+mod tests {
+    use simyard_asn1::saip::ElementKind;
+
+    use crate::profile::content::tests::agree;
+
+    #[test]
+    fn places_and_keys() {
+        for (name, octets, text) in [
+            // TS.48.
+            (
+                "EF.LOCI",
+                "FFFFFFFF42F618FFFEFF01",
+                r#"{ plmn = "246-81", location_area = "FFFE", status = "not updated" }"#,
+            ),
+            (
+                "EF.PSLOCI",
+                "FFFFFFFFFFFFFF42F618FFFEFF01",
+                r#"{ plmn = "246-81", location_area = "FFFE", status = "not updated" }"#,
+            ),
+            (
+                "EF.5GS3GPPLOCI",
+                "FFFFFFFFFFFFFFFFFFFFFFFFFF42F61800000001",
+                r#"{ plmn = "246-81", tracking_area = "000000", status = "not updated" }"#,
+            ),
+            // The defaults of the templates.
+            ("EF.LOCI", "FFFFFFFFFFFFFF0000FF01", r#"{ location_area = "0000", status = "not updated" }"#),
+            (
+                "EF.EPSLOCI",
+                "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFF000001",
+                r#"{ tracking_area = "0000", status = "not updated" }"#,
+            ),
+            (
+                "EF.START-HFN",
+                "F00000F00000",
+                r#"{ circuit_switched = "F00000", packet_switched = "F00000" }"#,
+            ),
+            ("EF.Kc", "FFFFFFFFFFFFFFFF07", r#"{ key_set = "none" }"#),
+        ] {
+            agree(ElementKind::Usim, name, octets, text);
+        }
+        agree(ElementKind::Usim, "EF.Keys", &["07", &"FF".repeat(32)].concat(), r#"{ key_set = "none" }"#);
+        // The pattern of TS.48 for the same file: shorter octets.
+        agree(ElementKind::Usim, "EF.Keys", "07FF", r#"{ key_set = "none", length = 2 }"#);
+        let octets = ["03", &"11".repeat(16), &"22".repeat(16)].concat();
+        let text = format!(r#"{{ key_set = 3, ck = "{}", ik = "{}" }}"#, "11".repeat(16), "22".repeat(16));
+        agree(ElementKind::Usim, "EF.KeysPS", &octets, &text);
+    }
+}

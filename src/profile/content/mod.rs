@@ -2,9 +2,17 @@
 //! EF.SPN `{ display = ["network name at home"], name = "Simyard" }`.
 //!
 //! [`decode`] gives values of TOML, [`encode`] takes them. A value that [`decode`] gives encodes to the same octets
-//! again, always: what a codec cannot say without loss it does not say, and the octets remain octets. Which file is
-//! coded how stands in [`registry`], the forms stand with the subjects: [`identity`], [`network`], [`dialling`],
-//! [`names`], [`services`], [`access`] …
+//! again, always: what a codec cannot say without loss it does not say, and the octets remain octets.
+//!
+//! | file | what |
+//! |---|---|
+//! | `registry` | which file is coded how |
+//! | `codec` | the shapes that contents have |
+//! | `identity`, `names`, `network`, `services` | the subscriber, the operator, and what both may use |
+//! | `dialling`, `phonebook`, `settings` | numbers, names, messages, charging |
+//! | `location`, `five_g`, `ims` | what the networks leave behind, and what they ask for |
+//! | `access`, `card` | access rules, applications, languages |
+//! | `text`, `tlv`, `value` | alphabets, data objects, values of TOML |
 //!
 //! What all files have in common:
 //! - The octets are a whole transparent file or one record. Shorter octets decode too, where the codec tells their
@@ -48,6 +56,7 @@ pub use error::ContentError;
 pub use ims::{MAX_IDENTITY, domain, impi, impu};
 pub use names::{Display, NAME_LEN, spn, to_ef_spn};
 pub use network::{PLMN_LEN, plmn};
+pub use phonebook::phonebook_files;
 pub use text::encode_alpha;
 
 use simyard_asn1::saip::ElementKind;

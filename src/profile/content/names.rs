@@ -178,7 +178,10 @@ fn network_name(text: &str, initials: u8, wide: bool) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use simyard_asn1::saip::ElementKind;
+
     use super::*;
+    use crate::profile::content::tests::{agree, refused};
 
     #[test]
     fn the_name_stands_behind_the_display_condition() {
@@ -208,6 +211,39 @@ mod tests {
             to_ef_spn("ğğğğğğğğğ")[13..],
             [0x01, 0x1F, 0xFF],
             "seven characters, and one octet is left"
+        );
+    }
+
+    #[test]
+    fn names_of_networks() {
+        let kind = ElementKind::OptUsim;
+        for (name, octets, text) in [
+            // TS 24.008 10.5.3.5a: packed letters and their spare bits; UCS2; initials of the country.
+            ("EF.PNN", "43058441E1980C", r#"{ full = "ABcd" }"#),
+            ("EF.PNN", "4303904E2D4503906587", r#"{ full = "中", short = "文" }"#),
+            ("EF.PNN", "43038AC120", r#"{ full = { text = "AA", country_initials = true } }"#),
+            ("EF.PNN", "4303900041FFFF", r#"{ full = { text = "A", coding = "UCS2" }, length = 7 }"#),
+            ("EF.PNN", "4302A0418001AA", r#"{ full = { hex = "A041" }, information = "AA" }"#),
+            (
+                "EF.SPN",
+                "0341FFFFFFFFFFFFFFFFFFFFFFFFFFFFFF",
+                r#"{ display = ["network name at home", "not when roaming"], name = "A" }"#,
+            ),
+            (
+                "EF.SPN",
+                "8080004100420043FFFFFFFFFFFFFFFFFF",
+                r#"{ display = ["80"], name = { text = "ABC", coding = "80" } }"#,
+            ),
+        ] {
+            agree(kind, name, octets, text);
+        }
+        assert!(
+            refused(kind, "EF.PNN", r#"{ full = { text = "A", coding = "UTF-8" } }"#)
+                .contains("full.coding: expected")
+        );
+        assert!(
+            refused(kind, "EF.PNN", r#"{ full = { text = "A", country_initials = 1 } }"#)
+                .contains("true or false")
         );
     }
 }

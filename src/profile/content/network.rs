@@ -197,7 +197,10 @@ pub(super) const SEARCH_PERIOD: Codec = Codec::Words(
 
 #[cfg(test)]
 mod tests {
+    use simyard_asn1::saip::ElementKind;
+
     use super::*;
+    use crate::profile::content::tests::{agree, refused};
 
     #[test]
     fn networks_are_swapped_digits() {
@@ -212,6 +215,43 @@ mod tests {
         }
         for (mcc, mnc) in [("26", "01"), ("262", "1"), ("262", "0123"), ("2F2", "01"), ("262", "")] {
             assert!(plmn(mcc, mnc).is_err(), "{mcc}-{mnc}");
+        }
+    }
+
+    #[test]
+    fn lists_of_networks() {
+        let usim = ElementKind::OptUsim;
+        for (name, octets, text) in [
+            ("EF.FPLMN", "62F210130014FFFFFF", r#"{ value = ["262-01", "310-410"], length = 9 }"#),
+            ("EF.EHPLMN", "00F110", r#"["001-01"]"#),
+            ("EF.EHPLMN", "FFFFFF00F110", r#"["FFFFFF", "001-01"]"#),
+            // TS 31.102 4.2.5: GSM and UTRAN, E-UTRAN and NG-RAN, no entry, unknown bits.
+            (
+                "EF.PLMNwAcT",
+                "62F210808062F2104800FFFFFF0000FFFFFF0000",
+                r#"{ networks = [{ plmn = "262-01", technologies = ["UTRAN", "GSM"] }, { plmn = "262-01", technologies = ["E-UTRAN", "NG-RAN"] }], free = 2 }"#,
+            ),
+            (
+                "EF.HPLMNwAcT",
+                "FFFFFF000000F1100401FFFFFFFFFF",
+                r#"{ networks = [{ plmn = "FFFFFF", technologies = [] }, { plmn = "001-01", technologies = ["0001", "0400"] }], length = 15 }"#,
+            ),
+            ("EF.OPLMNwAcT", "FFFFFF0000", "{ networks = [], free = 1 }"),
+            // TS 31.102 4.2.66.
+            ("EF.SPDI", "A308800662F21000F110FF", r#"{ value = ["262-01", "001-01"], length = 11 }"#),
+            ("EF.OPL", "62F21D0000FFFE01", r#"{ plmn = "262-D1", from = "0000", to = "FFFE", name = 1 }"#),
+            ("EF.HPPLMN", "0A", "{ minutes = 60 }"),
+        ] {
+            agree(usim, name, octets, text);
+        }
+        for (name, text, expected) in [
+            ("EF.FPLMN", r#"["26201"]"#, "[1]: expected a network as \"262-01\""),
+            ("EF.HPPLMN", "{ minutes = 61 }", "minutes: expected a multiple of 6 minutes"),
+            ("EF.PLMNwAcT", "{ networks = [{ technologies = [] }] }", "networks[1].plmn: expected a network"),
+            ("EF.PLMNwAcT", "{ free = 13108 }", "free: expected a number from 0 to 13107"),
+        ] {
+            let error = refused(usim, name, text);
+            assert!(error.contains(expected), "{error}");
         }
     }
 }

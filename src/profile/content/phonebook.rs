@@ -13,7 +13,7 @@ pub(super) const NAME: Codec = Codec::Words(
     |octets| match without_filler(octets) {
         // Zeros are what templates fill with, not a name of @.
         name if name.iter().all(|octet| *octet == 0) => None,
-        name => Some(decode_alpha(name)),
+        name => Some(decode_alpha(name)).filter(|value| value.get("hex").is_none()),
     },
     |value, _| encode_alpha_value(value),
 );
@@ -56,6 +56,20 @@ const KINDS: Form = Form::Word(&[
     (0xCC, "EF.PURI"),
 ]);
 
+/// The files that a record of EF.PBR names: identifier and name. TS.48 gives them other identifiers than the templates
+/// do, so this is what tells which is which. Empty for a record without such a list.
+#[must_use]
+pub fn phonebook_files(record: &[u8]) -> Vec<(u16, &'static str)> {
+    let Form::Word(kinds) = KINDS else { return Vec::new() };
+    let groups = tlv::read(record).unwrap_or_default().into_iter();
+    let files = groups.filter_map(|(_, files)| tlv::read(files)).flatten();
+    let named = files.filter_map(|(tag, octets)| {
+        let (_, name) = kinds.iter().find(|(kind, _)| *kind == tag)?;
+        octets.first_chunk().map(|fid| (u16::from_be_bytes(*fid), *name))
+    });
+    named.collect()
+}
+
 fn decode_structure(octets: &[u8]) -> Option<Value> {
     let file = |(tag, octets): (u8, &[u8])| {
         let (fid, sfi) = match octets {
@@ -91,4 +105,53 @@ fn encode_structure(value: &Value, _: Option<usize>) -> Encoded {
         tlv::object(tag.first().copied().unwrap_or_default(), &files.unwrap_or_default())
     };
     value::each(value, "a list of groups", group)
+}
+
+#[cfg(test)]
+mod tests {
+    use simyard_asn1::saip::ElementKind;
+
+    use super::*;
+    use crate::profile::content::decode;
+    use crate::profile::content::tests::{agree, refused};
+
+    #[test]
+    fn files_of_the_phonebook() {
+        for (name, octets, text) in [
+            // TS 31.102 4.4.2.2; the beginning of what TS.48 has.
+            (
+                "EF.PBR",
+                "A809C0034F3A0AC1024F15AA04C2024F12",
+                r#"[{ relation = "one record each", files = [{ file = "EF.ADN", fid = "4F3A", sfi = 10 }, { file = "EF.IAP", fid = "4F15" }] }, { relation = "by identifier", files = [{ file = "EF.EXT1", fid = "4F12" }] }]"#,
+            ),
+            ("EF.AAS", "486F6D65FFFF", r#"{ value = "Home", length = 6 }"#),
+            ("EF.PSC", "00000000", "0"),
+            ("EF.CC", "0102", "258"),
+            ("EF.PUID", "0002", "2"),
+            ("EF.UID", "0000", "0"),
+            ("EF.PBC", "0100", r#"{ control = ["changed"], hidden = 0 }"#),
+            ("EF.IAP", "01FF02FF", "{ value = [1, 255, 2], length = 4 }"),
+            ("EF.GRP", "000000", "[0, 0, 0]"),
+            // TS.48: the pattern of EF.SUME and of EF.IMG.
+            ("EF.SUME", "8500FF", r#"{ title = "", length = 3 }"#),
+            ("EF.IMG", "00FF", "{ instances = 0, length = 2 }"),
+        ] {
+            agree(ElementKind::Telecom, name, octets, text);
+        }
+        let zeros = decode(ElementKind::Telecom, "EF.GAS", &[0; 10]).unwrap();
+        assert!(zeros.as_table().unwrap().contains_key("empty"), "{zeros}");
+        let error = refused(ElementKind::Telecom, "EF.PBR", r#"[{ relation = "none", files = [] }]"#);
+        assert!(
+            error.contains("[1].relation: expected one of one record each, by index, by identifier"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_phonebook_tells_the_names_of_its_files() {
+        let record = hex::decode("A809C0034F3A0AC1024F15AA04C2024F12FFFF").unwrap();
+        assert_eq!(phonebook_files(&record), [(0x4F3A, "EF.ADN"), (0x4F15, "EF.IAP"), (0x4F12, "EF.EXT1")]);
+        assert_eq!(phonebook_files(&[0xFF; 10]), []);
+        assert_eq!(phonebook_files(&record[..8]), []);
+    }
 }

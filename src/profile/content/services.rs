@@ -198,3 +198,120 @@ pub(super) const PROXIMITY: Codec = Codec::Services(&[
     "UE-to-network relay UE",
     "usage information reporting",
 ]);
+
+#[cfg(test)]
+mod tests {
+    use simyard_asn1::saip::ElementKind;
+
+    use super::*;
+    use crate::profile::content::tests::{agree, toml};
+    use crate::profile::content::{decode, encode};
+
+    fn names(codec: &Codec) -> &'static [&'static str] {
+        match codec {
+            Codec::Services(names) => names,
+            _ => &[],
+        }
+    }
+
+    #[test]
+    fn the_tables_number_as_the_standards_do() {
+        // TS 31.102 4.2.8, and the services that the catalogue of templates names.
+        for (number, name) in [
+            (1, "local phone book"),
+            (10, "short message storage (SMS)"),
+            (12, "short message service parameters (SMSP)"),
+            (17, "group identifier level 1"),
+            (19, "service provider name"),
+            (20, "user controlled PLMN selector with access technology"),
+            (21, "MSISDN"),
+            (27, "GSM access"),
+            (33, "shall be set to 1"),
+            (34, "enabled services table"),
+            (39, "CPBCCH information"),
+            (42, "operator controlled PLMN selector with access technology"),
+            (43, "HPLMN selector with access technology"),
+            (45, "PLMN network name"),
+            (51, "service provider display information"),
+            (56, "network's indication of alerting (NIA)"),
+            (64, "VGCS security"),
+            (68, "generic bootstrapping architecture (GBA)"),
+            (71, "equivalent HPLMN"),
+            (74, "last RPLMN selection indication"),
+            (78, "service provider name icon"),
+            (85, "EPS mobility management information"),
+            (89, "eCall data"),
+            (95, "UICC access to IMS"),
+            (97, "PWS configuration"),
+            (102, "USAT application pairing"),
+            (109, "mission critical services"),
+            (114, "From Preferred"),
+            (119, "V2X"),
+            (121, "EARFCN list for MTC/NB-IoT UEs"),
+            (122, "5GS mobility management information"),
+            (124, "subscription identifier privacy"),
+            (125, "SUCI calculation by the USIM"),
+            (129, "5GS operator PLMN list"),
+            (130, "SUPI of type NSI, GLI or GCI"),
+            (132, "URSP by USIM"),
+            (134, "MuD and MiD configuration data"),
+            (136, "multiple records of NAS security context"),
+            (137, "pre-configured CAG information list"),
+            (139, "5G ProSe"),
+            (143, "PWS configuration for SNPN"),
+            (145, "K_AUSF derivation configuration"),
+            (146, "network identifier for SNPN (NID)"),
+        ] {
+            assert_eq!(names(&USIM)[number - 1], name, "{number}");
+        }
+        // TS 31.103 4.2.7.
+        for (number, name) in [
+            (1, "P-CSCF address"),
+            (8, "SM-over-IP"),
+            (15, "mission critical services"),
+            (21, "MuD and MiD configuration data"),
+        ] {
+            assert_eq!(names(&ISIM)[number - 1], name, "{number}");
+        }
+        for codec in [USIM, ISIM, ENABLED, PROXIMITY] {
+            let mut names: Vec<&str> =
+                names(&codec).iter().copied().filter(|name| !name.is_empty()).collect();
+            let count = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), count, "each name once");
+        }
+    }
+
+    #[test]
+    fn a_table_is_a_list_of_names() {
+        // TS.48: EF.IST with BER-TLV files; our own profile.
+        agree(
+            ElementKind::Isim,
+            "EF.IST",
+            "01001000000000",
+            r#"{ value = ["P-CSCF address", "MuD and MiD configuration data"], length = 7 }"#,
+        );
+        agree(
+            ElementKind::Usim,
+            "EF.EST",
+            "03",
+            r#"["fixed dialling numbers (FDN)", "barred dialling numbers (BDN)"]"#,
+        );
+        agree(ElementKind::Telecom, "EF.VST", "0700", "{ value = [1, 2, 3], length = 2 }");
+        // Numbers that the standard keeps free, and numbers above the table.
+        agree(ElementKind::Usim, "EF.UST", "00000002000000000000000000000000000000000080", r#"[26, 176]"#);
+        // TS.48 v5, octet by octet.
+        let ust = hex::decode("9EFFBF1DFF3E0083410310010400407E39").unwrap();
+        let value = decode(ElementKind::Usim, "EF.UST", &ust).unwrap();
+        let listed = value.as_array().unwrap();
+        assert_eq!(listed.len(), ust.iter().map(|octet| octet.count_ones() as usize).sum::<usize>());
+        assert_eq!(listed[0], toml(r#""fixed dialling numbers (FDN)""#));
+        assert_eq!(listed.last().unwrap(), &toml(r#""MuD and MiD configuration data""#));
+        // Names and numbers may be mixed, and doubled.
+        let mixed = toml(r#"{ value = [19, "service provider name", "MSISDN"], length = 4 }"#);
+        assert_eq!(encode(ElementKind::Usim, "EF.UST", &mixed).unwrap(), [0, 0, 0x14, 0]);
+        let error = encode(ElementKind::Usim, "EF.UST", &toml("{ value = [33], length = 4 }")).unwrap_err();
+        assert!(error.to_string().contains("takes 5 octets"), "{error}");
+    }
+}

@@ -167,3 +167,61 @@ pub(super) const NON_ACCESS_STRATUM: Codec = Codec::Objects(&[
     Object(0x8C, "default_dcn", ObjectForm::Hex),
     Object(0x8D, "exception_data_reporting", ONE),
 ]);
+
+#[cfg(test)]
+mod tests {
+    use simyard_asn1::saip::ElementKind;
+
+    use crate::profile::content::tests::{agree, refused};
+
+    #[test]
+    fn settings_of_a_subscription() {
+        for (name, octets, text) in [
+            ("EF.SMSS", "05FE", r#"{ last_reference = 5, memory = "exceeded" }"#),
+            ("EF.SMSR", "00FFFF", "{ record = 0, length = 3 }"),
+            ("EF.CBMI", "1112FFFF", "{ value = [4370], length = 4 }"),
+            ("EF.CBMIR", "11121130FFFFFFFF", "{ value = [{ from = 4370, to = 4400 }], length = 8 }"),
+            // The defaults of the templates.
+            ("EF.ACM", "000000", "0"),
+            ("EF.ACMmax", "000100", "256"),
+            ("EF.PUCT", "FFFFFF0000", r#"{ price = "0000" }"#),
+            ("EF.PUCT", "4555521234", r#"{ currency = "EUR", price = "1234" }"#),
+            ("EF.MMSN", "000000FFFF", r#"{ status = "0000", implementation = [], length = 5 }"#),
+            ("EF.ACL", "00FFFF", "{ access_points = 0, length = 3 }"),
+            ("EF.AaeM", "00", "[]"),
+            ("EF.InvScan", "03", r#"["in limited service", "after selection"]"#),
+            ("EF.EHPLMNPI", "01", r#""highest priority only""#),
+            ("EF.LRPLMNSI", "00", r#""last registered""#),
+            ("EF.FromPreferred", "01", r#""yes""#),
+            ("EF.MBI", "01020000", "{ voicemail = 1, fax = 2, email = 0, other = 0, length = 4 }"),
+            (
+                "EF.MWIS",
+                "010300000000",
+                r#"{ waiting = ["voicemail"], voicemail = 3, fax = 0, email = 0, other = 0, videomail = 0 }"#,
+            ),
+            // TS.48.
+            ("EF.VGCS", "21FFFFFF21F3FFFF215320F9", r#"["12", "123", "1235029"]"#),
+            ("EF.VGCSS", "150000000000FC", "[1, 3, 5]"),
+            ("EF.VBSS", "000000000000FE", "[50]"),
+            ("EF.VGCSCA", "0103", "[1, 3]"),
+            ("EF.eMLPP", "0500", r#"{ levels = ["A", "0"], fast_call_setup = [] }"#),
+            ("EF.SMS", "00FFFFFF", r#"{ status = "free", length = 4 }"#),
+            ("EF.SMS", "030791", r#"{ status = "to be read", message = "0791" }"#),
+            ("EF.NASCONFIG", "8001018D0100", "{ signalling_priority = 1, exception_data_reporting = 0 }"),
+        ] {
+            agree(ElementKind::OptUsim, name, octets, text);
+        }
+        // Bits that belong to no group are set.
+        assert_eq!(
+            crate::profile::content::decode(ElementKind::OptUsim, "EF.VGCSS", &[1, 2, 3, 4, 5, 6, 0]),
+            None
+        );
+        assert!(
+            refused(ElementKind::OptUsim, "EF.VGCSS", "[51]").contains("[1]: expected a number from 1 to 50")
+        );
+        assert!(
+            refused(ElementKind::OptUsim, "EF.CBMIR", "[{ from = 1 }]").contains("[1].to: expected a number")
+        );
+        assert!(refused(ElementKind::OptUsim, "EF.EHPLMNPI", r#""some""#).contains("one of no preference"));
+    }
+}

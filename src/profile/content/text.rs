@@ -228,4 +228,46 @@ mod tests {
             assert_eq!(gsm_code(character), None, "{character:?}");
         }
     }
+
+    #[test]
+    fn septets_are_packed_from_the_lowest_bit() {
+        // TS 23.038 6.1.2.1.1; eight septets fill seven octets.
+        for (septets, octets, spare) in [
+            (&b"hello"[..], &[0xE8, 0x32, 0x9B, 0xFD, 0x06][..], 5),
+            (b"", &[], 0),
+            (b"AAAAAAAA", &[0xC1, 0x60, 0x30, 0x18, 0x0C, 0x06, 0x83], 0),
+        ] {
+            assert_eq!(pack(septets), (octets.to_vec(), spare));
+            assert_eq!(unpack(octets, spare), septets);
+        }
+    }
+
+    #[test]
+    fn alpha_identifiers_in_all_codings() {
+        let toml = crate::profile::content::tests::toml;
+        for (octets, text) in [
+            ("41", r#""A""#),
+            // TS 102 221 annex A: UCS2, half pages with a base of one octet and of two.
+            ("800411", r#""Б""#),
+            ("81041353 95A6A6", r#"{ text = "Sকদদ", coding = "81", base = 19 }"#),
+            ("82050530 2D82D32D31", r#"{ text = "-Բփ-1", coding = "82", base = 1328 }"#),
+            // UCS2 without need, a count that is wrong, half a character, the escape.
+            ("800041", r#"{ text = "A", coding = "80" }"#),
+            ("81021341", r#"{ hex = "81021341" }"#),
+            ("800041 00", r#"{ hex = "80004100" }"#),
+            ("1B65", r#"{ hex = "1B65" }"#),
+        ] {
+            let octets = hex::decode(octets.replace(' ', "")).unwrap();
+            assert_eq!(decode_alpha(&octets), toml(text));
+            assert_eq!(encode_alpha_value(&toml(text)), Ok(octets));
+        }
+        for wrong in [
+            r#"{ text = "ж", coding = "81", base = 0 }"#,
+            r#"{ text = "A", coding = "83" }"#,
+            r#"{ coding = "80" }"#,
+            "1",
+        ] {
+            assert!(encode_alpha_value(&toml(wrong)).is_err(), "{wrong}");
+        }
+    }
 }
