@@ -2,8 +2,8 @@
 //!
 //! The wire types are in `simyard_asn1::saip`. A package is read once into an [`identity::PackageIdentity`] when it
 //! comes in; [`image::ProfileImage`] is the file system with its codes and keys that an eUICC builds from it at
-//! installation; [`template`] is our own profile, and [`plan`] makes packages from any template for [`personal_data`], in
-//! the name of the operator ([`operator_name`]).
+//! installation; [`template`] is our own profile, and [`plan`] makes packages from any template for [`personal_data`],
+//! which [`personal_csv`] reads from files.
 //! The tables of the standard's file system templates stand in [`templates`]. [`tree`] is what a package says, read to
 //! its end whatever is wrong with it.
 
@@ -15,7 +15,6 @@ pub mod identity;
 pub mod image;
 pub mod metadata;
 pub mod multi_imsi;
-pub mod operator_name;
 pub mod personal_csv;
 pub mod personal_data;
 pub mod plan;

@@ -8,7 +8,7 @@ use crate::device::card::Card;
 use crate::device::terminal::{Authentication, PIN1, Terminal};
 use crate::env::Rng;
 use crate::ident::{Iccid, Imsi};
-use crate::profile::operator_name::{NAME_LEN, to_ef_spn};
+use crate::profile::content::{NAME_LEN, to_ef_spn};
 
 /// EF.ICCID in the MF.
 const EF_ICCID: &[u8] = &[0x2F, 0xE2];

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 mod build;
 mod extract;
+mod personalise;
 mod template;
 
 use crate::profile::{description, shipped};
@@ -30,6 +31,8 @@ enum ProfileCommand {
     Template(template::TemplateArgs),
     /// Describe a package, so that it can be changed and built again.
     Extract(extract::ExtractArgs),
+    /// Make a package for each row of a manufacturer's file.
+    Personalise(personalise::PersonaliseArgs),
 }
 
 /// Runs a command.
@@ -41,6 +44,7 @@ pub fn run(args: ProfileArgs) -> anyhow::Result<ExitCode> {
         ProfileCommand::Build(args) => build::run(&args),
         ProfileCommand::Template(args) => template::run(&args),
         ProfileCommand::Extract(args) => extract::run(&args),
+        ProfileCommand::Personalise(args) => personalise::run(&args),
     }
 }
 

@@ -22,7 +22,7 @@ pub use keys::{Algorithm, KeySet, KeyType, OtaKeySet};
 pub use secret::{Key, Secret};
 pub use stored::InvalidPersonalData;
 
-use super::operator_name;
+use super::content::{Display, NAME_LEN, spn};
 use crate::ident::{Iccid, Imsi};
 
 /// The most subscriptions of one profile.
@@ -92,7 +92,7 @@ impl Role {
 /// A name that EF.SPN has room for: 16 letters of the GSM alphabet, or 7 of any other.
 #[must_use]
 pub fn fits_spn(name: &str) -> bool {
-    !name.is_empty() && operator_name::fits(name)
+    !name.is_empty() && spn(Display::default(), name, 1 + NAME_LEN).is_ok()
 }
 
 /// An identity of IMS: 1 to [`MAX_IDENTITY`] octets of printable ASCII without blanks (TS 23.003 13).

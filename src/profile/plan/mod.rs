@@ -42,8 +42,8 @@ pub use datum::Datum;
 use self::file::{FilePlan, Value};
 use self::skeleton::{Edit, Output};
 use self::values::{ABSENT, Values};
+use super::content::to_ef_spn;
 use super::image::{InstallError, ProfileImage};
-use super::operator_name::to_ef_spn;
 use super::personal_data::{Algorithm, CodeName, FurtherSubscription, KeyType, OtaKeySet, PersonalData};
 
 /// Skeletons that a template keeps: one for each shape of data that came last.

@@ -2,17 +2,15 @@
 
 use zeroize::Zeroizing;
 
-use super::compile::ADDRESS_LENGTH;
+use super::compile::{ADDRESS_LENGTH, NUMBER_LENGTH, SMSP_LEAD, SMSP_LENGTH};
 use super::{Datum, PersonaliseError, Place, Plan, Target};
-use crate::profile::operator_name::to_ef_spn;
+use crate::profile::content::{ContentError, MAX_DIGITS, msisdn_record, smsp_record, to_ef_spn};
 use crate::profile::personal_data::{PersonalData, PhoneNumber, Subscription};
 
 /// Room for the values of most templates; a larger one is made where it is not enough.
 const ROOM: usize = 4096;
 /// The length of a place whose datum the data do not have: the template's octets stay.
 pub(super) const ABSENT: usize = usize::MAX;
-/// The most digits in ten octets.
-const MAX_DIGITS: usize = 20;
 
 /// The values of one profile for the places of one plan.
 pub(super) struct Values {
@@ -138,14 +136,18 @@ impl Values {
                 None => return Ok(false),
             },
             Datum::Msisdn(_) => match &subscription.msisdn {
-                // Behind the number: no capability and no extension record.
-                Some(number) => self.number(place.datum, number).map(|()| self.push(&[0xFF, 0xFF]))?,
+                Some(number) => {
+                    self.number(place.datum, number, msisdn_record(number.as_str(), NUMBER_LENGTH))?
+                }
                 None => return Ok(false),
             },
             Datum::ServiceCentre(_) => match &subscription.service_centre {
                 Some(number) => {
                     self.push(&place.lead);
-                    self.number(place.datum, number)?;
+                    let record = smsp_record(number.as_str(), SMSP_LENGTH);
+                    let address = SMSP_LEAD..SMSP_LEAD + ADDRESS_LENGTH;
+                    let record = record.map(|record| record.get(address).unwrap_or_default().to_vec());
+                    self.number(place.datum, number, record)?;
                 }
                 None => return Ok(false),
             },
@@ -161,21 +163,15 @@ impl Values {
         Ok(true)
     }
 
-    /// Length, type and numbering plan, ten octets of digits (TS 24.008 10.5.4.7, TS 31.102 4.4.2.3).
-    fn number(&mut self, datum: Datum, number: &PhoneNumber) -> Result<(), PersonaliseError> {
-        let digits = number.digits().as_bytes();
-        if digits.len() > MAX_DIGITS {
-            return Err(PersonaliseError::TooLong { datum, found: digits.len(), most: MAX_DIGITS });
-        }
-        let mut octets = [0xFF; ADDRESS_LENGTH];
-        let [length, kind, coded @ ..] = &mut octets;
-        *length = u8::try_from(1 + digits.len().div_ceil(2)).unwrap_or(u8::MAX);
-        *kind = if number.is_international() { 0x91 } else { 0x81 };
-        for (octet, pair) in coded.iter_mut().zip(digits.chunks(2)) {
-            let nibble = |at: usize| pair.get(at).map_or(0x0F, |digit| digit & 0x0F);
-            *octet = nibble(1) << 4 | nibble(0);
-        }
-        self.push(&octets);
+    /// A telephone number as its file holds it.
+    fn number(
+        &mut self,
+        datum: Datum,
+        number: &PhoneNumber,
+        coded: Result<Vec<u8>, ContentError>,
+    ) -> Result<(), PersonaliseError> {
+        let (found, most) = (number.digits().len(), MAX_DIGITS);
+        self.push(&coded.map_err(|_| PersonaliseError::TooLong { datum, found, most })?);
         Ok(())
     }
 
