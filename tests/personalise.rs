@@ -11,7 +11,7 @@ use simyard::profile::personal_data::{
     PhoneNumber, Role, Subscription,
 };
 use simyard::profile::plan::{Datum, PersonaliseError, Personaliser, Template, TemplateError};
-use simyard::profile::template;
+use simyard::profile::{shipped, template};
 use simyard_asn1::saip::{ElementKind, Package};
 use simyard_asn1::{Reader, Tag, Writer};
 
@@ -361,6 +361,7 @@ fn templates() -> Vec<(String, Vec<u8>)> {
     let mut templates = published();
     templates.push(("ours".to_owned(), template::generic()));
     templates.push(("two USIMs".to_owned(), two_usims()));
+    templates.extend(shipped::ALL.iter().map(|shipped| (shipped.name.to_owned(), shipped.build().unwrap())));
     templates
 }
 
