@@ -26,6 +26,7 @@ crate::tests!(
     every_option_of_an_order_reaches_the_server,
     a_card_is_served_over_tcp_and_stdio,
     bench_measures_a_few_downloads,
+    a_package_is_described_changed_and_built,
     personalise_makes_a_package_of_each_row_or_names_what_is_wrong,
     personalise_spares_what_is_there_and_writes_nothing_by_halves,
 );
@@ -541,6 +542,36 @@ fn names(folder: &Path) -> Vec<String> {
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
+}
+
+fn a_package_is_described_changed_and_built() {
+    let place = Place::new();
+    assert!(place.run("profile template").ok().starts_with("consumer "));
+    place.run("profile template iot --output iot.toml").ok();
+    let text = std::fs::read_to_string(place.path().join("iot.toml")).unwrap();
+    assert_eq!(place.run("profile template iot").ok().trim_end(), text.trim_end());
+    place.write("mine.toml", &text.replace("name = \"Simyard\"", "name = \"Acme\""));
+    let built = place.run("profile build mine.toml --output mine.der");
+    assert!(built.stderr.starts_with("mine.der: "), "{}", built.stderr);
+    built.ok();
+    let described = place.run("profile extract mine.der").ok();
+    assert!(
+        described.contains("name = \"Acme\"") && !described.contains("name = \"Simyard\""),
+        "{described}"
+    );
+    place.run("profile extract mine.der --output again.toml").ok();
+    let again = std::fs::read_to_string(place.path().join("again.toml")).unwrap();
+    assert_eq!(again.trim_end(), described.trim_end());
+    // What is wrong is told with its place, and what was there stays.
+    place.write("wrong.toml", &text.replace("\"001010000000000\"", "\"0010100000000000\""));
+    place
+        .run("profile build wrong.toml -o mine.der")
+        .failed("error: wrong.toml: element 6 (usim): file: EF.IMSI: content: EF.IMSI: expected 6 to 15");
+    assert_eq!(place.run("profile extract mine.der").ok(), described);
+    place.run("profile extract nowhere.der").failed("nowhere.der");
+    place.write("text.der", "no package");
+    place.run("profile extract text.der").failed("text.der: ");
+    place.run("profile template mine").failed("there are consumer, iot, bootstrap");
 }
 
 fn personalise_makes_a_package_of_each_row_or_names_what_is_wrong() {

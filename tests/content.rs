@@ -25,7 +25,7 @@ const WITHOUT_WORDS: [&str; 9] = [
     "MF/DF.TELECOM/DF.MMSS/EF.MSPL",
     "MF/DF.TELECOM/DF.PHONEBOOK/4F12",
     "MF/DF.TELECOM/DF.PHONEBOOK/4F16",
-    "MF/DF.TELECOM/DF.PHONEBOOK/EF.EXT1",
+    "MF/DF.TELECOM/DF.PHONEBOOK/4F3A",
 ];
 
 /// Runs over every content of a package: a whole file, or one record.

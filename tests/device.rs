@@ -14,7 +14,6 @@ mod world;
 use simyard::env::Rng;
 use simyard::ident::{Iccid, Imsi};
 use simyard::profile::personal_data::{Code, Codes, KeySet, OtaKeySet, PersonalData, Secret, Subscription};
-use simyard::profile::plan::Template;
 use simyard_asn1::Decode as _;
 use simyard_asn1::rsp::notification::{FinalResult, ProfileInstallationResult};
 
@@ -39,7 +38,7 @@ fn subscription(number: u32) -> (Iccid, Vec<u8>) {
         codes: Codes::of(pin1, puk1, pin2, puk2, Code::adm("11112222").unwrap()),
         ota: vec![OtaKeySet::random(&Rng::seeded(u64::from(number)))],
     };
-    (iccid, Template::generic().unwrap().personalise(&data).unwrap().to_vec())
+    (iccid, crate::profile::ours().personalise(&data).unwrap().to_vec())
 }
 
 fn server(number: u32) -> (Iccid, Server) {

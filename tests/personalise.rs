@@ -11,7 +11,7 @@ use simyard::profile::personal_data::{
     PhoneNumber, Role, Subscription,
 };
 use simyard::profile::plan::{Datum, PersonaliseError, Personaliser, Template, TemplateError};
-use simyard::profile::{shipped, template};
+use simyard::profile::shipped;
 use simyard_asn1::saip::{ElementKind, Package};
 use simyard_asn1::{Reader, Tag, Writer};
 
@@ -359,7 +359,7 @@ fn random_data(template: &Template, rng: &Rng) -> PersonalData {
 
 fn templates() -> Vec<(String, Vec<u8>)> {
     let mut templates = published();
-    templates.push(("ours".to_owned(), template::generic()));
+    templates.push(("ours".to_owned(), crate::profile::generic()));
     templates.push(("two USIMs".to_owned(), two_usims()));
     templates.extend(shipped::ALL.iter().map(|shipped| (shipped.name.to_owned(), shipped.build().unwrap())));
     templates
@@ -371,7 +371,7 @@ fn compile(octets: &[u8]) -> Result<Template, TemplateError> {
 
 /// Our own profile with a second USIM behind the first one: its elements once more, with other numbers and identifiers.
 fn two_usims() -> Vec<u8> {
-    let octets = template::generic();
+    let octets = crate::profile::generic();
     let package = Package::from_der(&octets).unwrap();
     let mut out = Vec::new();
     for element in package.elements() {
@@ -457,12 +457,12 @@ fn the_nth_usim_takes_the_nth_subscription() {
     data.further.clear();
     let error = template.personalise(&data).err().unwrap();
     assert_eq!(error, PersonaliseError::Subscriptions { expected: 2, found: 1 });
-    let text = "the template is for 2 subscriptions (one for each USIM), the data have 1";
+    let text = "the template is for 2 subscriptions (one for each USIM and entry of a multi-IMSI table), the data have 1";
     assert_eq!(error.to_string(), text);
 }
 
 fn keys_of_another_length_are_written() {
-    let template = Template::generic().unwrap();
+    let template = crate::profile::ours();
     let mut data = random_data(&template, &Rng::seeded(5));
     for length in [16, 24, 32] {
         let mut set = OtaKeySet::new(None, Some(KeyType::Aes));
@@ -487,7 +487,7 @@ fn keys_of_another_length_are_written() {
 }
 
 fn data_of_many_shapes_share_one_template() {
-    let template = Template::generic().unwrap();
+    let template = crate::profile::ours();
     let mut personaliser = Personaliser::new(&template);
     let mut package = zeroize::Zeroizing::new(Vec::new());
     // More shapes than are kept, in turns, and each twice in a row.
@@ -507,7 +507,7 @@ fn data_of_many_shapes_share_one_template() {
 }
 
 fn what_a_template_has_no_place_for_is_refused() {
-    let template = Template::generic().unwrap();
+    let template = crate::profile::ours();
     let fresh = || {
         let mut data = random_data(&template, &Rng::seeded(8));
         data.home = Subscription::new(data.home.imsi.clone());
@@ -593,13 +593,13 @@ fn what_a_template_has_and_data_do_not_is_refused() {
 
 /// Our own profile, changed by a function.
 fn changed(change: impl FnOnce(&mut Vec<u8>)) -> Result<Template, TemplateError> {
-    let mut octets = template::generic();
+    let mut octets = crate::profile::generic();
     change(&mut octets);
     compile(&octets)
 }
 
 fn a_package_that_is_no_template_says_why() {
-    let generic = template::generic();
+    let generic = crate::profile::generic();
     let package = Package::from_der(&generic).unwrap();
     let range = |kind| {
         let tlv = package.first(kind).unwrap().tlv;
@@ -649,9 +649,9 @@ fn a_package_that_is_no_template_says_why() {
 }
 
 fn the_profiles_of_an_operator_show_its_name_and_its_mnc() {
-    let mut sources = vec![template::generic()];
+    let mut sources = vec![crate::profile::generic()];
     // The name in two pieces, and by a pattern alone as in TS.48.
-    let mut pieces = template::generic();
+    let mut pieces = crate::profile::generic();
     let spn = pieces.windows(10).position(|window| window == b"\x83\x11\x01Simyard").unwrap();
     pieces[spn..spn + 19].copy_from_slice(b"\x83\x07\x01Simyar\x83\x08d\xFF\xFF\xFF\xFF\xFF\xFF\xFF");
     sources.push(pieces);
@@ -689,5 +689,5 @@ fn a_published_package_needs_what_its_specification_lists() {
         // Well formed for the reader, too.
         assert!(Reader::new(template.octets(), "package").read().is_ok(), "{name}");
     }
-    assert!(!Template::generic().unwrap().has_cdma_keys());
+    assert!(!crate::profile::ours().has_cdma_keys());
 }

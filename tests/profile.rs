@@ -10,7 +10,7 @@ use simyard::profile::personal_data::{
     Algorithm, Code, CodeName, Codes, KeySet, OtaKeySet, PersonalData, Subscription,
 };
 use simyard::profile::plan::{Datum, Template, read};
-use simyard::profile::templates;
+use simyard::profile::{shipped, templates};
 use simyard_asn1::saip::{
     AkaConfiguration, ApplicationIdentity, ElementKind, Package, PinCodes, Service, status,
 };
@@ -37,6 +37,16 @@ crate::tests!(
     our_template_makes_a_package_with_exactly_the_data,
     a_broken_order_gives_the_status_of_the_standard,
 );
+
+/// The template that settings mean by default.
+pub fn generic() -> Vec<u8> {
+    shipped::find(shipped::DEFAULT).unwrap().build().unwrap()
+}
+
+/// The same, compiled.
+pub fn ours() -> Template {
+    Template::compile(&Package::from_der(&generic()).unwrap()).unwrap_or_else(|error| panic!("{error}"))
+}
 
 /// The packages of TS.48, by file name.
 pub fn published() -> Vec<(String, Vec<u8>)> {
@@ -349,7 +359,7 @@ fn data() -> PersonalData {
 }
 
 fn our_template_makes_a_package_with_exactly_the_data() {
-    let template = Template::generic().unwrap_or_else(|error| panic!("{error}"));
+    let template = ours();
     let data = PersonalData::from_octets(&data().to_octets()).ok().unwrap();
     let octets = template.personalise(&data).unwrap();
     let package = Package::from_der(&octets).unwrap();
@@ -389,7 +399,7 @@ fn our_template_makes_a_package_with_exactly_the_data() {
 }
 
 fn a_broken_order_gives_the_status_of_the_standard() {
-    let octets = Template::generic().unwrap().personalise(&data()).unwrap();
+    let octets = ours().personalise(&data()).unwrap();
     let package = Package::from_der(&octets).unwrap();
     let elements: Vec<&[u8]> = package.elements().iter().map(|element| element.tlv.raw).collect();
     let fail = |elements: &[&[u8]]| {
@@ -409,7 +419,7 @@ fn a_broken_order_gives_the_status_of_the_standard() {
     assert_eq!(swapped(5, 6), (Reason::ApplicationPlace("USIM"), format, Some(6)));
     let last = elements.len() - 1;
     assert_eq!(swapped(last - 1, last).0, Reason::AfterEnd);
-    assert_eq!(fail(&elements[..last]), (Reason::MissingEnd, format, Some(10)));
+    assert_eq!(fail(&elements[..last]), (Reason::MissingEnd, format, Some(12)));
 
     // The header's ICCID differs from EF.ICCID by one digit.
     let mut other = octets.to_vec();

@@ -5,13 +5,13 @@
 use simyard::profile::identity::PackageIdentity;
 use simyard::profile::image::ProfileImage;
 use simyard::profile::plan::Template;
-use simyard::profile::template;
+use simyard::profile::shipped;
 use simyard_asn1::saip::Package;
 
 /// The published packages and our own, whole and each element alone.
 fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = simyard_fuzz::seeds::files("ts48");
-    seeds.push(template::generic());
+    seeds.extend(shipped::ALL.iter().flat_map(|shipped| shipped.build()));
     let parts: Vec<Vec<u8>> = seeds
         .iter()
         .filter_map(|package| Package::from_der(package).ok())

@@ -16,6 +16,7 @@ use toml::Spanned;
 use crate::domain::{Limits, Operator, ProfileType};
 use crate::ident::ServerAddress;
 use crate::profile::metadata::{ProfileClass, ProfileMetadata};
+use crate::profile::shipped::{self, Shipped};
 
 /// The largest file that is read.
 const MAX_FILE_OCTETS: u64 = 1024 * 1024;
@@ -175,9 +176,9 @@ pub struct ProfileTypeSetting {
 /// Where a template comes from.
 #[derive(Clone, Debug)]
 pub enum TemplateSetting {
-    /// The one that Simyard brings.
-    BuiltIn,
-    /// A profile package with dummy values.
+    /// One that Simyard brings.
+    BuiltIn(&'static Shipped),
+    /// A profile package with dummy values, or its description.
     File(FileSetting),
 }
 
@@ -595,10 +596,10 @@ impl Reader<'_> {
             profile_policy_rules: NamedBits::default(),
         };
         let template = match &table.template {
-            None => Some(TemplateSetting::BuiltIn),
-            Some(value) => match value.get_ref().as_str() {
-                "simyard" => Some(TemplateSetting::BuiltIn),
-                "none" => None,
+            None => shipped::find(shipped::DEFAULT).map(TemplateSetting::BuiltIn),
+            Some(value) => match (value.get_ref().as_str(), shipped::find(value.get_ref())) {
+                ("none", _) => None,
+                (_, Some(shipped)) => Some(TemplateSetting::BuiltIn(shipped)),
                 _ => Some(TemplateSetting::File(self.file(Some(value), "profile_type.template", ""))),
             },
         };

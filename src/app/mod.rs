@@ -1,6 +1,7 @@
 //! Composition root: settings become a running server. The only place that names every concrete type.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::http::{es2plus, es9plus};
 use crate::ident::ServerAddress;
 use crate::pki::tls::{ClientVerifier, PeerIdentity, TlsIdentity, server_config};
 use crate::pki::{AnchorError, Anchors, Certificate};
+use crate::profile::description::{self, DescriptionError};
 use crate::profile::plan::{Template, TemplateError};
 use crate::smdp::Smdp;
 use crate::smdp::catalogue::{Catalogue, Product};
@@ -42,9 +44,12 @@ pub enum AppError {
     /// The trusted CIs contradict each other.
     #[error("the CI certificates cannot be used: {0}")]
     Anchors(#[from] AnchorError),
-    /// The template that Simyard brings cannot be used: a fault of ours.
+    /// A template that Simyard brings cannot be used: a fault of ours.
     #[error("the built-in template cannot be used: {0}")]
     Template(#[from] TemplateError),
+    /// The description of such a template cannot be built: a fault of ours.
+    #[error("the built-in template cannot be built: {0}")]
+    Description(#[from] DescriptionError),
     /// The store cannot be opened.
     #[error("the store {url} cannot be opened: {cause}")]
     Store {
@@ -334,18 +339,29 @@ fn tls(
         .map_err(|error| file.error(&error))
 }
 
+/// The package of a template's file: itself, or what its description describes.
+fn package(octets: Vec<u8>, file: &FileSetting) -> Result<Vec<u8>, ConfigError> {
+    let Some(text) = description::text_of(&octets) else { return Ok(octets) };
+    let folder = file.path.parent().unwrap_or(Path::new(""));
+    let load = |name: &str| std::fs::read(folder.join(name)).map_err(|error| error.to_string());
+    description::build(text, &load).map_err(|error| file.error(&error))
+}
+
 fn catalogue(config: &Config) -> Result<Catalogue, AppError> {
     let mut catalogue = Catalogue::default();
     for setting in &config.profile_types {
         let template = match &setting.template {
             None => None,
-            Some(TemplateSetting::BuiltIn) => {
+            Some(TemplateSetting::BuiltIn(shipped)) => {
+                let octets = shipped.build()?;
+                let template = Template::compile(&Package::from_der(&octets).map_err(TemplateError::from)?)?;
                 let metadata = &setting.metadata;
                 let name = &metadata.service_provider_name;
-                Some(Template::generic()?.with_operator(name, metadata.mnc_length())?)
+                Some(template.with_operator(name, metadata.mnc_length())?)
             }
             Some(TemplateSetting::File(file)) => {
                 let octets = std::fs::read(&file.path).map_err(|error| file.error(&error))?;
+                let octets = package(octets, file)?;
                 let package = Package::from_der(&octets).map_err(|error| file.error(&error))?;
                 Some(Template::compile(&package).map_err(|error| file.error(&error))?)
             }

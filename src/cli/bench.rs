@@ -24,6 +24,7 @@ use crate::ident::{MatchingId, ServerAddress};
 use crate::inventory::{Delivery, Inventory};
 use crate::pki::test_pki::{Existing, TestPki, TestPkiOptions};
 use crate::pki::tls::{ServerVerifier, client_config};
+use crate::profile::shipped;
 use crate::smdp::orders::{OrderSettings, Orders};
 
 const HOST: &str = "localhost";
@@ -151,7 +152,7 @@ async fn download(args: DownloadArgs) -> anyhow::Result<()> {
 fn settings(args: &DownloadArgs) -> anyhow::Result<String> {
     let template = match &args.profile {
         Some(path) => path.canonicalize().with_context(|| path.display().to_string())?,
-        None => PathBuf::from("simyard"),
+        None => PathBuf::from(shipped::DEFAULT),
     };
     let (store, template) = (toml::Value::from(args.store.as_str()), template.display().to_string());
     let template = toml::Value::from(template);

@@ -88,7 +88,7 @@ mod tests {
 
     use super::*;
     use crate::profile::image::ProfileImage;
-    use crate::profile::template::generic;
+    use crate::profile::shipped::generic;
 
     #[test]
     fn rules_are_evaluated_by_mode_and_condition() {

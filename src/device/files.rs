@@ -152,7 +152,7 @@ mod tests {
 
     use super::*;
     use crate::profile::image::ProfileImage;
-    use crate::profile::template::generic;
+    use crate::profile::shipped::generic;
 
     /// EF.ARR of our profile made a cyclic file of three records of two octets, with ADM1 verified.
     fn cyclic() -> (Uicc, Position, NodeId) {

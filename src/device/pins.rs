@@ -200,7 +200,7 @@ mod tests {
 
     use super::*;
     use crate::profile::image::{PinSet, ProfileImage};
-    use crate::profile::template::generic;
+    use crate::profile::shipped::generic;
 
     const PIN2: u8 = 0x81;
 

@@ -447,7 +447,7 @@ mod tests {
 
     #[test]
     fn a_profile_is_written_into_a_buffer_that_never_grows() {
-        let package = crate::profile::template::generic();
+        let package = crate::profile::shipped::generic();
         let package = simyard_asn1::saip::Package::from_der(&package).unwrap();
         let image = ProfileImage::build(&package).unwrap();
         let json = to_json(&image).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! The wire types are in `simyard_asn1::saip`. A package is read once into an [`identity::PackageIdentity`] when it
 //! comes in; [`image::ProfileImage`] is the file system with its codes and keys that an eUICC builds from it at
-//! installation; [`template`] is our own profile, and [`plan`] makes packages from any template for [`personal_data`],
+//! installation; [`shipped`] are our own templates, and [`plan`] makes packages from any template for [`personal_data`],
 //! which [`personal_csv`] reads from files.
 //! The tables of the standard's file system templates stand in [`templates`]. [`tree`] is what a package says, read to
 //! its end whatever is wrong with it.
@@ -19,6 +19,5 @@ pub mod personal_csv;
 pub mod personal_data;
 pub mod plan;
 pub mod shipped;
-pub mod template;
 pub mod templates;
 pub mod tree;

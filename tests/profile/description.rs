@@ -1,7 +1,6 @@
 //! Descriptions: the same package comes back, and a change in the text changes just that.
 
 use simyard::profile::description::{build, extract};
-use simyard::profile::template;
 use simyard_asn1::saip::Package;
 
 crate::tests!(
@@ -51,7 +50,7 @@ fn element(tag: u32, members: &[u8]) -> Vec<u8> {
 
 /// Our generic package with elements before its last one.
 fn with_elements(more: &[u8]) -> Vec<u8> {
-    let generic = template::generic();
+    let generic = crate::profile::generic();
     let package = Package::from_der(&generic).unwrap();
     let end = package.elements().last().unwrap().tlv.offset;
     [&generic[..end], more, &generic[end..]].concat()
@@ -85,7 +84,7 @@ fn elements_and_fields_that_nobody_knows_are_built_again() {
 }
 
 fn longer_lengths_than_der_has_are_built_again() {
-    let generic = template::generic();
+    let generic = crate::profile::generic();
     let package = Package::from_der(&generic).unwrap();
     for element in package.elements() {
         // A length of one octet becomes one of three.
@@ -102,7 +101,7 @@ fn longer_lengths_than_der_has_are_built_again() {
 }
 
 fn changed_octets_are_built_again() {
-    let generic = template::generic();
+    let generic = crate::profile::generic();
     let mut read = 0;
     for at in (0..generic.len()).step_by(2) {
         for change in [0x01, 0x80] {
@@ -124,7 +123,7 @@ fn differences(a: &[u8], b: &[u8]) -> Vec<usize> {
 }
 
 fn a_change_in_the_text_changes_just_that() {
-    let generic = template::generic();
+    let generic = crate::profile::generic();
     let text = described(&generic);
     // A PIN of the same length: eight octets at most, at the place of the PIN.
     let changed = built(&text.replacen("pinValue = \"00000000\"", "pinValue = \"1234\"", 1)).unwrap();

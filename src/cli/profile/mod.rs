@@ -56,10 +56,7 @@ fn read_package(argument: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
         return Ok(Zeroizing::new(shipped.build()?));
     }
     let content = read_limited(argument, description::MAX_TEXT)?;
-    if content.first() != Some(&PACKAGE_BEGINS)
-        && let Ok(text) = core::str::from_utf8(&content)
-        && text.contains("[[element]]")
-    {
+    if let Some(text) = description::text_of(&content) {
         return build::build(text, argument).map(Zeroizing::new).with_context(name);
     }
     if content.len() > MAX_PACKAGE {
@@ -67,9 +64,6 @@ fn read_package(argument: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     }
     Ok(content)
 }
-
-/// The first octet of a package: its profile header. No text begins with it.
-const PACKAGE_BEGINS: u8 = 0xA0;
 
 /// At most `limit` octets of a file, or of standard input for `-`.
 fn read_limited(path: &Path, limit: usize) -> anyhow::Result<Zeroizing<Vec<u8>>> {

@@ -12,12 +12,12 @@ pub enum DescriptionError {
     TooLong(usize),
     /// The text is no TOML.
     #[error("the description is no TOML: {0}")]
-    Toml(#[from] Box<toml::de::Error>),
+    Toml(String),
     /// The text is TOML and no description.
-    #[error("{0}")]
+    #[error(transparent)]
     Place(#[from] Box<Fault>),
     /// What was made cannot be read as a package: a `der` or `hex` in it is not well formed.
-    #[error("the elements do not make a package: {0}")]
+    #[error("the elements do not make a package")]
     Package(#[from] simyard_asn1::Error),
 }
 

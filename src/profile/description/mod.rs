@@ -61,6 +61,14 @@ const DER: &str = "der";
 const FILE: &str = "file";
 const HEADER: &str = "header";
 
+/// The text of a file, if it is a description and no package.
+#[must_use]
+pub fn text_of(content: &[u8]) -> Option<&str> {
+    // The first octet of a package is its header's tag; no text begins with it.
+    let is_package = content.first() == Some(&0xA0);
+    core::str::from_utf8(content).ok().filter(|text| !is_package && text.contains("[[element]]"))
+}
+
 /// Reads a file that a description names: a load file.
 pub type Load<'l> = dyn Fn(&str) -> Result<Vec<u8>, String> + 'l;
 
@@ -123,7 +131,8 @@ pub fn build(description: &str, load: &Load<'_>) -> Result<Vec<u8>, DescriptionE
     if description.len() > MAX_TEXT {
         return Err(DescriptionError::TooLong(description.len()));
     }
-    let document: Table = toml::from_str(description).map_err(Box::new)?;
+    let document: Table =
+        toml::from_str(description).map_err(|error| DescriptionError::Toml(error.to_string()))?;
     let place = |place: &str| {
         let place = place.to_owned();
         move |problem: Problem| Box::new(Fault { place, problem })

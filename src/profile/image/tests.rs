@@ -7,7 +7,7 @@ use simyard_asn1::saip::{ElementKind, EuiccResponse, Package, status};
 use simyard_asn1::{Decode as _, Encode as _, ErrorKind, Oid, Tag, Writer};
 
 use super::*;
-use crate::profile::template::generic;
+use crate::profile::shipped::generic;
 
 use ElementKind as Kind;
 

@@ -374,15 +374,6 @@ pub struct Requirements {
 }
 
 impl Template {
-    /// Our own generic profile ([`super::template::generic`]).
-    ///
-    /// # Errors
-    /// [`TemplateError`]; a test shows that it has none.
-    pub fn generic() -> Result<Self, TemplateError> {
-        let octets = super::template::generic();
-        Self::compile(&Package::from_der(&octets)?)
-    }
-
     /// Finds the places of all data and tries them out.
     ///
     /// # Errors

@@ -43,6 +43,9 @@ pub const ALL: &[Shipped] = &[
     Shipped { name: "test-tuak", title: "test networks, TUAK", description: include_str!("test-tuak.toml") },
 ];
 
+/// The template of profile types whose settings name none.
+pub const DEFAULT: &str = "iot";
+
 /// The template with this name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Shipped> {
@@ -57,6 +60,12 @@ impl Shipped {
     pub fn build(&self) -> Result<Vec<u8>, DescriptionError> {
         description::build(self.description, &|name| Err(format!("{name} lies beside no file")))
     }
+}
+
+/// The package of [`DEFAULT`], for tests.
+#[cfg(test)]
+pub(crate) fn generic() -> Vec<u8> {
+    find(DEFAULT).and_then(|shipped| shipped.build().ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

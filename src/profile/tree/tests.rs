@@ -6,7 +6,7 @@ use simyard_asn1::{Oid, Tag, Writer};
 
 use super::*;
 use crate::profile::image::{self, ProfileImage};
-use crate::profile::template::generic;
+use crate::profile::shipped::generic;
 
 /// Elements written by hand, behind a header and in front of an End.
 fn package(elements: &[Vec<u8>]) -> Vec<u8> {
