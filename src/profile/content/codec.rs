@@ -19,6 +19,8 @@ pub(super) enum Codec {
     Single(usize, Form),
     /// Entries of one length, as many as there are before the filler.
     List(usize, Form),
+    /// Entries of the same members at fixed places, as many as there are before the filler.
+    Entries(&'static [Field]),
     /// A bit for each service, the first in the lowest bit of the first octet. Services are named by this list,
     /// others are given by their number. What the list does not fill is 00.
     Services(&'static [&'static str]),
@@ -105,6 +107,7 @@ impl Codec {
             Self::Layout(layout) => layout.decode(octets),
             Self::Single(length, form) => form.decode(&filled(octets, *length)),
             Self::List(length, form) => decode_list(octets, *length, *form),
+            Self::Entries(fields) => decode_entries(octets, fields),
             Self::Services(names) => decode_services(octets, names),
             Self::Objects(objects) => decode_objects(octets, objects),
             Self::Words(decode, _) => decode(octets),
@@ -117,6 +120,10 @@ impl Codec {
             Self::Layout(layout) => layout.encode(value, length),
             Self::Single(size, form) => form.encode(value, *size),
             Self::List(size, form) => value::each(value, "a list", |entry| form.encode(entry, *size)),
+            Self::Entries(fields) => value::each(value, "a list of tables", |entry| {
+                let known: Vec<&str> = fields.iter().map(|field| field.0).collect();
+                encode_fields(fields, &Members::of(entry, "a table", &known)?)
+            }),
             Self::Services(names) => encode_services(value, names, length),
             Self::Objects(objects) => encode_objects(value, objects),
             Self::Words(_, encode) => encode(value, length),
@@ -132,6 +139,7 @@ impl Codec {
                 fields.chain(layout.rest).chain(["name"]).collect()
             }
             Self::Objects(objects) => objects.iter().map(|object| object.1).collect(),
+            Self::Entries(fields) => fields.iter().map(|field| field.0).collect(),
             _ => Vec::new(),
         }
     }
@@ -155,8 +163,7 @@ fn is_filler(octets: &[u8]) -> bool {
 
 impl Layout {
     fn decode(&self, octets: &[u8]) -> Option<Value> {
-        let size = |fields: &[Field]| fields.iter().map(|field| field.1).sum::<usize>();
-        let (before, after) = (size(self.before), size(self.after));
+        let (before, after) = (size_of_all(self.before), size_of_all(self.after));
         let mut table = Table::new();
         if !self.named {
             decode_fields(self.before, &filled(octets, before), &mut table)?;
@@ -220,9 +227,28 @@ fn encode_fields(fields: &[Field], members: &Members<'_>) -> Encoded {
 }
 
 fn decode_list(octets: &[u8], length: usize, form: Form) -> Option<Value> {
-    let used = without_filler(octets).len().div_ceil(length) * length;
-    let entries = filled(octets, used);
+    let entries = filled(octets, used_entries(octets, length));
     entries.chunks(length).map(|entry| form.decode(entry)).collect::<Option<_>>().map(Value::Array)
+}
+
+fn decode_entries(octets: &[u8], fields: &[Field]) -> Option<Value> {
+    let length = size_of_all(fields).max(1);
+    let entries = filled(octets, used_entries(octets, length));
+    let entry = |octets: &[u8]| {
+        let mut table = Table::new();
+        decode_fields(fields, octets, &mut table)?;
+        Some(Value::Table(table))
+    };
+    entries.chunks(length).map(entry).collect::<Option<_>>().map(Value::Array)
+}
+
+/// Octets of the entries before the filler, whole ones.
+fn used_entries(octets: &[u8], length: usize) -> usize {
+    without_filler(octets).len().div_ceil(length) * length
+}
+
+fn size_of_all(fields: &[Field]) -> usize {
+    fields.iter().map(|field| field.1).sum()
 }
 
 /// More than any service table has.

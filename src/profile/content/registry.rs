@@ -1,9 +1,9 @@
 //! Which file has which codec.
 //!
 //! Files without a line here are not decoded, for one of these reasons: their content is opaque (security contexts,
-//! keys of 5G, group identifiers), it belongs to an operator or a manufacturer (EF.LAUNCH_SCWS, EF.SPNI), it is data
-//! objects of another standard (EF.URSP, EF.IMSConfigData), or its coding is not settled by the public text that these
-//! tables were checked against (CSIM).
+//! keys of 5G), it belongs to an operator or a manufacturer (EF.LAUNCH_SCWS, EF.SPNI), it is data objects of another
+//! standard (EF.URSP, EF.IMSConfigData, EF.MLPL), its form depends on other files (EF.EMAIL, EF.SNE), or its coding is
+//! not settled by the texts that these tables were checked against (most of CSIM).
 
 use simyard_asn1::saip::ElementKind;
 
@@ -118,6 +118,10 @@ pub(super) const REGISTRY: &[Entry] = &[
     usim(&["EF.eMLPP"], settings::PRECEDENCE),
     usim(&["EF.AaeM"], settings::AUTOMATIC_ANSWER),
     usim(&["EF.VGCS", "EF.VBS"], settings::GROUPS),
+    usim(&["EF.GID1", "EF.GID2"], settings::GROUP_IDENTIFIER),
+    usim(&["EF.CNL"], settings::COOPERATIVE_NETWORKS),
+    usim(&["EF.NIA"], settings::ALERTING),
+    usim(&["EF.CMI"], settings::COMPARISON_METHOD),
     usim(&["EF.VGCSCA", "EF.VBSCA"], settings::GROUP_ALGORITHMS),
     usim(&["EF.VGCSS", "EF.VBSS"], settings::ACTIVE_GROUPS),
     // Messages.

@@ -3,9 +3,11 @@
 
 use toml::Value;
 
-use super::codec::{Codec, Field, Form, Object, ObjectForm, fields, fields_and};
-use super::error::Refusal;
-use super::value::{self, Encoded, Members};
+use super::codec::{
+    Codec, Field, Form, Layout, Object, ObjectForm, fields, fields_and, named, without_filler,
+};
+use super::network::PLMN_LEN;
+use super::value::{self, Encoded};
 
 /// EF.SMS (4.2.25): the message is left in hexadecimal digits.
 pub(super) const SHORT_MESSAGE: Codec = fields_and(
@@ -27,31 +29,8 @@ pub(super) const SHORT_MESSAGE_REPORT: Codec = fields_and(&[Field("record", 1, F
 /// EF.CBMI and EF.CBMID (4.2.14, 4.2.20): message identifiers.
 pub(super) const BROADCAST_MESSAGES: Codec = Codec::List(2, Form::Number);
 /// EF.CBMIR (4.2.22): ranges of message identifiers, first and last.
-pub(super) const BROADCAST_RANGES: Codec = Codec::Words(
-    |octets| {
-        let (ranges, rest) = octets.as_chunks::<4>();
-        let used = ranges.iter().rposition(|range| *range != [0xFF; 4]).map_or(0, |last| last + 1);
-        let range = |[a, b, c, d]: &[u8; 4]| {
-            let [from, to] =
-                [[*a, *b], [*c, *d]].map(|pair| Value::Integer(i64::from(u16::from_be_bytes(pair))));
-            value::table([("from", Some(from)), ("to", Some(to))])
-        };
-        let ranges = ranges.get(..used)?.iter().map(range).collect();
-        rest.iter().all(|octet| *octet == 0xFF).then_some(Value::Array(ranges))
-    },
-    |value, _| {
-        const EXPECTED: &str = "a table with from and to";
-        value::each(value, "a list of ranges", |entry| {
-            let members = Members::of(entry, EXPECTED, &["from", "to"])?;
-            let end = |name| {
-                let number = members.integer(name, 0..=0xFFFF)?;
-                let number = number.and_then(|number| u16::try_from(number).ok());
-                number.map(u16::to_be_bytes).ok_or_else(|| Refusal::missing(name, "a number"))
-            };
-            Ok([end("from")?, end("to")?].concat())
-        })
-    },
-);
+pub(super) const BROADCAST_RANGES: Codec =
+    Codec::Entries(&[Field("from", 2, Form::Number), Field("to", 2, Form::Number)]);
 
 /// EF.ACM, EF.ACMmax, EF.ICT, EF.OCT, EF.THRESHOLD (4.2.9, 4.2.10, 4.2.35, 4.2.36, 4.2.52).
 pub(super) const COUNTER: Codec = Codec::Single(3, Form::Number);
@@ -97,7 +76,8 @@ pub(super) const ACCESS_POINTS: Codec = fields_and(&[Field("access_points", 1, F
 pub(super) const GROUPS: Codec = Codec::List(4, Form::Digits);
 
 /// EF.VGCSCA and EF.VBSCA (4.2.81, 4.2.82): two algorithms for each group.
-pub(super) const GROUP_ALGORITHMS: Codec = Codec::List(1, Form::Number);
+pub(super) const GROUP_ALGORITHMS: Codec =
+    Codec::Entries(&[Field("first", 1, Form::Number), Field("second", 1, Form::Number)]);
 
 /// Groups that EF.VGCSS and EF.VBSS have a flag for.
 const GROUP_FLAGS: i64 = 50;
@@ -127,6 +107,26 @@ fn encode_active_groups(value: &Value, _: Option<usize>) -> Encoded {
     }
     Ok(octets.to_vec())
 }
+
+/// EF.GID1 and EF.GID2 (4.2.10, 4.2.11): octets, without the filler.
+pub(super) const GROUP_IDENTIFIER: Codec =
+    Codec::Words(|octets| Some(value::hex(without_filler(octets))), |value, _| value::from_hex(value, None));
+/// EF.CNL (4.2.49): networks that the terminal may be locked to, with the parts of them.
+pub(super) const COOPERATIVE_NETWORKS: Codec = Codec::Entries(&[
+    Field("plmn", PLMN_LEN, Form::Plmn),
+    Field("subset", 1, Form::Hex),
+    Field("service_provider", 1, Form::Hex),
+    Field("corporate", 1, Form::Hex),
+]);
+/// EF.NIA (4.2.65): what the terminal says at an alerting category.
+pub(super) const ALERTING: Codec = Codec::Layout(Layout {
+    before: &[Field("category", 1, Form::Number)],
+    named: true,
+    after: &[],
+    rest: None,
+});
+/// EF.CMI (4.2.55): a method of comparing barred numbers.
+pub(super) const COMPARISON_METHOD: Codec = named(&[Field("method", 1, Form::Number)]);
 
 /// Priority levels of eMLPP.
 const PRIORITIES: Form =
@@ -203,7 +203,16 @@ mod tests {
             ("EF.VGCS", "21FFFFFF21F3FFFF215320F9", r#"["12", "123", "1235029"]"#),
             ("EF.VGCSS", "150000000000FC", "[1, 3, 5]"),
             ("EF.VBSS", "000000000000FE", "[50]"),
-            ("EF.VGCSCA", "0103", "[1, 3]"),
+            ("EF.VGCSCA", "0103", "[{ first = 1, second = 3 }]"),
+            ("EF.GID1", "ABFF", r#"{ value = "AB", length = 2 }"#),
+            ("EF.GID2", "0102", r#""0102""#),
+            (
+                "EF.CNL",
+                "62F210FF0102FFFFFFFFFFFF",
+                r#"{ value = [{ plmn = "262-01", service_provider = "01", corporate = "02" }], length = 12 }"#,
+            ),
+            ("EF.NIA", "014869FF", r#"{ category = 1, name = "Hi", length = 4 }"#),
+            ("EF.CMI", "486905", r#"{ name = "Hi", method = 5 }"#),
             ("EF.eMLPP", "0500", r#"{ levels = ["A", "0"], fast_call_setup = [] }"#),
             ("EF.SMS", "00FFFFFF", r#"{ status = "free", length = 4 }"#),
             ("EF.SMS", "030791", r#"{ status = "to be read", message = "0791" }"#),
@@ -220,8 +229,10 @@ mod tests {
             refused(ElementKind::OptUsim, "EF.VGCSS", "[51]").contains("[1]: expected a number from 1 to 50")
         );
         assert!(
-            refused(ElementKind::OptUsim, "EF.CBMIR", "[{ from = 1 }]").contains("[1].to: expected a number")
+            refused(ElementKind::OptUsim, "EF.CBMIR", "[{ from = -1 }]")
+                .contains("[1].from: expected a number")
         );
+        assert!(refused(ElementKind::OptUsim, "EF.GID1", r#""A""#).contains("octets in hexadecimal digits"));
         assert!(refused(ElementKind::OptUsim, "EF.EHPLMNPI", r#""some""#).contains("one of no preference"));
     }
 }
