@@ -6,6 +6,7 @@
 //! | [`stock`] | what they download: a batch, ordered and released, and an eUICC for each |
 //! | [`bound`] | the time that the cryptography of one download takes at least |
 //! | [`process`] | CPU time of a process |
+//! | [`profile`] | profile packages in memory: read, written, personalised |
 //! | [`medium`] | what kind of file system the store lies on |
 //!
 //! Nothing here judges a figure: tests assert no times.
@@ -19,6 +20,8 @@ use crate::device::lpa::LpaError;
 use crate::ident::InvalidIdentifier;
 use crate::inventory::IngestError;
 use crate::pki::issue::IssueError;
+use crate::profile::personal_csv::HeaderError;
+use crate::profile::plan::{PersonaliseError, TemplateError};
 use crate::smdp::confirm_order::ConfirmOrderError;
 use crate::smdp::download_order::DownloadOrderError;
 
@@ -26,6 +29,7 @@ pub mod bound;
 pub mod download;
 pub mod medium;
 pub mod process;
+pub mod profile;
 pub mod stock;
 
 /// The most downloads of one run, those that warm up included: what the numbers of one batch have digits for.
@@ -70,6 +74,18 @@ pub enum BenchError {
     /// The server did not take the report of an installation.
     #[error("the server did not take a notification: {0}")]
     NotDelivered(String),
+    /// The profile package cannot be read.
+    #[error("the package cannot be read: {0}")]
+    Package(#[from] simyard_asn1::Error),
+    /// The profile package is no template.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The data do not fit the template.
+    #[error(transparent)]
+    Personalise(#[from] PersonaliseError),
+    /// The rows of the file cannot be read.
+    #[error(transparent)]
+    Rows(#[from] HeaderError),
     /// A thread or runtime could not be started, or ended before its time.
     #[error("a thread of the benchmark could not do its work")]
     Thread,

@@ -52,7 +52,7 @@ enum Command {
     Card(card::CardArgs),
     /// Download and manage profiles on a card, as an LPA does.
     Lpa(Box<lpa::LpaArgs>),
-    /// Measure the server on this machine.
+    /// Measure the server, and the making of profile packages, on this machine.
     Bench(bench::BenchArgs),
 }
 

@@ -46,12 +46,16 @@ impl Imsi {
     /// The nine octets of EF.IMSI.
     #[must_use]
     pub fn to_ef(&self) -> [u8; 9] {
-        let parity = if self.0.len() % 2 == 1 { '9' } else { '1' };
+        let parity = if self.0.len() % 2 == 1 { b'9' } else { b'1' };
         let mut octets = [0xFF; 9];
-        let coded = format!("{parity}{}", self.0);
+        // Parity and digits: at most sixteen nibbles.
+        let mut coded = [0; 16];
+        let digits = std::iter::once(parity).chain(self.0.bytes());
+        coded.iter_mut().zip(digits).for_each(|(to, from)| *to = from);
+        let used = coded.get(..=self.0.len()).unwrap_or_default();
         let [length, content @ ..] = &mut octets;
-        *length = u8::try_from(coded.len().div_ceil(2)).unwrap_or(8);
-        to_swapped_bcd(coded.as_bytes(), content);
+        *length = u8::try_from(used.len().div_ceil(2)).unwrap_or(8);
+        to_swapped_bcd(used, content);
         octets
     }
 

@@ -50,7 +50,7 @@ pub fn run(args: ProfileArgs) -> anyhow::Result<ExitCode> {
 
 /// The package of an argument: a file in DER, a description, the name of a template that Simyard brings, or `-` for
 /// standard input. The largest package and one octet are read.
-fn read_package(argument: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+pub(in crate::cli) fn read_package(argument: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let name = || argument.display().to_string();
     if let Some(shipped) = argument.to_str().and_then(shipped::find).filter(|_| !argument.exists()) {
         return Ok(Zeroizing::new(shipped.build()?));

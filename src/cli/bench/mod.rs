@@ -1,4 +1,5 @@
-//! `simyard bench`: how fast the server is on this machine, against what its cryptography costs at least.
+//! `simyard bench`: how fast the server is on this machine, against what its cryptography costs at least; and how fast
+//! profile packages are read and made.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -10,8 +11,10 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::folder::{Folder, Keep};
-use super::output::{self, line};
+use crate::cli::folder::{Folder, Keep};
+use crate::cli::output::{self, line};
+mod profile;
+
 use crate::app::config::Config;
 use crate::app::{Stock, anchors_of};
 use crate::bench::bound::Bound;
@@ -32,7 +35,7 @@ const EID: &str = "89049032000000000000279973200019";
 /// What the server prints before its address.
 const ES9PLUS: &str = "ES9+ on ";
 
-/// Measure the server on this machine.
+/// Measure the server, and the making of profile packages, on this machine.
 #[derive(Args)]
 pub struct BenchArgs {
     #[command(subcommand)]
@@ -47,6 +50,10 @@ enum BenchCommand {
     /// a virtual eUICC of its own over TLS connections that are kept. The bound is the time of the public-key operations
     /// of one download alone, measured in the same run; the ratio is the server's CPU time to it.
     Download(DownloadArgs),
+    /// Profile packages in memory, on one core: how fast they are read, written and personalised.
+    ///
+    /// Copying as many octets is measured beside it.
+    Profile(profile::ProfileArgs),
 }
 
 #[derive(Args)]
@@ -86,6 +93,7 @@ fn number(most: usize) -> impl Fn(&str) -> Result<usize, String> + Clone {
 pub async fn run(args: BenchArgs) -> anyhow::Result<()> {
     match args.command {
         BenchCommand::Download(args) => download(args).await,
+        BenchCommand::Profile(args) => profile::run(&args),
     }
 }
 
