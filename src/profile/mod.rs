@@ -15,6 +15,7 @@ pub mod identity;
 pub mod image;
 pub mod metadata;
 pub mod multi_imsi;
+pub mod overview;
 pub mod personal_csv;
 pub mod personal_data;
 pub mod plan;

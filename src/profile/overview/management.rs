@@ -1,0 +1,173 @@
+//! Security domains, remote file management and applets of the model.
+
+use sha2::{Digest as _, Sha256};
+use simyard_asn1::Error;
+use simyard_asn1::saip::management::ApplicationInstance;
+use simyard_asn1::saip::{ProfileElement, SecurityDomainKey};
+
+use super::{
+    Adf, Applet, Instance, Key, LoadPackage, RemoteFileManagement, Reveal, Secret, SecurityDomain, Toolkit,
+    words,
+};
+
+/// What a SecurityDomain element says.
+pub(super) fn security_domain(
+    place: usize,
+    element: &ProfileElement<'_>,
+    reveal: Reveal,
+) -> Result<SecurityDomain, Error> {
+    let domain = element.security_domain()?;
+    let keys = element.security_domain_keys()?;
+    let mut common = instance(&domain.instance, reveal);
+    common.life_cycle = words::domain_life_cycle(domain.instance.life_cycle);
+    // What a domain is told are protocols and rights, no keys: those are in its key list.
+    common.applet_parameters = None;
+    common.install_parameters = Some(hex::encode_upper(domain.instance.install_parameters));
+    Ok(SecurityDomain {
+        instance: common,
+        protocols: protocols(domain.instance.install_parameters),
+        keys: keys.iter().map(|one| key(one, reveal)).collect(),
+        personalisation: domain.personalisation.iter().map(|block| Secret::new(block, reveal)).collect(),
+        open_personalisation: domain.open_personalisation.map(|octets| Secret::new(octets, reveal)),
+        cat_tp: domain.cat_tp.map(hex::encode_upper),
+        element: place,
+    })
+}
+
+fn key(key: &SecurityDomainKey<'_>, reveal: Reveal) -> Key {
+    Key {
+        version: key.version,
+        identifier: key.identifier,
+        protocol: words::key_set(key.version),
+        purpose: words::key_purpose(key.version, key.identifier),
+        key_type: words::key_type(key.key_type),
+        usage: hex::encode_upper(key.usage),
+        access: format!("{:02X}", key.access),
+        mac_length: key.mac_length,
+        value: Secret::new(key.data, reveal),
+    }
+}
+
+fn instance(instance: &ApplicationInstance<'_>, reveal: Reveal) -> Instance {
+    let parameters = instance.install_parameters;
+    Instance {
+        aid: hex::encode_upper(instance.instance),
+        load_package: hex::encode_upper(instance.load_package),
+        class: hex::encode_upper(instance.class),
+        security_domain: instance.security_domain.map(hex::encode_upper),
+        privileges: words::privileges(instance.privileges),
+        life_cycle: words::application_life_cycle(instance.life_cycle),
+        install_parameters: None,
+        applet_parameters: (!parameters.is_empty()).then(|| Secret::new(parameters, reveal)),
+        system_parameters: instance.system_parameters.map(hex::encode_upper),
+        toolkit: instance.toolkit_parameters.map(toolkit),
+        access_parameters: instance.access_parameters.map(hex::encode_upper),
+        administrative_access_parameters: instance.administrative_access_parameters.map(hex::encode_upper),
+        control_reference: instance.control_reference.map(hex::encode_upper),
+        process_data: instance.process_data.iter().map(|block| Secret::new(block, reveal)).collect(),
+    }
+}
+
+/// The secure channel protocols in the installation parameters of a security domain: tag 81, protocol and option
+/// (GlobalPlatform Card, UICC configuration).
+fn protocols(parameters: &[u8]) -> Vec<String> {
+    let mut rest = parameters;
+    let mut found = Vec::new();
+    while let [tag, length, following @ ..] = rest {
+        let Some((value, after)) = following.split_at_checked(usize::from(*length)) else { break };
+        if let (0x81, [protocol, option, ..]) = (tag, value) {
+            found.push(format!("SCP{protocol:02X} ({option:02X})"));
+        }
+        rest = after;
+    }
+    found
+}
+
+/// UICC toolkit parameters: priority, timers, length and number of menu entries, position and identifier of each,
+/// channels, minimum security level behind its length, references behind theirs, services (TS 102 226 8.2.1.3.2.1).
+fn toolkit(octets: &[u8]) -> Toolkit {
+    let read = || {
+        let entries = usize::from(*octets.get(3)?);
+        let mut rest = octets.get(4 + 2 * entries + 1..)?;
+        let mut field = || {
+            let (length, following) = rest.split_first()?;
+            let (value, after) = following.split_at_checked(usize::from(*length))?;
+            rest = after;
+            Some(value)
+        };
+        let level = field()?;
+        let tars = field()?;
+        tars.len().is_multiple_of(3).then_some((level, tars))
+    };
+    let found = read();
+    Toolkit {
+        octets: hex::encode_upper(octets),
+        tars: found.map_or_else(Vec::new, |(_, tars)| tars.chunks_exact(3).map(hex::encode_upper).collect()),
+        minimum_security_level: found
+            .filter(|(level, _)| !level.is_empty())
+            .map(|(level, _)| hex::encode_upper(level)),
+    }
+}
+
+/// What an RFM element says.
+pub(super) fn remote_file_management(
+    place: usize,
+    element: &ProfileElement<'_>,
+) -> Result<RemoteFileManagement, Error> {
+    let management = element.remote_file_management()?;
+    Ok(RemoteFileManagement {
+        aid: hex::encode_upper(management.instance),
+        security_domain: management.security_domain.map(hex::encode_upper),
+        tars: management.tars.iter().map(hex::encode_upper).collect(),
+        minimum_security_level: hex::encode_upper(management.minimum_security_level),
+        access_domain: words::access_domain(management.access_domain),
+        administrative_access_domain: words::access_domain(management.administrative_access_domain),
+        adf: management.adf.map(|adf| Adf {
+            aid: hex::encode_upper(adf.aid),
+            access_domain: words::access_domain(adf.access_domain),
+            administrative_access_domain: words::access_domain(adf.administrative_access_domain),
+        }),
+        element: place,
+    })
+}
+
+/// What an Application element says.
+pub(super) fn applet(place: usize, element: &ProfileElement<'_>, reveal: Reveal) -> Result<Applet, Error> {
+    let application = element.application()?;
+    Ok(Applet {
+        load_package: application.load_block.map(|block| LoadPackage {
+            aid: hex::encode_upper(block.load_package),
+            security_domain: block.security_domain.map(hex::encode_upper),
+            octets: block.object.len(),
+            sha256: hex::encode_upper(Sha256::digest(block.object)),
+        }),
+        instances: application.instances.iter().map(|one| instance(one, reveal)).collect(),
+        element: place,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn toolkit_parameters_are_read_or_kept() {
+        let known = toolkit(&hex::decode("010000000002010206B2010000000000").unwrap());
+        assert_eq!(known.tars, ["B20100", "000000"]);
+        assert_eq!(known.minimum_security_level.as_deref(), Some("0102"));
+        let entries = toolkit(&hex::decode("FF0010020101020200" /* two menu entries, no channel */).unwrap());
+        assert_eq!((entries.tars.len(), entries.minimum_security_level), (0, None));
+        for cut in 0..16 {
+            let octets = hex::decode("010000000002010206B2010000000000").unwrap();
+            assert!(toolkit(&octets[..cut]).octets.len() == 2 * cut);
+        }
+    }
+
+    #[test]
+    fn protocols_are_named() {
+        let parameters = hex::decode("810280008201F08301F08701F0").unwrap();
+        assert_eq!(protocols(&parameters), ["SCP80 (00)"]);
+        assert_eq!(protocols(&[0x81, 2, 3, 0x70]), ["SCP03 (70)"]);
+        assert!(protocols(&[0x81, 9, 3]).is_empty());
+    }
+}
