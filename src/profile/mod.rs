@@ -5,7 +5,8 @@
 //! installation; [`shipped`] are our own templates, and [`plan`] makes packages from any template for [`personal_data`],
 //! which [`personal_csv`] reads from files.
 //! The tables of the standard's file system templates stand in [`templates`]. [`tree`] is what a package says, read to
-//! its end whatever is wrong with it.
+//! its end whatever is wrong with it; [`overview`] puts that into words, and [`comparison`] says what two packages mean
+//! differently.
 
 pub mod bind;
 pub mod cap;

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 mod build;
 mod extract;
 mod personalise;
+mod show;
 mod template;
 
 use crate::profile::{description, shipped};
@@ -29,6 +30,8 @@ enum ProfileCommand {
     Build(build::BuildArgs),
     /// List the templates that Simyard brings, or write the description of one.
     Template(template::TemplateArgs),
+    /// Show what a package means.
+    Show(show::ShowArgs),
     /// Describe a package, so that it can be changed and built again.
     Extract(extract::ExtractArgs),
     /// Make a package for each row of a manufacturer's file.
@@ -43,6 +46,7 @@ pub fn run(args: ProfileArgs) -> anyhow::Result<ExitCode> {
     match args.command {
         ProfileCommand::Build(args) => build::run(&args),
         ProfileCommand::Template(args) => template::run(&args),
+        ProfileCommand::Show(args) => show::run(&args),
         ProfileCommand::Extract(args) => extract::run(&args),
         ProfileCommand::Personalise(args) => personalise::run(&args),
     }

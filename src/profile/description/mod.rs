@@ -36,7 +36,7 @@ mod error;
 mod file;
 mod grammar;
 mod leaf;
-mod multi_imsi;
+pub(in crate::profile) mod multi_imsi;
 mod structure;
 mod text;
 mod toolkit;

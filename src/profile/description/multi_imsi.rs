@@ -35,7 +35,7 @@ const ENTRY_MEMBERS: [&str; 6] = ["index", "imsi", "key", "networks", "rotation-
 const KEY_MEMBERS: [&str; 4] = ["reference", "algorithm", "key", "opc"];
 
 /// The content of a file in words, if it is a table.
-pub(super) fn read_content(octets: &[u8]) -> Option<Value> {
+pub(in crate::profile) fn read_content(octets: &[u8]) -> Option<Value> {
     let table = Table::from_octets(octets).ok()?;
     let mut words = Words::from_iter([(TABLE.to_owned(), read_table(&table)?)]);
     if table.to_octets().len() < octets.len() {
@@ -61,7 +61,7 @@ pub(super) fn write_content(value: &Value) -> Option<Result<Vec<u8>, Problem>> {
 }
 
 /// A command to the applet in words, if it stores a table or keys.
-pub(super) fn read_command(octets: &[u8]) -> Option<Value> {
+pub(in crate::profile) fn read_command(octets: &[u8]) -> Option<Value> {
     let data = stored_data(octets)?;
     let (name, words) = match Table::from_octets(data) {
         Ok(table) => (TABLE, read_table(&table)?),

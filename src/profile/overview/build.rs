@@ -34,6 +34,8 @@ pub(super) fn run(tree: &Tree<'_>, reveal: Reveal) -> Overview {
         applets: Vec::new(),
         non_standard: Vec::new(),
         unknown: Vec::new(),
+        selected: None,
+        only_files: false,
         problems: tree
             .problems()
             .iter()

@@ -8,6 +8,7 @@ use simyard_asn1::saip::ElementKind;
 
 use super::{Access, AccessRule, Application, Content, File, LeftOut, Link, Reveal, Said, access};
 use crate::profile::content;
+use crate::profile::description::multi_imsi::read_content;
 use crate::profile::templates::FileKind;
 use crate::profile::tree::{self, Body, FileId, Initial, Structure, Tree};
 
@@ -191,8 +192,8 @@ impl Walk<'_, '_> {
 
     fn file(&self, id: FileId, file: &tree::File<'_>, depth: usize, key: String) -> File {
         let access = self.access(id, file);
-        let secret = is_secret(file, access.as_ref().and_then(|access| access.rules.as_deref()));
-        let secret = secret.then_some(self.reveal);
+        let rules = access.as_ref().and_then(|access| access.rules.as_deref());
+        let secret = is_secret(file, rules).then_some(self.reveal);
         let mut model = File {
             path: path(self.tree, self.applications, id),
             name: file.name.clone(),
@@ -233,7 +234,8 @@ impl Walk<'_, '_> {
                 model.size = Some(content.size);
                 model.record_length = content.record_length();
                 model.records = content.record_length().and_then(|length| content.size.checked_div(length));
-                model.content = Some(said(file, content, secret));
+                model.content =
+                    Some(multi_imsi(file, content).unwrap_or_else(|| said(file, content, secret)));
             }
         }
         model
@@ -276,6 +278,17 @@ fn said(file: &tree::File<'_>, content: &tree::Content<'_>, secret: Option<Revea
         whole: (!has_records).then(|| one(&content.octets)),
         each: content.records().map(one).collect(),
     }
+}
+
+/// The table of a multi-IMSI applet, which holds no keys.
+fn multi_imsi(file: &tree::File<'_>, content: &tree::Content<'_>) -> Option<Content> {
+    if file.has_standard_name {
+        return None;
+    }
+    let value = Some(read_content(&content.octets)?);
+    let mut model = said(file, content, None);
+    model.whole = Some(Said { octets: content.octets.clone(), value, secret: None });
+    Some(model)
 }
 
 /// The files that the package does not want.

@@ -5,10 +5,14 @@ use simyard_asn1::Error;
 use simyard_asn1::saip::management::ApplicationInstance;
 use simyard_asn1::saip::{ProfileElement, SecurityDomainKey};
 
+use toml::Value;
+
 use super::{
-    Adf, Applet, Instance, Key, LoadPackage, RemoteFileManagement, Reveal, Secret, SecurityDomain, Toolkit,
-    words,
+    Adf, Applet, Command, Instance, Key, KeySet, LoadPackage, RemoteFileManagement, Reveal, Secret,
+    SecurityDomain, Toolkit, words,
 };
+use crate::profile::description::multi_imsi::read_command;
+use crate::profile::multi_imsi::{self, stored_data};
 
 /// What a SecurityDomain element says.
 pub(super) fn security_domain(
@@ -64,8 +68,28 @@ fn instance(instance: &ApplicationInstance<'_>, reveal: Reveal) -> Instance {
         access_parameters: instance.access_parameters.map(hex::encode_upper),
         administrative_access_parameters: instance.administrative_access_parameters.map(hex::encode_upper),
         control_reference: instance.control_reference.map(hex::encode_upper),
-        process_data: instance.process_data.iter().map(|block| Secret::new(block, reveal)).collect(),
+        process_data: instance.process_data.iter().map(|octets| command(octets, reveal)).collect(),
     }
+}
+
+fn command(octets: &[u8], reveal: Reveal) -> Command {
+    let mut command = Command { multi_imsi: None, multi_imsi_keys: None, data: None };
+    let data = stored_data(octets);
+    if let Some(Ok(sets)) = data.map(multi_imsi::key_sets) {
+        let set = |set: &multi_imsi::KeySet<'_>| KeySet {
+            reference: set.reference,
+            algorithm: words::algorithm(set.algorithm),
+            key: Secret::new(set.key, reveal),
+            opc: Secret::new(set.opc, reveal),
+        };
+        command.multi_imsi_keys = Some(sets.iter().map(set).collect());
+    } else if let Some(Value::Table(mut words)) = read_command(octets) {
+        command.multi_imsi = words.remove("multi-imsi");
+    }
+    if command.multi_imsi.is_none() && command.multi_imsi_keys.is_none() {
+        command.data = Some(Secret::new(octets, reveal));
+    }
+    command
 }
 
 /// The secure channel protocols in the installation parameters of a security domain: tag 81, protocol and option

@@ -30,14 +30,19 @@ mod access;
 mod build;
 mod files;
 mod management;
+mod management_text;
+pub mod plain;
 mod secret;
+mod select;
 pub mod text;
+mod tree_lines;
 mod words;
 
 use serde::Serialize;
 use toml::Value;
 
 pub use secret::{Reveal, Secret};
+pub use select::NothingSelected;
 
 use super::image::{ApplicationKind, Octets};
 use super::tree::Tree;
@@ -80,6 +85,12 @@ pub struct Overview {
     pub unknown: Vec<Unknown>,
     /// What could not be read or resolved.
     pub problems: Vec<Problem>,
+    /// The element that the model was cut down to.
+    #[serde(skip)]
+    pub(super) selected: Option<usize>,
+    /// Whether the model was cut down to files.
+    #[serde(skip)]
+    pub(super) only_files: bool,
 }
 
 /// The profile header.
@@ -490,7 +501,37 @@ pub struct Instance {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub control_reference: Option<String>,
     /// What is sent to the instance after installation.
-    pub process_data: Vec<Secret>,
+    pub process_data: Vec<Command>,
+}
+
+/// A command to an instance: a table or key sets of a multi-IMSI applet ([`super::multi_imsi`]), or octets, which may
+/// hold keys.
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Command {
+    /// The table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub multi_imsi: Option<Value>,
+    /// The key sets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub multi_imsi_keys: Option<Vec<KeySet>>,
+    /// Any other command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<Secret>,
+}
+
+/// A key set of a multi-IMSI applet.
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeySet {
+    /// By which entries of the table name it.
+    pub reference: u8,
+    /// The name of the algorithm.
+    pub algorithm: String,
+    /// K.
+    pub key: Secret,
+    /// OPc or TOPc.
+    pub opc: Secret,
 }
 
 /// UICC toolkit parameters (TS 102 226 8.2.1.3.2.1).

@@ -7,7 +7,7 @@ use simyard_asn1::saip::{
 use super::files::{Origin, is_wanted};
 use super::{
     Application, ApplicationKind, Body, Directory, Element, File, FileId, MAX_PINS, Pin, PinSet, Reason,
-    Tree, View,
+    Tree, View, names,
 };
 use crate::profile::image::plan::fids;
 use crate::profile::templates::{FileKind, Template};
@@ -35,6 +35,7 @@ pub(super) fn run<'a>(package: &Package<'a>) -> Tree<'a> {
     for (place, element) in package.elements().iter().enumerate() {
         reading.step(place, element);
     }
+    names::name_phonebooks(&mut reading.tree);
     reading.tree
 }
 

@@ -2,8 +2,10 @@
 
 use simyard_asn1::saip::ElementKind;
 
+use simyard_asn1::Reader;
+
 use super::{File, FileId, Tree};
-use crate::profile::templates::{self, FileKind};
+use crate::profile::templates::{self, FileKind, Row};
 
 /// Files of TS 31.102 4.4 and TS 51.011 10 that no template has: directory, identifier, name.
 const OUTSIDE_TEMPLATES: &[(&str, u16, &str)] = &[
@@ -53,11 +55,73 @@ pub(super) fn find(
     let application = directories.iter().find(|file| file.kind == FileKind::Adf);
     let application: Vec<(u16, ElementKind)> =
         application.and_then(|adf| Some((adf.fid?, adf.table))).into_iter().collect();
-    let in_templates = templates::at_path(&path, &application).filter(|(_, row)| row.kind == kind);
+    // Files of a phonebook have the identifiers that EF.PBR gives them: see `name_phonebooks`.
+    let is_it = |row: &Row| row.kind == kind && row.fid_range.is_none();
+    let in_templates = templates::at_path(&path, &application).filter(|(_, row)| is_it(row));
     if let Some((table, row)) = in_templates {
         return Some((row.name, table));
     }
     let above = directories.first()?;
     let (.., name) = OUTSIDE_TEMPLATES.iter().find(|(name, id, _)| *name == above.name && *id == fid)?;
     Some((*name, above.table))
+}
+
+/// Files of a phonebook by the tags of EF.PBR, from C0 (TS 31.102 4.4.2.1).
+const IN_PHONEBOOKS: [&str; 13] = [
+    "EF.ADN", "EF.IAP", "EF.EXT1", "EF.SNE", "EF.ANR", "EF.PBC", "EF.GRP", "EF.AAS", "EF.GAS", "EF.UID",
+    "EF.EMAIL", "EF.CCP1", "EF.PURI",
+];
+/// Objects of EF.PBR that list files.
+const LISTS: [u32; 3] = [0xA8, 0xA9, 0xAA];
+
+/// Names the files that file management created in phonebooks: what they are says EF.PBR, not their identifiers.
+pub(super) fn name_phonebooks(tree: &mut Tree<'_>) {
+    let phonebooks: Vec<FileId> =
+        tree.files().filter(|(_, file)| file.name == "DF.PHONEBOOK").map(|(id, _)| id).collect();
+    for phonebook in phonebooks {
+        let Some(structure) = tree.child_by_name(phonebook, "EF.PBR").and_then(|id| tree.content(id)) else {
+            continue;
+        };
+        let named: Vec<(u16, &'static str)> = structure.records().flat_map(files_of).collect();
+        for (fid, name) in named {
+            let Some(id) = tree.child(phonebook, fid) else { continue };
+            if let Some(file) = tree.files.get_mut(id.0).filter(|file| file.row.is_none()) {
+                name.clone_into(&mut file.name);
+                file.has_standard_name = true;
+            }
+        }
+    }
+}
+
+/// The files that a record of EF.PBR lists, as far as it can be read.
+fn files_of(record: &[u8]) -> Vec<(u16, &'static str)> {
+    let mut files = Vec::new();
+    let mut lists = Reader::new(record, "EF.PBR");
+    while let Ok(list) = lists.read() {
+        if !LISTS.contains(&list.tag.0) {
+            break;
+        }
+        let mut members = list.members("EF.PBR");
+        while let Ok(member) = members.read() {
+            let name =
+                usize::try_from(member.tag.0).ok().and_then(|tag| IN_PHONEBOOKS.get(tag.checked_sub(0xC0)?));
+            if let (Some(name), [high, low, ..]) = (name, member.value) {
+                files.push((u16::from_be_bytes([*high, *low]), *name));
+            }
+        }
+    }
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phonebook_record_names_its_files() {
+        let record = hex::decode("A809C0034F3A0AC5024F09AA04C2024F12FFFF").unwrap();
+        assert_eq!(files_of(&record), [(0x4F3A, "EF.ADN"), (0x4F09, "EF.PBC"), (0x4F12, "EF.EXT1")]);
+        assert!(files_of(&[0xFF; 4]).is_empty());
+        assert!(files_of(&[0xA8, 9, 0xC0]).is_empty());
+    }
 }
