@@ -10,6 +10,7 @@
 
 pub mod bind;
 pub mod cap;
+pub mod comparison;
 pub mod content;
 pub mod description;
 pub mod identity;

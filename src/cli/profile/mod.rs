@@ -10,6 +10,7 @@ use simyard_asn1::saip::MAX_PACKAGE;
 use zeroize::Zeroizing;
 
 mod build;
+mod diff;
 mod extract;
 mod personalise;
 mod show;
@@ -30,6 +31,8 @@ enum ProfileCommand {
     Build(build::BuildArgs),
     /// List the templates that Simyard brings, or write the description of one.
     Template(template::TemplateArgs),
+    /// Tell what two packages mean differently.
+    Diff(diff::DiffArgs),
     /// Show what a package means.
     Show(show::ShowArgs),
     /// Describe a package, so that it can be changed and built again.
@@ -46,6 +49,7 @@ pub fn run(args: ProfileArgs) -> anyhow::Result<ExitCode> {
     match args.command {
         ProfileCommand::Build(args) => build::run(&args),
         ProfileCommand::Template(args) => template::run(&args),
+        ProfileCommand::Diff(args) => Ok(diff::run(&args)),
         ProfileCommand::Show(args) => show::run(&args),
         ProfileCommand::Extract(args) => extract::run(&args),
         ProfileCommand::Personalise(args) => personalise::run(&args),

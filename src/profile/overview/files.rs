@@ -6,7 +6,7 @@ use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 use simyard_asn1::saip::ElementKind;
 
-use super::{Access, AccessRule, Application, Content, File, LeftOut, Link, Reveal, Said, access};
+use super::{Access, AccessRule, Application, Content, File, LeftOut, Link, Reveal, Said, Secret, access};
 use crate::profile::content;
 use crate::profile::description::multi_imsi::read_content;
 use crate::profile::templates::FileKind;
@@ -66,6 +66,11 @@ impl Said {
     #[must_use]
     pub fn length(&self) -> usize {
         self.octets.len()
+    }
+
+    /// The octets as a secret, which they are.
+    pub(in crate::profile) fn as_secret(&self) -> Option<Secret> {
+        self.secret.map(|reveal| Secret::new(&self.octets, reveal))
     }
 
     /// Whether it is a secret that is not revealed.

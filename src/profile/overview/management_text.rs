@@ -61,11 +61,11 @@ impl Page {
             self.member(4, "protocols", &domain.protocols.join(", "));
         }
         for key in &domain.keys {
-            let purpose = key.purpose.map_or(String::new(), |purpose| format!(" {purpose}"));
-            let protocol = key.protocol.map_or(String::new(), |protocol| format!("{protocol}"));
             let name = format!("key {:02X}/{:02X}", key.version, key.identifier);
-            let text = format!("{protocol}{purpose}, {}, {}", key.key_type, key.value.text());
-            self.member(4, &name, text.trim_start_matches(", "));
+            let what: Vec<&str> = key.protocol.into_iter().chain(key.purpose).collect();
+            let words = [what.join(" "), key.key_type.clone(), key.value.text()];
+            let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
+            self.member(4, &name, &words.join(", "));
         }
         if !domain.personalisation.is_empty() {
             let blocks: Vec<String> = domain.personalisation.iter().map(super::Secret::text).collect();

@@ -41,8 +41,12 @@ mod words;
 use serde::Serialize;
 use toml::Value;
 
+pub use management::{
+    Adf, Applet, Command, Instance, Key, KeySet, LoadPackage, RemoteFileManagement, SecurityDomain, Toolkit,
+};
 pub use secret::{Reveal, Secret};
 pub use select::NothingSelected;
+pub(super) use text::{rules_in_short, without_length};
 
 use super::image::{ApplicationKind, Octets};
 use super::tree::Tree;
@@ -439,205 +443,6 @@ pub struct LeftOut {
     pub element: usize,
 }
 
-/// A security domain.
-#[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SecurityDomain {
-    /// What it has in common with applications.
-    #[serde(flatten)]
-    pub instance: Instance,
-    /// The protocols that its installation parameters name: `SCP80 (00)`.
-    pub protocols: Vec<String>,
-    /// Its keys.
-    pub keys: Vec<Key>,
-    /// Blocks of STORE DATA.
-    pub personalisation: Vec<Secret>,
-    /// openPersoData.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub open_personalisation: Option<Secret>,
-    /// catTpParameters.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cat_tp: Option<String>,
-    /// The element that brings it.
-    pub element: usize,
-}
-
-/// An instance of a security domain or applet.
-#[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Instance {
-    /// Its AID.
-    pub aid: String,
-    /// The AID of its load package.
-    pub load_package: String,
-    /// The AID of its class.
-    pub class: String,
-    /// The security domain that it belongs to, if it says it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub security_domain: Option<String>,
-    /// Its privileges by name.
-    pub privileges: Vec<String>,
-    /// Its life cycle state.
-    pub life_cycle: String,
-    /// Installation parameters (C9) of a security domain.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub install_parameters: Option<String>,
-    /// Installation parameters (C9) of an applet, which may hold keys.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub applet_parameters: Option<Secret>,
-    /// System specific parameters (EF).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub system_parameters: Option<String>,
-    /// UICC toolkit parameters.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub toolkit: Option<Toolkit>,
-    /// UICC access parameters.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub access_parameters: Option<String>,
-    /// UICC administrative access parameters.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub administrative_access_parameters: Option<String>,
-    /// Control reference template.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub control_reference: Option<String>,
-    /// What is sent to the instance after installation.
-    pub process_data: Vec<Command>,
-}
-
-/// A command to an instance: a table or key sets of a multi-IMSI applet ([`super::multi_imsi`]), or octets, which may
-/// hold keys.
-#[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Command {
-    /// The table.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub multi_imsi: Option<Value>,
-    /// The key sets.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub multi_imsi_keys: Option<Vec<KeySet>>,
-    /// Any other command.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub data: Option<Secret>,
-}
-
-/// A key set of a multi-IMSI applet.
-#[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct KeySet {
-    /// By which entries of the table name it.
-    pub reference: u8,
-    /// The name of the algorithm.
-    pub algorithm: String,
-    /// K.
-    pub key: Secret,
-    /// OPc or TOPc.
-    pub opc: Secret,
-}
-
-/// UICC toolkit parameters (TS 102 226 8.2.1.3.2.1).
-#[derive(Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Toolkit {
-    /// As they stand.
-    pub octets: String,
-    /// The toolkit application references, if the parameters can be read.
-    pub tars: Vec<String>,
-    /// The minimum security level, if they can.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub minimum_security_level: Option<String>,
-}
-
-/// A key of a security domain.
-#[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Key {
-    /// The version of its key set.
-    pub version: u8,
-    /// Its identifier.
-    pub identifier: u8,
-    /// The protocol of key sets of that version.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub protocol: Option<&'static str>,
-    /// What it is for in that protocol.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub purpose: Option<&'static str>,
-    /// Its type.
-    #[serde(rename = "type")]
-    pub key_type: String,
-    /// keyUsageQualifier.
-    pub usage: String,
-    /// keyAccess.
-    pub access: String,
-    /// Octets of its MACs.
-    pub mac_length: u8,
-    /// The key.
-    pub value: Secret,
-}
-
-/// An instance of remote file management.
-#[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RemoteFileManagement {
-    /// Its AID.
-    pub aid: String,
-    /// The security domain whose keys protect it, if it says it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub security_domain: Option<String>,
-    /// The toolkit application references.
-    pub tars: Vec<String>,
-    /// The minimum security level.
-    pub minimum_security_level: String,
-    /// Access to the files of the UICC.
-    pub access_domain: String,
-    /// Administrative access to the files of the UICC.
-    pub administrative_access_domain: String,
-    /// The application that it works in.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub adf: Option<Adf>,
-    /// The element that brings it.
-    pub element: usize,
-}
-
-/// The application that remote file management works in.
-#[derive(Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Adf {
-    /// Its AID.
-    pub aid: String,
-    /// Access to its files.
-    pub access_domain: String,
-    /// Administrative access to its files.
-    pub administrative_access_domain: String,
-}
-
-/// What an Application element brings.
-#[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Applet {
-    /// The package that it loads.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub load_package: Option<LoadPackage>,
-    /// The instances that it makes.
-    pub instances: Vec<Instance>,
-    /// The element that brings it.
-    pub element: usize,
-}
-
-/// A load package.
-#[derive(Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct LoadPackage {
-    /// Its AID.
-    pub aid: String,
-    /// The security domain that it belongs to, if it says it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub security_domain: Option<String>,
-    /// Octets of code.
-    pub octets: usize,
-    /// SHA-256 of the code.
-    pub sha256: String,
-}
-
 /// An element whose content one issuer defines.
 #[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -700,6 +505,34 @@ impl Overview {
     #[must_use]
     pub fn application(&self, place: usize) -> Option<&Application> {
         self.applications.get(place)
+    }
+}
+
+impl Overview {
+    /// The AID of the security domain or instance that an element brings.
+    pub(super) fn aid_of(&self, element: usize) -> Option<&str> {
+        let domains = self.security_domains.iter().map(|it| (it.element, it.instance.aid.as_str()));
+        let management = self.remote_file_management.iter().map(|it| (it.element, it.aid.as_str()));
+        let packages =
+            self.applets.iter().filter_map(|it| Some((it.element, it.load_package.as_ref()?.aid.as_str())));
+        let instances =
+            self.applets.iter().filter_map(|it| Some((it.element, it.instances.first()?.aid.as_str())));
+        let mut all = domains.chain(management).chain(packages).chain(instances);
+        all.find(|(place, _)| *place == element).map(|(_, aid)| aid)
+    }
+}
+
+impl File {
+    /// What pairs files of two packages below one application or the MF: identifiers, or names where there are none.
+    pub(super) fn pairing_key(&self) -> &str {
+        &self.key
+    }
+}
+
+impl Access {
+    /// Whether both name rules that say the same.
+    pub(super) fn same_rules(&self, other: &Self) -> bool {
+        self.octets.is_some() && self.octets == other.octets
     }
 }
 

@@ -14,6 +14,8 @@ pub(super) struct Page {
     width: usize,
 }
 
+/// The algorithm with TOPc in place of OPc.
+const TUAK: u8 = 2;
 /// The narrowest page.
 const NARROWEST: usize = 60;
 /// The column in which values of a block begin.
@@ -146,7 +148,8 @@ impl Page {
         if let Some(algorithm) = &aka.algorithm {
             self.member(4, "algorithm", &format!("{}, options {}", algorithm.name, algorithm.options));
             self.member(4, "K", &algorithm.key.text());
-            self.member(4, "OPc", &algorithm.opc.text());
+            let opc = if algorithm.identifier == TUAK { "TOPc" } else { "OPc" };
+            self.member(4, opc, &algorithm.opc.text());
             if let Some(constants) = &algorithm.rotation_constants {
                 self.member(4, "r1 to r5", constants);
             }
@@ -310,13 +313,7 @@ fn what(overview: &Overview, place: usize, element: &Element) -> String {
         (Some(application), _) => words.push(application.path.clone()),
         (None, _) => {}
     }
-    let aid = overview
-        .security_domains
-        .iter()
-        .map(|it| (it.element, &it.instance.aid))
-        .chain(overview.remote_file_management.iter().map(|it| (it.element, &it.aid)))
-        .find(|(element, _)| *element == place);
-    words.extend(aid.map(|(_, aid)| aid.clone()));
+    words.extend(overview.aid_of(place).map(str::to_owned));
     words.join(", ")
 }
 
@@ -350,7 +347,7 @@ fn attributes(file: &File) -> String {
         match content.origin {
             "template" => words.push("default".to_owned()),
             "none" => words.push("empty".to_owned()),
-            _ if content.whole.iter().chain(&content.each).all(|said| is_empty(said)) => {
+            _ if content.whole.iter().chain(&content.each).all(is_empty) => {
                 words.push("empty".to_owned());
             }
             _ => {}
@@ -393,9 +390,9 @@ fn said(said: &Said, file: &File, content: &Content, in_full: bool) -> Option<St
     if is_empty(said) || content.origin == "template" {
         return None;
     }
-    let rules = if file.name.starts_with("EF.ARR") { access::rules(known, false) } else { None };
+    let rules = if file.name.starts_with("EF.ARR") { rules_in_short(said) } else { None };
     Some(match (rules, said.value().map(without_length)) {
-        (Some(rules), _) => rules.iter().map(rule).collect::<Vec<_>>().join("; "),
+        (Some(rules), _) => rules.join("; "),
         // What the decoder calls empty is one octet over and over.
         (None, Some(Value::Table(members))) if members.contains_key("empty") => octets(known),
         (None, Some(words)) => value(&words),
@@ -403,12 +400,18 @@ fn said(said: &Said, file: &File, content: &Content, in_full: bool) -> Option<St
     })
 }
 
+/// The rules of a record of EF.ARR, each as `read, update PIN1`.
+pub(in crate::profile) fn rules_in_short(record: &Said) -> Option<Vec<String>> {
+    let rules = access::rules(record.octets()?, false)?;
+    Some(rules.iter().map(rule).collect())
+}
+
 fn rule(rule: &AccessRule) -> String {
     format!("{} {}", rule.access.join(", "), rule.condition)
 }
 
 /// A decoded value without its length, which is that of the file.
-fn without_length(words: &Value) -> Value {
+pub(in crate::profile) fn without_length(words: &Value) -> Value {
     let Value::Table(members) = words else { return words.clone() };
     let mut members = members.clone();
     members.remove("length");
