@@ -324,16 +324,16 @@ fn file(profiles: &[PersonalData], template: &Template) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::template;
+    use crate::profile::shipped::generic;
 
     #[test]
     fn what_is_measured_is_what_it_says() {
-        let octets = template::generic();
+        let octets = generic();
         let (members, leaves) = decode(&octets).unwrap();
         assert!(members > 40, "{members}");
         assert_eq!(encode(&leaves, 0), octets);
         // The rows of the file make the same packages as the data.
-        let template = Template::generic().unwrap();
+        let template = Template::compile(&Package::from_der(&generic()).unwrap()).unwrap();
         let profiles: Vec<PersonalData> =
             (0..3).map(|number| data(&template, number, &Rng::seeded(1)).unwrap()).collect();
         let text = file(&profiles, &template);

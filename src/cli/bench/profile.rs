@@ -1,6 +1,6 @@
 //! `simyard bench profile`: packages in memory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -9,7 +9,7 @@ use crate::bench::profile::{Figures, measure};
 use crate::cli::output::{self, line};
 use crate::cli::profile::read_package;
 use crate::env::{Clock, Rng};
-use crate::profile::template;
+use crate::profile::shipped;
 
 #[derive(Args)]
 pub(super) struct ProfileArgs {
@@ -28,10 +28,7 @@ pub(super) struct ProfileArgs {
 /// # Errors
 /// A package that cannot be read, or is no template.
 pub(super) fn run(args: &ProfileArgs) -> anyhow::Result<()> {
-    let octets = match &args.package {
-        Some(package) => read_package(package)?,
-        None => zeroize::Zeroizing::new(template::generic()),
-    };
+    let octets = read_package(args.package.as_deref().unwrap_or(Path::new(shipped::DEFAULT)))?;
     let time = Duration::from_secs(args.seconds);
     let figures = measure(&octets, &Clock::system(), &Rng::system(), time)?;
     if args.json {
