@@ -103,7 +103,7 @@ fn longer_lengths_than_der_has_are_built_again() {
 fn changed_octets_are_built_again() {
     let generic = crate::profile::generic();
     let mut read = 0;
-    for at in (0..generic.len()).step_by(2) {
+    for at in (0..generic.len()).step_by(9) {
         for change in [0x01, 0x80] {
             let mut octets = generic.clone();
             octets[at] ^= change;
@@ -113,7 +113,7 @@ fn changed_octets_are_built_again() {
             }
         }
     }
-    assert!(read > generic.len() / 2, "most changes leave a package that can be read");
+    assert!(read > generic.len() / 9, "most changes leave a package that can be read");
 }
 
 /// Where two packages of one length differ.

@@ -18,9 +18,9 @@ crate::tests!(
 );
 
 /// Two IMSIs: one for Brazil, one for everywhere else.
-pub const TABLE: &str = r#"{ first = 1, retry-seconds = 240, return-hours = 24, entries = [
+pub const TABLE: &str = r#"{ first = 1, retry_seconds = 240, return_hours = 24, entries = [
   { index = 1, imsi = "724680000000001", key = 0, networks = ["724"], role = "brazil" },
-  { index = 2, imsi = "901405100000001", key = 0, rotation-days = 60, role = "global" },
+  { index = 2, imsi = "901405100000001", key = 0, rotation_days = 60, role = "global" },
 ] }"#;
 
 /// An applet whose load file lies beside the description.
@@ -37,7 +37,7 @@ instanceAID = "A000000087100501"
 applicationPrivileges = "00"
 lifeCycleState = "07"
 applicationSpecificParametersC9 = ""
-applicationParameters = {{ uiccToolkitApplicationSpecificParametersField = {{ priority = 1, timers = 1, minimum-security-level = "", tars = ["B30001"] }} }}
+applicationParameters = {{ uiccToolkitApplicationSpecificParametersField = {{ priority = 1, timers = 1, minimum_security_level = "", tars = ["B30001"] }} }}
 processData = [{process_data}]
 "#
     )
@@ -69,7 +69,7 @@ pub fn with(elements: &str) -> Vec<u8> {
 }
 
 fn an_applet_finds_its_table_in_a_file() {
-    let octets = with(&(file(&format!("{{ multi-imsi = {TABLE} }}")) + &applet("")));
+    let octets = with(&(file(&format!("{{ multi_imsi = {TABLE} }}")) + &applet("")));
     let image = ProfileImage::build_for_any_card(&Package::from_der(&octets).unwrap()).unwrap();
     let usim = image.applications[0].directory;
     let content = &image.file(image.child(usim, 0x6FA0).unwrap()).unwrap().content;
@@ -89,8 +89,8 @@ fn an_applet_finds_its_table_in_a_file() {
 }
 
 fn an_applet_gets_table_and_keys_by_commands() {
-    let keys = r#"{ multi-imsi-keys = [{ reference = 1, algorithm = "milenage", key = "465B5CE8B199B49FAA5F0A2EE238A6BC", opc = "CD63CB71954A9F4E48A5994E37A02BAF" }] }"#;
-    let octets = with(&applet(&format!("{{ multi-imsi = {TABLE} }}, {keys}")));
+    let keys = r#"{ multi_imsi_keys = [{ reference = 1, algorithm = "milenage", key = "465B5CE8B199B49FAA5F0A2EE238A6BC", opc = "CD63CB71954A9F4E48A5994E37A02BAF" }] }"#;
+    let octets = with(&applet(&format!("{{ multi_imsi = {TABLE} }}, {keys}")));
     assert!(ProfileImage::build_for_any_card(&Package::from_der(&octets).unwrap()).is_ok());
     let text = extract(&Package::from_der(&octets).unwrap());
     assert!(text.contains("key = \"465B5CE8B199B49FAA5F0A2EE238A6BC\""), "{}", *text);
@@ -126,7 +126,7 @@ fn a_package_has_two_usims() {
     assert!(image.aka(0).is_some() && image.aka(1).is_some());
 }
 
-const KEYS: &str = r#"{ multi-imsi-keys = [{ reference = 1, algorithm = "milenage", key = "00000000000000000000000000000000", opc = "00000000000000000000000000000000" }] }"#;
+const KEYS: &str = r#"{ multi_imsi_keys = [{ reference = 1, algorithm = "milenage", key = "00000000000000000000000000000000", opc = "00000000000000000000000000000000" }] }"#;
 
 /// A row for the IoT template with these columns more.
 fn personalise(octets: &[u8], columns: &str, values: &str) -> Result<Vec<u8>, String> {
@@ -164,13 +164,13 @@ fn table_of(octets: &[u8]) -> (Vec<String>, Vec<[Vec<u8>; 2]>) {
 }
 
 fn each_imsi_of_a_row_goes_into_its_entry() {
-    let in_file = with(&(file(&format!("{{ multi-imsi = {TABLE} }}")) + &applet("")));
+    let in_file = with(&(file(&format!("{{ multi_imsi = {TABLE} }}")) + &applet("")));
     let own_keys = TABLE.replacen(
         "index = 2, imsi = \"901405100000001\", key = 0",
         "index = 2, imsi = \"901405100000001\", key = 1",
         1,
     );
-    let by_command = with(&applet(&format!("{{ multi-imsi = {own_keys} }}, {KEYS}")));
+    let by_command = with(&applet(&format!("{{ multi_imsi = {own_keys} }}, {KEYS}")));
     let shared = personalise(&in_file, "imsi2,role2", "901405100000777,global").unwrap();
     assert_eq!(table_of(&shared).0, ["724680000000009", "901405100000777"]);
     let columns = "imsi2,role2,ki2,opc2";
@@ -189,7 +189,7 @@ fn each_imsi_of_a_row_goes_into_its_entry() {
 }
 
 fn a_row_that_does_not_fit_the_table_is_refused() {
-    let in_file = with(&(file(&format!("{{ multi-imsi = {TABLE} }}")) + &applet("")));
+    let in_file = with(&(file(&format!("{{ multi_imsi = {TABLE} }}")) + &applet("")));
     let keys = format!("{},{}", "B1".repeat(16), "B2".repeat(16));
     for (columns, values, expected) in [
         ("acc", "0001".to_owned(), "imsi2"),
@@ -219,7 +219,7 @@ fn a_table_whose_keys_are_not_there_makes_no_template() {
         (TABLE, KEYS, "key set 1"),
         (role.as_str(), "", "entry 2 of the multi-IMSI table needs a role"),
     ] {
-        let octets = with(&applet(&format!("{{ multi-imsi = {table} }}, {keys}")));
+        let octets = with(&applet(&format!("{{ multi_imsi = {table} }}, {keys}")));
         let error = Template::compile(&Package::from_der(&octets).unwrap()).err().unwrap().to_string();
         assert!(error.contains(expected), "{error}");
     }

@@ -20,7 +20,7 @@ const NAME: &str = "name";
 const CREATE: &str = "create";
 const FCP_NAME: &str = "fcp";
 const PATH: &str = "path";
-const NEW_LIST: &str = "new-list";
+const NEW_LIST: &str = "new_list";
 /// The content of a file without records, written at once from its start.
 const CONTENT: &str = "content";
 /// The records of a file, from the first; `{}` for one that is left as it is.

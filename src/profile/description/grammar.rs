@@ -50,7 +50,7 @@ pub(super) enum Form {
     Services,
     /// A load file: hexadecimal digits, or `{ file = "…" }`.
     LoadFile,
-    /// One APDU for an applet: hexadecimal digits, or `{ multi-imsi = … }`.
+    /// One APDU for an applet: hexadecimal digits, or `{ multi_imsi = … }`.
     Command,
     /// SEQUENCE: a table.
     Record(&'static [Member]),

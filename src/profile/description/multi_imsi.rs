@@ -1,18 +1,18 @@
 //! The data of a multi-IMSI applet in words ([`crate::profile::multi_imsi`]).
 //!
 //! ```toml
-//! [multi-imsi]
+//! [multi_imsi]
 //! first = 1
-//! retry-seconds = 240
-//! return-hours = 24
+//! retry_seconds = 240
+//! return_hours = 24
 //! entries = [
 //!   { index = 1, imsi = "724680000000001", key = 0, networks = ["724"], role = "brazil" },
-//!   { index = 2, imsi = "901405100000001", key = 0, rotation-days = 60, role = "global" },
+//!   { index = 2, imsi = "901405100000001", key = 0, rotation_days = 60, role = "global" },
 //! ]
 //! ```
 //!
-//! In processData, `{ multi-imsi = … }` and `{ multi-imsi-keys = [{ reference = 1, algorithm = "milenage", key = "…",
-//! opc = "…" }] }` stand for one STORE DATA command each; as content of a file, `{ multi-imsi = … }` is the table.
+//! In processData, `{ multi_imsi = … }` and `{ multi_imsi_keys = [{ reference = 1, algorithm = "milenage", key = "…",
+//! opc = "…" }] }` stand for one STORE DATA command each; as content of a file, `{ multi_imsi = … }` is the table.
 
 use toml::{Table as Words, Value};
 
@@ -25,13 +25,14 @@ use crate::profile::multi_imsi::{
     Entry, KeySet, Table, key_sets, key_sets_to_octets, store_data, stored_data,
 };
 
-const TABLE: &str = "multi-imsi";
-const KEYS: &str = "multi-imsi-keys";
+/// The member that holds a table.
+pub(in crate::profile) const TABLE: &str = "multi_imsi";
+const KEYS: &str = "multi_imsi_keys";
 /// The length of the file, where FF fills it behind the table.
 const LENGTH: &str = "length";
 
-const TABLE_MEMBERS: [&str; 4] = ["first", "retry-seconds", "return-hours", "entries"];
-const ENTRY_MEMBERS: [&str; 6] = ["index", "imsi", "key", "networks", "rotation-days", "role"];
+const TABLE_MEMBERS: [&str; 4] = ["first", "retry_seconds", "return_hours", "entries"];
+const ENTRY_MEMBERS: [&str; 6] = ["index", "imsi", "key", "networks", "rotation_days", "role"];
 const KEY_MEMBERS: [&str; 4] = ["reference", "algorithm", "key", "opc"];
 
 /// The content of a file in words, if it is a table.
@@ -88,9 +89,9 @@ pub(super) fn write_command(value: &Value) -> Option<Result<Vec<u8>, Problem>> {
 fn read_table(table: &Table) -> Option<Value> {
     let mut words = Words::new();
     words.insert("first".to_owned(), Value::Integer(table.first.into()));
-    words.insert("retry-seconds".to_owned(), Value::Integer(table.retry_seconds.into()));
+    words.insert("retry_seconds".to_owned(), Value::Integer(table.retry_seconds.into()));
     if let Some(hours) = table.return_hours {
-        words.insert("return-hours".to_owned(), Value::Integer(hours.into()));
+        words.insert("return_hours".to_owned(), Value::Integer(hours.into()));
     }
     let entries = table.entries.iter().map(read_entry).collect::<Option<_>>()?;
     words.insert("entries".to_owned(), Value::Array(entries));
@@ -108,7 +109,7 @@ fn read_entry(entry: &Entry) -> Option<Value> {
         words.insert("networks".to_owned(), Value::Array(networks));
     }
     if let Some(days) = entry.rotation_days {
-        words.insert("rotation-days".to_owned(), Value::Integer(days.into()));
+        words.insert("rotation_days".to_owned(), Value::Integer(days.into()));
     }
     words.insert("role".to_owned(), text(entry.role.as_str()));
     Some(Value::Table(words))
@@ -130,8 +131,8 @@ fn write_table(value: &Value) -> Result<Vec<u8>, Problem> {
     });
     let table = Table {
         first: octet_of(required(words, "first")?).map_err(|problem| problem.under("first"))?,
-        retry_seconds: number("retry-seconds")?.ok_or(Problem::Missing("retry-seconds"))?,
-        return_hours: number("return-hours")?,
+        retry_seconds: number("retry_seconds")?.ok_or(Problem::Missing("retry_seconds"))?,
+        return_hours: number("return_hours")?,
         entries: entries.collect::<Result<_, _>>()?,
     };
     let octets = table.to_octets();
@@ -152,10 +153,10 @@ fn write_entry(value: &Value) -> Result<Entry, Problem> {
         key: words.get("key").map_or(Ok(0), octet_of).map_err(|problem| problem.under("key"))?,
         networks: networks.map_err(|problem: Problem| problem.under("networks"))?,
         rotation_days: words
-            .get("rotation-days")
+            .get("rotation_days")
             .map(octet_of)
             .transpose()
-            .map_err(|problem| problem.under("rotation-days"))?,
+            .map_err(|problem| problem.under("rotation_days"))?,
         role: text_of(required(words, "role")?).map_err(|problem| problem.under("role"))?.to_owned(),
     })
 }
@@ -274,13 +275,13 @@ mod tests {
     #[test]
     fn a_table_stands_in_a_file_and_in_a_command() {
         let text = r#"
-            [multi-imsi]
+            [multi_imsi]
             first = 1
-            retry-seconds = 240
-            return-hours = 24
+            retry_seconds = 240
+            return_hours = 24
             entries = [
               { index = 1, imsi = "724680000000001", key = 0, networks = ["724"], role = "brazil" },
-              { index = 2, imsi = "901405100000001", key = 1, rotation-days = 60, role = "global" },
+              { index = 2, imsi = "901405100000001", key = 1, rotation_days = 60, role = "global" },
             ]
         "#;
         let mut words: Words = toml::from_str(text).unwrap();
@@ -297,13 +298,13 @@ mod tests {
 
     #[test]
     fn keys_go_to_the_applet() {
-        let text = "multi-imsi-keys = [{ reference = 1, algorithm = \"milenage\", key = \"00112233445566778899AABBCCDDEEFF\", opc = \"FFEEDDCCBBAA99887766554433221100\" }]";
+        let text = "multi_imsi_keys = [{ reference = 1, algorithm = \"milenage\", key = \"00112233445566778899AABBCCDDEEFF\", opc = \"FFEEDDCCBBAA99887766554433221100\" }]";
         let words = Value::Table(toml::from_str(text).unwrap());
         let command = write_command(&words).unwrap().unwrap();
         assert_eq!(read_command(&command), Some(words));
         let short = Value::Table(
             toml::from_str(
-                "multi-imsi-keys = [{ reference = 1, algorithm = 1, key = \"00\", opc = \"00\" }]",
+                "multi_imsi_keys = [{ reference = 1, algorithm = 1, key = \"00\", opc = \"00\" }]",
             )
             .unwrap(),
         );

@@ -9,10 +9,10 @@ use super::leaf::{array_of, digits, octet_of, octets_of};
 /// The members in order; the lengths of lists are counted.
 const PRIORITY: &str = "priority";
 const TIMERS: &str = "timers";
-const TEXT_LENGTH: &str = "maximum-text-length";
-const MENU: &str = "menu-entries";
+const TEXT_LENGTH: &str = "maximum_text_length";
+const MENU: &str = "menu_entries";
 const CHANNELS: &str = "channels";
-const SECURITY_LEVEL: &str = "minimum-security-level";
+const SECURITY_LEVEL: &str = "minimum_security_level";
 const TARS: &str = "tars";
 const SERVICES: &str = "services";
 

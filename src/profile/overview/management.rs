@@ -9,7 +9,7 @@ use simyard_asn1::saip::{ProfileElement, SecurityDomainKey};
 use toml::Value;
 
 use super::{Reveal, Secret, words};
-use crate::profile::description::multi_imsi::read_command;
+use crate::profile::description::multi_imsi::{TABLE, read_command};
 use crate::profile::multi_imsi::{self, stored_data};
 
 /// A security domain.
@@ -281,7 +281,7 @@ fn command(octets: &[u8], reveal: Reveal) -> Command {
         };
         command.multi_imsi_keys = Some(sets.iter().map(set).collect());
     } else if let Some(Value::Table(mut words)) = read_command(octets) {
-        command.multi_imsi = words.remove("multi-imsi");
+        command.multi_imsi = words.remove(TABLE);
     }
     if command.multi_imsi.is_none() && command.multi_imsi_keys.is_none() {
         command.data = Some(Secret::new(octets, reveal));
