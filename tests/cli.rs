@@ -27,6 +27,7 @@ crate::tests!(
     a_card_is_served_over_tcp_and_stdio,
     bench_measures_a_few_downloads,
     a_package_is_described_changed_and_built,
+    bench_measures_packages,
     personalise_makes_a_package_of_each_row_or_names_what_is_wrong,
     personalise_spares_what_is_there_and_writes_nothing_by_halves,
 );
@@ -572,6 +573,19 @@ fn a_package_is_described_changed_and_built() {
     place.write("text.der", "no package");
     place.run("profile extract text.der").failed("text.der: ");
     place.run("profile template mine").failed("there are consumer, iot, bootstrap");
+}
+
+fn bench_measures_packages() {
+    let place = Place::new();
+    let told = place.run("bench profile test-tuak --seconds 1").ok();
+    for name in ["package of", "decode", "encode", "personalise", "rows", "copy"] {
+        assert!(told.lines().any(|line| line.starts_with(name)), "{name}: {told}");
+    }
+    let figures = place.run("bench profile --seconds 1 --json").json();
+    assert_eq!(figures["operations"].as_array().unwrap().len(), 5);
+    assert!(figures["operations"][2]["per_second"].as_f64().unwrap() > 0.0);
+    place.write("bad.der", "\u{1}");
+    place.run("bench profile bad.der").failed("the package cannot be read");
 }
 
 fn personalise_makes_a_package_of_each_row_or_names_what_is_wrong() {

@@ -21,7 +21,7 @@ use crate::profile::personal_data::{
     Algorithm, Code, CodeName, Codes, FurtherSubscription, Key, KeySet, OtaKeySet, PersonalData, Role,
     Subscription,
 };
-use crate::profile::plan::{Personaliser, Template};
+use crate::profile::plan::{Datum, Personaliser, Template};
 
 /// Profiles whose data are prepared; they are used in turns.
 const PROFILES: usize = 1024;
@@ -248,7 +248,8 @@ fn data(template: &Template, number: usize, rng: &Rng) -> Option<PersonalData> {
         data.further.push(FurtherSubscription {
             role: Role::parse(&format!("imsi{}", place + 1))?,
             subscription: Subscription::new(imsi(place)?),
-            keys: Some(KeySet::random(rng, *algorithm)),
+            // An entry of a multi-IMSI table may share the keys of the first subscription.
+            keys: template.has(Datum::Key(place)).then(|| KeySet::random(rng, *algorithm)),
         });
     }
     for name in requirements.codes {
@@ -276,6 +277,9 @@ fn file(profiles: &[PersonalData], template: &Template) -> String {
         |name: &str, place: usize| if place == 0 { name.to_owned() } else { format!("{name}{}", place + 1) };
     for (place, algorithm) in requirements.algorithms.iter().enumerate() {
         columns.push(numbered("imsi", place));
+        if !template.has(Datum::Key(place)) {
+            continue;
+        }
         columns.push(numbered("ki", place));
         match algorithm {
             Algorithm::XorTest => {}
@@ -297,10 +301,14 @@ fn file(profiles: &[PersonalData], template: &Template) -> String {
             file.push(',');
             file.push_str(text);
         };
-        for (subscription, keys) in (0..data.subscriptions()).filter_map(|place| data.subscription(place)) {
+        for place in 0..data.subscriptions() {
+            let Some((subscription, keys)) = data.subscription(place) else { continue };
             push(subscription.imsi.as_str());
-            push(&hex::encode(keys.key()));
-            if !keys.opc().is_empty() {
+            let has_keys = template.has(Datum::Key(place));
+            if has_keys {
+                push(&hex::encode(keys.key()));
+            }
+            if has_keys && !keys.opc().is_empty() {
                 push(&hex::encode(keys.opc()));
             }
         }
