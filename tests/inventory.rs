@@ -55,7 +55,8 @@ impl Yard {
 }
 
 fn delivery() -> Delivery {
-    Delivery { owner: Operator::parse("operator").unwrap(), profile_type: ProfileType::parse("P1").unwrap() }
+    let (owner, profile_type) = (Operator::parse("operator").unwrap(), ProfileType::parse("P1").unwrap());
+    Delivery { owner, profile_type, template: None }
 }
 
 fn iccid(number: usize) -> String {

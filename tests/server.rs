@@ -416,6 +416,7 @@ impl TestServer {
         let delivery = Delivery {
             owner: Operator::parse(owner).unwrap(),
             profile_type: ProfileType::parse(profile_type).unwrap(),
+            template: None,
         };
         self.wait(inventory.ingest_csv(file, &delivery, |_, _| {}))
     }

@@ -32,7 +32,8 @@ use crate::store::{Store, StoreError, StoreUrl};
 pub mod config;
 
 use config::{
-    Config, ConfigError, CredentialSetting, FileSetting, OperatorKey, OperatorSetting, TemplateSetting,
+    Config, ConfigError, CredentialSetting, FileSetting, OperatorKey, OperatorSetting, ProfileTypeSetting,
+    TemplateSetting,
 };
 
 /// Why the server cannot be put together.
@@ -350,25 +351,33 @@ fn package(octets: Vec<u8>, file: &FileSetting) -> Result<Vec<u8>, ConfigError> 
 fn catalogue(config: &Config) -> Result<Catalogue, AppError> {
     let mut catalogue = Catalogue::default();
     for setting in &config.profile_types {
-        let template = match &setting.template {
-            None => None,
-            Some(TemplateSetting::BuiltIn(shipped)) => {
-                let octets = shipped.build()?;
-                let template = Template::compile(&Package::from_der(&octets).map_err(TemplateError::from)?)?;
-                let metadata = &setting.metadata;
-                let name = &metadata.service_provider_name;
-                Some(template.with_operator(name, metadata.mnc_length())?)
-            }
-            Some(TemplateSetting::File(file)) => {
-                let octets = std::fs::read(&file.path).map_err(|error| file.error(&error))?;
-                let octets = package(octets, file)?;
-                let package = Package::from_der(&octets).map_err(|error| file.error(&error))?;
-                Some(Template::compile(&package).map_err(|error| file.error(&error))?)
-            }
-        };
-        catalogue.add(setting.name.clone(), Product { metadata: setting.metadata.clone(), template });
+        let product = Product { metadata: setting.metadata.clone(), template: template_of(setting)? };
+        catalogue.add(setting.name.clone(), product);
     }
     Ok(catalogue)
+}
+
+/// The template of a profile type; `None` for one whose profiles come as ready-made packages.
+///
+/// # Errors
+/// [`AppError`] if the package cannot be read or is no template.
+pub fn template_of(setting: &ProfileTypeSetting) -> Result<Option<Template>, AppError> {
+    Ok(match &setting.template {
+        None => None,
+        Some(TemplateSetting::BuiltIn(shipped)) => {
+            let octets = shipped.build()?;
+            let template = Template::compile(&Package::from_der(&octets).map_err(TemplateError::from)?)?;
+            let metadata = &setting.metadata;
+            let name = &metadata.service_provider_name;
+            Some(template.with_operator(name, metadata.mnc_length())?)
+        }
+        Some(TemplateSetting::File(file)) => {
+            let octets = std::fs::read(&file.path).map_err(|error| file.error(&error))?;
+            let octets = package(octets, file)?;
+            let package = Package::from_der(&octets).map_err(|error| file.error(&error))?;
+            Some(Template::compile(&package).map_err(|error| file.error(&error))?)
+        }
+    })
 }
 
 #[cfg(test)]

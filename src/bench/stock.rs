@@ -134,7 +134,7 @@ mod tests {
     fn the_batch_is_a_file_that_inventory_reads() {
         let rng = Rng::seeded(1);
         let (file, iccids) = batch(&rng, 3).unwrap();
-        let read = csv::read(file.as_bytes(), &rng).unwrap();
+        let read = csv::read(file.as_bytes(), None, &rng).unwrap();
         let found: Vec<&Iccid> = read.iter().map(|subscription| &subscription.data.iccid).collect();
         assert_eq!(found, iccids.iter().collect::<Vec<_>>());
     }

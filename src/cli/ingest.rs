@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::{self, line};
 use super::serve::ConfigArgs;
-use crate::app::Stock;
+use crate::app::{Stock, template_of};
 use crate::domain::ProfileType;
 use crate::env::{Clock, Rng};
 use crate::inventory::{Delivery, FileError, IngestError, Inventory, MAX_FILE_OCTETS, Receipt};
@@ -55,7 +55,11 @@ pub async fn run(args: IngestArgs) -> anyhow::Result<()> {
         let names: Vec<&str> = config.profile_types.iter().map(|setting| setting.name.as_str()).collect();
         bail!("--profile-type must be one of those in the settings: {}", names.join(", "));
     };
-    let delivery = Delivery { owner: setting.owner.clone(), profile_type: setting.name.clone() };
+    let delivery = Delivery {
+        owner: setting.owner.clone(),
+        profile_type: setting.name.clone(),
+        template: template_of(setting)?,
+    };
     let file = read(&args.file)?;
     let rng = Rng::system();
     let Stock { store, sealer } = Stock::open(&config, &rng).await?;

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use crate::env::Rng;
 use crate::profile::personal_csv::{HeaderError, Rows, Settings};
 use crate::profile::personal_data::PersonalData;
+use crate::profile::plan::{Personaliser, Template};
 
 pub use crate::profile::personal_csv::{MAX_LINE_OCTETS, RowError, RowFault};
 
@@ -79,15 +80,17 @@ impl Faults {
     }
 }
 
-/// Reads a file whole. `rng` draws the keys for remote management of rows that have none.
+/// Reads a file whole, for a template if it is known. `rng` draws the keys for remote management of rows that have
+/// none.
 ///
 /// # Errors
 /// [`FileError`]: every fault of every row that can be told.
-pub fn read(file: &[u8], rng: &Rng) -> Result<Vec<Subscription>, FileError> {
+pub fn read(file: &[u8], template: Option<&Template>, rng: &Rng) -> Result<Vec<Subscription>, FileError> {
     if file.len() > MAX_FILE_OCTETS {
         return Err(FileError::TooLarge);
     }
-    let mut rows = Rows::new(file, Settings::for_stock(rng))?;
+    let mut rows = Rows::new(file, Settings::for_stock(template.map(Template::requirements), rng))?;
+    let mut personaliser = template.map(Personaliser::new);
     let mut faults = Faults::default();
     let mut subscriptions = Vec::new();
     let mut count = 0;
@@ -97,7 +100,15 @@ pub fn read(file: &[u8], rng: &Rng) -> Result<Vec<Subscription>, FileError> {
             return Err(FileError::TooManyRows);
         }
         match row.outcome {
-            Ok(data) => subscriptions.push(Subscription { line: row.line, data }),
+            Ok(data) => {
+                // What does not fit is told now, not when a device waits for the package.
+                let fits = personaliser.as_mut().map_or(Ok(()), |personaliser| personaliser.check(&data));
+                if let Err(error) = fits {
+                    let column = error.column().map(Cow::Owned);
+                    faults.push(RowError { line: row.line, column, fault: RowFault::Template(error) });
+                }
+                subscriptions.push(Subscription { line: row.line, data });
+            }
             Err(errors) => errors.into_iter().for_each(|error| faults.push(error)),
         }
     }
@@ -121,7 +132,7 @@ mod tests {
             ),
             (format!("iccid,ki,{HEAD}\n898821100000000000,901401234567890,{KI},{TAIL}\n"), "6 to 15 decimal"),
         ] {
-            let Err(error) = read(file.as_bytes(), &Rng::seeded(1)) else { panic!("it was read") };
+            let Err(error) = read(file.as_bytes(), None, &Rng::seeded(1)) else { panic!("it was read") };
             let text = format!("{error} {error:?}");
             assert!(text.contains(expected) || text.contains("NotI"), "{text}");
             assert!(!text.contains(KI), "{text}");

@@ -13,6 +13,7 @@ use crate::domain::{Operator, ProfileType};
 use crate::env::{Clock, Rng};
 use crate::ident::Iccid;
 use crate::profile::identity::{IdentityError, PackageIdentity};
+use crate::profile::plan::Template;
 use crate::store::{
     Batch, BatchError, Constraint, DuplicateOf, NewProfile, Package, PackageKind, Store, StoreError,
 };
@@ -33,12 +34,15 @@ pub struct Inventory {
 }
 
 /// Whose profiles are delivered, and of which type.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Delivery {
     /// The operator that will own them.
     pub owner: Operator,
     /// Their type.
     pub profile_type: ProfileType,
+    /// What the type makes packages from: rows that do not fit it are refused. `None` where that shows later, when the
+    /// first package is made.
+    pub template: Option<Template>,
 }
 
 /// What the manufacturer gets back.
@@ -99,7 +103,7 @@ impl Inventory {
         delivery: &Delivery,
         mut progress: impl FnMut(usize, usize),
     ) -> Result<Receipt, IngestError> {
-        let subscriptions = csv::read(file, &self.rng)?;
+        let subscriptions = csv::read(file, delivery.template.as_ref(), &self.rng)?;
         let mut profiles = Vec::with_capacity(subscriptions.len());
         for subscription in &subscriptions {
             let place = Package::place(&subscription.data.iccid);

@@ -16,7 +16,7 @@ use crate::cli::output::{self, line};
 mod profile;
 
 use crate::app::config::Config;
-use crate::app::{Stock, anchors_of};
+use crate::app::{Stock, anchors_of, template_of};
 use crate::bench::bound::Bound;
 use crate::bench::download::{Devices, Latency, Outcome};
 use crate::bench::stock::{Job, issue_euiccs, release_batch};
@@ -198,7 +198,11 @@ async fn fill(
         bail!("{durability}: a commit there is not durable. Set what is reduced to full durability");
     }
     let setting = config.profile_types.first().context("no profile type")?;
-    let delivery = Delivery { owner: setting.owner.clone(), profile_type: setting.name.clone() };
+    let delivery = Delivery {
+        owner: setting.owner.clone(),
+        profile_type: setting.name.clone(),
+        template: template_of(setting)?,
+    };
     let orders = Orders {
         store: store.clone(),
         clock: clock.clone(),

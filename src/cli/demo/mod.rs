@@ -21,7 +21,7 @@ use subscription::Subscription;
 use super::folder::{Folder, Keep, write_private};
 use super::output::{self, line};
 use crate::app::config::Config;
-use crate::app::{App, Sockets, anchors_of};
+use crate::app::{App, Sockets, anchors_of, template_of};
 use crate::binding::RequestHeader;
 use crate::binding::es2plus::{ConfirmOrderRequest, DownloadOrderRequest};
 use crate::client::ConnectTo;
@@ -157,7 +157,11 @@ impl World {
             rng: self.rng.clone(),
         };
         let setting = self.config.profile_types.first().context("no profile type")?;
-        let delivery = Delivery { owner: setting.owner.clone(), profile_type: setting.name.clone() };
+        let delivery = Delivery {
+            owner: setting.owner.clone(),
+            profile_type: setting.name.clone(),
+            template: template_of(setting)?,
+        };
         match &args.profile {
             Some(path) => {
                 steps

@@ -52,16 +52,21 @@ pub struct Settings<'a> {
 pub enum OtaSource<'a> {
     /// From the row: these versions and identifiers.
     Row(Vec<(u8, u8)>),
-    /// From the row, and drawn where it has none.
-    Drawn(&'a Rng),
+    /// From the row, and drawn where it has none: for these versions and identifiers, or, where they are not known, one
+    /// set without version.
+    Drawn(&'a Rng, Vec<(u8, u8)>),
 }
 
 impl<'a> Settings<'a> {
-    /// For the stock, where the template is not known yet.
+    /// For the stock: what the template needs, if it is known; otherwise what every classic file has. Keys for remote
+    /// management are drawn.
     #[must_use]
-    pub fn for_stock(rng: &'a Rng) -> Self {
+    pub fn for_stock(requirements: Option<Requirements>, rng: &'a Rng) -> Self {
+        if let Some(Requirements { algorithms, codes, ota }) = requirements {
+            return Self { algorithms, codes, ota: OtaSource::Drawn(rng, ota) };
+        }
         let codes = vec![CodeName::PIN1, CodeName::PUK1, CodeName::PIN2, CodeName::PUK2, CodeName::ADM1];
-        Self { algorithms: Vec::new(), codes, ota: OtaSource::Drawn(rng) }
+        Self { algorithms: Vec::new(), codes, ota: OtaSource::Drawn(rng, Vec::new()) }
     }
 
     /// For a template: what it has no place for may be absent, what it has must be there.
@@ -79,7 +84,7 @@ impl<'a> Settings<'a> {
     fn is_only_version(&self, version: u8) -> bool {
         match &self.ota {
             OtaSource::Row(keys) => keys.iter().all(|(other, _)| *other == version),
-            OtaSource::Drawn(_) => false,
+            OtaSource::Drawn(..) => false,
         }
     }
 }

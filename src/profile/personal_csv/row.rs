@@ -234,8 +234,8 @@ impl<'a> Reading<'a> {
                     }
                 }
             }
-            OtaSource::Drawn(rng) if sets.is_empty() => sets.push(OtaKeySet::random(rng)),
-            OtaSource::Drawn(_) => {}
+            OtaSource::Drawn(rng, keys) if sets.is_empty() => sets = OtaKeySet::drawn(rng, keys),
+            OtaSource::Drawn(..) => {}
         }
         sets
     }

@@ -216,6 +216,24 @@ impl OtaKeySet {
         set
     }
 
+    /// Fresh keys of 128 bits with these versions and identifiers; one set without version where none are named.
+    #[must_use]
+    pub fn drawn(rng: &Rng, keys: &[(u8, u8)]) -> Vec<Self> {
+        let mut sets: Vec<Self> = Vec::new();
+        for (version, identifier) in keys {
+            let key = Key::random(rng, 16);
+            match sets.iter_mut().find(|set| set.version == Some(*version)) {
+                Some(set) => set.set(*identifier, key),
+                None => {
+                    let mut set = Self::new(Some(*version), None);
+                    set.set(*identifier, key);
+                    sets.push(set);
+                }
+            }
+        }
+        if sets.is_empty() { vec![Self::random(rng)] } else { sets }
+    }
+
     /// A key by its identifier: [`KIC`], [`KID`], [`KIK`].
     #[must_use]
     pub fn get(&self, identifier: u8) -> Option<&Key> {

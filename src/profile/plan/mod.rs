@@ -508,6 +508,16 @@ impl<'a> Personaliser<'a> {
         Self { template, values: Values::new(), last: None }
     }
 
+    /// Holds data against the template, as if a package were made.
+    ///
+    /// # Errors
+    /// [`PersonaliseError`] for data that do not fit the template.
+    pub fn check(&mut self, data: &PersonalData) -> Result<(), PersonaliseError> {
+        let plan = &self.template.0.plan;
+        plan.check(data)?;
+        self.values.take(plan, data)
+    }
+
     /// Writes the package for one profile over what `package` holds, without freeing it where it is large enough.
     ///
     /// # Errors
@@ -517,9 +527,7 @@ impl<'a> Personaliser<'a> {
         data: &PersonalData,
         package: &mut Zeroizing<Vec<u8>>,
     ) -> Result<(), PersonaliseError> {
-        let plan = &self.template.0.plan;
-        plan.check(data)?;
-        self.values.take(plan, data)?;
+        self.check(data)?;
         let skeleton = match self.last.take() {
             Some(last) if last.shape == self.values.shape => last,
             _ => self.template.skeleton(&self.values.shape)?,
