@@ -19,6 +19,7 @@ use crate::harness;
 
 pub mod description;
 pub mod multi_imsi;
+pub mod show;
 pub mod tree;
 
 crate::tests!(

@@ -18,6 +18,8 @@ pub(super) struct Page {
 const TUAK: u8 = 2;
 /// The narrowest page.
 const NARROWEST: usize = 60;
+/// Where a text begins that has no room behind its name.
+const BELOW: usize = 8;
 /// The column in which values of a block begin.
 const VALUES: usize = 20;
 
@@ -62,9 +64,15 @@ impl Page {
         self.hanging(&format!("{start:column$}"), &" ".repeat(column), text);
     }
 
-    /// A text behind `first`, its further lines behind `others`.
+    /// A text behind `first`, its further lines behind `others`; below `first`, where a word of it has no room there.
     pub(super) fn hanging(&mut self, first: &str, others: &str, text: &str) {
-        let room = self.width.saturating_sub(first.chars().count()).max(NARROWEST / 3);
+        let room = self.width.saturating_sub(first.chars().count());
+        let longest = text.split(' ').map(|word| word.chars().count()).max().unwrap_or_default();
+        if longest > room && others.trim().is_empty() && others.len() > BELOW {
+            self.line(first);
+            let below = " ".repeat(BELOW);
+            return self.hanging(&below, &below, text);
+        }
         for (number, line) in wrap(text, room).into_iter().enumerate() {
             self.line(&format!("{}{line}", if number == 0 { first } else { others }));
         }
