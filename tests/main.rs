@@ -66,6 +66,7 @@ fn main() -> std::process::ExitCode {
         profile::TESTS,
         profile::description::TESTS,
         profile::multi_imsi::TESTS,
+        profile::diff::TESTS,
         profile::show::TESTS,
         profile::tree::TESTS,
         recording::TESTS,

@@ -18,6 +18,7 @@ use simyard_asn1::saip::{
 use crate::harness;
 
 pub mod description;
+pub mod diff;
 pub mod multi_imsi;
 pub mod show;
 pub mod tree;

@@ -5,6 +5,8 @@ use toml::Value;
 use super::{Change, Fact};
 use crate::profile::overview::{Access, Said, Secret, without_length};
 
+/// Longer lists are compared as a whole.
+const MAX_LIST: usize = 4096;
 /// Deeper members are compared as a whole.
 const MAX_DEPTH: usize = 8;
 
@@ -108,7 +110,9 @@ fn values(member: &str, first: &Value, second: &Value, depth: usize, tell: &mut 
         return;
     }
     match (first, second, depth.checked_sub(1)) {
-        (Value::Array(first), Value::Array(second), _) => lists(member, first, second, tell),
+        (Value::Array(first), Value::Array(second), _) if first.len().max(second.len()) <= MAX_LIST => {
+            lists(member, first, second, tell)
+        }
         (Value::Table(first), Value::Table(second), Some(depth)) => {
             let name = |inner: &str| format!("{member}.{inner}");
             for (inner, one) in first {
