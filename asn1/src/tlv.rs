@@ -609,6 +609,18 @@ impl Writer {
         self.0
     }
 
+    /// Octets written so far.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing was written.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Appends octets that are TLVs already.
     pub fn raw(&mut self, octets: &[u8]) -> &mut Self {
         self.0.extend_from_slice(octets);

@@ -222,6 +222,16 @@ fn what_is_wrong_with_a_description_is_said_with_its_place() {
         let error = built(text).expect_err(text);
         assert!(error.contains(expected), "{text}\n{error}\n{expected}");
     }
+    // Few words cannot stand for more octets than a package has.
+    let many = "{ hex = \"\" }, ".repeat(255);
+    let fcp = "fcp = { descriptor = \"linear-fixed/65535\" }\nlayout = \"joined\"";
+    let file = format!("[[element.file]]\nname = \"EF.ARR\"\n{fcp}\nrecords = [{many}]\n");
+    let error = built(&element(&format!("kind = \"mf\"\ntemplateID = \"mf\"\n{file}"))).unwrap_err();
+    assert!(error.contains("record 255: a file has at most 254 records"), "{error}");
+    let file = file.replacen("{ hex = \"\" }, ", "", 1);
+    let error =
+        built(&element(&format!("kind = \"mf\"\ntemplateID = \"mf\"\n{}", file.repeat(100)))).unwrap_err();
+    assert!(error.contains("EF.ARR: a package has at most 1048576 octets"), "{error}");
     // Keys are not repeated.
     let error =
         built(&element("kind = \"cdmaParameter\"\nauthenticationKey = \"00112233445566XX\"")).unwrap_err();

@@ -321,6 +321,9 @@ fn write_records(
     let mut fill: Vec<u8> = Vec::new();
     for (number, record) in array_of(records).map_err(|problem| problem.under(RECORDS))?.iter().enumerate() {
         let place = || format!("record {}", number + 1);
+        if number >= MAX_RECORDS {
+            return Err(Problem::Value(format!("a file has at most {MAX_RECORDS} records")).under(place()));
+        }
         let is_left = record.as_table().is_some_and(Table::is_empty);
         if is_left && layout != Layout::Joined {
             continue;
@@ -358,7 +361,9 @@ pub(super) fn write_files(value: &Value, context: &Context<'_>, writer: &mut Wri
     for file in array_of(value)? {
         let table = table_of(file)?;
         let name = table.get(NAME).ok_or(Problem::Missing(NAME)).and_then(text_of)?;
-        write_file(name, table, context, writer).map_err(|problem| problem.under(name))?;
+        write_file(name, table, context, writer)
+            .and_then(|()| structure::within_package(writer))
+            .map_err(|problem| problem.under(name))?;
     }
     Ok(())
 }
@@ -509,7 +514,10 @@ pub(super) fn write_commands(value: &Value, context: &Context<'_>) -> Result<Vec
             let context = context.with(position.subject(context));
             structure::write(&FCP_OF_COMMAND, fcp, &context, &mut list).map_err(here)?;
         }
-        write_parts(table, position.subject(context), IN_COMMANDS, &mut list).map_err(here)?;
+        write_parts(table, position.subject(context), IN_COMMANDS, &mut list)
+            .and_then(|()| structure::within_package(&list))
+            .and_then(|()| structure::within_package(&lists))
+            .map_err(here)?;
     }
     lists.tlv(Tag::SEQUENCE, &list.finish());
     Ok(lists.finish())

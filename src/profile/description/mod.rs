@@ -43,7 +43,7 @@ mod toolkit;
 
 pub use error::{DescriptionError, Fault, Problem};
 
-use simyard_asn1::saip::{ElementKind, MAX_PACKAGE, Package};
+use simyard_asn1::saip::{ElementKind, Package};
 use simyard_asn1::{Tag, Writer};
 use toml::{Table, Value};
 use zeroize::Zeroizing;
@@ -148,7 +148,7 @@ pub fn build(description: &str, load: &Load<'_>) -> Result<Vec<u8>, DescriptionE
     }
     let elements = document.get(ELEMENT).ok_or(Problem::Missing("[[element]]")).and_then(leaf::array_of);
     let elements = elements.map_err(place(ELEMENT))?;
-    let mut octets = Vec::new();
+    let mut octets = Writer::new();
     let mut applications = Vec::new();
     let mut numbers = Numbers::of(elements);
     for (number, element) in (1..).zip(elements) {
@@ -156,12 +156,10 @@ pub fn build(description: &str, load: &Load<'_>) -> Result<Vec<u8>, DescriptionE
         let name = format!("element {number}{}", kind.map_or_else(String::new, |kind| format!(" ({kind})")));
         let element = write_element(element, &applications, &mut numbers, load).map_err(place(&name))?;
         applications.extend(application_of(&element));
-        octets.extend(element);
-        if octets.len() > MAX_PACKAGE {
-            let problem = Problem::Value(format!("a package has at most {MAX_PACKAGE} octets"));
-            return Err(place(&name)(problem).into());
-        }
+        octets.raw(&element);
+        structure::within_package(&octets).map_err(place(&name))?;
     }
+    let octets = octets.finish();
     Package::from_ber(&octets)?;
     Ok(octets)
 }

@@ -3,7 +3,7 @@
 //! Reading is honest: a value is taken into words only if those words are written as the same octets again. What is
 //! not stays as `{ hex = "…" }`, its value octets, or `{ der = "…" }`, the whole TLV, and nothing around it suffers.
 
-use simyard_asn1::saip::ElementKind;
+use simyard_asn1::saip::{ElementKind, MAX_PACKAGE};
 use simyard_asn1::{Reader, Tag, Tlv, Writer};
 use toml::{Table, Value};
 
@@ -113,6 +113,14 @@ pub(super) fn record(members: &[Member], mut reader: Reader<'_>, context: &Conte
     Some(table)
 }
 
+/// Refuses what has grown longer than any package: a few words can stand for many octets.
+pub(super) fn within_package(writer: &Writer) -> Result<(), Problem> {
+    if writer.len() <= MAX_PACKAGE {
+        return Ok(());
+    }
+    Err(Problem::Value(format!("a package has at most {MAX_PACKAGE} octets")))
+}
+
 /// Writes a member from words.
 pub(super) fn write(
     member: &Member,
@@ -143,6 +151,7 @@ fn value_octets(form: Form, value: &Value, context: &Context<'_>) -> Result<Vec<
             let mut writer = Writer::new();
             for (number, one) in (1..).zip(array_of(value)?) {
                 write(item, one, context, &mut writer)
+                    .and_then(|()| within_package(&writer))
                     .map_err(|problem: Problem| problem.under(format!("number {number}")))?;
             }
             Ok(writer.finish())
