@@ -2,8 +2,8 @@
 
 use simyard::profile::comparison::{Area, Change, Comparison, compare, text};
 use simyard::profile::overview::Reveal;
+use simyard::profile::shipped;
 use simyard::profile::tree::{Initial, Tree};
-use simyard::profile::{shipped, template};
 use simyard_asn1::saip::{AkaConfiguration, ElementKind, Package, PinCodes};
 use simyard_asn1::{Reader, Tag, Writer};
 
@@ -36,7 +36,7 @@ fn page(first: &[u8], second: &[u8]) -> String {
 /// Our own profile, the shipped ones and the published ones.
 fn packages() -> Vec<(String, Vec<u8>)> {
     let mut packages = published();
-    packages.push(("our own".to_owned(), template::generic()));
+    packages.push(("our own".to_owned(), super::generic()));
     packages.extend(shipped::ALL.iter().map(|one| (one.name.to_owned(), one.build().unwrap().to_vec())));
     packages
 }
@@ -215,7 +215,7 @@ fn content_of(octets: &[u8], path: &str) -> usize {
 }
 
 fn each_changed_octet_is_exactly_that_difference() {
-    let octets = template::generic();
+    let octets = super::generic();
     let package = Package::from_der(&octets).unwrap();
     let header = package.elements()[0].profile_header().unwrap();
     let aka = package.first(ElementKind::AkaParameter).unwrap().aka_parameter().unwrap();
@@ -261,7 +261,7 @@ fn each_changed_octet_is_exactly_that_difference() {
 }
 
 fn each_changed_element_is_exactly_that_difference() {
-    let octets = template::generic();
+    let octets = super::generic();
     let fcp = |tag: u32, value: &'static [u8]| {
         with_element(&octets, ElementKind::Usim, move |element| {
             // EF.SMSP: the field is not there, so that its attributes are the template's.
@@ -332,7 +332,7 @@ fn each_changed_element_is_exactly_that_difference() {
 }
 
 fn what_only_one_package_has_is_told_once() {
-    let octets = template::generic();
+    let octets = super::generic();
     let mut nodes = Node::all(&octets);
     nodes.retain(|node| node.tag() != ElementKind::Df5gs.tag());
     let without = Node::write(&nodes);
@@ -353,7 +353,7 @@ fn what_only_one_package_has_is_told_once() {
 }
 
 fn secrets_are_compared_and_not_shown() {
-    let octets = template::generic();
+    let octets = super::generic();
     let package = Package::from_der(&octets).unwrap();
     let aka = package.first(ElementKind::AkaParameter).unwrap().aka_parameter().unwrap();
     let AkaConfiguration::Algorithm(own) = aka.configuration else { panic!("no keys") };
@@ -401,7 +401,7 @@ fn the_fifth_test_profile_differs_from_the_fourth_as_its_history_says() {
 }
 
 fn the_json_form_says_the_same() {
-    let octets = template::generic();
+    let octets = super::generic();
     let other = with_octet(&octets, content_of(&octets, "ADF.USIM/EF.IMSI") + 8);
     let json = serde_json::to_value(compared(&octets, &other)).unwrap();
     let expected = serde_json::json!({
