@@ -11,6 +11,8 @@ use simyard::profile::identity::PackageIdentity;
 use crate::binary::{HOST, ICCIDS, Place, Running, SETTINGS, batch, command};
 use crate::harness::{left_out, vectors};
 
+pub mod profile;
+
 crate::tests!(
     every_command_teaches_and_is_run_by_a_test,
     wrong_usage_has_exit_code_2,
@@ -71,8 +73,8 @@ fn every_command_teaches_and_is_run_by_a_test() {
     let mut all = Vec::new();
     commands(&[], &mut all);
     assert!(all.len() > 15, "{all:?}");
-    // The command lines of this file: string literals, as words.
-    let source = include_str!("cli.rs");
+    // The command lines of these files: string literals, as words.
+    let source = concat!(include_str!("cli.rs"), include_str!("cli/profile.rs"));
     let lines: Vec<Vec<&str>> = source.split('"').map(|text| text.split_whitespace().collect()).collect();
     let is_run = |path: &[String], option: Option<&str>| {
         lines.iter().any(|words| {

@@ -72,10 +72,11 @@ fn read(path: &Path, reveal: Reveal) -> anyhow::Result<Overview> {
     let octets = super::read_package(path).with_context(|| "nothing was compared")?;
     let overview = show::overview(&octets, &name, reveal)?;
     if !overview.problems.is_empty() {
-        let count = overview.problems.len();
-        error_line(&format!(
-            "{name}: {count} places could not be read and are not compared; see 'simyard profile show'"
-        ));
+        let places = match overview.problems.len() {
+            1 => "1 place".to_owned(),
+            count => format!("{count} places"),
+        };
+        error_line(&format!("{name}: {places} could not be read; see 'simyard profile show'"));
     }
     Ok(overview)
 }
