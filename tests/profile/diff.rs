@@ -7,8 +7,8 @@ use simyard::profile::tree::{Initial, Tree};
 use simyard_asn1::saip::{AkaConfiguration, ElementKind, Package, PinCodes};
 use simyard_asn1::{Reader, Tag, Writer};
 
-use super::published;
 use super::show::overview;
+use super::{generic, published};
 
 crate::tests!(
     a_package_is_like_itself,
@@ -36,7 +36,6 @@ fn page(first: &[u8], second: &[u8]) -> String {
 /// Our own profile, the shipped ones and the published ones.
 fn packages() -> Vec<(String, Vec<u8>)> {
     let mut packages = published();
-    packages.push(("our own".to_owned(), super::generic()));
     packages.extend(shipped::ALL.iter().map(|one| (one.name.to_owned(), one.build().unwrap().to_vec())));
     packages
 }
@@ -215,7 +214,7 @@ fn content_of(octets: &[u8], path: &str) -> usize {
 }
 
 fn each_changed_octet_is_exactly_that_difference() {
-    let octets = super::generic();
+    let octets = generic();
     let package = Package::from_der(&octets).unwrap();
     let header = package.elements()[0].profile_header().unwrap();
     let aka = package.first(ElementKind::AkaParameter).unwrap().aka_parameter().unwrap();
@@ -240,7 +239,7 @@ fn each_changed_octet_is_exactly_that_difference() {
         ),
         (
             content_of(&octets, "ADF.USIM/EF.IMSI") + 8,
-            "Files\n  ADF.USIM/EF.IMSI\n    content: 901010000000000 → 901010000000010\n",
+            "Files\n  ADF.USIM/EF.IMSI\n    content: 001010000000000 → 001010000000010\n",
         ),
         (
             content_of(&octets, "ADF.USIM/EF.SPN") + 1,
@@ -261,15 +260,15 @@ fn each_changed_octet_is_exactly_that_difference() {
 }
 
 fn each_changed_element_is_exactly_that_difference() {
-    let octets = super::generic();
+    let octets = generic();
     let fcp = |tag: u32, value: &'static [u8]| {
         with_element(&octets, ElementKind::Usim, move |element| {
-            // EF.SMSP: the field is not there, so that its attributes are the template's.
+            // EF.FPLMN: the field is not there, so that its attributes are the template's.
             let fields = element.members();
-            let behind = fields.iter().skip(2).position(|field| field.tag().number() > 11).unwrap() + 2;
+            let behind = fields.iter().skip(2).position(|field| field.tag().number() > 19).unwrap() + 2;
             let fcp = Node::Members(Tag(0xA1), vec![Node::Value(Tag(tag), value.to_vec())]);
-            fields.retain(|field| field.tag() != Tag(0xAB));
-            fields.insert(behind, Node::Members(Tag(0xAB), vec![fcp]));
+            fields.retain(|field| field.tag() != Tag(0xB3));
+            fields.insert(behind, Node::Members(Tag(0xB3), vec![fcp]));
         })
     };
     let cases: Vec<(Vec<u8>, &str)> = vec![
@@ -292,12 +291,12 @@ fn each_changed_element_is_exactly_that_difference() {
             }),
             "Files\n− ADF.USIM/EF.SPN\n",
         ),
-        (fcp(0x80, &[76]), "Files\n  ADF.USIM/EF.SMSP\n    records: 1 → 2\n"),
-        (fcp(0x8A, &[4]), "Files\n  ADF.USIM/EF.SMSP\n    life cycle: activated → deactivated\n"),
-        (fcp(0x88, &[0x58]), "Files\n  ADF.USIM/EF.SMSP\n    SFI: nothing → 0B\n"),
+        (fcp(0x80, &[24]), "Files\n  ADF.USIM/EF.FPLMN\n    size: 12 → 24\n"),
+        (fcp(0x8A, &[4]), "Files\n  ADF.USIM/EF.FPLMN\n    life cycle: activated → deactivated\n"),
+        (fcp(0x88, &[0x58]), "Files\n  ADF.USIM/EF.FPLMN\n    SFI: 0D → 0B\n"),
         (
             fcp(0x8B, &[2]),
-            "Files\n  ADF.USIM/EF.SMSP\n    access: read, update PIN1; deactivate, activate, delete ADM1 (record 5 of 6F06) → \
+            "Files\n  ADF.USIM/EF.FPLMN\n    access: read, update PIN1; deactivate, activate, delete ADM1 (record 5 of 6F06) → \
              read PIN1;\n            update, deactivate, activate, delete ADM1 (record 2 of 6F06)\n",
         ),
         (
@@ -332,7 +331,7 @@ fn each_changed_element_is_exactly_that_difference() {
 }
 
 fn what_only_one_package_has_is_told_once() {
-    let octets = super::generic();
+    let octets = generic();
     let mut nodes = Node::all(&octets);
     nodes.retain(|node| node.tag() != ElementKind::Df5gs.tag());
     let without = Node::write(&nodes);
@@ -353,7 +352,7 @@ fn what_only_one_package_has_is_told_once() {
 }
 
 fn secrets_are_compared_and_not_shown() {
-    let octets = super::generic();
+    let octets = generic();
     let package = Package::from_der(&octets).unwrap();
     let aka = package.first(ElementKind::AkaParameter).unwrap().aka_parameter().unwrap();
     let AkaConfiguration::Algorithm(own) = aka.configuration else { panic!("no keys") };
@@ -401,7 +400,7 @@ fn the_fifth_test_profile_differs_from_the_fourth_as_its_history_says() {
 }
 
 fn the_json_form_says_the_same() {
-    let octets = super::generic();
+    let octets = generic();
     let other = with_octet(&octets, content_of(&octets, "ADF.USIM/EF.IMSI") + 8);
     let json = serde_json::to_value(compared(&octets, &other)).unwrap();
     let expected = serde_json::json!({
@@ -411,8 +410,8 @@ fn the_json_form_says_the_same() {
             "subject": "ADF.USIM/EF.IMSI",
             "member": "content",
             "change": "changed",
-            "first": "901010000000000",
-            "second": "901010000000010",
+            "first": "001010000000000",
+            "second": "001010000000010",
         }],
     });
     assert_eq!(json, expected);
