@@ -27,10 +27,11 @@ simyard_fuzz::target!(seeds: seeds(), |input| {
     assert!(!text::render(&masked, 80).is_empty());
     serde_json::to_string(&masked).expect("a model is JSON");
     let revealed = overview(input, Reveal::Secrets);
-    text::render(&revealed, 80);
+    assert!(!text::render(&revealed, 80).is_empty());
     // The same package means the same, shown or not.
     assert!(compare(&revealed, &revealed).differences.is_empty());
     // With the same package without its last octets: something to compare.
     let shorter = overview(&input[..input.len() - input.len() / 8], Reveal::Nothing);
-    differences::render(&compare(&masked, &shorter), 80);
+    let page = differences::render(&compare(&masked, &shorter), 80);
+    assert!(page.is_empty() == compare(&shorter, &masked).differences.is_empty());
 });
