@@ -7,7 +7,10 @@ use simyard::env::{Clock, Rng, Timestamp};
 use simyard::ident::Iccid;
 use simyard::inventory::{Delivery, FileError, IngestError, Inventory};
 use simyard::profile::personal_data::{CodeName, PersonalData};
+use simyard::profile::plan::Template;
 use simyard::store::{Package, PackageKind, Store, StoreUrl};
+
+use simyard_asn1::saip;
 
 use crate::harness::{block_on, vectors};
 
@@ -19,6 +22,7 @@ crate::tests!(
     numbers_that_are_in_the_stock_are_told_by_line_and_nothing_is_taken,
     op_gives_the_opc_that_it_should_and_opc_wins,
     a_ready_made_package_is_kept_whole_under_its_own_number,
+    rows_are_held_against_the_template_of_their_type,
 );
 
 const HEADER: &str = "iccid,imsi,ki,opc,pin1,puk1,pin2,puk2,adm1,acc,msisdn";
@@ -287,5 +291,39 @@ fn a_ready_made_package_is_kept_whole_under_its_own_number() {
         assert_eq!(again.to_string(), "the package's iccid is in the stock already");
         let cut = yard.inventory.ingest_package(&der[..der.len() - 1], &delivery()).await;
         assert!(matches!(cut, Err(IngestError::PackageForm(_))), "{cut:?}");
+    });
+}
+
+fn rows_are_held_against_the_template_of_their_type() {
+    let Some(folder) = vectors("a template of TS.48 for the stock") else { return };
+    let der = std::fs::read(folder.join("ts48/TS48v5_SAIP2.3_BERTLV_SUCI.der")).unwrap();
+    let template = Template::compile(&saip::Package::from_der(&der).unwrap()).unwrap();
+    block_on(async {
+        let yard = Yard::new().await;
+        let delivery = Delivery { template: Some(template.clone()), ..delivery() };
+        let ingest =
+            async |text: &str| yard.inventory.ingest_csv(text.as_bytes(), &delivery, |_, _| {}).await;
+        let header = "iccid,imsi,ki,pin1,puk1,pin2,puk2,adm1";
+        let row = |number: usize| {
+            format!("{},90140{number:010},{KI},1234,12345678,5678,87654321,11223344", iccid(number))
+        };
+        assert_eq!(faults(ingest(&format!("{header}\n{}\n", row(1))).await), ["line 1: no column adm2"]);
+        let columns = format!("{header},adm2,imsi2,spn");
+        for (end, expected) in [
+            (",,Acme", "line 2, adm2: empty"),
+            (
+                "55667788,901400000000099,Acme",
+                "line 2, imsi: the template is for 1 subscriptions (one for each USIM and entry of a multi-IMSI table), \
+                 the data have 2",
+            ),
+        ] {
+            assert_eq!(faults(ingest(&format!("{columns}\n{},{end}\n", row(1))).await), [expected]);
+        }
+        ingest(&format!("{columns}\n{},55667788,,Acme\n", row(1))).await.unwrap();
+        // Keys were drawn for both sets, and the package can be made.
+        let data = yard.data(&iccid(1)).await;
+        let versions: Vec<_> = data.ota.iter().map(|set| set.version).collect();
+        assert_eq!(versions, [Some(1), Some(2)]);
+        assert!(template.personalise(&data).is_ok());
     });
 }
