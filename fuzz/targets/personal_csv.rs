@@ -9,9 +9,14 @@ use simyard::profile::image::ProfileImage;
 use simyard::profile::personal_csv::{Rows, Settings};
 use simyard::profile::personal_data::PersonalData;
 use simyard::profile::plan::Template;
+use simyard::profile::shipped;
 use simyard_asn1::saip::Package;
 
-static TEMPLATE: LazyLock<Template> = LazyLock::new(|| Template::generic().expect("our own template"));
+static TEMPLATE: LazyLock<Template> = LazyLock::new(|| {
+    let shipped = shipped::find("test-milenage").expect("a template of that name");
+    let octets = shipped.build().expect("a package");
+    Template::compile(&Package::from_der(&octets).expect("a package")).expect("a template")
+});
 
 const KEY: &str = "465B5CE8B199B49FAA5F0A2EE238A6BC";
 const NEEDED: &str = "iccid;imsi;ki;opc;pin1;puk1;pin2;puk2;adm1;kic;kid;kik";

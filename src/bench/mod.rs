@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`download`] | complete downloads by many devices at a time against a server in another process |
 //! | [`stock`] | what they download: a batch, ordered and released, and an eUICC for each |
+//! | [`batch`] | random data for a template, as a manufacturer delivers them |
 //! | [`bound`] | the time that the cryptography of one download takes at least |
 //! | [`process`] | CPU time of a process |
 //! | [`profile`] | profile packages in memory: read, written, personalised |
@@ -25,6 +26,7 @@ use crate::profile::plan::{PersonaliseError, TemplateError};
 use crate::smdp::confirm_order::ConfirmOrderError;
 use crate::smdp::download_order::DownloadOrderError;
 
+pub mod batch;
 pub mod bound;
 pub mod download;
 pub mod medium;
@@ -47,6 +49,9 @@ pub enum BenchError {
     /// A profile could not be released.
     #[error("a profile could not be released: {0}")]
     Confirm(#[from] ConfirmOrderError),
+    /// No template to make packages from.
+    #[error("the profile type has no template")]
+    NoTemplate,
     /// An identifier of the batch is none.
     #[error(transparent)]
     Identifier(#[from] InvalidIdentifier),

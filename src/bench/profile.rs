@@ -13,15 +13,10 @@ use simyard_asn1::saip::{ElementKind, Package, ProfileElement};
 use simyard_asn1::{Error, Reader, Tag, Writer};
 use zeroize::Zeroizing;
 
-use super::BenchError;
+use super::{BenchError, batch};
 use crate::env::{Clock, Rng};
-use crate::ident::{Iccid, Imsi};
 use crate::profile::personal_csv::{Rows, Settings};
-use crate::profile::personal_data::{
-    Algorithm, Code, CodeName, Codes, FurtherSubscription, Key, KeySet, OtaKeySet, PersonalData, Role,
-    Subscription,
-};
-use crate::profile::plan::{Datum, Personaliser, Template};
+use crate::profile::plan::{Personaliser, Template};
 
 /// Profiles whose data are prepared; they are used in turns.
 const PROFILES: usize = 1024;
@@ -61,9 +56,7 @@ pub struct Figures {
 pub fn measure(octets: &[u8], clock: &Clock, rng: &Rng, time: Duration) -> Result<Figures, BenchError> {
     let package = Package::from_der(octets)?;
     let template = Template::compile(&package)?;
-    let profiles: Option<Vec<PersonalData>> =
-        (0..PROFILES).map(|number| data(&template, number, rng)).collect();
-    let profiles = profiles.ok_or(BenchError::Thread)?;
+    let profiles = batch::profiles(&template, PROFILES, rng)?;
     let one = template.personalise(profiles.first().ok_or(BenchError::Thread)?)?;
     let timer = Timer { clock, time };
     let mut operations = Vec::new();
@@ -87,7 +80,7 @@ pub fn measure(octets: &[u8], clock: &Clock, rng: &Rng, time: Duration) -> Resul
         black_box(&out);
         Ok(())
     })?);
-    let file = file(&profiles, &template);
+    let file = batch::to_csv(&profiles, &template);
     operations.push(timer.run("rows", one.len(), u64::try_from(PROFILES).unwrap_or(1), || {
         let mut rows = Rows::new(file.as_bytes(), Settings::for_template(template.requirements()))?;
         while let Some(row) = rows.next_row().map_err(|_| BenchError::Thread)? {
@@ -230,105 +223,6 @@ fn write(node: &Node<'_>, writer: &mut Writer) {
     }
 }
 
-/// Random data for a template: what it cannot do without.
-fn data(template: &Template, number: usize, rng: &Rng) -> Option<PersonalData> {
-    let requirements = template.requirements();
-    let imsi = |place: usize| Imsi::parse(&format!("90{place:02}{number:011}")).ok();
-    let mut subscriptions = requirements.algorithms.iter().enumerate();
-    let (_, algorithm) = subscriptions.next()?;
-    let mut data = PersonalData {
-        iccid: Iccid::parse(&format!("8988280{number:012}")).ok()?,
-        home: Subscription::new(imsi(0)?),
-        keys: KeySet::random(rng, *algorithm),
-        further: Vec::new(),
-        codes: Codes::default(),
-        ota: Vec::new(),
-    };
-    for (place, algorithm) in subscriptions {
-        data.further.push(FurtherSubscription {
-            role: Role::parse(&format!("imsi{}", place + 1))?,
-            subscription: Subscription::new(imsi(place)?),
-            // An entry of a multi-IMSI table may share the keys of the first subscription.
-            keys: template.has(Datum::Key(place)).then(|| KeySet::random(rng, *algorithm)),
-        });
-    }
-    for name in requirements.codes {
-        data.codes.set(name, Code::from_octets(rng.array::<8>().map(|octet| b'0' + octet % 10)));
-    }
-    for (version, identifier) in requirements.ota {
-        let key = Key::random(rng, 16);
-        match data.ota.iter_mut().find(|set| set.version == Some(version)) {
-            Some(set) => set.set(identifier, key),
-            None => {
-                let mut set = OtaKeySet::new(Some(version), None);
-                set.set(identifier, key);
-                data.ota.push(set);
-            }
-        }
-    }
-    Some(data)
-}
-
-/// The data as a manufacturer's file. It is random, and of no card.
-fn file(profiles: &[PersonalData], template: &Template) -> String {
-    let requirements = template.requirements();
-    let mut columns = vec!["iccid".to_owned()];
-    let numbered =
-        |name: &str, place: usize| if place == 0 { name.to_owned() } else { format!("{name}{}", place + 1) };
-    for (place, algorithm) in requirements.algorithms.iter().enumerate() {
-        columns.push(numbered("imsi", place));
-        if !template.has(Datum::Key(place)) {
-            continue;
-        }
-        columns.push(numbered("ki", place));
-        match algorithm {
-            Algorithm::XorTest => {}
-            Algorithm::Milenage => columns.push(numbered("opc", place)),
-            Algorithm::Tuak128 | Algorithm::Tuak256 => columns.push(numbered("topc", place)),
-        }
-    }
-    columns.extend(requirements.codes.iter().map(|name| CodeName::to_string(name).to_lowercase()));
-    let key_names = ["", "kic", "kid", "kik"];
-    let key_name = |identifier: u8| key_names.get(usize::from(identifier)).copied().unwrap_or_default();
-    columns.extend(
-        requirements.ota.iter().map(|(version, identifier)| format!("{}{version}", key_name(*identifier))),
-    );
-    let mut file = columns.join(",");
-    for data in profiles {
-        file.push('\n');
-        file.push_str(data.iccid.as_str());
-        let mut push = |text: &str| {
-            file.push(',');
-            file.push_str(text);
-        };
-        for place in 0..data.subscriptions() {
-            let Some((subscription, keys)) = data.subscription(place) else { continue };
-            push(subscription.imsi.as_str());
-            let has_keys = template.has(Datum::Key(place));
-            if has_keys {
-                push(&hex::encode(keys.key()));
-            }
-            if has_keys && !keys.opc().is_empty() {
-                push(&hex::encode(keys.opc()));
-            }
-        }
-        for name in &requirements.codes {
-            let code =
-                data.codes.get(*name).map(|code| String::from_utf8_lossy(code.as_octets()).into_owned());
-            push(&code.unwrap_or_default());
-        }
-        for (version, identifier) in &requirements.ota {
-            let set = data.ota.iter().find(|set| set.version == Some(*version));
-            push(
-                &set.and_then(|set| set.get(*identifier))
-                    .map(|key| hex::encode(key.as_octets()))
-                    .unwrap_or_default(),
-            );
-        }
-    }
-    file
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -342,9 +236,8 @@ mod tests {
         assert_eq!(encode(&leaves, 0), octets);
         // The rows of the file make the same packages as the data.
         let template = Template::compile(&Package::from_der(&generic()).unwrap()).unwrap();
-        let profiles: Vec<PersonalData> =
-            (0..3).map(|number| data(&template, number, &Rng::seeded(1)).unwrap()).collect();
-        let text = file(&profiles, &template);
+        let profiles = batch::profiles(&template, 3, &Rng::seeded(1)).unwrap();
+        let text = batch::to_csv(&profiles, &template);
         let mut rows = Rows::new(text.as_bytes(), Settings::for_template(template.requirements())).unwrap();
         for data in &profiles {
             let row = rows.next_row().unwrap().unwrap().outcome.unwrap_or_else(|errors| panic!("{errors:?}"));

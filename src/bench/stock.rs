@@ -3,7 +3,7 @@
 
 use tokio::task::JoinSet;
 
-use super::BenchError;
+use super::{BenchError, batch};
 use crate::binding::RequestHeader;
 use crate::binding::es2plus::{ConfirmOrderRequest, DownloadOrderRequest};
 use crate::device::state::Material;
@@ -37,13 +37,16 @@ pub async fn release_batch(
     delivery: &Delivery,
     count: usize,
 ) -> Result<Vec<MatchingId>, BenchError> {
-    let (file, iccids) = batch(&inventory.rng, count)?;
+    let template = delivery.template.as_ref().ok_or(BenchError::NoTemplate)?;
+    let profiles = batch::profiles(template, count, &inventory.rng)?;
+    let file = zeroize::Zeroizing::new(batch::to_csv(&profiles, template));
+    let iccids: Vec<&Iccid> = profiles.iter().map(|data| &data.iccid).collect();
     inventory.ingest_csv(file.as_bytes(), delivery, |_, _| {}).await?;
     let mut released = Vec::with_capacity(count);
     for group in iccids.chunks(ORDERS_AT_A_TIME) {
         let mut placed = JoinSet::new();
         for iccid in group {
-            let (orders, delivery, iccid) = (orders.clone(), delivery.clone(), iccid.clone());
+            let (orders, delivery, iccid) = (orders.clone(), delivery.clone(), Iccid::clone(iccid));
             placed
                 .spawn(async move { release(&orders, &delivery.owner, delivery.profile_type, iccid).await });
         }
@@ -83,22 +86,6 @@ async fn release(
     Ok(confirm_order(orders, owner, &request).await?.matching_id)
 }
 
-/// A manufacturer's file and its ICCIDs. The numbers of two runs differ, so that a store may see several.
-fn batch(rng: &Rng, count: usize) -> Result<(String, Vec<Iccid>), BenchError> {
-    let block = u32::from_be_bytes(rng.array()) % 1_000_000;
-    let mut file = String::from("iccid,imsi,ki,opc,pin1,puk1,pin2,puk2,adm1\n");
-    let mut iccids = Vec::with_capacity(count);
-    for number in 0..count {
-        let iccid = format!("89882801{block:06}{number:05}");
-        let (ki, opc): ([u8; 16], [u8; 16]) = (rng.array(), rng.array());
-        let imsi = format!("9014{block:06}{number:05}");
-        let (ki, opc) = (hex::encode(ki), hex::encode(opc));
-        file.push_str(&format!("{iccid},{imsi},{ki},{opc},1234,12345678,5678,87654321,11223344\n"));
-        iccids.push(Iccid::parse(&iccid)?);
-    }
-    Ok((file, iccids))
-}
-
 /// Issues an eUICC for each download.
 ///
 /// # Errors
@@ -123,19 +110,4 @@ pub fn issue_euiccs(
         Ok(Job { matching_id, euicc })
     };
     released.into_iter().enumerate().map(euicc).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::inventory::csv;
-
-    #[test]
-    fn the_batch_is_a_file_that_inventory_reads() {
-        let rng = Rng::seeded(1);
-        let (file, iccids) = batch(&rng, 3).unwrap();
-        let read = csv::read(file.as_bytes(), None, &rng).unwrap();
-        let found: Vec<&Iccid> = read.iter().map(|subscription| &subscription.data.iccid).collect();
-        assert_eq!(found, iccids.iter().collect::<Vec<_>>());
-    }
 }

@@ -1,0 +1,142 @@
+//! Random data for a template, and the manufacturer's file that delivers them. They are of no card.
+
+use crate::env::Rng;
+use crate::ident::{Iccid, Imsi};
+use crate::profile::personal_data::{
+    Algorithm, Code, CodeName, Codes, FurtherSubscription, KeySet, OtaKeySet, PersonalData, Role,
+    Subscription,
+};
+use crate::profile::plan::{Datum, Requirements, Template};
+
+use super::BenchError;
+
+/// Data for at most [`super::MAX_DOWNLOADS`] profiles: what the template cannot do without. The numbers of two runs
+/// differ, so that a store may see several.
+///
+/// # Errors
+/// [`BenchError::Identifier`] beyond the numbers that there are.
+pub fn profiles(template: &Template, count: usize, rng: &Rng) -> Result<Vec<PersonalData>, BenchError> {
+    let requirements = template.requirements();
+    let block = u32::from_be_bytes(rng.array()) % 1_000_000;
+    (0..count).map(|number| profile(template, &requirements, (block, number), rng)).collect()
+}
+
+fn profile(
+    template: &Template,
+    requirements: &Requirements,
+    (block, number): (u32, usize),
+    rng: &Rng,
+) -> Result<PersonalData, BenchError> {
+    let subscription = |place: usize| -> Result<_, BenchError> {
+        Ok(Subscription::new(Imsi::parse(&format!("9{:03}{block:06}{number:05}", place + 14))?))
+    };
+    let algorithm = |place: usize| requirements.algorithms.get(place).copied().unwrap_or(Algorithm::Milenage);
+    let mut data = PersonalData {
+        iccid: Iccid::parse(&format!("89882801{block:06}{number:05}"))?,
+        home: subscription(0)?,
+        keys: KeySet::random(rng, algorithm(0)),
+        further: Vec::new(),
+        codes: Codes::default(),
+        ota: OtaKeySet::drawn(rng, &requirements.ota),
+    };
+    for place in 1..requirements.algorithms.len() {
+        let Some(role) = Role::parse(&format!("imsi{}", place + 1)) else { continue };
+        // An entry of a multi-IMSI table may share the keys of the first subscription.
+        let keys = template.has(Datum::Key(place)).then(|| KeySet::random(rng, algorithm(place)));
+        data.further.push(FurtherSubscription { role, subscription: subscription(place)?, keys });
+    }
+    for name in &requirements.codes {
+        data.codes.set(*name, Code::from_octets(rng.array::<8>().map(|octet| b'0' + octet % 10)));
+    }
+    if requirements.ota.is_empty() {
+        data.ota.clear();
+    }
+    Ok(data)
+}
+
+/// Data as a manufacturer's file for the template that they were drawn for.
+#[must_use]
+pub fn to_csv(profiles: &[PersonalData], template: &Template) -> String {
+    let requirements = template.requirements();
+    let mut columns = vec!["iccid".to_owned()];
+    let numbered =
+        |name: &str, place: usize| if place == 0 { name.to_owned() } else { format!("{name}{}", place + 1) };
+    for (place, algorithm) in requirements.algorithms.iter().enumerate() {
+        columns.push(numbered("imsi", place));
+        if !template.has(Datum::Key(place)) {
+            continue;
+        }
+        columns.push(numbered("ki", place));
+        match algorithm {
+            Algorithm::XorTest => {}
+            Algorithm::Milenage => columns.push(numbered("opc", place)),
+            Algorithm::Tuak128 | Algorithm::Tuak256 => columns.push(numbered("topc", place)),
+        }
+    }
+    columns.extend(requirements.codes.iter().map(|name| CodeName::to_string(name).to_lowercase()));
+    let key_names = ["", "kic", "kid", "kik"];
+    let key_name = |identifier: u8| key_names.get(usize::from(identifier)).copied().unwrap_or_default();
+    columns.extend(
+        requirements.ota.iter().map(|(version, identifier)| format!("{}{version}", key_name(*identifier))),
+    );
+    let mut file = columns.join(",");
+    for data in profiles {
+        file.push('\n');
+        file.push_str(data.iccid.as_str());
+        let mut push = |text: &str| {
+            file.push(',');
+            file.push_str(text);
+        };
+        for place in 0..data.subscriptions() {
+            let Some((subscription, keys)) = data.subscription(place) else { continue };
+            push(subscription.imsi.as_str());
+            let has_keys = template.has(Datum::Key(place));
+            if has_keys {
+                push(&hex::encode(keys.key()));
+            }
+            if has_keys && !keys.opc().is_empty() {
+                push(&hex::encode(keys.opc()));
+            }
+        }
+        for name in &requirements.codes {
+            let code =
+                data.codes.get(*name).map(|code| String::from_utf8_lossy(code.as_octets()).into_owned());
+            push(&code.unwrap_or_default());
+        }
+        for (version, identifier) in &requirements.ota {
+            let set = data.ota.iter().find(|set| set.version == Some(*version));
+            push(
+                &set.and_then(|set| set.get(*identifier))
+                    .map(|key| hex::encode(key.as_octets()))
+                    .unwrap_or_default(),
+            );
+        }
+    }
+    file
+}
+
+#[cfg(test)]
+mod tests {
+    use simyard_asn1::saip::Package;
+
+    use super::*;
+    use crate::inventory::csv;
+    use crate::profile::shipped;
+
+    #[test]
+    fn the_file_is_one_that_inventory_reads() {
+        for shipped in shipped::ALL {
+            let octets = shipped.build().unwrap();
+            let template = Template::compile(&Package::from_der(&octets).unwrap()).unwrap();
+            let rng = Rng::seeded(1);
+            let profiles = profiles(&template, 3, &rng).unwrap();
+            let file = to_csv(&profiles, &template);
+            let read = csv::read(file.as_bytes(), Some(&template), &rng).unwrap();
+            for (ours, read) in profiles.iter().zip(&read) {
+                let packages = [ours, &read.data].map(|data| template.personalise(data).unwrap());
+                assert!(*packages[0] == *packages[1], "{}", shipped.name);
+            }
+            assert_eq!(read.len(), 3);
+        }
+    }
+}
