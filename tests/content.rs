@@ -14,18 +14,16 @@ crate::tests!(
 );
 
 /// Files of the published packages that hold something without words. Those of CSIM are data of 3GPP2, EF.MLPL and EF.MSPL of
-/// OMA, 7F66 is no directory of a standard that we know. The phonebook of TS.48 has other identifiers than the
-/// templates, so its files have other names here than EF.PBR gives them.
-const WITHOUT_WORDS: [&str; 9] = [
+/// OMA, 7F66 is no directory of a standard that we know. Some numbers of the phonebooks of the first two versions have
+/// a length that is none.
+const WITHOUT_WORDS: [&str; 7] = [
     "ADF.CSIM",
     "MF/7F66/5F40/4F40",
     "MF/7F66/5F40/4F41",
     "MF/7F66/5F40/4F44",
     "MF/DF.TELECOM/DF.MMSS/EF.MLPL",
     "MF/DF.TELECOM/DF.MMSS/EF.MSPL",
-    "MF/DF.TELECOM/DF.PHONEBOOK/4F12",
-    "MF/DF.TELECOM/DF.PHONEBOOK/4F16",
-    "MF/DF.TELECOM/DF.PHONEBOOK/4F3A",
+    "MF/DF.TELECOM/DF.PHONEBOOK/EF.ADN",
 ];
 
 /// Runs over every content of a package: a whole file, or one record.

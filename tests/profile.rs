@@ -1,6 +1,7 @@
 //! Profile packages: the published ones of GSMA TS.48 and our own.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use simyard::env::Rng;
 use simyard::ident::{Iccid, Imsi};
@@ -42,12 +43,17 @@ crate::tests!(
 
 /// The template that settings mean by default.
 pub fn generic() -> Vec<u8> {
-    shipped::find(shipped::DEFAULT).unwrap().build().unwrap()
+    static BUILT: LazyLock<Vec<u8>> =
+        LazyLock::new(|| shipped::find(shipped::DEFAULT).unwrap().build().unwrap());
+    BUILT.clone()
 }
 
 /// The same, compiled.
 pub fn ours() -> Template {
-    Template::compile(&Package::from_der(&generic()).unwrap()).unwrap_or_else(|error| panic!("{error}"))
+    static COMPILED: LazyLock<Template> = LazyLock::new(|| {
+        Template::compile(&Package::from_der(&generic()).unwrap()).unwrap_or_else(|error| panic!("{error}"))
+    });
+    COMPILED.clone()
 }
 
 /// The packages of TS.48, by file name.

@@ -65,7 +65,10 @@ impl Shipped {
 /// The package of [`DEFAULT`], for tests.
 #[cfg(test)]
 pub(crate) fn generic() -> Vec<u8> {
-    find(DEFAULT).and_then(|shipped| shipped.build().ok()).unwrap_or_default()
+    static BUILT: std::sync::LazyLock<Vec<u8>> = std::sync::LazyLock::new(|| {
+        find(DEFAULT).and_then(|shipped| shipped.build().ok()).unwrap_or_default()
+    });
+    BUILT.clone()
 }
 
 #[cfg(test)]
