@@ -15,6 +15,7 @@ pub mod content;
 pub mod description;
 pub mod identity;
 pub mod image;
+pub mod lint;
 pub mod metadata;
 pub mod multi_imsi;
 pub mod overview;

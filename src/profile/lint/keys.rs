@@ -1,0 +1,147 @@
+//! Keys that are no secrets: published, made from a pattern, or used twice.
+
+use simyard_asn1::Tlv;
+use simyard_asn1::saip::{ElementKind, Package};
+
+use super::{Lint, Rule, domains, published, raw};
+
+const TEST_ALGORITHM: u32 = 3;
+
+/// A key and where it stands. It has no Debug: it is a secret.
+pub(super) struct Key<'a> {
+    /// The element.
+    pub(super) element: usize,
+    /// "K", "OPc" or the like.
+    pub(super) name: String,
+    /// The key.
+    pub(super) value: &'a [u8],
+    /// Where it starts in the package.
+    pub(super) offset: usize,
+}
+
+/// The keys of a package: of applications and of security domains.
+pub(super) fn keys<'a>(package: &Package<'a>) -> Vec<Key<'a>> {
+    let mut keys = Vec::new();
+    for (place, element) in package.elements().iter().enumerate() {
+        let mut add = |name: String, tlv: &Tlv<'a>| {
+            let offset = raw::value_offset(tlv);
+            keys.push(Key { element: place, name, value: tlv.value, offset });
+        };
+        match element.kind {
+            ElementKind::AkaParameter => {
+                let Some(algorithm) = raw::at(&element.tlv, &[0xA1, 0xA1]) else { continue };
+                let id = raw::member(&algorithm, 0x80).and_then(|id| raw::number(&id));
+                if let Some(key) = raw::member(&algorithm, 0x82) {
+                    add("K".to_owned(), &key);
+                }
+                // The test algorithm ignores it.
+                if let Some(opc) = raw::member(&algorithm, 0x83).filter(|_| id != Some(TEST_ALGORITHM)) {
+                    add(if opc.value.len() == 32 { "TOPc" } else { "OPc" }.to_owned(), &opc);
+                }
+            }
+            ElementKind::CdmaParameter => {
+                if let Some(key) = raw::member(&element.tlv, 0x81) {
+                    add("authenticationKey".to_owned(), &key);
+                }
+            }
+            ElementKind::SecurityDomain => {
+                for key in domains::keys(&element.tlv) {
+                    add(format!("key {} of version {:02X}", key.identifier, key.version), &key.data);
+                }
+            }
+            _ => {}
+        }
+    }
+    keys
+}
+
+pub(super) fn check(lint: &mut Lint<'_, '_>) {
+    let keys = keys(lint.package);
+    for key in &keys {
+        let is_zero = key.value.iter().all(|octet| *octet == 0);
+        if key.value.is_empty() || (lint.is_template && is_zero) {
+            continue;
+        }
+        if let Some(source) = published::find(key.value) {
+            let message = format!("{} is published: {source}", key.name);
+            lint.at(Rule::KeyPublished, key.element, key.offset, message);
+        } else if let Some(pattern) = pattern(key.value) {
+            lint.at(Rule::KeyPattern, key.element, key.offset, format!("{}: {pattern}", key.name));
+        }
+    }
+    for pair in keys.windows(2) {
+        if let [k, opc] = pair
+            && k.element == opc.element
+            && k.name == "K"
+            && opc.name == "OPc"
+            && k.value == opc.value
+            && !(lint.is_template && k.value.iter().all(|octet| *octet == 0))
+        {
+            lint.at(Rule::KeyOpcIsK, opc.element, opc.offset, "OPc has the octets of K");
+        }
+    }
+    let mut others: Vec<(usize, &[u8])> = Vec::new();
+    for key in keys.iter().filter(|key| key.name == "K") {
+        if !is_usims(lint, key.element) {
+            continue;
+        }
+        if let Some((other, _)) = others.iter().find(|(_, value)| *value == key.value) {
+            let message = format!("K is that of element {}", other + 1);
+            lint.at(Rule::KeySharedInPackage, key.element, key.offset, message);
+        }
+        others.push((key.element, key.value));
+    }
+}
+
+/// Whether a key is published or has a pattern.
+pub(super) fn is_known(key: &[u8]) -> bool {
+    published::find(key).is_some() || pattern(key).is_some()
+}
+
+/// Whether an element's keys are those of a USIM: an ISIM often has those of the USIM beside it.
+fn is_usims(lint: &Lint<'_, '_>, element: usize) -> bool {
+    let application = lint.tree.elements().get(element).and_then(|element| element.application);
+    let application = application.and_then(|place| lint.tree.applications().get(place));
+    application.is_some_and(|application| application.kind == crate::profile::image::ApplicationKind::Usim)
+}
+
+/// The pattern of a key, if it has one: octets or halves that repeat, or that count.
+fn pattern(key: &[u8]) -> Option<&'static str> {
+    let has_period = |period: usize| {
+        key.len() > period && key.iter().zip(key.iter().skip(period)).all(|(one, next)| one == next)
+    };
+    let counts = || {
+        let mut steps = key.windows(2).map(|pair| match pair {
+            [one, next] => next.wrapping_sub(*one),
+            _ => 0,
+        });
+        let first = steps.next();
+        first.is_some() && steps.all(|step| Some(step) == first)
+    };
+    if has_period(1) {
+        Some("all octets are equal")
+    } else if counts() {
+        Some("the octets count")
+    } else if (2..=8).any(has_period) {
+        Some("the octets repeat")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_seen_and_others_are_not() {
+        let of = |text: &str| pattern(&hex::decode(text).unwrap());
+        assert_eq!(of("00000000000000000000000000000000"), Some("all octets are equal"));
+        assert_eq!(of("00112233445566778899AABBCCDDEEFF"), Some("the octets count"));
+        assert_eq!(of("0F0E0D0C0B0A09080706050403020100"), Some("the octets count"));
+        assert_eq!(of("00010203040506070001020304050607"), Some("the octets repeat"));
+        assert_eq!(of("465B5CE8B199B49FAA5F0A2EE238A6BC"), None);
+        assert_eq!(of("000102030405060708090A0B0C0D0E0E"), None);
+        assert_eq!(of(""), None);
+    }
+}
