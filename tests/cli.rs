@@ -128,6 +128,9 @@ fn wrong_usage_has_exit_code_2() {
         "lpa --card x download nonsense",
         "lpa --card x --tcp y list",
         "lpa --card x enable 1",
+        "profile lint",
+        "profile lint x --allow order/none",
+        "profile lint x --rules",
     ] {
         let run = place.run(line);
         assert_eq!(run.code, Some(2), "{line:?}: {run:?}");

@@ -1,12 +1,14 @@
-//! `simyard profile`: show and diff.
+//! `simyard profile`: show, diff and lint.
 
 use serde_json::{Value, json};
+use simyard_asn1::saip::Package;
 
 use crate::binary::{Place, command};
 
 crate::tests!(
     show_tells_what_a_package_means_and_keeps_its_secrets,
     diff_tells_what_differs_by_its_exit_code_and_in_words,
+    lint_tells_what_is_wrong_and_fails_by_severity,
 );
 
 fn show_tells_what_a_package_means_and_keeps_its_secrets() {
@@ -85,4 +87,57 @@ fn diff_tells_what_differs_by_its_exit_code_and_in_words() {
 /// A template that Simyard brings, as a package.
 fn shipped(name: &str) -> Vec<u8> {
     simyard::profile::shipped::find(name).unwrap().build().unwrap().to_vec()
+}
+
+fn lint_tells_what_is_wrong_and_fails_by_severity() {
+    let place = Place::new();
+    assert_eq!(
+        place.run("profile lint consumer iot").ok(),
+        "2 packages: 0 errors, 0 warnings, 0 for information\n"
+    );
+    // An IMSI of fourteen digits is allowed, and rare.
+    let text = place.run("profile template iot").ok();
+    place.write("info.toml", &text.replace("\"001010000000000\"", "\"00101000000000\""));
+    let told = place.run("profile lint info.toml --deny warning").ok();
+    assert!(told.contains(": info[identity/imsi-length]: "), "{told}");
+    assert_eq!(place.run("profile lint info.toml --deny info").code, Some(1));
+    place.run("profile lint info.toml --deny info --allow identity/imsi-length").ok();
+
+    place.run("profile template iot --output iot.toml").ok();
+    place.run("profile build iot.toml --output iot.der").ok();
+    let package = std::fs::read(place.path().join("iot.der")).unwrap();
+    let offset = Package::from_der(&package).unwrap().elements().last().unwrap().tlv.offset;
+    std::fs::write(place.path().join("cut.der"), &package[..offset]).unwrap();
+    let run = place.run("profile lint iot.der cut.der");
+    assert_eq!(run.code, Some(1), "{run:?}");
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    let [finding, place_of_it, help, summary] = lines.as_slice() else { panic!("{run:?}") };
+    assert!(finding.starts_with(&format!("cut.der:{offset}: error[order/end-missing]: ")), "{finding}");
+    assert!(place_of_it.contains("element ") && help.contains("append End"), "{run:?}");
+    assert_eq!(*summary, "2 packages: 1 error, 0 warnings, 0 for information");
+
+    let run = place.run("profile lint cut.der --json");
+    let json: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(json["files"][0]["findings"][0]["rule"], "order/end-missing");
+    let sarif: Value =
+        serde_json::from_str(&place.run("profile lint cut.der --format sarif").stdout).unwrap();
+    assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "order/end-missing");
+
+    let rules = place.run("profile lint --rules").ok();
+    assert!(rules.lines().any(|line| line.starts_with("order/end-missing ") && line.contains("error")));
+    let listed = place.run("profile lint --rules --json").json();
+    assert_eq!(listed.as_array().unwrap().len(), rules.lines().count());
+
+    // Numbers that two packages share are seen when they are compared.
+    let ours = text.replace("89000000000000000000", "89882800000000000015");
+    place.write("one.toml", &ours);
+    place.write("two.toml", &ours);
+    let apart = place.run("profile lint one.toml two.toml");
+    assert!(!apart.stdout.contains("set/"), "{apart:?}");
+    let together = place.run("profile lint --together one.toml two.toml");
+    assert!(together.stdout.contains("two.toml:0: error[set/iccid-twice]"), "{together:?}");
+
+    place.run("profile lint nowhere.der").failed("nowhere.der");
+    place.write("text.der", "no package");
+    assert!(place.run("profile lint text.der").stdout.contains("text.der:0: error[encoding/framing]"));
 }

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 mod build;
 mod diff;
 mod extract;
+mod lint;
 mod personalise;
 mod show;
 mod template;
@@ -35,6 +36,10 @@ enum ProfileCommand {
     Diff(diff::DiffArgs),
     /// Show what a package means.
     Show(show::ShowArgs),
+    /// Check packages against the rules of the format and of good practice.
+    ///
+    /// Ends with 0 where no finding is as bad as --deny says, with 1 otherwise.
+    Lint(lint::LintArgs),
     /// Describe a package, so that it can be changed and built again.
     Extract(extract::ExtractArgs),
     /// Make a package for each row of a manufacturer's file.
@@ -51,6 +56,7 @@ pub fn run(args: ProfileArgs) -> anyhow::Result<ExitCode> {
         ProfileCommand::Template(args) => template::run(&args),
         ProfileCommand::Diff(args) => Ok(diff::run(&args)),
         ProfileCommand::Show(args) => show::run(&args),
+        ProfileCommand::Lint(args) => lint::run(&args),
         ProfileCommand::Extract(args) => extract::run(&args),
         ProfileCommand::Personalise(args) => personalise::run(&args),
     }
