@@ -6,7 +6,7 @@ use simyard::profile::shipped;
 use simyard::profile::tree::Tree;
 use simyard_asn1::saip::{AkaConfiguration, Package, PinCodes};
 
-use super::{generic, is_5g, published};
+use super::{generic, is_5g, multi_imsi, published};
 
 crate::tests!(
     published_packages_say_what_their_specification_says,
@@ -14,6 +14,8 @@ crate::tests!(
     members_of_the_json_form_are_stable,
     no_secret_shows_unless_it_is_revealed,
     what_is_revealed_is_there,
+    tables_of_an_applet_are_shown_and_its_keys_are_not,
+    two_usims_have_two_names,
     one_element_or_one_file_is_shown,
     broken_packages_are_shown_as_far_as_they_go,
     changed_and_shortened_packages_never_panic,
@@ -269,6 +271,54 @@ fn what_is_revealed_is_there() {
     assert!(page.contains("K               •••• (16 octets)"), "{page}");
 }
 
+fn tables_of_an_applet_are_shown_and_its_keys_are_not() {
+    const KEY: &str = "465B5CE8B199B49FAA5F0A2EE238A6BC";
+    let keys = format!(
+        r#"{{ multi_imsi_keys = [{{ reference = 1, algorithm = "milenage", key = "{KEY}", opc = "{KEY}" }}] }}"#
+    );
+    let other = format!("\"80E2900010{KEY}\"");
+    let table = multi_imsi::TABLE;
+    let applet = multi_imsi::applet(&format!("{{ multi_imsi = {table} }}, {keys}, {other}"));
+    // A file with a table, and one with keys that a terminal could even read.
+    let file = multi_imsi::file(&format!("{{ multi_imsi = {table} }}"));
+    let with_keys = multi_imsi::file(&format!("{{ hex = \"FF4B10{KEY}\" }}"))
+        .replace("6FA0", "6FA1")
+        .replace("6F06/3", "6F06/10");
+    let octets = multi_imsi::with(&(file + &with_keys + &applet));
+    let model = overview(&octets, Reveal::Nothing);
+    let page = text::render(&model, 100);
+    for words in
+        ["imsi: 901405100000001", "multi-IMSI table", "key set 1", "Milenage", "TARs            B30001"]
+    {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    let everything = format!("{page}{}", serde_json::to_string(&model).unwrap());
+    assert!(!everything.contains(&KEY[..12]), "{everything}");
+    let shown = json(&overview(&octets, Reveal::Secrets));
+    assert_eq!(
+        shown["applets"][0]["instances"][0]["processData"][1]["multiImsiKeys"][0]["key"]["value"],
+        KEY
+    );
+    assert_eq!(file_content(&shown, "ADF.USIM/6FA0")["decoded"]["multi_imsi"]["first"], 1);
+    assert!(file_content(&shown, "ADF.USIM/6FA1")["octets"].as_str().unwrap().contains(KEY));
+}
+
+/// The content of the file with this path.
+fn file_content<'a>(json: &'a Value, path: &str) -> &'a Value {
+    &file(json, path)["content"]["whole"]
+}
+
+fn two_usims_have_two_names() {
+    let shown = json(&overview(&multi_imsi::with(&multi_imsi::second_usim()), Reveal::Nothing));
+    let paths: Vec<&Value> =
+        shown["applications"].as_array().unwrap().iter().map(|one| &one["path"]).collect();
+    assert_eq!(paths, ["ADF.USIM", "ADF.USIM (2)"]);
+    assert_eq!(file(&shown, "ADF.USIM (2)/EF.IMSI")["application"], 1);
+    let directories: Vec<&Value> =
+        shown["pins"].as_array().unwrap().iter().map(|set| &set["directory"]).collect();
+    assert_eq!(directories, ["MF", "ADF.USIM", "ADF.USIM (2)"]);
+}
+
 fn one_element_or_one_file_is_shown() {
     let octets = generic();
     let mut model = overview(&octets, Reveal::Nothing);
@@ -312,7 +362,7 @@ fn broken_packages_are_shown_as_far_as_they_go() {
 }
 
 fn changed_and_shortened_packages_never_panic() {
-    let mut packages: Vec<Vec<u8>> = published().into_iter().map(|(_, octets)| octets).take(2).collect();
+    let mut packages: Vec<Vec<u8>> = published().into_iter().map(|(_, octets)| octets).take(1).collect();
     packages.push(generic());
     for octets in packages {
         // Octets all over the package get other values.

@@ -16,10 +16,7 @@ const DIFFERENT: u8 = 1;
 /// The packages could not be compared.
 const TROUBLE: u8 = 2;
 
-/// Tell what two packages mean differently: header, files with their attributes and contents, PINs, keys, applications.
-///
-/// The order of elements, their numbers and the way in which contents are written make no difference. Secrets are
-/// compared and not shown. Exit codes as of diff: 0 the same, 1 different, 2 trouble.
+/// What to compare, and how to tell it.
 #[derive(Args)]
 pub(super) struct DiffArgs {
     /// The first package, in DER; its description, the name of a template, or - for standard input.

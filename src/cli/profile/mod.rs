@@ -32,9 +32,15 @@ enum ProfileCommand {
     Build(build::BuildArgs),
     /// List the templates that Simyard brings, or write the description of one.
     Template(template::TemplateArgs),
-    /// Tell what two packages mean differently.
+    /// Tell what two packages mean differently: header, files with attributes and contents, PINs, keys, applications.
+    ///
+    /// The order of elements, their numbers and the way in which contents are written make no difference. Secrets are
+    /// compared and not shown. Exit codes as of diff: 0 the same, 1 different, 2 trouble.
     Diff(diff::DiffArgs),
-    /// Show what a package means.
+    /// Show what a package means: header, elements, applications, codes, files with their contents in words.
+    ///
+    /// Keys, PINs and PUKs are masked, and so are contents of files that hold keys. A package that is broken is shown
+    /// as far as it can be read, with what could not be read at the end; 'simyard profile lint' judges it.
     Show(show::ShowArgs),
     /// Check packages against the rules of the format and of good practice.
     ///

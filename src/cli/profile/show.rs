@@ -14,10 +14,7 @@ use crate::profile::tree::Tree;
 /// The width of pages where COLUMNS says no other.
 const WIDTH: usize = 110;
 
-/// Show a package: header, elements, applications, codes, files with their contents in words, security domains.
-///
-/// Keys, PINs and PUKs are masked, and so are contents of files that hold keys. A package that is broken is shown as far
-/// as it can be read, with what could not be read at the end; 'simyard profile lint' judges it.
+/// What to show, and how.
 #[derive(Args)]
 pub(super) struct ShowArgs {
     /// The package, in DER; its description, the name of a template, or - for standard input.

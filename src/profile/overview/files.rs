@@ -9,6 +9,7 @@ use simyard_asn1::saip::ElementKind;
 use super::{Access, AccessRule, Application, Content, File, LeftOut, Link, Reveal, Said, Secret, access};
 use crate::profile::content;
 use crate::profile::description::multi_imsi::read_content;
+use crate::profile::multi_imsi;
 use crate::profile::templates::FileKind;
 use crate::profile::tree::{self, Body, FileId, Initial, Structure, Tree};
 
@@ -42,6 +43,12 @@ const SECRET_FILES: [&str; 21] = [
 /// Whether the content of a file is a secret. So is that of a file that no standard names, unless the terminal may read
 /// it: operators keep keys in files of their own, which nobody but their applets reads.
 fn is_secret(file: &tree::File<'_>, rules: Option<&[AccessRule]>) -> bool {
+    let holds = |tag: simyard_asn1::Tag| match &file.body {
+        Body::Content(content) => {
+            content.octets.windows(2).any(|pair| pair == tag.0.to_be_bytes().split_at(2).1)
+        }
+        _ => false,
+    };
     let plain = |octet: u8| if octet == b'_' { b'-' } else { octet.to_ascii_lowercase() };
     if file.has_standard_name {
         return SECRET_FILES.iter().any(|name| name.bytes().map(plain).eq(file.name.bytes().map(plain)));
@@ -51,7 +58,8 @@ fn is_secret(file: &tree::File<'_>, rules: Option<&[AccessRule]>) -> bool {
         rule.access.iter().any(|access| access == "read")
             && (condition == "always" || condition.starts_with("PIN"))
     };
-    !rules.is_some_and(|rules| rules.iter().any(open))
+    // Keys of a multi-IMSI applet do not belong into files; where they are all the same, they are not shown.
+    holds(multi_imsi::KEYS) || !rules.is_some_and(|rules| rules.iter().any(open))
 }
 
 impl Said {
@@ -240,7 +248,7 @@ impl Walk<'_, '_> {
                 model.record_length = content.record_length();
                 model.records = content.record_length().and_then(|length| content.size.checked_div(length));
                 model.content =
-                    Some(multi_imsi(file, content).unwrap_or_else(|| said(file, content, secret)));
+                    Some(multi_imsi_table(file, content).unwrap_or_else(|| said(file, content, secret)));
             }
         }
         model
@@ -286,7 +294,7 @@ fn said(file: &tree::File<'_>, content: &tree::Content<'_>, secret: Option<Revea
 }
 
 /// The table of a multi-IMSI applet, which holds no keys.
-fn multi_imsi(file: &tree::File<'_>, content: &tree::Content<'_>) -> Option<Content> {
+fn multi_imsi_table(file: &tree::File<'_>, content: &tree::Content<'_>) -> Option<Content> {
     if file.has_standard_name {
         return None;
     }
