@@ -286,9 +286,10 @@ impl<'a> Found<'a> {
     }
 }
 
-/// Whether octets begin with the tag of an object.
+/// Whether octets begin with the tag of an object, whole or broken.
 fn is(octets: &[u8], tag: Tag) -> bool {
-    Reader::new(octets, "").peek() == Some(tag)
+    let [.., high, low] = tag.0.to_be_bytes();
+    octets.starts_with(&[high, low])
 }
 
 /// All tables and key sets of a package, in its order: contents of files that begin with their tags, and data of STORE

@@ -4,6 +4,7 @@ use simyard_asn1::Tlv;
 use simyard_asn1::saip::{ElementKind, Package};
 
 use super::{Lint, Rule, domains, published, raw};
+use crate::profile::multi_imsi::{find, key_sets};
 
 const TEST_ALGORITHM: u32 = 3;
 
@@ -50,6 +51,22 @@ pub(super) fn keys<'a>(package: &Package<'a>) -> Vec<Key<'a>> {
                 }
             }
             _ => {}
+        }
+    }
+    keys.extend(of_applets(package));
+    keys
+}
+
+/// The key sets of a multi-IMSI applet.
+fn of_applets<'a>(package: &Package<'a>) -> Vec<Key<'a>> {
+    let mut keys = Vec::new();
+    for found in find(package) {
+        let Ok(sets) = key_sets(found.octets) else { continue };
+        for set in sets {
+            for (name, value, offset) in [("K", set.key, set.key_offset), ("OPc", set.opc, set.opc_offset)] {
+                let name = format!("{name} of key set {}", set.reference);
+                keys.push(Key { element: found.element, name, value, offset: found.offset + offset });
+            }
         }
     }
     keys

@@ -44,6 +44,7 @@ mod files;
 mod header;
 mod identity;
 mod keys;
+mod multi_imsi;
 mod order;
 mod problems;
 pub mod published;
@@ -178,7 +179,7 @@ pub fn lint(octets: &[u8]) -> Report {
 }
 
 /// The checks in the order in which they run. [`problems`] comes last: it reports only what nothing else did.
-const CHECKS: [fn(&mut Lint<'_, '_>); 16] = [
+const CHECKS: [fn(&mut Lint<'_, '_>); 17] = [
     encoding::check,
     order::check,
     header::check,
@@ -193,6 +194,7 @@ const CHECKS: [fn(&mut Lint<'_, '_>); 16] = [
     contents::check,
     announced::check,
     keys::check,
+    multi_imsi::check,
     problems::check,
     finish,
 ];

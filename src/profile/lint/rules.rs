@@ -584,6 +584,26 @@ rules! {
         "two USIMs with one K"
         "make a K for each USIM, unless the network knows both IMSIs under one key",
 
+    // Several IMSIs on one card.
+    MultiImsiObject "multi-imsi/object" Error "Simyard, multi-IMSI table"
+        "a multi-IMSI table or key set that cannot be read"
+        "write it as a description spells it, in one piece",
+    MultiImsiKeysInFile "multi-imsi/keys-in-file" Error "practice"
+        "keys of a multi-IMSI applet in a file"
+        "send them to the applet by processData: whoever reads the file reads the keys",
+    MultiImsiApplet "multi-imsi/applet" Warning "practice"
+        "a multi-IMSI table without an applet"
+        "load the applet that uses it, or demand in eUICC-Mandatory-AIDs that it is on the eUICC",
+    MultiImsiKeySet "multi-imsi/key-set" Error "Simyard, multi-IMSI table"
+        "entries and key sets that do not fit together"
+        "give one key set for each reference, and use 0 for the keys of the USIM",
+    MultiImsiTwice "multi-imsi/twice" Error "Simyard, multi-IMSI table"
+        "two entries with one index or one IMSI"
+        "number the entries, and give each an IMSI of its own",
+    MultiImsiFirst "multi-imsi/first" Warning "Simyard, multi-IMSI table"
+        "a first entry that is not in EF.IMSI"
+        "name the entry whose IMSI stands in EF.IMSI of the USIM",
+
     // Packages for one eUICC.
     SetIccidTwice "set/iccid-twice" Error "SGP.22 2.4.5.2"
         "two packages with one ICCID"

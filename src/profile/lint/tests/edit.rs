@@ -194,6 +194,11 @@ impl Edit {
         edit
     }
 
+    /// A key without pattern.
+    pub(super) fn random(seed: u64) -> [u8; 16] {
+        crate::env::Rng::seeded(seed).array()
+    }
+
     pub(super) fn octets(&self) -> Vec<u8> {
         let mut writer = Writer::new();
         self.0.iter().for_each(|node| node.write(&mut writer));

@@ -3,6 +3,7 @@
 mod edit;
 mod files;
 mod keys;
+mod multi_imsi;
 mod numbers;
 mod structure;
 
@@ -37,7 +38,10 @@ fn octets(rule: Rule, wrong: Vec<u8>, near: Vec<u8>) -> Case {
 }
 
 fn cases() -> Vec<Case> {
-    [structure::cases(), files::cases(), keys::cases(), numbers::cases()].into_iter().flatten().collect()
+    [structure::cases(), files::cases(), keys::cases(), numbers::cases(), multi_imsi::cases()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn rules(packages: &[Vec<u8>]) -> BTreeSet<Rule> {
