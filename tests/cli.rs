@@ -583,7 +583,8 @@ fn a_package_is_described_changed_and_built() {
 fn bench_measures_packages() {
     let place = Place::new();
     let told = place.run("bench profile test-tuak --seconds 1").ok();
-    for name in ["package of", "decode", "encode", "personalise", "rows", "copy"] {
+    for name in ["package of", "decode", "encode", "lint", "extract", "build", "personalise", "rows", "copy"]
+    {
         assert!(told.lines().any(|line| line.starts_with(name)), "{name}: {told}");
     }
     let figures = place.run("bench profile --seconds 1 --json").json();

@@ -21,6 +21,7 @@ use crate::device::lpa::LpaError;
 use crate::ident::InvalidIdentifier;
 use crate::inventory::IngestError;
 use crate::pki::issue::IssueError;
+use crate::profile::description::DescriptionError;
 use crate::profile::personal_csv::HeaderError;
 use crate::profile::plan::{PersonaliseError, TemplateError};
 use crate::smdp::confirm_order::ConfirmOrderError;
@@ -79,6 +80,9 @@ pub enum BenchError {
     /// The server did not take the report of an installation.
     #[error("the server did not take a notification: {0}")]
     NotDelivered(String),
+    /// The description of the package cannot be built.
+    #[error(transparent)]
+    Description(#[from] DescriptionError),
     /// The profile package cannot be read.
     #[error("the package cannot be read: {0}")]
     Package(#[from] simyard_asn1::Error),

@@ -1,7 +1,8 @@
 //! Profile packages in memory, on one core: read, written, personalised, and what copying as many octets costs.
 //!
 //! *Decode* reads a package down to its leaves, and every element by its typed view. *Encode* writes the same package
-//! from the leaves: all tags and lengths anew. *Personalise* makes packages from the compiled template, each for other
+//! from the leaves: all tags and lengths anew. *Lint* holds it against every rule, *extract* describes it, *build* makes
+//! it from its description. *Personalise* makes packages from the compiled template, each for other
 //! data; *rows* does so from the text of a manufacturer's file, with all its checks. *Copy* copies the octets of a
 //! personalised package. No file is written.
 
@@ -15,6 +16,8 @@ use zeroize::Zeroizing;
 
 use super::{BenchError, batch};
 use crate::env::{Clock, Rng};
+use crate::profile::description::{build, extract};
+use crate::profile::lint::lint;
 use crate::profile::personal_csv::{Rows, Settings};
 use crate::profile::plan::{Personaliser, Template};
 
@@ -70,7 +73,19 @@ pub fn measure(octets: &[u8], clock: &Clock, rng: &Rng, time: Duration) -> Resul
         black_box(encode(black_box(&leaves), octets.len()));
         Ok(())
     })?);
-    // Whoever adds an operation on a package, as lint, adds it here.
+    operations.push(timer.run("lint", octets.len(), 1, || {
+        black_box(lint(black_box(octets)));
+        Ok(())
+    })?);
+    let text = extract(&package);
+    operations.push(timer.run("extract", octets.len(), 1, || {
+        black_box(extract(black_box(&package)));
+        Ok(())
+    })?);
+    operations.push(timer.run("build", octets.len(), 1, || {
+        black_box(build(black_box(&text), &|_| Err(String::new()))?);
+        Ok(())
+    })?);
     let mut personaliser = Personaliser::new(&template);
     let mut out = Zeroizing::new(Vec::new());
     let mut next = profiles.iter().cycle();
