@@ -2,12 +2,17 @@
 
 use simyard::profile::description::{build, extract};
 use simyard_asn1::saip::Package;
+use simyard_asn1::{Reader, Tag, Writer};
+
+/// Changes of each element of the published packages.
+const STEPS: usize = 2;
 
 crate::tests!(
     every_published_package_is_built_from_its_description,
     elements_and_fields_that_nobody_knows_are_built_again,
     longer_lengths_than_der_has_are_built_again,
     changed_octets_are_built_again,
+    published_elements_with_a_change_anywhere_are_built_again,
     a_change_in_the_text_changes_just_that,
     what_is_wrong_with_a_description_is_said_with_its_place,
     a_description_by_hand_needs_no_headers,
@@ -42,9 +47,9 @@ fn every_published_package_is_built_from_its_description() {
 
 /// An element with these members behind its PEHeader.
 fn element(tag: u32, members: &[u8]) -> Vec<u8> {
-    let mut writer = simyard_asn1::Writer::new();
+    let mut writer = Writer::new();
     let header = [0xA0, 0x05, 0x80, 0x00, 0x81, 0x01, 0x63];
-    writer.tlv(simyard_asn1::Tag(tag), &[&header[..], members].concat());
+    writer.tlv(Tag(tag), &[&header[..], members].concat());
     writer.finish()
 }
 
@@ -114,6 +119,56 @@ fn changed_octets_are_built_again() {
         }
     }
     assert!(read > generic.len() / 9, "most changes leave a package that can be read");
+}
+
+/// The TLVs of a value with a change in the one that is `left` further on: doubled, left out, emptied, with a longer
+/// length than it needs, primitive instead of constructed or the other way about, or with octets behind its value.
+fn with_change(value: &[u8], left: &mut Option<usize>, change: usize) -> Vec<u8> {
+    let mut reader = Reader::new(value, "change");
+    let mut out = Vec::new();
+    while let Ok(tlv) = reader.read() {
+        let is_it = *left == Some(0);
+        *left = left.and_then(|left| left.checked_sub(1));
+        let value =
+            if tlv.tag.is_constructed() { with_change(tlv.value, left, change) } else { tlv.value.to_vec() };
+        let mut writer = Writer::new();
+        match change {
+            0 if is_it => writer.tlv(tlv.tag, &value).tlv(tlv.tag, &value),
+            1 if is_it => &mut writer,
+            2 if is_it => writer.tlv(tlv.tag, &[]),
+            3 if is_it => {
+                let length = u16::try_from(value.len()).unwrap().to_be_bytes();
+                let tag = &tlv.raw[..if tlv.tag.0 > 0xFF { 2 } else { 1 }];
+                writer.raw(tag).raw(&[0x83, 0]).raw(&length).raw(&value)
+            }
+            4 if is_it => {
+                writer.tlv(Tag(if tlv.tag.0 > 0xFF { tlv.tag.0 } else { tlv.tag.0 ^ 0x20 }), &value)
+            }
+            5 if is_it => writer.tlv(tlv.tag, &[&value[..], &[0x05, 0x00]].concat()),
+            _ => writer.tlv(tlv.tag, &value),
+        };
+        out.extend(writer.finish());
+    }
+    out
+}
+
+fn published_elements_with_a_change_anywhere_are_built_again() {
+    let (mut read, mut number) = (0, 0_usize);
+    for (name, octets) in super::published() {
+        for element in Package::from_der(&octets).unwrap().elements() {
+            // Members of large elements are passed over, each time others.
+            for _ in 0..STEPS {
+                number += 1;
+                let at = 1 + number * 7919 % element.tlv.raw.len().div_ceil(4);
+                let changed = with_change(element.tlv.raw, &mut Some(at), number % 6);
+                if changed != element.tlv.raw && Package::from_ber(&changed).is_ok() {
+                    read += 1;
+                    comes_back(&format!("{name}, change {number}"), &changed);
+                }
+            }
+        }
+    }
+    assert!(read > 200, "{read}");
 }
 
 /// Where two packages of one length differ.

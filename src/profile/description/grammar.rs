@@ -396,9 +396,11 @@ static NON_STANDARD: &[Member] =
 
 static END: &[Member] = &[HEADER];
 
+/// The template of a file system element.
+pub(super) const TEMPLATE: Member = member("templateID", 0x81, Form::Template);
+
 /// All file system elements: the tags of their files come from the template.
-static FILE_SYSTEM: &[Member] =
-    &[HEADER, member("templateID", 0x81, Form::Template), member("file", 0, Form::Files)];
+static FILE_SYSTEM: &[Member] = &[HEADER, TEMPLATE, member("file", 0, Form::Files)];
 
 /// The members of an element; `None` for one that this version does not know.
 pub(super) const fn members(kind: ElementKind) -> Option<&'static [Member]> {

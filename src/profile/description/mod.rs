@@ -38,13 +38,15 @@ mod grammar;
 mod leaf;
 pub(in crate::profile) mod multi_imsi;
 mod structure;
+#[cfg(test)]
+mod tests;
 mod text;
 mod toolkit;
 
 pub use error::{DescriptionError, Fault, Problem};
 
 use simyard_asn1::saip::{ElementKind, Package};
-use simyard_asn1::{Tag, Writer};
+use simyard_asn1::{Oid, Reader, Rules, Tag, Writer};
 use toml::{Table, Value};
 use zeroize::Zeroizing;
 
@@ -189,17 +191,8 @@ fn write_element(
     if kind != ElementKind::Header && !members.contains_key(HEADER) {
         members.insert(HEADER.to_owned(), numbers.header());
     }
-    let template =
-        members.get("templateID").and_then(|value| leaf::encode(grammar::Form::Template, value).ok());
-    let context = Context {
-        template: template
-            .and_then(|octets| simyard_asn1::Oid::from_content(&octets))
-            .as_ref()
-            .and_then(Template::find),
-        subject: file::Subject::default(),
-        applications,
-        load,
-    };
+    let nothing = Context { template: None, subject: file::Subject::default(), applications, load };
+    let context = Context { template: template_in_words(&members, &nothing), ..nothing };
     let mut writer = Writer::new();
     structure::write_element(kind, &members, &context, &mut writer)?;
     Ok(writer.finish())
@@ -232,11 +225,22 @@ impl Numbers {
     }
 }
 
+/// The template that an element names in words, or as octets.
+fn template_in_words(members: &Table, context: &Context<'_>) -> Option<Template> {
+    let mut octets = Writer::new();
+    let value = members.get(grammar::TEMPLATE.name)?;
+    structure::write(&grammar::TEMPLATE, value, context, &mut octets).ok()?;
+    let octets = octets.finish();
+    let tlv =
+        Reader::with_rules(&octets, "templateID", Rules::Ber).expect(Tag(grammar::TEMPLATE.tag)).ok()?;
+    Template::find(&Oid::from_content(tlv.value)?)
+}
+
 /// The template that an element names.
 fn template_of(element: &[u8]) -> Option<Template> {
     let element = Package::from_ber(element).ok()?;
     let mut body = element.elements().first().filter(|element| element.kind.is_file_system())?.body().ok()?;
-    let oid = simyard_asn1::Oid::from_content(body.expect(Tag::context(1)).ok()?.value)?;
+    let oid = Oid::from_content(body.expect(Tag::context(1)).ok()?.value)?;
     Template::find(&oid)
 }
 
