@@ -16,6 +16,7 @@ crate::tests!(
     a_change_in_the_text_changes_just_that,
     what_is_wrong_with_a_description_is_said_with_its_place,
     a_description_by_hand_needs_no_headers,
+    what_words_would_make_too_long_stays_octets,
 );
 
 /// Builds without files beside the description.
@@ -233,7 +234,7 @@ fn records(octets: &[u8]) -> Vec<Vec<u8>> {
 fn what_is_wrong_with_a_description_is_said_with_its_place() {
     let element = |members: &str| format!("[[element]]\n{members}");
     for (text, expected) in [
-        ("[[element]", "the description is no TOML"),
+        ("[[element]", "the description is no TOML: line 1, column 11: "),
         ("", "element: [[element]] is missing"),
         ("format = 2", "format: 1, the only form of descriptions expected"),
         ("elements = 1", "elements: unknown member elements; there are format, element"),
@@ -277,6 +278,11 @@ fn what_is_wrong_with_a_description_is_said_with_its_place() {
         let error = built(text).expect_err(text);
         assert!(error.contains(expected), "{text}\n{error}\n{expected}");
     }
+    let error = built(&element("kind = \"end\"\n").repeat(1025)).unwrap_err();
+    assert!(error.contains("element: a package has at most 1024 elements"), "{error}");
+    let error =
+        built(&element(&format!("kind = \"end\"\n{} = 1", vec!["a"; 100_000].join(".")))).unwrap_err();
+    assert!(error.contains("recursion"), "{error}");
     // Few words cannot stand for more octets than a package has.
     let many = "{ hex = \"\" }, ".repeat(255);
     let fcp = "fcp = { descriptor = \"linear-fixed/65535\" }\nlayout = \"joined\"";
@@ -288,6 +294,11 @@ fn what_is_wrong_with_a_description_is_said_with_its_place() {
         built(&element(&format!("kind = \"mf\"\ntemplateID = \"mf\"\n{}", file.repeat(100)))).unwrap_err();
     assert!(error.contains("EF.ARR: a package has at most 1048576 octets"), "{error}");
     // Keys are not repeated.
+    for line in ["\"00112233\" x", "\"00112233", "00112233", "{ \"00112233\" }", "1\nkey = 00112233"] {
+        let error = built(&element(&format!("kind = \"akaParameter\"\nkey = {line}"))).unwrap_err();
+        assert!(error.contains("line 3") || error.contains("line 4"), "{line}: {error}");
+        assert!(!error.contains("0011"), "{line}: {error}");
+    }
     let error =
         built(&element("kind = \"cdmaParameter\"\nauthenticationKey = \"00112233445566XX\"")).unwrap_err();
     assert!(error.contains("authenticationKey") && !error.contains("0011"), "{error}");
@@ -300,4 +311,23 @@ fn a_description_by_hand_needs_no_headers() {
     let numbers: Vec<_> =
         package.elements().iter().map(|e| (e.identification().unwrap(), e.is_mandated())).collect();
     assert_eq!(numbers, [(2, true), (1, false), (3, true)]);
+}
+
+fn what_words_would_make_too_long_stays_octets() {
+    // A key reference is one octet, and up to 18 letters.
+    let mut writer = Writer::new();
+    writer.nested(Tag(0xB0), |w| {
+        w.raw(&[0xA0, 3, 0x81, 1, 1, 0x81, 6, 0x67, 0x81, 0x0F, 1, 2, 1]);
+        w.nested(Tag(0xA2), |w| {
+            w.nested(Tag(0xA1), |w| {
+                w.tlv(Tag(0xC6), &[0x88; 600_000]);
+            });
+        });
+    });
+    let octets = with_elements(&writer.finish());
+    let text = comes_back("empty files", &octets);
+    assert!(
+        text.contains("\nder = ") && text.contains("kind = \"usim\""),
+        "the other elements stay in words"
+    );
 }

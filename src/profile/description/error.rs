@@ -11,14 +11,35 @@ pub enum DescriptionError {
     #[error("the description has {0} octets, at most {max} are read", max = super::MAX_TEXT)]
     TooLong(usize),
     /// The text is no TOML.
-    #[error("the description is no TOML: {0}")]
-    Toml(String),
+    #[error("the description is no TOML: line {line}, column {column}: {message}")]
+    Toml {
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// What is wrong there, without the line itself.
+        message: String,
+    },
     /// The text is TOML and no description.
     #[error(transparent)]
     Place(#[from] Box<Fault>),
     /// What was made cannot be read as a package: a `der` or `hex` in it is not well formed.
     #[error("the elements do not make a package")]
     Package(#[from] simyard_asn1::Error),
+}
+
+impl DescriptionError {
+    /// No TOML. What the parser prints by itself shows the line, which may hold a key.
+    pub(super) fn toml(text: &str, error: &toml::de::Error) -> Self {
+        let start = error.span().map_or(0, |span| span.start);
+        let before = text.get(..start).unwrap_or(text);
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        Self::Toml {
+            line: 1 + before.matches('\n').count(),
+            column: 1 + line.chars().count(),
+            message: error.message().to_owned(),
+        }
+    }
 }
 
 /// What is wrong at one place.

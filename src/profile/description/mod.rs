@@ -45,7 +45,7 @@ mod toolkit;
 
 pub use error::{DescriptionError, Fault, Problem};
 
-use simyard_asn1::saip::{ElementKind, Package};
+use simyard_asn1::saip::{ElementKind, MAX_ELEMENTS, MAX_PACKAGE, Package, ProfileElement};
 use simyard_asn1::{Oid, Reader, Rules, Tag, Writer};
 use toml::{Table, Value};
 use zeroize::Zeroizing;
@@ -54,6 +54,10 @@ use crate::profile::templates::{Row, Template};
 
 /// The longest description in octets.
 pub const MAX_TEXT: usize = 8 << 20;
+/// Where a description would be too long: the letters that an element may take for each of its octets, and besides.
+const MORE_THAN_OCTETS: usize = 7;
+const MORE_FOR_ELEMENT: usize = 512;
+const _: () = assert!(MORE_THAN_OCTETS * MAX_PACKAGE + MORE_FOR_ELEMENT * MAX_ELEMENTS < MAX_TEXT);
 /// The version of the form of descriptions.
 const FORMAT: i64 = 1;
 
@@ -109,20 +113,33 @@ pub fn extract(package: &Package<'_>) -> Zeroizing<String> {
             applications: &applications,
             load: &|_| Err(String::new()),
         };
-        let mut table = Table::new();
-        match structure::read_element(element.kind, &element.tlv, &context) {
+        elements.push(match structure::read_element(element.kind, &element.tlv, &context) {
             Some(members) => {
-                table.insert(KIND.to_owned(), leaf::text(element.kind.name()));
+                let mut table = Table::from_iter([(KIND.to_owned(), leaf::text(element.kind.name()))]);
                 table.extend(members);
+                table
             }
-            None => {
-                table.insert(DER.to_owned(), leaf::digits(element.tlv.raw));
-            }
-        }
+            None => in_octets(element),
+        });
         applications.extend(application_of(element.tlv.raw));
-        elements.push(table);
+    }
+    let text = Zeroizing::new(text::document(FORMAT, ELEMENT, &elements));
+    if text.len() <= MAX_TEXT {
+        return text;
+    }
+    // Empty files and commands by the thousand: in words they would be longer than what is built again.
+    for (table, element) in elements.iter_mut().zip(package.elements()) {
+        let words = text::document(FORMAT, ELEMENT, core::slice::from_ref(table)).len();
+        if words > MORE_THAN_OCTETS * element.tlv.raw.len() + MORE_FOR_ELEMENT {
+            *table = in_octets(element);
+        }
     }
     Zeroizing::new(text::document(FORMAT, ELEMENT, &elements))
+}
+
+/// An element that words do not fit.
+fn in_octets(element: &ProfileElement<'_>) -> Table {
+    Table::from_iter([(DER.to_owned(), leaf::digits(element.tlv.raw))])
 }
 
 /// Makes the package of a description. `load` reads the files that it names.
@@ -134,7 +151,7 @@ pub fn build(description: &str, load: &Load<'_>) -> Result<Vec<u8>, DescriptionE
         return Err(DescriptionError::TooLong(description.len()));
     }
     let document: Table =
-        toml::from_str(description).map_err(|error| DescriptionError::Toml(error.to_string()))?;
+        toml::from_str(description).map_err(|error| DescriptionError::toml(description, &error))?;
     let place = |place: &str| {
         let place = place.to_owned();
         move |problem: Problem| Box::new(Fault { place, problem })
@@ -150,6 +167,10 @@ pub fn build(description: &str, load: &Load<'_>) -> Result<Vec<u8>, DescriptionE
     }
     let elements = document.get(ELEMENT).ok_or(Problem::Missing("[[element]]")).and_then(leaf::array_of);
     let elements = elements.map_err(place(ELEMENT))?;
+    if elements.len() > MAX_ELEMENTS {
+        let problem = Problem::Value(format!("a package has at most {MAX_ELEMENTS} elements"));
+        return Err(place(ELEMENT)(problem).into());
+    }
     let mut octets = Writer::new();
     let mut applications = Vec::new();
     let mut numbers = Numbers::of(elements);
