@@ -18,7 +18,7 @@
 //! | [`inventory`] | stock: batches in, numbers out |
 //! | [`store`] | all SQL, two engines |
 //! | [`client`] | outgoing HTTPS |
-//! | [`profile`] | packages: read, personalise, protect, bind |
+//! | [`profile`] | packages: read, check, build, compare, personalise, protect, bind |
 //! | [`pki`] | anchors, chain checks per role, issuing the test PKI |
 //! | [`binding`] | JSON members of ES2+ and ES9+, both directions |
 //! | [`crypto`] | signatures, key agreement, secure channel, sealing |

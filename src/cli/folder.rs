@@ -61,7 +61,13 @@ pub(super) fn write_private(path: &Path, content: &[u8]) -> anyhow::Result<()> {
 }
 
 /// Replaces a file by one that only its owner may access: written aside and renamed, so that nobody sees half of it.
+/// What is there and no file, /dev/null or a pipe, is written to and stays what it is.
 pub(super) fn replace_private(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        let written =
+            std::fs::OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(content));
+        return written.with_context(|| format!("cannot write {}", path.display()));
+    }
     let name = path.file_name().with_context(|| format!("{} names no file", path.display()))?;
     let aside = path.with_file_name(format!(
         ".{}.{}",

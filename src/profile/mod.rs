@@ -4,9 +4,13 @@
 //! comes in; [`image::ProfileImage`] is the file system with its codes and keys that an eUICC builds from it at
 //! installation; [`shipped`] are our own templates, and [`plan`] makes packages from any template for [`personal_data`],
 //! which [`personal_csv`] reads from files.
-//! The tables of the standard's file system templates stand in [`templates`]. [`tree`] is what a package says, read to
-//! its end whatever is wrong with it; [`overview`] puts that into words, and [`comparison`] says what two packages mean
-//! differently.
+//! The tables of the standard's file system templates stand in [`templates`], what the contents of files say in
+//! [`content`], load files of applets in [`cap`], the data of a multi-IMSI applet in [`multi_imsi`]. [`description`] is a
+//! package as text, both ways.
+//!
+//! [`tree`] is what a package says, read to its end whatever is wrong with it; [`overview`] puts that into words,
+//! [`comparison`] says what two packages mean differently, and [`lint`] what is wrong with a package. A package becomes a
+//! bound one by [`metadata`] and [`bind`].
 
 pub mod bind;
 pub mod cap;

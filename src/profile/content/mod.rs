@@ -56,6 +56,7 @@ pub use error::ContentError;
 pub use ims::{MAX_IDENTITY, domain, impi, impu};
 pub use names::{Display, NAME_LEN, spn, to_ef_spn};
 pub use network::{PLMN_LEN, plmn};
+pub(in crate::profile) use network::{plmn_of, plmn_text};
 pub use phonebook::phonebook_files;
 pub use text::encode_alpha;
 

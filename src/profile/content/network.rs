@@ -10,7 +10,8 @@ use super::value::{self, Encoded, Flags, Members};
 /// Octets of a PLMN.
 pub const PLMN_LEN: usize = 3;
 
-const EXPECTED_PLMN: &str = "a network as \"262-01\": three digits of country, two or three of network";
+const EXPECTED_PLMN: &str =
+    "a network as \"262-01\": three digits of country, two or three of network, or \"724\" for a country";
 
 /// A PLMN in three octets.
 ///
@@ -18,10 +19,11 @@ const EXPECTED_PLMN: &str = "a network as \"262-01\": three digits of country, t
 /// [`ContentError`] if `mcc` is not three digits or `mnc` not two or three.
 pub fn plmn(mcc: &str, mnc: &str) -> Result<[u8; PLMN_LEN], ContentError> {
     from_digits(mcc, mnc)
+        .filter(|_| !mnc.is_empty())
         .ok_or_else(|| Refusal::text(EXPECTED_PLMN, &format!("{mcc}-{mnc}")).about("PLMN", false))
 }
 
-/// The octets of digits; `D` is the wild digit of EF.OPL.
+/// The octets of digits; `D` is the wild digit of EF.OPL. Without digits of a network, all of the country are meant.
 fn from_digits(mcc: &str, mnc: &str) -> Option<[u8; PLMN_LEN]> {
     let nibbles = |text: &str| -> Option<Vec<u8>> {
         let nibble = |octet: u8| match octet {
@@ -31,45 +33,55 @@ fn from_digits(mcc: &str, mnc: &str) -> Option<[u8; PLMN_LEN]> {
         };
         text.bytes().map(nibble).collect()
     };
-    match (nibbles(mcc)?.as_slice(), nibbles(mnc)?.as_slice()) {
-        ([a, b, c], [d, e, rest @ ..]) => {
-            let third = match rest {
-                [] => 0x0F,
-                [third] => *third,
-                _ => return None,
-            };
-            Some([b << 4 | a, third << 4 | c, e << 4 | d])
-        }
-        _ => None,
+    let mcc = nibbles(mcc)?;
+    let [a, b, c] = *mcc.as_slice() else { return None };
+    let (d, e, f) = match *nibbles(mnc)?.as_slice() {
+        [] => (0x0F, 0x0F, 0x0F),
+        [d, e] => (d, e, 0x0F),
+        [d, e, f] => (d, e, f),
+        _ => return None,
+    };
+    Some([b << 4 | a, f << 4 | c, e << 4 | d])
+}
+
+/// A network as `262-01`, all networks of a country as `724`; `None` where the octets are neither.
+pub(in crate::profile) fn plmn_text(octets: [u8; PLMN_LEN]) -> Option<String> {
+    let [first, second, third] = octets;
+    let digits = |nibbles: &[u8]| -> Option<String> {
+        let digit = |nibble: &u8| match nibble {
+            0..=9 => Some(char::from(b'0' + nibble)),
+            0x0D => Some('D'),
+            _ => None,
+        };
+        nibbles.iter().map(digit).collect()
+    };
+    let mcc = digits(&[first & 0x0F, first >> 4, second & 0x0F])?;
+    let mnc = match [third & 0x0F, third >> 4, second >> 4] {
+        [0x0F, 0x0F, 0x0F] => return Some(mcc),
+        [d, e, 0x0F] => digits(&[d, e])?,
+        mnc => digits(&mnc)?,
+    };
+    Some(format!("{mcc}-{mnc}"))
+}
+
+/// The octets of what [`plmn_text`] says.
+pub(in crate::profile) fn plmn_of(text: &str) -> Option<[u8; PLMN_LEN]> {
+    match text.split_once('-') {
+        Some((_, "")) => None,
+        Some((mcc, mnc)) => from_digits(mcc, mnc),
+        None => from_digits(text, ""),
     }
 }
 
 /// A network in words, or six hexadecimal digits where the octets are none.
 pub(super) fn decode_plmn(octets: &[u8]) -> Value {
-    let digit = |nibble: u8| match nibble {
-        0..=9 => Some(char::from(b'0' + nibble)),
-        0x0D => Some('D'),
-        _ => None,
-    };
-    let text = || {
-        let [first, second, third] = octets else { return None };
-        let digits = [first & 0x0F, first >> 4, second & 0x0F, third & 0x0F, third >> 4].map(digit);
-        let [Some(a), Some(b), Some(c), Some(d), Some(e)] = digits else { return None };
-        match second >> 4 {
-            0x0F => Some(format!("{a}{b}{c}-{d}{e}")),
-            last => digit(last).map(|last| format!("{a}{b}{c}-{d}{e}{last}")),
-        }
-    };
-    text().map_or_else(|| value::hex(octets), value::text)
+    octets.try_into().ok().and_then(plmn_text).map_or_else(|| value::hex(octets), value::text)
 }
 
 /// The three octets of a network.
 pub(super) fn encode_plmn(value: &Value) -> Encoded {
-    let octets = match value.as_str().map(|text| text.split_once('-')) {
-        Some(Some((mcc, mnc))) => from_digits(mcc, mnc).map(Vec::from),
-        Some(None) => value::from_hex(value, Some(PLMN_LEN)).ok(),
-        None => None,
-    };
+    let octets = value.as_str().and_then(plmn_of).map(Vec::from);
+    let octets = octets.or_else(|| value::from_hex(value, Some(PLMN_LEN)).ok());
     octets.ok_or_else(|| Refusal::value(EXPECTED_PLMN, value))
 }
 
@@ -225,6 +237,8 @@ mod tests {
             ("EF.FPLMN", "62F210130014FFFFFF", r#"{ value = ["262-01", "310-410"], length = 9 }"#),
             ("EF.EHPLMN", "00F110", r#"["001-01"]"#),
             ("EF.EHPLMN", "FFFFFF00F110", r#"["FFFFFF", "001-01"]"#),
+            // All networks of Brazil.
+            ("EF.EHPLMN", "27F4FF", r#"["724"]"#),
             // TS 31.102 4.2.5: GSM and UTRAN, E-UTRAN and NG-RAN, no entry, unknown bits.
             (
                 "EF.PLMNwAcT",

@@ -21,6 +21,7 @@ use super::grammar::ALGORITHMS;
 use super::leaf::{array_of, digits, integer_of, octet_of, octets_of, text, text_of};
 use super::structure::table_of;
 use crate::ident::Imsi;
+use crate::profile::content::{plmn_of, plmn_text};
 use crate::profile::multi_imsi::{
     Entry, KeySet, Table, key_sets, key_sets_to_octets, store_data, stored_data,
 };
@@ -161,40 +162,14 @@ fn write_entry(value: &Value) -> Result<Entry, Problem> {
     })
 }
 
-/// A network as in EF.PLMNsel: `262-01`, or `724` for a whole country.
+/// A network: `262-01`, or `724` for a whole country. The table has no digits that match all.
 fn network(octets: [u8; 3]) -> Option<String> {
-    let [a, b, c] = octets;
-    let nibbles = [a & 0x0F, a >> 4, b & 0x0F, c & 0x0F, c >> 4, b >> 4];
-    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 10);
-    let mcc: String = nibbles.iter().take(3).map(|nibble| digit(*nibble)).collect::<Option<_>>()?;
-    let mnc: &[u8] = nibbles.get(3..)?;
-    if mnc == [0x0F; 3] {
-        return Some(mcc);
-    }
-    let digits = if mnc.last() == Some(&0x0F) { mnc.get(..2)? } else { mnc };
-    let mnc: String = digits.iter().map(|nibble| digit(*nibble)).collect::<Option<_>>()?;
-    Some(format!("{mcc}-{mnc}"))
+    plmn_text(octets).filter(|text| !text.contains('D'))
 }
 
 fn network_octets(text: &str) -> Result<[u8; 3], Problem> {
     const SPELLING: Problem = Problem::Spelling("a network such as 262-01, or a country such as 724");
-    let (mcc, mnc) = text.split_once('-').unwrap_or((text, "FFF"));
-    let mnc = if mnc.len() == 2 { format!("{mnc}F") } else { mnc.to_owned() };
-    let is_country = mnc == "FFF";
-    let digits = mcc.len() == 3 && mcc.bytes().all(|digit| digit.is_ascii_digit());
-    let spelt = mnc.len() == 3 && mnc.bytes().take(2).all(|digit| digit.is_ascii_digit());
-    if !digits || !(spelt || is_country) {
-        return Err(SPELLING);
-    }
-    let nibbles: Option<Vec<u8>> = mcc
-        .chars()
-        .chain(mnc.chars())
-        .map(|c| c.to_digit(16).and_then(|nibble| u8::try_from(nibble).ok()))
-        .collect();
-    match nibbles.as_deref() {
-        Some([a, b, c, d, e, f]) if *f < 10 || *f == 0x0F => Ok([b << 4 | a, f << 4 | c, e << 4 | d]),
-        _ => Err(SPELLING),
-    }
+    plmn_of(text).filter(|_| !text.contains('D')).ok_or(SPELLING)
 }
 
 fn read_keys(sets: &[KeySet<'_>]) -> Value {
@@ -267,7 +242,10 @@ mod tests {
             assert_eq!(network_octets(text).unwrap(), octets, "{text}");
             assert_eq!(network(octets).as_deref(), Some(text));
         }
-        for wrong in ["", "26", "262-", "262-1", "262-0123", "2622", "262-AB", "262-01-1", "262-01A"] {
+        for wrong in [
+            "", "26", "262-", "262-1", "262-0123", "2622", "262-AB", "262-01-1", "262-01A", "262-D1",
+            "262-FFF", "724-",
+        ] {
             assert!(network_octets(wrong).is_err(), "{wrong}");
         }
     }
