@@ -53,7 +53,6 @@ pub use dialling::{
     DIALLING_NUMBER_LEN, MAX_DIGITS, SHORT_MESSAGE_PARAMETERS_LEN, msisdn_record, smsp_record,
 };
 pub use error::ContentError;
-pub use ims::{MAX_IDENTITY, domain, impi, impu};
 pub use names::{Display, NAME_LEN, spn, to_ef_spn};
 pub use network::{PLMN_LEN, plmn};
 pub(in crate::profile) use network::{plmn_of, plmn_text};

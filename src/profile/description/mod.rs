@@ -41,7 +41,7 @@ mod structure;
 #[cfg(test)]
 mod tests;
 mod text;
-mod toolkit;
+pub(in crate::profile) mod toolkit;
 
 pub use error::{DescriptionError, Fault, Problem};
 

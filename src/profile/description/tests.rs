@@ -80,7 +80,7 @@ impl Random {
             Form::Null => Vec::new(),
             Form::Integer | Form::Named(_) | Form::Attempts => self.number(),
             Form::Oid | Form::Template => {
-                Oid::parse(*self.of(&["2.23.143.1.2.4", "1.2.840", "2.23.143.1.2.99"]))
+                Oid::parse(self.of::<&str>(&["2.23.143.1.2.4", "1.2.840", "2.23.143.1.2.99"]))
                     .unwrap()
                     .as_content()
                     .to_vec()

@@ -1,7 +1,7 @@
 //! Toolkit parameters of an application instance (TS 102 226 8.2.1.3.2.2): what it may use, and where messages reach
 //! it.
 
-use toml::{Table, Value};
+use toml::Value;
 
 use super::error::Problem;
 use super::leaf::{array_of, digits, octet_of, octets_of};
@@ -16,41 +16,62 @@ const SECURITY_LEVEL: &str = "minimum_security_level";
 const TARS: &str = "tars";
 const SERVICES: &str = "services";
 
+/// The parameters as they stand.
+pub(in crate::profile) struct ToolkitParameters<'a> {
+    priority: u8,
+    timers: u8,
+    text_length: u8,
+    /// Position and identifier of each.
+    menu: &'a [[u8; 2]],
+    channels: u8,
+    /// Minimum security level (TS 102 226 8.2.1.3.2.4.1).
+    pub(in crate::profile) security_level: &'a [u8],
+    /// Toolkit application references.
+    pub(in crate::profile) tars: &'a [[u8; 3]],
+    /// The highest number of services, which older versions do not have; anything behind it is not known.
+    rest: &'a [u8],
+}
+
+impl<'a> ToolkitParameters<'a> {
+    /// Reads parameters; `None` if they are coded in another way.
+    pub(in crate::profile) fn read(octets: &'a [u8]) -> Option<Self> {
+        let (head, rest) = octets.split_first_chunk::<4>()?;
+        let [priority, timers, text_length, entries] = *head;
+        let (menu, rest) = rest.split_at_checked(2 * usize::from(entries))?;
+        let (channels, rest) = rest.split_first()?;
+        let (security_level, rest) = counted(rest)?;
+        let (tars, rest) = counted(rest)?;
+        let (tars, []) = tars.as_chunks() else { return None };
+        let menu = menu.as_chunks().0;
+        Some(Self { priority, timers, text_length, menu, channels: *channels, security_level, tars, rest })
+    }
+}
+
+/// The octets that a length in front of them counts, and what follows.
+fn counted(octets: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = octets.split_first()?;
+    rest.split_at_checked(usize::from(*length))
+}
+
 /// The parameters as a table; `None` if they are coded in another way.
 pub(super) fn decode(octets: &[u8]) -> Option<Value> {
-    let mut cursor = octets;
-    let mut next = || {
-        let (first, rest) = cursor.split_first()?;
-        cursor = rest;
-        Some(*first)
-    };
-    let mut table = Table::new();
+    let read = ToolkitParameters::read(octets)?;
     let number = |octet: u8| Value::Integer(i64::from(octet));
-    for name in [PRIORITY, TIMERS, TEXT_LENGTH] {
-        table.insert(name.to_owned(), number(next()?));
+    let mut members = vec![
+        (PRIORITY, number(read.priority)),
+        (TIMERS, number(read.timers)),
+        (TEXT_LENGTH, number(read.text_length)),
+        (MENU, Value::Array(read.menu.iter().map(|entry| digits(entry)).collect())),
+        (CHANNELS, number(read.channels)),
+        (SECURITY_LEVEL, digits(read.security_level)),
+        (TARS, Value::Array(read.tars.iter().map(|tar| digits(tar)).collect())),
+    ];
+    match read.rest {
+        [] => {}
+        [services] => members.push((SERVICES, number(*services))),
+        _ => return None,
     }
-    let mut menu = Vec::new();
-    for _ in 0..next()? {
-        menu.push(digits(&[next()?, next()?]));
-    }
-    table.insert(MENU.to_owned(), Value::Array(menu));
-    table.insert(CHANNELS.to_owned(), number(next()?));
-    let level: Vec<u8> = (0..next()?).map(|_| next()).collect::<Option<_>>()?;
-    table.insert(SECURITY_LEVEL.to_owned(), digits(&level));
-    let tars = next()?;
-    let mut list = Vec::new();
-    for _ in 0..tars / 3 {
-        list.push(digits(&[next()?, next()?, next()?]));
-    }
-    table.insert(TARS.to_owned(), Value::Array(list));
-    if !cursor.is_empty() {
-        let (services, rest) = cursor.split_first()?;
-        table.insert(SERVICES.to_owned(), number(*services));
-        if !rest.is_empty() {
-            return None;
-        }
-    }
-    Some(Value::Table(table))
+    Some(Value::Table(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
 }
 
 /// The octets of the parameters.

@@ -3,6 +3,7 @@
 use simyard_asn1::saip::ElementKind;
 
 use super::{Lint, Rule, raw};
+use crate::profile::content::plmn_text;
 use crate::profile::tree::{Body, Content, File, FileId};
 
 /// What sizes a file may have.
@@ -128,12 +129,9 @@ fn size(lint: &mut Lint<'_, '_>, id: FileId, file: &File<'_>, content: &Content<
     }
 }
 
-/// Whether three octets are a network code (TS 24.008 10.5.1.3).
+/// Whether three octets are a network: a country alone is none, a digit that matches all may be in it.
 fn is_network(code: &[u8]) -> bool {
-    let [first, second, third] = code else { return false };
-    let digits = [first & 15, first >> 4, second & 15, third & 15, third >> 4];
-    // D stands for any digit where a list may name many networks.
-    digits.iter().all(|digit| matches!(digit, 0..=9 | 0x0D)) && matches!(second >> 4, 0..=9 | 0x0D | 0x0F)
+    code.try_into().ok().and_then(plmn_text).is_some_and(|text| text.contains('-'))
 }
 
 fn networks(lint: &mut Lint<'_, '_>, id: FileId, content: &Content<'_>, entry: usize) {

@@ -3,6 +3,7 @@
 use simyard_asn1::saip::{ElementKind, Package};
 
 use super::{Lint, Rule, raw};
+use crate::profile::content::plmn;
 use crate::profile::image::ApplicationKind;
 use crate::profile::tree::{Body, Content, FileId, Tree};
 
@@ -235,18 +236,12 @@ fn administrative_data(lint: &mut Lint<'_, '_>, subscription: &Subscription) -> 
     }
 }
 
-/// The three octets of a network code (TS 24.008 10.5.1.3).
-fn plmn(country_and_network: &str) -> Option<[u8; 3]> {
-    let mut digits = country_and_network.bytes().map(|digit| digit - b'0');
-    let mut next = || digits.next();
-    let [c1, c2, c3, n1, n2] = [next()?, next()?, next()?, next()?, next()?];
-    let n3 = next().unwrap_or(0x0F);
-    Some([c2 << 4 | c1, n3 << 4 | c3, n2 << 4 | n1])
-}
-
 fn home_network(lint: &mut Lint<'_, '_>, subscription: &Subscription, network_digits: Option<usize>) {
     let home = subscription.imsi.as_ref().zip(network_digits);
-    let Some(home) = home.and_then(|(imsi, digits)| plmn(imsi.get(..3 + digits)?)) else { return };
+    let Some(home) = home.and_then(|(imsi, digits)| plmn(imsi.get(..3)?, imsi.get(3..3 + digits)?).ok())
+    else {
+        return;
+    };
     let Some((id, file)) = content(lint.tree, subscription.directory, "EF.HPLMNwAcT") else { return };
     let mut entries = file.octets.chunks_exact(5).map(|entry| entry.get(..3).unwrap_or_default());
     let mut given = entries.clone().filter(|entry| *entry != [0xFF; 3]).peekable();

@@ -10,6 +10,7 @@ use toml::Value;
 
 use super::{Reveal, Secret, words};
 use crate::profile::description::multi_imsi::{TABLE, read_command};
+use crate::profile::description::toolkit::ToolkitParameters;
 use crate::profile::multi_imsi::{self, stored_data};
 
 /// A security domain.
@@ -307,26 +308,13 @@ fn protocols(parameters: &[u8]) -> Vec<String> {
 /// UICC toolkit parameters: priority, timers, length and number of menu entries, position and identifier of each,
 /// channels, minimum security level behind its length, references behind theirs, services (TS 102 226 8.2.1.3.2.1).
 fn toolkit(octets: &[u8]) -> Toolkit {
-    let read = || {
-        let entries = usize::from(*octets.get(3)?);
-        let mut rest = octets.get(4 + 2 * entries + 1..)?;
-        let mut field = || {
-            let (length, following) = rest.split_first()?;
-            let (value, after) = following.split_at_checked(usize::from(*length))?;
-            rest = after;
-            Some(value)
-        };
-        let level = field()?;
-        let tars = field()?;
-        tars.len().is_multiple_of(3).then_some((level, tars))
-    };
-    let found = read();
+    let found = ToolkitParameters::read(octets);
     Toolkit {
         octets: hex::encode_upper(octets),
-        tars: found.map_or_else(Vec::new, |(_, tars)| tars.chunks_exact(3).map(hex::encode_upper).collect()),
+        tars: found.iter().flat_map(|found| found.tars).map(hex::encode_upper).collect(),
         minimum_security_level: found
-            .filter(|(level, _)| !level.is_empty())
-            .map(|(level, _)| hex::encode_upper(level)),
+            .filter(|found| !found.security_level.is_empty())
+            .map(|found| hex::encode_upper(found.security_level)),
     }
 }
 
@@ -376,7 +364,7 @@ mod tests {
         let known = toolkit(&hex::decode("010000000002010206B2010000000000").unwrap());
         assert_eq!(known.tars, ["B20100", "000000"]);
         assert_eq!(known.minimum_security_level.as_deref(), Some("0102"));
-        let entries = toolkit(&hex::decode("FF0010020101020200" /* two menu entries, no channel */).unwrap());
+        let entries = toolkit(&hex::decode("FF0010020101020200").unwrap());
         assert_eq!((entries.tars.len(), entries.minimum_security_level), (0, None));
         for cut in 0..16 {
             let octets = hex::decode("010000000002010206B2010000000000").unwrap();

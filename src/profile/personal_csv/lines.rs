@@ -70,7 +70,7 @@ impl<R: Read> Lines<R> {
         let octets = self.buffer.get(range).unwrap_or_default();
         let octets =
             if self.number == 1 { octets.strip_prefix(BYTE_ORDER_MARK).unwrap_or(octets) } else { octets };
-        let octets = octets.trim_ascii();
+        let octets = without_blanks(octets);
         let octets = (!is_too_long && octets.len() <= MAX_LINE_OCTETS).then_some(octets);
         Ok(Some(Line { number: self.number, octets }))
     }
@@ -89,6 +89,14 @@ impl<R: Read> Lines<R> {
         }
         Ok(())
     }
+}
+
+/// A line without the blanks around it. Tabs stay: they may divide values that are empty.
+fn without_blanks(mut line: &[u8]) -> &[u8] {
+    while let [b' ' | b'\r', rest @ ..] | [rest @ .., b' ' | b'\r'] = line {
+        line = rest;
+    }
+    line
 }
 
 #[cfg(test)]

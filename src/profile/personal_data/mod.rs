@@ -92,7 +92,9 @@ impl Role {
 /// A name that EF.SPN has room for: 16 letters of the GSM alphabet, or 7 of any other.
 #[must_use]
 pub fn fits_spn(name: &str) -> bool {
-    !name.is_empty() && spn(Display::default(), name, 1 + NAME_LEN).is_ok()
+    !name.is_empty()
+        && !name.chars().any(char::is_control)
+        && spn(Display::default(), name, 1 + NAME_LEN).is_ok()
 }
 
 /// An identity of IMS: 1 to [`MAX_IDENTITY`] octets of printable ASCII without blanks (TS 23.003 13).
