@@ -578,6 +578,13 @@ fn a_package_is_described_changed_and_built() {
     place.write("text.der", "no package");
     place.run("profile extract text.der").failed("text.der: ");
     place.run("profile template mine").failed("there are consumer, iot, bootstrap");
+    // What is no file stays what it is: nobody loses /dev/null to a package.
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("/dev/stdout", place.path().join("pipe")).unwrap();
+        assert_eq!(place.run("profile template iot --output pipe").ok(), text);
+        assert!(place.path().join("pipe").is_symlink());
+    }
 }
 
 fn bench_measures_packages() {

@@ -31,7 +31,7 @@ crate::tests!(
 );
 
 /// What a card shows: by name, in words or hexadecimal digits.
-type View = BTreeMap<String, String>;
+pub type View = BTreeMap<String, String>;
 
 fn image_of(octets: &[u8]) -> ProfileImage {
     let package = Package::from_der(octets).unwrap_or_else(|error| panic!("{error}"));
@@ -39,7 +39,7 @@ fn image_of(octets: &[u8]) -> ProfileImage {
 }
 
 /// Everything that an installed package shows, and what of it is not installed as it stands.
-fn view(octets: &[u8]) -> View {
+pub fn view(octets: &[u8]) -> View {
     let package = Package::from_der(octets).unwrap();
     let image = image_of(octets);
     let mut view = View::new();
@@ -282,7 +282,7 @@ fn number(rng: &Rng, below: u64) -> u64 {
 }
 
 /// Random data for a template: what it needs, and of what it may have now and then something.
-fn random_data(template: &Template, rng: &Rng) -> PersonalData {
+pub fn random_data(template: &Template, rng: &Rng) -> PersonalData {
     let requirements = template.requirements();
     let chance = || number(rng, 2) == 0;
     let subscription = |place: usize| {

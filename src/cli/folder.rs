@@ -68,6 +68,8 @@ pub(super) fn replace_private(path: &Path, content: &[u8]) -> anyhow::Result<()>
             std::fs::OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(content));
         return written.with_context(|| format!("cannot write {}", path.display()));
     }
+    // A link stays, and leads to the new file.
+    let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let name = path.file_name().with_context(|| format!("{} names no file", path.display()))?;
     let aside = path.with_file_name(format!(
         ".{}.{}",

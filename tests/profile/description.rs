@@ -16,6 +16,7 @@ crate::tests!(
     a_change_in_the_text_changes_just_that,
     what_is_wrong_with_a_description_is_said_with_its_place,
     a_description_by_hand_needs_no_headers,
+    an_edit_of_a_published_package_changes_one_thing_of_the_card,
     what_words_would_make_too_long_stays_octets,
 );
 
@@ -330,4 +331,121 @@ fn what_words_would_make_too_long_stays_octets() {
         text.contains("\nder = ") && text.contains("kind = \"usim\""),
         "the other elements stay in words"
     );
+}
+
+/// A change in the description of a package: of one element of this kind, or of one of its files.
+struct Edit {
+    kinds: &'static [&'static str],
+    /// The file and what of it is written anew, in TOML.
+    file: &'static str,
+    words: &'static str,
+    /// What of the card's view it changes, and what the card has there then, in hexadecimal digits.
+    shows: &'static str,
+    content: &'static str,
+}
+
+const USIM: &[&str] = &["usim", "opt-usim"];
+const EDITS: &[Edit] = &[
+    Edit {
+        kinds: USIM,
+        file: "EF.IMSI",
+        words: "content = \"310410123456789\"",
+        shows: "Usim0/EF.IMSI content",
+        content: "083901141032547698",
+    },
+    Edit {
+        kinds: USIM,
+        file: "EF.SPN",
+        words: "content = { display = [\"not when roaming\"], name = \"Acme\" }",
+        shows: "Usim0/EF.SPN content",
+        content: "0241636d65",
+    },
+    // The name of a number takes the room that is left in the record.
+    Edit {
+        kinds: USIM,
+        file: "EF.MSISDN",
+        words: "records = [{ number = \"+491711234567\" }]",
+        shows: "Usim0/EF.MSISDN content",
+        content: "ffffffff0791947111325476ffffffffffff",
+    },
+    Edit {
+        kinds: USIM,
+        file: "EF.PLMNwAcT",
+        words: "content = { networks = [{ plmn = \"262-01\", technologies = [\"E-UTRAN\"] }], free = 33 }",
+        shows: "Usim0/EF.PLMNwAcT content",
+        content: "62f2104000ffffff0000",
+    },
+    Edit {
+        kinds: USIM,
+        file: "EF.EHPLMN",
+        words: "content = [\"262-01\", \"310-410\"]",
+        shows: "Usim0/EF.EHPLMN content",
+        content: "62f210130014",
+    },
+];
+
+fn an_edit_of_a_published_package_changes_one_thing_of_the_card() {
+    for (name, octets) in super::published() {
+        let before = crate::personalise::view(&octets);
+        let description: toml::Table = toml::from_str(&described(&octets)).unwrap();
+        let shows = |document: &toml::Table| {
+            let text = toml::to_string(document).unwrap();
+            let after =
+                crate::personalise::view(&built(&text).unwrap_or_else(|error| panic!("{name}: {error}")));
+            let keys: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+            let changed = keys.into_iter().filter(|key| before.get(*key) != after.get(*key));
+            changed.map(|key| (key.clone(), after[key].clone())).collect::<Vec<_>>()
+        };
+        for edit in EDITS {
+            let mut document = description.clone();
+            let file = files(&mut document, edit.kinds).find(|file| file["name"].as_str() == Some(edit.file));
+            let Some(file) = file else { panic!("{name} has no {}", edit.file) };
+            for content in ["content", "records", "layout", "parts"] {
+                file.remove(content);
+            }
+            file.extend(toml::from_str::<toml::Table>(edit.words).unwrap());
+            let changed = shows(&document);
+            let [(key, content)] = changed.as_slice() else { panic!("{name} {}: {changed:?}", edit.file) };
+            assert!(key.ends_with(edit.shows), "{name}: {key}");
+            assert!(content.contains(edit.content), "{name}: {key} {content}");
+        }
+        // A PIN, and one service more and one less.
+        let mut document = description.clone();
+        let pins = elements(&mut document, &["pinCodes"]).next().unwrap();
+        pins["pinCodes"]["pinconfig"][0]["pinValue"] = toml::Value::from("4711");
+        let changed = shows(&document);
+        let [(key, value)] = changed.as_slice() else { panic!("{name}: {changed:?}") };
+        assert!(key.ends_with("PIN 01 value") && value == "34373131ffffffff", "{name}: {key} {value}");
+
+        let mut document = description.clone();
+        let ust = files(&mut document, USIM).find(|file| file["name"].as_str() == Some("EF.UST")).unwrap();
+        let services = match &mut ust["content"] {
+            toml::Value::Table(table) => table["value"].as_array_mut().unwrap(),
+            list => list.as_array_mut().unwrap(),
+        };
+        let first = services.remove(0);
+        assert!(!services.contains(&"multimedia messaging service (MMS)".into()), "{name}");
+        services.push("multimedia messaging service (MMS)".into());
+        let changed = shows(&document);
+        let [(key, value)] = changed.as_slice() else { panic!("{name} {first}: {changed:?}") };
+        assert!(key.ends_with("Usim0/EF.UST content"), "{name}: {key}");
+        let bits =
+            |text: &str| hex::decode(text).unwrap().iter().map(|octet| octet.count_ones()).sum::<u32>();
+        assert_eq!((bits(value), value.len()), (bits(&before[key]), before[key].len()), "{name}");
+    }
+}
+
+fn elements<'t>(
+    document: &'t mut toml::Table,
+    kinds: &'t [&str],
+) -> impl Iterator<Item = &'t mut toml::Table> {
+    let elements = document["element"].as_array_mut().unwrap().iter_mut();
+    let tables = elements.map(|element| element.as_table_mut().unwrap());
+    tables.filter(|element| element["kind"].as_str().is_some_and(|kind| kinds.contains(&kind)))
+}
+
+fn files<'t>(document: &'t mut toml::Table, kinds: &'t [&str]) -> impl Iterator<Item = &'t mut toml::Table> {
+    let files =
+        elements(document, kinds).flat_map(|element| element["file"].as_array_mut().unwrap().iter_mut());
+    files.map(|file| file.as_table_mut().unwrap())
 }

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use simyard::env::Rng;
+use simyard::ident::{Iccid, Imsi};
 use simyard::profile::lint::{Report, Rule, Severity, lint, lint_together, sarif};
+use simyard::profile::personal_data::{Code, CodeName, Subscription};
+use simyard::profile::plan::Template;
 use simyard::profile::shipped;
 use simyard_asn1::saip::Package;
 use simyard_asn1::{Reader, Tag, Writer};
@@ -18,6 +22,7 @@ crate::tests!(
     every_finding_lies_in_the_package,
     findings_as_sarif_have_what_the_standard_requires,
     findings_as_json_are_as_described,
+    personalised_packages_of_our_templates_have_no_errors,
 );
 
 /// How often each rule is broken.
@@ -212,4 +217,31 @@ fn findings_as_json_are_as_described() {
         assert!(unknown[member].is_string(), "{member}");
     }
     assert_eq!(sarif::rules_to_json().as_array().unwrap().len(), Rule::ALL.len());
+}
+
+/// Numbers as an operator gives them, everything else at random.
+fn personalised_packages_of_our_templates_have_no_errors() {
+    for shipped in shipped::ALL {
+        let octets = shipped.build().unwrap();
+        let template = Template::compile(&Package::from_der(&octets).unwrap()).unwrap();
+        for seed in 0..6 {
+            let mut data = crate::personalise::random_data(&template, &Rng::seeded(seed));
+            data.iccid = Iccid::parse("89882800000000000015").unwrap();
+            let numbers = Subscription::new(Imsi::parse("262021234567890").unwrap());
+            (data.home.imsi, data.home.acc) = (numbers.imsi, numbers.acc);
+            for name in template.requirements().codes {
+                let digits = match name {
+                    CodeName::Pin(1..=8 | 0x81..=0x88) => *b"7352\xFF\xFF\xFF\xFF",
+                    _ => *b"73528164",
+                };
+                data.codes.set(name, Code::from_octets(digits));
+            }
+            let report = lint(&template.personalise(&data).unwrap());
+            let errors: Vec<_> =
+                report.findings.iter().filter(|finding| finding.rule.severity() == Severity::Error).collect();
+            let told: Vec<String> =
+                errors.iter().map(|finding| format!("{}: {}", finding.rule.id(), finding.message)).collect();
+            assert_eq!(told, [""; 0], "{} {seed}", shipped.name);
+        }
+    }
 }

@@ -28,6 +28,8 @@ pub(super) enum Codec {
     Objects(&'static [Object]),
     /// Functions.
     Words(fn(&[u8]) -> Option<Value>, fn(&Value, Option<usize>) -> Encoded),
+    /// The same, for a name before members at fixed places: it takes the room that they leave.
+    Named(fn(&[u8]) -> Option<Value>, fn(&Value, Option<usize>) -> Encoded),
 }
 
 /// Members at fixed places.
@@ -110,7 +112,7 @@ impl Codec {
             Self::Entries(fields) => decode_entries(octets, fields),
             Self::Services(names) => decode_services(octets, names),
             Self::Objects(objects) => decode_objects(octets, objects),
-            Self::Words(decode, _) => decode(octets),
+            Self::Words(decode, _) | Self::Named(decode, _) => decode(octets),
         }
     }
 
@@ -126,7 +128,16 @@ impl Codec {
             }),
             Self::Services(names) => encode_services(value, names, length),
             Self::Objects(objects) => encode_objects(value, objects),
-            Self::Words(_, encode) => encode(value, length),
+            Self::Words(_, encode) | Self::Named(_, encode) => encode(value, length),
+        }
+    }
+
+    /// Whether a name takes the room that other members leave, so that the length says where they stand.
+    pub(super) const fn takes_room(&self) -> bool {
+        match self {
+            Self::Layout(layout) => layout.named && !layout.after.is_empty(),
+            Self::Named(..) => true,
+            _ => false,
         }
     }
 

@@ -262,7 +262,7 @@ pub(super) const EMERGENCY_NUMBERS_OF_CSIM: Codec = Codec::List(3, Form::Digits)
 
 /// Short message parameters.
 pub(super) const SHORT_MESSAGE_PARAMETERS: Codec =
-    Codec::Words(decode_short_message_parameters, encode_short_message_parameters);
+    Codec::Named(decode_short_message_parameters, encode_short_message_parameters);
 
 /// The octets of short message parameters in their order, after the indicators; bit n of the indicators is 0 where
 /// the n-th is there.

@@ -117,6 +117,34 @@ pub fn encode(kind: ElementKind, name: &str, value: &Value) -> Result<Vec<u8>, C
     })
 }
 
+/// As [`decode`], for octets of a record, whole or not, of a file whose records have `length` octets: [`encode_record`]
+/// gives them again.
+#[must_use]
+pub fn decode_record(kind: ElementKind, name: &str, octets: &[u8], length: usize) -> Option<Value> {
+    let says = |value: &Value| encode_record(kind, name, value, length).is_ok_and(|again| again == octets);
+    let value = decode(kind, name, octets)?;
+    if says(&value) { Some(value) } else { Some(with_length(value, octets.len())).filter(says) }
+}
+
+/// As [`encode`], for a file whose records have `length` octets: a value that does not say its own length fills the
+/// record where that says where its members stand, as in dialling numbers, whose name takes the room that is left.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_record(
+    kind: ElementKind,
+    name: &str,
+    value: &Value,
+    length: usize,
+) -> Result<Vec<u8>, ContentError> {
+    let says_length = [LENGTH, EMPTY].iter().any(|member| value.get(member).is_some());
+    let takes_room = registry::find(kind, name).is_some_and(|entry| entry.codec.takes_room());
+    if takes_room && !says_length && (1..=MAX_CONTENT).contains(&length) {
+        return encode(kind, name, &with_length(value.clone(), length));
+    }
+    encode(kind, name, value)
+}
+
 /// As [`decode`], for a content whose size the file gives: FF at its end needs no `length`, and the value encodes to
 /// the same octets by [`encode_sized`] with their number. A name or a list of rules then reads without the size of the
 /// record that it stands in.

@@ -90,7 +90,10 @@ enum Part<'a> {
 
 impl Subject<'_> {
     fn value(&self, octets: &[u8]) -> Value {
-        let decoded = self.named.and_then(|(kind, name)| content::decode(kind, name, octets));
+        let decoded = self.named.and_then(|(kind, name)| match self.record {
+            Some(length) => content::decode_record(kind, name, octets, length),
+            None => content::decode(kind, name, octets),
+        });
         decoded.or_else(|| multi_imsi::read_content(octets)).unwrap_or_else(|| hexadecimal(octets))
     }
 
@@ -104,7 +107,10 @@ impl Subject<'_> {
         let Some((kind, name)) = self.named else {
             return Err(Problem::Spelling("{ hex = \"…\" }, for the file is not known by name"));
         };
-        Ok(content::encode(kind, name, value)?)
+        Ok(match self.record {
+            Some(length) => content::encode_record(kind, name, value, length)?,
+            None => content::encode(kind, name, value)?,
+        })
     }
 }
 
