@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Args;
 use simyard_asn1::saip::MAX_PACKAGE;
+use zeroize::Zeroizing;
 
 use crate::cli::folder::replace_private;
 use crate::cli::output::error_line;
@@ -29,7 +30,7 @@ pub(super) fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
     let text = super::read_limited(&args.spec, description::MAX_TEXT)?;
     let name = || args.spec.display().to_string();
     let text = core::str::from_utf8(&text).context("the description is no UTF-8").with_context(name)?;
-    let package = build(text, &args.spec).with_context(name)?;
+    let package = build(text, &args.spec).map(Zeroizing::new).with_context(name)?;
     replace_private(&args.output, &package)?;
     error_line(&format!("{}: {} octets", args.output.display(), package.len()));
     Ok(ExitCode::SUCCESS)

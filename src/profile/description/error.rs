@@ -4,7 +4,7 @@ use toml::Value;
 
 use crate::profile::content::ContentError;
 
-/// A description cannot become a package. Values are not repeated: they may be keys.
+/// A description cannot become a package. Values are not repeated, for they may be keys, except those of files that hold none.
 #[derive(Debug, thiserror::Error)]
 pub enum DescriptionError {
     /// The text is longer than [`super::MAX_TEXT`].

@@ -48,7 +48,7 @@ pub use error::{DescriptionError, Fault, Problem};
 use simyard_asn1::saip::{ElementKind, MAX_ELEMENTS, MAX_PACKAGE, Package, ProfileElement};
 use simyard_asn1::{Oid, Reader, Rules, Tag, Writer};
 use toml::{Table, Value};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::profile::templates::{Row, Template};
 
@@ -105,7 +105,7 @@ impl<'l> Context<'l> {
 #[must_use]
 pub fn extract(package: &Package<'_>) -> Zeroizing<String> {
     let mut applications = Vec::new();
-    let mut elements = Vec::new();
+    let mut elements: Vec<Wiped> = Vec::new();
     for element in package.elements() {
         let context = Context {
             template: template_of(element.tlv.raw),
@@ -113,28 +113,28 @@ pub fn extract(package: &Package<'_>) -> Zeroizing<String> {
             applications: &applications,
             load: &|_| Err(String::new()),
         };
-        elements.push(match structure::read_element(element.kind, &element.tlv, &context) {
+        elements.push(Wiped(match structure::read_element(element.kind, &element.tlv, &context) {
             Some(members) => {
                 let mut table = Table::from_iter([(KIND.to_owned(), leaf::text(element.kind.name()))]);
                 table.extend(members);
                 table
             }
             None => in_octets(element),
-        });
+        }));
         applications.extend(application_of(element.tlv.raw));
     }
-    let text = Zeroizing::new(text::document(FORMAT, ELEMENT, &elements));
+    let text = Zeroizing::new(text::document(FORMAT, ELEMENT, elements.iter().map(|element| &element.0)));
     if text.len() <= MAX_TEXT {
         return text;
     }
     // Empty files and commands by the thousand: in words they would be longer than what is built again.
     for (table, element) in elements.iter_mut().zip(package.elements()) {
-        let words = text::document(FORMAT, ELEMENT, core::slice::from_ref(table)).len();
+        let words = text::document(FORMAT, ELEMENT, core::iter::once(&table.0)).len();
         if words > MORE_THAN_OCTETS * element.tlv.raw.len() + MORE_FOR_ELEMENT {
-            *table = in_octets(element);
+            *table = Wiped(in_octets(element));
         }
     }
-    Zeroizing::new(text::document(FORMAT, ELEMENT, &elements))
+    Zeroizing::new(text::document(FORMAT, ELEMENT, elements.iter().map(|element| &element.0)))
 }
 
 /// An element that words do not fit.
@@ -152,6 +152,7 @@ pub fn build(description: &str, load: &Load<'_>) -> Result<Vec<u8>, DescriptionE
     }
     let document: Table =
         toml::from_str(description).map_err(|error| DescriptionError::toml(description, &error))?;
+    let Wiped(document) = &Wiped(document);
     let place = |place: &str| {
         let place = place.to_owned();
         move |problem: Problem| Box::new(Fault { place, problem })
@@ -178,6 +179,7 @@ pub fn build(description: &str, load: &Load<'_>) -> Result<Vec<u8>, DescriptionE
         let kind = element.as_table().and_then(|table| table.get(KIND)).and_then(Value::as_str);
         let name = format!("element {number}{}", kind.map_or_else(String::new, |kind| format!(" ({kind})")));
         let element = write_element(element, &applications, &mut numbers, load).map_err(place(&name))?;
+        let element = Zeroizing::new(element);
         applications.extend(application_of(&element));
         octets.raw(&element);
         structure::within_package(&octets).map_err(place(&name))?;
@@ -207,15 +209,16 @@ fn write_element(
         let names: Vec<&str> = ElementKind::KNOWN.iter().map(|kind| kind.name()).collect();
         Problem::one_of(names.join(", ")).under(KIND)
     })?;
-    let mut members = table.clone();
+    let mut members = Wiped(table.clone());
+    let members = &mut members.0;
     members.remove(KIND);
     if kind != ElementKind::Header && !members.contains_key(HEADER) {
         members.insert(HEADER.to_owned(), numbers.header());
     }
     let nothing = Context { template: None, subject: file::Subject::default(), applications, load };
-    let context = Context { template: template_in_words(&members, &nothing), ..nothing };
+    let context = Context { template: template_in_words(members, &nothing), ..nothing };
     let mut writer = Writer::new();
-    structure::write_element(kind, &members, &context, &mut writer)?;
+    structure::write_element(kind, members, &context, &mut writer)?;
     Ok(writer.finish())
 }
 
@@ -243,6 +246,25 @@ impl Numbers {
             ("mandated".to_owned(), Value::Boolean(true)),
             ("identification".to_owned(), Value::Integer(self.last)),
         ]))
+    }
+}
+
+/// A table that is wiped when it is dropped: keys and codes stand in it. What is copied on the way from a text and to
+/// one is not wiped.
+struct Wiped(Table);
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        self.0.iter_mut().for_each(|(_, value)| wipe(value));
+    }
+}
+
+fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(items) => items.iter_mut().for_each(wipe),
+        Value::Table(table) => table.iter_mut().for_each(|(_, value)| wipe(value)),
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {}
     }
 }
 

@@ -12,10 +12,9 @@ const TABLE_WIDTH: usize = 170;
 const SECTIONS: [&str; 2] = ["file", "fileManagementCMD"];
 
 /// A document of one number and one list of tables.
-pub(super) fn document(format: i64, name: &str, tables: &[Table]) -> String {
+pub(super) fn document<'t>(format: i64, name: &str, tables: impl Iterator<Item = &'t Table>) -> String {
     let mut out = format!("format = {format}\n");
     for table in tables {
-        // A text of keys and codes is not moved about: it has its room from the start.
         let _ = write!(out, "\n[[{name}]]\n");
         section(name, table, &mut out);
     }
@@ -156,7 +155,7 @@ mod tests {
             .iter()
             .map(|item| item.as_table().unwrap().clone())
             .collect();
-        let written = document(1, "element", &elements);
+        let written = document(1, "element", elements.iter());
         let back: Table = toml::from_str(&written).unwrap_or_else(|error| panic!("{error}\n{written}"));
         assert_eq!(back["element"], table["element"], "{written}");
         assert!(written.lines().all(|line| line.len() <= TABLE_WIDTH + 20), "{written}");
