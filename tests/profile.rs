@@ -39,6 +39,7 @@ crate::tests!(
     a_published_package_with_one_element_removed_or_doubled_never_panics,
     a_published_package_with_changed_octets_never_panics,
     our_template_makes_a_package_with_exactly_the_data,
+    data_that_the_first_release_stored_fit_our_template,
     a_broken_order_gives_the_status_of_the_standard,
 );
 
@@ -365,6 +366,19 @@ fn data() -> PersonalData {
         codes: Codes::of(pin1, puk1, pin2, puk2, Code::adm("A1B2C3D4E5F60718").unwrap()),
         ota: vec![OtaKeySet::random(&rng)],
     }
+}
+
+/// Members 1 to 11 of format 1: ICCID, IMSI, K, OPc, five codes, ACC, three keys without version.
+fn data_that_the_first_release_stored_fit_our_template() {
+    let mut stored = hex::decode("01810A8988280000000000001F8209089910040000000010").unwrap();
+    for (number, length) in [(3, 16), (4, 16), (5, 8), (6, 8), (7, 8), (8, 8), (9, 8), (10, 2), (11, 48)] {
+        stored.extend([0x80 | number, length]);
+        stored.extend(vec![b'0' + number % 10; usize::from(length)]);
+    }
+    let data = PersonalData::from_octets(&stored).unwrap_or_else(|error| panic!("{error}"));
+    let package = ours().personalise(&data).unwrap_or_else(|error| panic!("{error}"));
+    let image = ProfileImage::build_for_any_card(&Package::from_der(&package).unwrap()).unwrap();
+    assert_eq!((image.iccid.as_str(), &*image.aka(0).unwrap().key), ("8988280000000000001", &[b'3'; 16][..]));
 }
 
 fn our_template_makes_a_package_with_exactly_the_data() {

@@ -494,7 +494,7 @@ mod tests {
         for (file, expected) in [
             (file(header, &format!("{HOME},A\0B")).into_bytes(), "line 2, spn: expected at most 16 letters"),
             (
-                file(header, &format!("{},A", HOME.replace("0011", "00\0011"))).into_bytes(),
+                file(header, &format!("{},A", HOME.replace("0011", "00\x0011"))).into_bytes(),
                 "line 2, ki: expected 32",
             ),
             (file(header, &"x".repeat(10 << 20)).into_bytes(), "line 2: longer than 4096 octets"),
