@@ -49,19 +49,19 @@ fn published_packages_say_what_their_specification_says() {
         let header = &shown["header"];
         assert_eq!(header["iccid"], "89000123456789012341", "{name}");
         assert_eq!(header["version"], if is_5g(&name) { "2.3" } else { "2.1" }, "{name}");
-        assert_eq!(header["profileType"], "GSMA Generic eUICC Test Profile", "{name}");
+        assert_eq!(header["profile_type"], "GSMA Generic eUICC Test Profile", "{name}");
 
         let applications = shown["applications"].as_array().unwrap();
         let kinds: Vec<&str> = applications.iter().map(|one| one["kind"].as_str().unwrap()).collect();
         assert_eq!(kinds, ["USIM", "CSIM", "ISIM"], "{name}");
         assert_eq!(applications[0]["aid"], "A0000000871002FF49FF0589", "{name}");
-        assert_eq!(applications[0]["temporaryIdentifier"], "7FD0", "{name}");
+        assert_eq!(applications[0]["temporary_identifier"], "7FD0", "{name}");
         for application in [&applications[0], &applications[2]] {
             let algorithm = &application["aka"]["algorithm"];
             assert_eq!(algorithm["identifier"], 3, "{name}");
             assert_eq!(algorithm["options"], "02", "{name}");
             assert_eq!(algorithm["key"]["value"], "000102030405060708090A0B0C0D0E0F", "{name}");
-            assert_eq!(application["aka"]["sqnDelta"], "000010000000", "{name}");
+            assert_eq!(application["aka"]["sqn_delta"], "000010000000", "{name}");
             assert_eq!(application["aka"]["sqn"].as_array().unwrap().len(), 1, "{name}");
         }
 
@@ -91,7 +91,7 @@ fn published_packages_say_what_their_specification_says() {
             "{name}"
         );
 
-        let domain = &shown["securityDomains"][0];
+        let domain = &shown["security_domains"][0];
         assert_eq!(domain["aid"], "A000000151000000", "{name}");
         let keys: Vec<(u64, u64, &str)> = domain["keys"]
             .as_array()
@@ -106,11 +106,11 @@ fn published_packages_say_what_their_specification_says() {
             [(1, 1, "DES"), (1, 2, "DES"), (1, 3, "DES"), (2, 1, "AES"), (2, 2, "AES"), (2, 3, "AES")];
         assert_eq!(keys, expected, "{name}");
         let tars: Vec<&Value> =
-            shown["remoteFileManagement"].as_array().unwrap().iter().map(|one| &one["tars"][0]).collect();
+            shown["remote_file_management"].as_array().unwrap().iter().map(|one| &one["tars"][0]).collect();
         assert_eq!(tars, ["B00120", "B00140", "B00141", "B00142"], "{name}");
         let level =
             if name.contains("v1") || name.contains("v2") || name.contains("v3") { "06" } else { "02" };
-        assert_eq!(shown["remoteFileManagement"][0]["minimumSecurityLevel"], level, "{name}");
+        assert_eq!(shown["remote_file_management"][0]["minimum_security_level"], level, "{name}");
     }
 }
 
@@ -123,7 +123,7 @@ fn our_profile_is_shown_as_it_was_read_by_people() {
 fn members(value: &Value, path: &str, found: &mut std::collections::BTreeSet<String>) {
     match value {
         // What decoders say is a matter of `profile::content`.
-        Value::Object(_) if path.ends_with(".decoded") || path.ends_with(".multiImsi") => {}
+        Value::Object(_) if path.ends_with(".decoded") || path.ends_with(".multi_imsi") => {}
         Value::Object(inner) => {
             for (name, value) in inner {
                 let path = format!("{path}.{name}");
@@ -296,7 +296,7 @@ fn tables_of_an_applet_are_shown_and_its_keys_are_not() {
     assert!(!everything.contains(&KEY[..12]), "{everything}");
     let shown = json(&overview(&octets, Reveal::Secrets));
     assert_eq!(
-        shown["applets"][0]["instances"][0]["processData"][1]["multiImsiKeys"][0]["key"]["value"],
+        shown["applets"][0]["instances"][0]["process_data"][1]["multi_imsi_keys"][0]["key"]["value"],
         KEY
     );
     assert_eq!(file_content(&shown, "ADF.USIM/6FA0")["decoded"]["multi_imsi"]["first"], 1);

@@ -1,12 +1,12 @@
 //! Differences of values, secrets, contents and access rules.
 
+use std::collections::HashMap;
+
 use toml::Value;
 
 use super::{Change, Fact};
 use crate::profile::overview::{Access, Said, Secret, without_length};
 
-/// Longer lists are compared as a whole.
-const MAX_LIST: usize = 4096;
 /// Deeper members are compared as a whole.
 const MAX_DEPTH: usize = 8;
 
@@ -110,9 +110,7 @@ fn values(member: &str, first: &Value, second: &Value, depth: usize, tell: &mut 
         return;
     }
     match (first, second, depth.checked_sub(1)) {
-        (Value::Array(first), Value::Array(second), _) if first.len().max(second.len()) <= MAX_LIST => {
-            lists(member, first, second, tell)
-        }
+        (Value::Array(first), Value::Array(second), _) => lists(member, first, second, tell),
         (Value::Table(first), Value::Table(second), Some(depth)) => {
             let name = |inner: &str| format!("{member}.{inner}");
             for (inner, one) in first {
@@ -130,17 +128,21 @@ fn values(member: &str, first: &Value, second: &Value, depth: usize, tell: &mut 
 }
 
 fn lists(member: &str, first: &[Value], second: &[Value], tell: &mut impl FnMut(&str, Change)) {
-    // Entries that occur several times are counted: each takes one of the other list.
-    let without = |list: &[Value], other: &[Value]| {
-        let mut rest: Vec<&Value> = other.iter().collect();
-        let mut missing = Vec::new();
-        for entry in list {
-            match rest.iter().position(|one| *one == entry) {
-                Some(place) => drop(rest.swap_remove(place)),
-                None => missing.push(entry.clone()),
-            }
+    // Entries that occur several times are counted: each takes one of the other list. Values have no order of their
+    // own; how they are written says all that they say.
+    let without = |list: &[Value], other: &[Value]| -> Vec<Value> {
+        let mut rest: HashMap<String, usize> = HashMap::new();
+        for entry in other {
+            *rest.entry(entry.to_string()).or_default() += 1;
         }
-        missing
+        let is_missing = |entry: &&Value| match rest.get_mut(&entry.to_string()).filter(|count| **count > 0) {
+            Some(count) => {
+                *count -= 1;
+                false
+            }
+            None => true,
+        };
+        list.iter().filter(is_missing).cloned().collect()
     };
     let (removed, added) = (without(first, second), without(second, first));
     if removed.is_empty() && added.is_empty() {

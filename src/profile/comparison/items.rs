@@ -12,15 +12,16 @@ use crate::profile::overview::{
 pub(super) fn labels(first: &Overview, second: &Overview) -> (Vec<String>, Vec<String>) {
     let own: Vec<String> = first.applications.iter().map(|application| application.path.clone()).collect();
     let mut pairs: Vec<Option<usize>> = vec![None; second.applications.len()];
+    let mut free: Vec<bool> = vec![true; first.applications.len()];
     let mut pair = |fits: &dyn Fn(&Application, &Application) -> bool| {
-        for (place, application) in second.applications.iter().enumerate() {
-            let free = |other: &usize| !pairs.contains(&Some(*other));
-            let is_it = |other: &usize| {
-                free(other) && first.applications.get(*other).is_some_and(|other| fits(other, application))
-            };
-            let found = (0..first.applications.len()).find(is_it);
-            if let Some(pair) = pairs.get_mut(place).filter(|pair| pair.is_none()) {
-                *pair = found;
+        for (pair, application) in
+            pairs.iter_mut().zip(&second.applications).filter(|(pair, _)| pair.is_none())
+        {
+            let mut others = free.iter_mut().zip(&first.applications).enumerate();
+            if let Some((place, (free, _))) =
+                others.find(|(_, (free, other))| **free && fits(other, application))
+            {
+                (*pair, *free) = (Some(place), false);
             }
         }
     };

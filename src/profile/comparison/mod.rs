@@ -13,7 +13,7 @@
 //!
 //! | `change` | further members |
 //! |---|---|
-//! | `onlyInFirst`, `onlyInSecond` | `files`: how many files lie below a directory |
+//! | `only_in_first`, `only_in_second` | `files`: how many files lie below a directory |
 //! | `changed` | `first`, `second` |
 //! | `entries` | `removed`, `added`: entries of a list |
 //! | `order` | `first`, `second`: lists with the same entries |
@@ -23,7 +23,7 @@ mod content;
 mod items;
 pub mod text;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde::Serialize;
 use toml::Value;
@@ -35,7 +35,6 @@ pub const FORMAT_VERSION: u32 = 1;
 
 /// What two packages mean differently.
 #[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Comparison {
     /// The version of the JSON form.
     pub version: u32,
@@ -45,7 +44,6 @@ pub struct Comparison {
 
 /// One difference.
 #[derive(Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Difference {
     /// What kind of thing differs.
     pub area: Area,
@@ -61,7 +59,7 @@ pub struct Difference {
 
 /// What kind of thing differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "snake_case")]
 pub enum Area {
     /// The profile header.
     Header,
@@ -91,7 +89,7 @@ pub enum Area {
 
 /// How a thing differs.
 #[derive(Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase", tag = "change")]
+#[serde(rename_all = "snake_case", tag = "change")]
 pub enum Change {
     /// The second package does not have it.
     OnlyInFirst {
@@ -172,50 +170,66 @@ pub fn compare(first: &Overview, second: &Overview) -> Comparison {
     let labels = items::labels(first, second);
     let (first, second) = (items::all(first, &labels.0), items::all(second, &labels.1));
     let mut differences = Vec::new();
-    let by_key = |items: &[Item<'_>]| -> HashMap<String, usize> {
-        items.iter().enumerate().map(|(place, item)| (item.key.clone(), place)).collect()
-    };
-    let (in_first, in_second) = (by_key(&first), by_key(&second));
+    let (in_first, in_second) = (Side::new(&first), Side::new(&second));
     for item in &first {
-        match in_second.get(&item.key).and_then(|place| second.get(*place)) {
+        match in_second.get(&item.key) {
             Some(other) => compare_items(item, other, &mut differences),
-            None => only(item, &first, &in_second, |files| Change::OnlyInFirst { files }, &mut differences),
+            None => {
+                only(item, &in_first, &in_second, |files| Change::OnlyInFirst { files }, &mut differences)
+            }
         }
     }
-    for item in second.iter().filter(|item| !in_first.contains_key(&item.key)) {
-        only(item, &second, &in_first, |files| Change::OnlyInSecond { files }, &mut differences);
+    for item in second.iter().filter(|item| in_first.get(&item.key).is_none()) {
+        only(item, &in_second, &in_first, |files| Change::OnlyInSecond { files }, &mut differences);
     }
     differences.sort_by_key(|difference: &Difference| difference.area);
     Comparison { version: FORMAT_VERSION, differences }
 }
 
+/// The items of one package.
+struct Side<'i, 'a> {
+    by_key: HashMap<&'i str, &'i Item<'a>>,
+    /// How many files lie below a directory, by its key.
+    below: HashMap<&'i str, usize>,
+}
+
+impl<'i, 'a> Side<'i, 'a> {
+    fn new(items: &'i [Item<'a>]) -> Self {
+        let by_key = items.iter().map(|item| (item.key.as_str(), item)).collect();
+        let mut below: HashMap<&str, usize> = HashMap::new();
+        // A directory stands in front of its files.
+        for item in items.iter().rev() {
+            if let Some(above) = &item.above {
+                let own = below.get(item.key.as_str()).copied().unwrap_or_default();
+                *below.entry(above).or_default() += 1 + own;
+            }
+        }
+        Self { by_key, below }
+    }
+
+    fn get(&self, key: &str) -> Option<&'i Item<'a>> {
+        self.by_key.get(key).copied()
+    }
+}
+
 /// Tells what only one package has; of a directory with all its files, the directory.
 fn only(
     item: &Item<'_>,
-    own: &[Item<'_>],
-    others: &HashMap<String, usize>,
+    own: &Side<'_, '_>,
+    others: &Side<'_, '_>,
     change: impl Fn(Option<usize>) -> Change,
     differences: &mut Vec<Difference>,
 ) {
-    let is_told_above = item
-        .above
-        .as_ref()
-        .is_some_and(|above| !others.contains_key(above) && own.iter().any(|other| other.key == *above));
+    let is_told_above =
+        item.above.as_ref().is_some_and(|above| others.get(above).is_none() && own.get(above).is_some());
     if !item.stands_alone || is_told_above {
         return;
     }
-    let mut below: HashSet<&str> = HashSet::from([item.key.as_str()]);
-    for file in own {
-        if file.above.as_deref().is_some_and(|above| below.contains(above)) {
-            below.insert(&file.key);
-        }
-    }
-    let files = Some(below.len() - 1).filter(|files| *files > 0);
     differences.push(Difference {
         area: item.area,
         subject: item.subject.clone(),
         member: None,
-        change: change(files),
+        change: change(own.below.get(item.key.as_str()).copied()),
     });
 }
 
@@ -228,15 +242,15 @@ fn compare_items(first: &Item<'_>, second: &Item<'_>, differences: &mut Vec<Diff
             change,
         });
     };
-    let find =
-        |facts: &'_ [(String, Fact<'_>)], member: &str| facts.iter().position(|(name, _)| name == member);
+    let by_member = |item: &'_ Item<'_>| -> HashMap<String, usize> {
+        item.facts.iter().enumerate().map(|(place, (name, _))| (name.clone(), place)).collect()
+    };
+    let (in_first, in_second) = (by_member(first), by_member(second));
     for (member, fact) in &first.facts {
-        let other = find(&second.facts, member).and_then(|place| second.facts.get(place));
+        let other = in_second.get(member).and_then(|place| second.facts.get(*place));
         content::compare(member, Some(fact), other.map(|(_, fact)| fact), &mut tell);
     }
-    for (member, fact) in &second.facts {
-        if find(&first.facts, member).is_none() {
-            content::compare(member, None, Some(fact), &mut tell);
-        }
+    for (member, fact) in second.facts.iter().filter(|(member, _)| !in_first.contains_key(member)) {
+        content::compare(member, None, Some(fact), &mut tell);
     }
 }

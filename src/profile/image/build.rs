@@ -1,6 +1,6 @@
 //! The elements in order: which may follow which, and to which application or directory each belongs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use simyard_asn1::saip::{
     AkaConfiguration, AkaParameter, ElementKind, FileElement, FileField, FileSystemElement, Package,
@@ -49,6 +49,7 @@ pub(super) fn run(package: &Package<'_>, target: Target) -> Result<ProfileImage,
     if last.kind != ElementKind::End {
         return Err(Reason::MissingEnd.at(last, package.octets().len()));
     }
+    installation.image.by_fid.clear();
     Ok(installation.image)
 }
 
@@ -97,6 +98,7 @@ fn begin(element: &ProfileElement<'_>, target: Target) -> Result<Installation, R
             skipped: Vec::new(),
             nodes: Vec::new(),
             memory: 0,
+            by_fid: BTreeMap::new(),
         },
         application: None,
         pins_for: NodeId::MF,

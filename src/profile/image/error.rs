@@ -159,9 +159,10 @@ pub enum Reason {
     Mapping,
     /// Too many files, or files too large. not-enough-memory.
     #[error(
-        "the profile needs more than the {} files or {} octets that there is room for",
+        "the profile needs more than the {} files, {} octets or {} directories in one another that there is room for",
         super::MAX_FILES,
-        super::MAX_MEMORY
+        super::MAX_MEMORY,
+        super::MAX_NESTING
     )]
     Memory,
 }

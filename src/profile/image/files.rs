@@ -8,7 +8,8 @@ use simyard_asn1::saip::{FileElement, FileField, FileManagementCommand, Fill};
 use super::error::Reason;
 use super::plan::{Failure, Plan, fids};
 use super::{
-    Body, Directory, ElementaryFile, MAX_FILES, MAX_MEMORY, Node, NodeId, Octets, ProfileImage, Structure,
+    Body, Directory, ElementaryFile, MAX_FILES, MAX_MEMORY, MAX_NESTING, Node, NodeId, Octets, ProfileImage,
+    Structure,
 };
 use crate::profile::templates::{FileKind, Row};
 
@@ -51,7 +52,9 @@ impl ProfileImage {
     fn create(&mut self, plan: &Plan<'_>, parent: NodeId, writes: &[Write<'_>]) -> Result<NodeId, Failure> {
         let kind = plan.kind()?;
         let fid = plan.fid()?;
-        if self.nodes.len() >= MAX_FILES {
+        // Files of a linked directory are those of its target.
+        let parent = self.target(parent);
+        if self.nodes.len() >= MAX_FILES || self.ancestors(parent).nth(MAX_NESTING).is_some() {
             return plan.fail(Reason::Memory);
         }
         if let Some(taken) = fid.filter(|fid| kind != FileKind::Mf && self.child(parent, *fid).is_some()) {
@@ -79,6 +82,9 @@ impl ProfileImage {
             && let Some(Node { body: Body::Directory(directory), .. }) = self.node_mut(parent)
         {
             directory.children.push(id);
+            if let Some(fid) = fid {
+                self.by_fid.entry((parent, fid)).or_insert(id);
+            }
         }
         Ok(id)
     }

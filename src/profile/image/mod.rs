@@ -28,6 +28,7 @@ pub(in crate::profile) mod plan;
 mod tests;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use simyard_asn1::rsp::info::uicc_capability;
@@ -43,6 +44,8 @@ use crate::ident::Iccid;
 
 /// The largest number of files, directories included.
 pub const MAX_FILES: usize = 4096;
+/// How many directories lie in one another at most, the MF included: paths name four (TS 102 221 8.4.1), links lead on.
+pub const MAX_NESTING: usize = 16;
 /// The largest sum of the sizes of all files, in octets.
 pub const MAX_MEMORY: usize = 1 << 20;
 
@@ -106,6 +109,10 @@ pub struct ProfileImage {
     pub skipped: Vec<(Option<u16>, u16)>,
     nodes: Vec<Node>,
     memory: usize,
+    /// Files by directory and identifier, while the profile is installed: a package may look for its files a hundred
+    /// thousand times.
+    #[serde(skip)]
+    by_fid: BTreeMap<(NodeId, u16), NodeId>,
 }
 
 /// A file or directory.
@@ -418,7 +425,10 @@ impl ProfileImage {
     /// The file with this identifier in a directory.
     #[must_use]
     pub fn child(&self, directory: NodeId, fid: u16) -> Option<NodeId> {
-        self.find_child(directory, |node| node.fid == Some(fid))
+        if self.by_fid.is_empty() {
+            return self.find_child(directory, |node| node.fid == Some(fid));
+        }
+        self.by_fid.get(&(self.target(directory), fid)).copied()
     }
 
     /// The file with this short file identifier in a directory.

@@ -3,6 +3,8 @@
 //! A service that is announced without its files, and optional files of a service that is not, are worth knowing; both
 //! occur on purpose. Files that a mandatory template creates anyway are no sign of a service.
 
+use std::collections::BTreeSet;
+
 use ElementKind::{Df5gProse, Df5gs, DfSaip, DfSnpn, GsmAccess, OptIsim, OptUsim, Telecom, Usim};
 use simyard_asn1::saip::ElementKind;
 
@@ -169,11 +171,11 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
         let present = files(tree, application.directory, is_isim);
         let has = |kind: ElementKind, name| present.contains(&(kind, name));
 
+        let known: BTreeSet<u16> = services().flat_map(|(.., numbers)| numbers.iter().copied()).collect();
         let mut without_files: Vec<u16> = Vec::new();
-        for service in 1..=u16::try_from(table.len() * 8).unwrap_or(u16::MAX) {
-            let mut files = services().filter(|(.., numbers)| numbers.contains(&service)).peekable();
-            let is_known = files.peek().is_some();
-            if is_known && is_set(table, service) && !files.any(|(kind, name, _)| has(*kind, name)) {
+        for service in known.into_iter().filter(|service| is_set(table, *service)) {
+            let mut files = services().filter(|(.., numbers)| numbers.contains(&service));
+            if !files.any(|(kind, name, _)| has(*kind, name)) {
                 without_files.push(service);
             }
         }

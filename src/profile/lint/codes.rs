@@ -1,6 +1,6 @@
 //! PINs, PUKs and administrative codes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use simyard_asn1::Tlv;
 use simyard_asn1::saip::ElementKind;
@@ -9,9 +9,8 @@ use simyard_asn1::saip::codes::{DEFAULT_PIN_ATTEMPTS, DEFAULT_PUK_ATTEMPTS, MAX_
 use super::{Lint, Rule, raw};
 use crate::profile::tree::{Body, FileId, PinSet};
 
-/// A PUK: its reference and where it stands.
+/// The first PUK with its reference, and where it stands.
 struct Puk {
-    reference: u32,
     element: usize,
     offset: usize,
     is_used: bool,
@@ -23,16 +22,16 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
     for place in lint.all(ElementKind::PinCodes) {
         pins(lint, place, &mut puks, &mut seen);
     }
-    for puk in puks.iter().filter(|puk| !puk.is_used) {
-        let message = format!("PUK {}", puk.reference);
+    for (reference, puk) in puks.iter().filter(|(_, puk)| !puk.is_used) {
+        let message = format!("PUK {reference}");
         lint.at(Rule::PinUnusedPuk, puk.element, puk.offset, message);
     }
     shared(lint);
 }
 
-/// The PUKs of the package.
-fn puks(lint: &mut Lint<'_, '_>) -> Vec<Puk> {
-    let mut puks: Vec<Puk> = Vec::new();
+/// The PUKs of the package by their references.
+fn puks(lint: &mut Lint<'_, '_>) -> BTreeMap<u32, Puk> {
+    let mut puks: BTreeMap<u32, Puk> = BTreeMap::new();
     for place in lint.all(ElementKind::PukCodes) {
         let list = raw::element(lint.package, place).and_then(|it| raw::member(&it.tlv, 0xA1));
         for entry in list.iter().flat_map(raw::members) {
@@ -40,7 +39,7 @@ fn puks(lint: &mut Lint<'_, '_>) -> Vec<Puk> {
             if !matches!(reference, 1..=8 | 129..=136) {
                 lint.at(Rule::PinReference, place, entry.offset, format!("PUK {reference}"));
             }
-            if puks.iter().any(|other| other.reference == reference) {
+            if puks.contains_key(&reference) {
                 lint.at(Rule::PinReferenceTwice, place, entry.offset, format!("PUK {reference}"));
             }
             let name = format!("PUK {reference}");
@@ -56,7 +55,7 @@ fn puks(lint: &mut Lint<'_, '_>) -> Vec<Puk> {
                 }
             }
             attempts(lint, place, &entry, 0x82, DEFAULT_PUK_ATTEMPTS, &name);
-            puks.push(Puk { reference, element: place, offset: entry.offset, is_used: false });
+            puks.entry(reference).or_insert(Puk { element: place, offset: entry.offset, is_used: false });
         }
     }
     puks
@@ -65,7 +64,7 @@ fn puks(lint: &mut Lint<'_, '_>) -> Vec<Puk> {
 fn pins(
     lint: &mut Lint<'_, '_>,
     place: usize,
-    puks: &mut [Puk],
+    puks: &mut BTreeMap<u32, Puk>,
     seen: &mut BTreeSet<(Option<FileId>, usize, u32)>,
 ) {
     let Some(element) = raw::element(lint.package, place) else { return };
@@ -153,7 +152,13 @@ fn attempts(lint: &mut Lint<'_, '_>, place: usize, entry: &Tlv<'_>, tag: u32, de
     }
 }
 
-fn unblocking(lint: &mut Lint<'_, '_>, place: usize, entry: &Tlv<'_>, reference: u32, puks: &mut [Puk]) {
+fn unblocking(
+    lint: &mut Lint<'_, '_>,
+    place: usize,
+    entry: &Tlv<'_>,
+    reference: u32,
+    puks: &mut BTreeMap<u32, Puk>,
+) {
     let Some(member) = raw::member(entry, 0x82) else {
         if is_users(reference) {
             lint.at(Rule::PinWithoutPuk, place, entry.offset, name(reference));
@@ -161,7 +166,7 @@ fn unblocking(lint: &mut Lint<'_, '_>, place: usize, entry: &Tlv<'_>, reference:
         return;
     };
     let Some(wanted) = raw::number(&member) else { return };
-    match puks.iter_mut().find(|puk| puk.reference == wanted) {
+    match puks.get_mut(&wanted) {
         None => {
             let message = format!("{}: there is no PUK {wanted}", name(reference));
             lint.at(Rule::PinPuk, place, member.offset, message);

@@ -120,7 +120,7 @@ pub(super) fn parameters(lint: &mut Lint<'_, '_>, place: usize, instance: &Tlv<'
 
 /// Version, identifier, type and length of each key.
 fn key_values(lint: &mut Lint<'_, '_>, place: usize, keys: &[Key<'_>]) {
-    let mut seen: Vec<(u8, u8, usize)> = Vec::new();
+    let mut seen: BTreeMap<(u8, u8), usize> = BTreeMap::new();
     for key in keys {
         let name = format!("key {} of version {:02X}", key.identifier, key.version);
         let offset = key.object.offset;
@@ -151,12 +151,10 @@ fn key_values(lint: &mut Lint<'_, '_>, place: usize, keys: &[Key<'_>]) {
             lint.at(Rule::DomainKeyLength, place, key.data.offset, message);
         }
         // The components of one key stand in one object.
-        let is_second =
-            seen.iter().any(|it| (it.0, it.1) == (key.version, key.identifier) && it.2 != key.object.offset);
-        if is_second {
+        let first = seen.entry((key.version, key.identifier)).or_insert(offset);
+        if *first != offset {
             lint.at(Rule::DomainKeyTwice, place, offset, name);
         }
-        seen.push((key.version, key.identifier, key.object.offset));
     }
 }
 
@@ -171,11 +169,10 @@ fn key_sets(lint: &mut Lint<'_, '_>, place: usize, keys: &[Key<'_>]) {
             let message = format!("version {version:02X} has no key 2");
             lint.at(Rule::DomainWithoutMac, place, first.object.offset, message);
         }
-        let equal = set.iter().enumerate().find_map(|(number, key)| {
-            let others = set.iter().take(number);
-            let same =
-                |other: &&&Key<'_>| other.identifier != key.identifier && other.data.value == key.data.value;
-            others.clone().find(same).map(|other| (other.identifier, key.identifier, key.object.offset))
+        let mut seen: BTreeMap<&[u8], u8> = BTreeMap::new();
+        let equal = set.iter().find_map(|key| {
+            let other = *seen.entry(key.data.value).or_insert(key.identifier);
+            (other != key.identifier).then_some((other, key.identifier, key.object.offset))
         });
         let is_placeholder =
             lint.is_template && set.iter().all(|key| key.data.value.iter().all(|octet| *octet == 0));

@@ -1,5 +1,7 @@
 //! The profile header: version, names, lists.
 
+use std::collections::BTreeSet;
+
 use simyard_asn1::saip::{ElementKind, Service};
 use simyard_asn1::{Oid, Tag, Tlv};
 
@@ -139,23 +141,24 @@ fn digits(octets: &[u8]) -> Result<(), String> {
 
 fn templates(lint: &mut Lint<'_, '_>, header: &Header<'_>) {
     let Some(list) = raw::member(&header.tlv, 0xA6) else { return };
-    let mut listed: Vec<&[u8]> = Vec::new();
+    let mut listed: BTreeSet<&[u8]> = BTreeSet::new();
+    let used: BTreeSet<&[u8]> = lint.package.elements().iter().filter_map(template_of).collect();
     for entry in raw::members(&list) {
         let name = Oid::from_content(entry.value);
         let text = name.as_ref().map_or_else(|| "no identifier".to_owned(), ToString::to_string);
         if name.as_ref().and_then(Template::find).is_none() {
             lint.at(Rule::HeaderTemplateUnknown, header.place, entry.offset, text);
-        } else if listed.contains(&entry.value) {
+        } else if listed.contains(entry.value) {
             lint.at(Rule::HeaderTemplateTwice, header.place, entry.offset, text);
-        } else if !lint.package.elements().iter().any(|element| template_of(element) == Some(entry.value)) {
+        } else if !used.contains(entry.value) {
             lint.at(Rule::HeaderTemplateUnused, header.place, entry.offset, text);
         }
-        listed.push(entry.value);
+        listed.insert(entry.value);
     }
     let mut told: Vec<&[u8]> = Vec::new();
     for (place, element) in lint.package.elements().iter().enumerate() {
         let Some(template) = template_of(element).filter(|_| element.is_mandated()) else { continue };
-        if !listed.contains(&template) && !told.contains(&template) {
+        if !listed.contains(template) && !told.contains(&template) {
             told.push(template);
             let name = Oid::from_content(template).map(|oid| oid.to_string()).unwrap_or_default();
             lint.element(Rule::HeaderTemplateUnlisted, place, format!("template {name}"));

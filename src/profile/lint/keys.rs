@@ -1,5 +1,7 @@
 //! Keys that are no secrets: published, made from a pattern, or used twice.
 
+use std::collections::BTreeMap;
+
 use simyard_asn1::Tlv;
 use simyard_asn1::saip::{ElementKind, Package};
 
@@ -97,16 +99,17 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
             lint.at(Rule::KeyOpcIsK, opc.element, opc.offset, "OPc has the octets of K");
         }
     }
-    let mut others: Vec<(usize, &[u8])> = Vec::new();
+    let mut others: BTreeMap<&[u8], usize> = BTreeMap::new();
     for key in keys.iter().filter(|key| key.name == "K") {
         if !is_usims(lint, key.element) {
             continue;
         }
-        if let Some((other, _)) = others.iter().find(|(_, value)| *value == key.value) {
+        if let Some(other) = others.get(key.value) {
             let message = format!("K is that of element {}", other + 1);
             lint.at(Rule::KeySharedInPackage, key.element, key.offset, message);
+        } else {
+            others.insert(key.value, key.element);
         }
-        others.push((key.element, key.value));
     }
 }
 

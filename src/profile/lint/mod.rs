@@ -261,6 +261,10 @@ impl<'t, 'a> Lint<'t, 'a> {
 
     /// Reports what is wrong with an octet of a file's content, where the package writes it.
     fn content(&mut self, rule: Rule, file: FileId, octet: usize, message: impl Into<String>) {
+        // Where the octet was written is looked for among all that is written into the file.
+        if self.has_enough(rule) {
+            return self.file(rule, file, message);
+        }
         let written = self.tree.content(file).and_then(|content| {
             let covers =
                 |from: usize, length: usize| (from..from.saturating_add(length.max(1))).contains(&octet);
@@ -276,14 +280,18 @@ impl<'t, 'a> Lint<'t, 'a> {
         }
     }
 
+    /// Whether further findings of a rule are only counted.
+    fn has_enough(&self, rule: Rule) -> bool {
+        self.counts.get(rule as usize).is_some_and(|count| *count >= MAX_FINDINGS_OF_A_RULE)
+    }
+
     fn push(&mut self, rule: Rule, place: Place, message: String) {
-        let count = Rule::ALL.iter().position(|other| *other == rule);
-        if let Some(count) = count.and_then(|place| self.counts.get_mut(place)) {
+        if self.has_enough(rule) {
+            self.report.left_out += 1;
+            return;
+        }
+        if let Some(count) = self.counts.get_mut(rule as usize) {
             *count += 1;
-            if *count > MAX_FINDINGS_OF_A_RULE {
-                self.report.left_out += 1;
-                return;
-            }
         }
         let element = place.element.and_then(|number| {
             let element = self.package.elements().get(number)?;

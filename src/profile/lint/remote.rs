@@ -1,5 +1,7 @@
 //! Remote file management and applications: who they are, who may reach them, by what security.
 
+use std::collections::BTreeSet;
+
 use simyard_asn1::saip::ElementKind;
 use simyard_asn1::{Tag, Tlv};
 
@@ -25,11 +27,11 @@ const LAST_COMPONENT: u8 = 15;
 #[derive(Default)]
 struct Seen<'a> {
     /// Instances with their AIDs.
-    instances: Vec<&'a [u8]>,
+    instances: BTreeSet<&'a [u8]>,
     /// Security domains with their AIDs.
-    domains: Vec<&'a [u8]>,
+    domains: BTreeSet<&'a [u8]>,
     /// Toolkit application references.
-    tars: Vec<&'a [u8]>,
+    tars: BTreeSet<&'a [u8]>,
 }
 
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
@@ -40,7 +42,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
             ElementKind::SecurityDomain => {
                 let Some(instance) = raw::member(&element.tlv, 0xA1) else { continue };
                 if let Some(aid) = self::instance(lint, place, &instance, &mut seen) {
-                    seen.domains.push(aid);
+                    seen.domains.insert(aid);
                 }
             }
             ElementKind::Rfm => rfm(lint, place, &element.tlv, &mut seen),
@@ -73,10 +75,10 @@ fn claim<'a>(lint: &mut Lint<'_, '_>, place: usize, aid: &Tlv<'a>, seen: &mut Se
     if !(5..=16).contains(&aid.value.len()) {
         let message = format!("{} octets", aid.value.len());
         lint.at(Rule::ApplicationAid, place, aid.offset, message);
-    } else if seen.instances.contains(&aid.value) {
+    } else if seen.instances.contains(aid.value) {
         lint.at(Rule::ApplicationAidTwice, place, aid.offset, raw::hex(aid.value));
     }
-    seen.instances.push(aid.value);
+    seen.instances.insert(aid.value);
 }
 
 /// An instance of a security domain or application: AIDs of package, class and instance, then perhaps the domain to
@@ -103,7 +105,7 @@ fn instance<'a>(
 }
 
 fn domain_before(lint: &mut Lint<'_, '_>, place: usize, domain: &Tlv<'_>, seen: &Seen<'_>) {
-    if !seen.domains.contains(&domain.value) {
+    if !seen.domains.contains(domain.value) {
         lint.at(Rule::RemoteDomain, place, domain.offset, raw::hex(domain.value));
     }
 }
@@ -145,10 +147,10 @@ fn minimum_security(lint: &mut Lint<'_, '_>, place: usize, offset: usize, level:
 fn tar<'a>(lint: &mut Lint<'_, '_>, place: usize, offset: usize, reference: &'a [u8], seen: &mut Seen<'a>) {
     if reference.len() != 3 {
         lint.at(Rule::RemoteTar, place, offset, format!("{} octets", reference.len()));
-    } else if seen.tars.contains(&reference) {
+    } else if seen.tars.contains(reference) {
         lint.at(Rule::RemoteTarTwice, place, offset, raw::hex(reference));
     }
-    seen.tars.push(reference);
+    seen.tars.insert(reference);
 }
 
 fn rfm<'a>(lint: &mut Lint<'_, '_>, place: usize, element: &Tlv<'a>, seen: &mut Seen<'a>) {

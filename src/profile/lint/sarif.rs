@@ -1,9 +1,9 @@
 //! Findings as JSON: in a form of our own, and as SARIF 2.1.0, which code scanners and their dashboards read.
 //!
-//! Our own form, stable: members may be added, none is removed or changes its meaning.
+//! Our own form, in snake_case as all JSON of this program, and stable: members may be added, none is removed or changes its meaning.
 //!
 //! ```text
-//! { "files": [ { "file": "a.der", "leftOut": 0, "findings": [ {
+//! { "files": [ { "file": "a.der", "left_out": 0, "findings": [ {
 //!       "rule": "identity/iccid", "severity": "error", "clause": "...", "title": "...", "message": "...", "help": "...",
 //!       "offset": 252, "path": "MF/EF.ICCID",
 //!       "element": { "number": 2, "kind": "mf", "identification": 4 } } ] } ],
@@ -11,7 +11,8 @@
 //! ```
 //!
 //! `element`, its `identification` and `path` are null where there is none. `offset` counts octets from the start of the
-//! file.
+//! file. `left_out` is how many findings of the same rules there were beyond the first
+//! [`MAX_FINDINGS_OF_A_RULE`](super::MAX_FINDINGS_OF_A_RULE) of each.
 
 use serde_json::{Value, json};
 
@@ -31,7 +32,7 @@ pub fn to_json(files: &[Linted<'_>]) -> Value {
     json!({
         "files": files.iter().map(|(name, report)| json!({
             "file": name,
-            "leftOut": report.left_out,
+            "left_out": report.left_out,
             "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
         "summary": {

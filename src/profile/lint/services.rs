@@ -85,16 +85,25 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
 
 /// The list itself.
 fn entries(lint: &mut Lint<'_, '_>, place: usize, listed: &[(Service, Tlv<'_>)]) {
-    for (number, (service, entry)) in listed.iter().enumerate() {
+    let mut present: Vec<Service> = Vec::new();
+    for (service, _) in listed.iter().filter(|(service, _)| !matches!(service, Service::Unknown(_))) {
+        if !present.contains(service) {
+            present.push(*service);
+        }
+    }
+    let mut seen: Vec<Service> = Vec::new();
+    for (service, entry) in listed {
         let is_null = entry.tag == Tag::context(entry.tag.number()) && entry.value.is_empty();
         if !is_null || matches!(service, Service::Unknown(_)) {
             let message = format!("entry {} of {} octets", entry.tag, entry.value.len());
             lint.at(Rule::ServiceUnknown, place, entry.offset, message);
-        } else if listed.iter().take(number).any(|(other, _)| other == service) {
+        } else if seen.contains(service) {
             lint.at(Rule::ServiceTwice, place, entry.offset, service.name());
+        } else {
+            seen.push(*service);
         }
         let needs = NEEDS.iter().find(|(it, _)| it == service).map(|(_, needs)| *needs);
-        if let Some(needs) = needs.filter(|needs| !listed.iter().any(|(other, _)| needs.contains(other))) {
+        if let Some(needs) = needs.filter(|needs| !needs.iter().any(|needed| present.contains(needed))) {
             let names: Vec<&str> = needs.iter().map(|service| service.name()).collect();
             let message = format!("{} without {}", service.name(), names.join(" or "));
             lint.at(Rule::ServiceDependency, place, entry.offset, message);

@@ -1,5 +1,8 @@
 //! Packages that go onto one eUICC: each has numbers and keys of its own.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use simyard_asn1::saip::Package;
 
 use super::identity::{header_iccid, imsi_of, is_template};
@@ -9,9 +12,9 @@ use crate::profile::image::ApplicationKind;
 use crate::profile::tree::Tree;
 
 /// Something that must not be twice: the rule, its octets, how it is named, where it stands.
-struct Claim {
+struct Claim<'a> {
     rule: Rule,
-    value: zeroize::Zeroizing<Vec<u8>>,
+    value: Cow<'a, [u8]>,
     name: String,
     element: usize,
     offset: usize,
@@ -21,14 +24,14 @@ struct Claim {
 #[must_use]
 pub fn lint_together(packages: &[&[u8]]) -> Vec<Report> {
     let mut reports: Vec<Report> = packages.iter().map(|octets| lint(octets)).collect();
-    let mut earlier: Vec<(usize, Claim)> = Vec::new();
+    let mut earlier: BTreeMap<(Rule, Cow<'_, [u8]>), usize> = BTreeMap::new();
     for (number, (octets, report)) in packages.iter().zip(&mut reports).enumerate() {
         let package = Package::read_what_can_be(octets).package;
-        let own = claims(&package);
-        for claim in &own {
-            let other =
-                earlier.iter().find(|(_, other)| other.rule == claim.rule && other.value == claim.value);
-            let Some((other, _)) = other else { continue };
+        for claim in claims(&package) {
+            let other = *earlier.entry((claim.rule, claim.value)).or_insert(number);
+            if other == number {
+                continue;
+            }
             let element = package.elements().get(claim.element).map(|element| ElementName {
                 number: claim.element + 1,
                 kind: element.kind.name(),
@@ -44,12 +47,11 @@ pub fn lint_together(packages: &[&[u8]]) -> Vec<Report> {
             });
         }
         report.findings.sort_by_key(|finding| (finding.offset, finding.rule));
-        earlier.extend(own.into_iter().map(|claim| (number, claim)));
     }
     reports
 }
 
-fn claims(package: &Package<'_>) -> Vec<Claim> {
+fn claims<'a>(package: &Package<'a>) -> Vec<Claim<'a>> {
     let tree = Tree::of(package);
     let mut claims = Vec::new();
     // What is to be personalised is nobody's.
@@ -60,7 +62,7 @@ fn claims(package: &Package<'_>) -> Vec<Claim> {
         claims.push(Claim {
             rule: Rule::SetIccidTwice,
             name: format!("ICCID {iccid}"),
-            value: iccid.into_bytes().into(),
+            value: Cow::Owned(iccid.into_bytes()),
             element: 0,
             offset: 0,
         });
@@ -72,7 +74,7 @@ fn claims(package: &Package<'_>) -> Vec<Claim> {
             claims.push(Claim {
                 rule: Rule::SetImsiTwice,
                 name: format!("IMSI {imsi}"),
-                value: imsi.into_bytes().into(),
+                value: Cow::Owned(imsi.into_bytes()),
                 element: file.map_or(usim.element, |file| file.element),
                 offset: file.map_or(0, |file| file.offset),
             });
@@ -83,7 +85,7 @@ fn claims(package: &Package<'_>) -> Vec<Claim> {
         claims.push(Claim {
             rule: Rule::SetKeyShared,
             name: key.name,
-            value: key.value.to_vec().into(),
+            value: Cow::Borrowed(key.value),
             element: key.element,
             offset: key.offset,
         });

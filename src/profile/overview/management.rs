@@ -15,7 +15,6 @@ use crate::profile::multi_imsi::{self, stored_data};
 
 /// A security domain.
 #[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct SecurityDomain {
     /// What it has in common with applications.
     #[serde(flatten)]
@@ -38,7 +37,6 @@ pub struct SecurityDomain {
 
 /// An instance of a security domain or applet.
 #[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Instance {
     /// Its AID.
     pub aid: String,
@@ -81,7 +79,6 @@ pub struct Instance {
 /// A command to an instance: a table or key sets of a multi-IMSI applet ([`multi_imsi`]), or octets, which may
 /// hold keys.
 #[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Command {
     /// The table.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,7 +93,6 @@ pub struct Command {
 
 /// A key set of a multi-IMSI applet.
 #[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct KeySet {
     /// By which entries of the table name it.
     pub reference: u8,
@@ -110,7 +106,6 @@ pub struct KeySet {
 
 /// UICC toolkit parameters (TS 102 226 8.2.1.3.2.1).
 #[derive(Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Toolkit {
     /// As they stand.
     pub octets: String,
@@ -123,7 +118,6 @@ pub struct Toolkit {
 
 /// A key of a security domain.
 #[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Key {
     /// The version of its key set.
     pub version: u8,
@@ -150,7 +144,6 @@ pub struct Key {
 
 /// An instance of remote file management.
 #[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct RemoteFileManagement {
     /// Its AID.
     pub aid: String,
@@ -174,7 +167,6 @@ pub struct RemoteFileManagement {
 
 /// The application that remote file management works in.
 #[derive(Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Adf {
     /// Its AID.
     pub aid: String,
@@ -186,7 +178,6 @@ pub struct Adf {
 
 /// What an Application element brings.
 #[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Applet {
     /// The package that it loads.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -199,7 +190,6 @@ pub struct Applet {
 
 /// A load package.
 #[derive(Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct LoadPackage {
     /// Its AID.
     pub aid: String,

@@ -8,7 +8,8 @@
 //! # The JSON form
 //!
 //! [`Overview`] as JSON is a stable format of version [`FORMAT_VERSION`]: members are added, never renamed or removed,
-//! without a new version. A member that a package gives no value for is left out. Octets are upper case hexadecimal
+//! without a new version. Members are in snake_case, as in all JSON of this program; only ASN.1 names (`opt-usim`,
+//! `pinCodes`) are those of the module. A member that a package gives no value for is left out. Octets are upper case hexadecimal
 //! digits. An `element` is the place of an element in `elements`, from 0; an `offset` counts octets from the start of the
 //! package. A secret is `{"secret": true, "length": 16}`, with a `value` if it is revealed.
 //!
@@ -21,9 +22,9 @@
 //! | `applications` | [`Application`]: USIM, ISIM, CSIM with their keys |
 //! | `pins`, `puks` | [`PinSet`] by directory, [`Puk`] |
 //! | `files` | [`File`]: depth first, with effective attributes and content |
-//! | `filesLeftOut` | files of templates that the package does not want |
-//! | `securityDomains`, `remoteFileManagement`, `applets` | with keys by version and identifier |
-//! | `nonStandard`, `unknown` | elements that only their issuers understand, and that nobody here knows |
+//! | `files_left_out` | files of templates that the package does not want |
+//! | `security_domains`, `remote_file_management`, `applets` | with keys by version and identifier |
+//! | `non_standard`, `unknown` | elements that only their issuers understand, and that nobody here knows |
 //! | `problems` | what could not be read or resolved |
 
 mod access;
@@ -56,7 +57,6 @@ pub const FORMAT_VERSION: u32 = 1;
 
 /// What a package means.
 #[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Overview {
     /// The version of the JSON form.
     pub version: u32,
@@ -99,7 +99,6 @@ pub struct Overview {
 
 /// The profile header.
 #[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Header {
     /// The version of the package format: `2.3`.
     pub version: String,
@@ -124,7 +123,6 @@ pub struct Header {
 
 /// A file system template.
 #[derive(Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct TemplateName {
     /// In dotted decimals.
     pub identifier: String,
@@ -132,13 +130,12 @@ pub struct TemplateName {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub element: Option<&'static str>,
     /// Its version, if it is known.
-    #[serde(rename = "templateVersion", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "template_version", skip_serializing_if = "Option::is_none")]
     pub version: Option<u8>,
 }
 
 /// One element.
 #[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Element {
     /// The name of the alternative in the module: `opt-usim`.
     pub kind: &'static str,
@@ -164,7 +161,6 @@ pub struct Element {
 
 /// A network access application.
 #[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Application {
     /// `USIM`, `ISIM` or `CSIM`.
     pub kind: &'static str,
@@ -187,7 +183,6 @@ pub struct Application {
 
 /// Keys of authentication and key agreement.
 #[derive(Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Aka {
     /// The element that gives them.
     pub element: usize,
@@ -209,7 +204,6 @@ pub struct Aka {
 
 /// An algorithm with its keys and constants.
 #[derive(Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Algorithm {
     /// Its name.
     pub name: String,
@@ -237,7 +231,6 @@ pub struct Algorithm {
 
 /// Keys of another application.
 #[derive(Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Mapping {
     /// Its AID.
     pub source: String,
@@ -247,7 +240,6 @@ pub struct Mapping {
 
 /// The PINs of a directory.
 #[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct PinSet {
     /// The path of the directory.
     pub directory: String,
@@ -260,7 +252,6 @@ pub struct PinSet {
 
 /// One PIN.
 #[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Pin {
     /// Its key reference.
     pub reference: u8,
@@ -287,7 +278,6 @@ pub struct Pin {
 
 /// One PUK.
 #[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Puk {
     /// Its key reference.
     pub reference: u8,
@@ -305,7 +295,6 @@ pub struct Puk {
 
 /// A file or directory with its effective attributes.
 #[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct File {
     /// The names from the MF or the application to the file, with slashes.
     pub path: String,
@@ -369,7 +358,6 @@ pub struct File {
 
 /// The access rules of a file.
 #[derive(Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Access {
     /// The identifier of the EF.ARR.
     pub file: String,
@@ -385,7 +373,6 @@ pub struct Access {
 
 /// One access rule.
 #[derive(Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct AccessRule {
     /// What may be done: `read`, `update`.
     pub access: Vec<String>,
@@ -395,7 +382,6 @@ pub struct AccessRule {
 
 /// A link.
 #[derive(Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Link {
     /// The path in the package, with temporary identifiers.
     pub identifiers: String,
@@ -406,7 +392,6 @@ pub struct Link {
 
 /// What a file holds.
 #[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Content {
     /// `package`, `pattern` (of the package), `template`, or `none`: filled with FF.
     pub origin: &'static str,
@@ -432,7 +417,6 @@ pub struct Said {
 
 /// A file of a template that the package does not want.
 #[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct LeftOut {
     /// Its name.
     pub name: &'static str,
@@ -445,7 +429,6 @@ pub struct LeftOut {
 
 /// An element whose content one issuer defines.
 #[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct NonStandard {
     /// The issuer.
     pub issuer: String,
@@ -457,7 +440,6 @@ pub struct NonStandard {
 
 /// An element that is not known.
 #[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Unknown {
     /// Its tag.
     pub tag: String,
@@ -469,7 +451,6 @@ pub struct Unknown {
 
 /// What could not be read or resolved.
 #[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Problem {
     /// The element, if it is one that could be read at all.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use simyard_asn1::saip::{ElementKind, Fcp, FileElement, FileField, FileManagementCommand, Fill};
 
 use super::{
-    Body, Content, Directory, File, FileId, Initial, LeftOut, MAX_FILES, MAX_MEMORY, Octets, Reason,
-    Structure, Tree, Write, names,
+    Body, Content, Directory, File, FileId, Initial, LeftOut, MAX_FILES, MAX_MEMORY, MAX_NESTING, Octets,
+    Reason, Structure, Tree, Write, names,
 };
 use crate::profile::image::plan::{Failure, Plan, fids};
 use crate::profile::templates::{DefaultContent, FileKind, Row, Template};
@@ -114,7 +114,7 @@ impl<'a> Tree<'a> {
         parent: Option<FileId>,
         writes: Vec<Write<'a>>,
     ) -> Option<FileId> {
-        if self.files.len() >= MAX_FILES {
+        if self.files.len() >= MAX_FILES || self.is_too_deep(parent) {
             self.problem(origin.element, offset, Reason::Memory, None);
             return None;
         }
@@ -168,6 +168,13 @@ impl<'a> Tree<'a> {
         Some(id)
     }
 
+    /// Whether a directory is nested so deep that no more fits into it.
+    fn is_too_deep(&self, directory: Option<FileId>) -> bool {
+        // A file is younger than its directory, and a link than its target.
+        let above = |id: &FileId| self.file(self.target(*id))?.parent;
+        std::iter::successors(directory, above).nth(MAX_NESTING).is_some()
+    }
+
     /// Puts a file where it belongs. The MF of the package takes the place of the one that every tree has.
     fn place(&mut self, mut file: File<'a>) -> FileId {
         if file.kind == FileKind::Mf
@@ -176,6 +183,8 @@ impl<'a> Tree<'a> {
         {
             if let (Body::Directory(new), Body::Directory(old)) = (&mut file.body, &mut root.body) {
                 new.children = std::mem::take(&mut old.children);
+                new.by_fid = std::mem::take(&mut old.by_fid);
+                new.by_name = std::mem::take(&mut old.by_name);
             }
             file.is_listed = true;
             *root = file;
@@ -183,12 +192,12 @@ impl<'a> Tree<'a> {
         }
         let id = FileId(self.files.len());
         let parent = file.parent.map(|parent| self.target(parent));
-        self.files.push(file);
         if let Some(File { body: Body::Directory(directory), .. }) =
             parent.and_then(|parent| self.files.get_mut(parent.0))
         {
-            directory.children.push(id);
+            directory.add(id, file.fid, &file.name);
         }
+        self.files.push(file);
         id
     }
 

@@ -20,13 +20,15 @@ mod names;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use simyard_asn1::saip::{
     AkaParameter, ApplicationIdentity, ElementKind, Fcp, FileSystemElement, Fill, GenericFileManagement,
     Package, PinCodes, PinConfiguration, ProfileElement, ProfileHeader, PukConfiguration,
 };
 
 pub use super::image::{
-    ApplicationKind, MAX_FILES, MAX_MEMORY, Octets, Reason, SecurityReference, Structure,
+    ApplicationKind, MAX_FILES, MAX_MEMORY, MAX_NESTING, Octets, Reason, SecurityReference, Structure,
 };
 use super::templates::{FileKind, Row, Template};
 
@@ -171,6 +173,10 @@ pub struct Directory<'a> {
     pub pins: PinSet<'a>,
     /// Its files in the order of their creation.
     pub children: Vec<FileId>,
+    /// The first of its files with an identifier, and with a name: packages may look for theirs a hundred thousand
+    /// times.
+    by_fid: BTreeMap<u16, FileId>,
+    by_name: BTreeMap<String, FileId>,
 }
 
 /// The PINs that a directory brings.
@@ -262,7 +268,7 @@ pub struct Problem {
 }
 
 impl<'a> Tree<'a> {
-    /// Resolves a package. Files beyond [`MAX_FILES`] are left out, contents beyond [`MAX_MEMORY`] in all are empty;
+    /// Resolves a package. Files beyond [`MAX_FILES`] or [`MAX_NESTING`] are left out, contents beyond [`MAX_MEMORY`] in all are empty;
     /// a problem says so.
     #[must_use]
     pub fn of(package: &Package<'a>) -> Self {
@@ -364,15 +370,13 @@ impl<'a> Tree<'a> {
     /// The file with this identifier in a directory; the first, if there are several.
     #[must_use]
     pub fn child(&self, directory: FileId, fid: u16) -> Option<FileId> {
-        let children = &self.directory(directory)?.children;
-        children.iter().copied().find(|id| self.file(*id).is_some_and(|file| file.fid == Some(fid)))
+        self.directory(directory)?.by_fid.get(&fid).copied()
     }
 
     /// The file with this name in a directory; the first, if there are several.
     #[must_use]
     pub fn child_by_name(&self, directory: FileId, name: &str) -> Option<FileId> {
-        let children = &self.directory(directory)?.children;
-        children.iter().copied().find(|id| self.file(*id).is_some_and(|file| file.name == name))
+        self.directory(directory)?.by_name.get(name).copied()
     }
 
     /// The file at a path from the MF, whose own identifier is not written.
@@ -425,6 +429,17 @@ impl<'a> Tree<'a> {
         if self.problems.len() < MAX_PROBLEMS {
             self.problems.push(Problem { element, offset, reason, file });
         }
+    }
+}
+
+impl Directory<'_> {
+    /// Takes a file in that was created last.
+    fn add(&mut self, id: FileId, fid: Option<u16>, name: &str) {
+        self.children.push(id);
+        if let Some(fid) = fid {
+            self.by_fid.entry(fid).or_insert(id);
+        }
+        self.by_name.entry(name.to_owned()).or_insert(id);
     }
 }
 

@@ -4,7 +4,7 @@ use simyard_asn1::saip::ElementKind;
 
 use simyard_asn1::Reader;
 
-use super::{File, FileId, Tree};
+use super::{Body, File, FileId, Tree};
 use crate::profile::templates::{self, FileKind, Row};
 
 /// Files of TS 31.102 4.4 and TS 51.011 10 that no template has: directory, identifier, name.
@@ -85,9 +85,12 @@ pub(super) fn name_phonebooks(tree: &mut Tree<'_>) {
         let named: Vec<(u16, &'static str)> = structure.records().flat_map(files_of).collect();
         for (fid, name) in named {
             let Some(id) = tree.child(phonebook, fid) else { continue };
-            if let Some(file) = tree.files.get_mut(id.0).filter(|file| file.row.is_none()) {
-                name.clone_into(&mut file.name);
-                file.has_standard_name = true;
+            let Some(file) = tree.files.get_mut(id.0).filter(|file| file.row.is_none()) else { continue };
+            name.clone_into(&mut file.name);
+            file.has_standard_name = true;
+            if let Some(File { body: Body::Directory(directory), .. }) = tree.files.get_mut(phonebook.0) {
+                let first = directory.by_name.entry(name.to_owned()).or_insert(id);
+                *first = id.min(*first);
             }
         }
     }
