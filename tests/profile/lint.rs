@@ -138,12 +138,12 @@ fn every_finding_lies_in_the_package() {
             assert!(finding.offset < octets.len(), "{name}: {finding:?}");
             let element = finding.element.unwrap();
             let package = Package::from_der(&octets).unwrap();
-            let tlv = package.elements()[element.number - 1].tlv;
+            let tlv = package.elements()[element.number].tlv;
             assert!(
                 (tlv.offset..tlv.offset + tlv.raw.len()).contains(&finding.offset),
                 "{name}: {finding:?}"
             );
-            assert_eq!(package.elements()[element.number - 1].identification(), element.identification);
+            assert_eq!(package.elements()[element.number].identification(), element.identification);
         }
     }
 }

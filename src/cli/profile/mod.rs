@@ -40,11 +40,13 @@ enum ProfileCommand {
     /// Show what a package means: header, elements, applications, codes, files with their contents in words.
     ///
     /// Keys, PINs and PUKs are masked, and so are contents of files that hold keys. A package that is broken is shown
-    /// as far as it can be read, with what could not be read at the end; 'simyard profile lint' judges it.
+    /// as far as it can be read, with what could not be read at the end; 'simyard profile lint' judges it. Ends with 0
+    /// where an element could be read, with 1 otherwise.
     Show(show::ShowArgs),
     /// Check packages against the rules of the format and of good practice.
     ///
-    /// Ends with 0 where no finding is as bad as --deny says, with 1 otherwise.
+    /// Ends with 0 where no finding is as bad as --deny says, with 1 where one is or a file cannot be read, with 2 for
+    /// wrong usage.
     Lint(lint::LintArgs),
     /// Describe a package, so that it can be changed and built again.
     Extract(extract::ExtractArgs),

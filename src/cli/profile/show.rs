@@ -65,7 +65,8 @@ pub(super) fn run(args: &ShowArgs) -> anyhow::Result<ExitCode> {
 pub(super) fn overview(octets: &[u8], name: &str, reveal: Reveal) -> anyhow::Result<Overview> {
     let Reading { package, problems } = Package::read_what_can_be(octets);
     if package.elements().is_empty() {
-        let why = problems.first().map_or("it is empty".to_owned(), ToString::to_string);
+        let why = problems.first().filter(|_| !octets.is_empty());
+        let why = why.map_or("it is empty".to_owned(), ToString::to_string);
         bail!("{name} is no profile package: {why}");
     }
     let mut overview = Overview::of(&Tree::of(&package), reveal);

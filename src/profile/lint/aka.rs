@@ -40,7 +40,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
             let Some(member) = raw::member(&element.tlv, tag) else { continue };
             let octets = member.value.len();
             if !(least..=most).contains(&octets) {
-                let message = format!("{name} of {octets} octets, expected {least} to {most}");
+                let message = format!("{name} of {}, expected {least} to {most}", raw::octets(octets));
                 lint.at(Rule::CdmaLength, place, member.offset, message);
             }
         }
@@ -64,7 +64,7 @@ fn algorithm_parameter(lint: &mut Lint<'_, '_>, place: usize, algorithm: &Tlv<'_
     };
     for (tag, lengths, rule) in [(0x82, keys, Rule::AkaKeyLength), (0x83, opcs, Rule::AkaOpcLength)] {
         if let Some(key) = raw::member(algorithm, tag).filter(|key| !lengths.contains(&key.value.len())) {
-            let message = format!("{} octets for algorithm {number}", key.value.len());
+            let message = format!("{} for algorithm {number}", raw::octets(key.value.len()));
             lint.at(rule, place, key.offset, message);
         }
     }
@@ -95,7 +95,7 @@ fn constants(lint: &mut Lint<'_, '_>, place: usize, algorithm: &Tlv<'_>) {
     if let Some(rotation) = &rotation
         && (rotation.value.len() != 5 || rotation.value.iter().any(|constant| *constant > 127))
     {
-        let message = format!("{} octets: {}", rotation.value.len(), raw::hex(rotation.value));
+        let message = format!("{}: {}", raw::octets(rotation.value.len()), raw::hex(rotation.value));
         lint.at(Rule::AkaRotation, place, rotation.offset, message);
         return;
     }

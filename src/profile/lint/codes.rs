@@ -48,7 +48,7 @@ fn puks(lint: &mut Lint<'_, '_>) -> BTreeMap<u32, Puk> {
                 let is_code = value.value.len() == 8 && value.value.iter().all(u8::is_ascii_digit);
                 if !is_code {
                     let octets = value.value.len();
-                    let message = format!("{name}: {octets} octets that are not 8 digits");
+                    let message = format!("{name}: {} that are not 8 digits", raw::octets(octets));
                     lint.at(Rule::PinValue, place, value.offset, message);
                 } else if is_guessed(value.value) && !lint.is_template {
                     lint.at(Rule::PinWeakCode, place, value.offset, name.clone());
@@ -121,7 +121,7 @@ fn value(lint: &mut Lint<'_, '_>, place: usize, entry: &Tlv<'_>, reference: u32,
     let rest = value.value.get(digits..).unwrap_or_default();
     let is_pin = (4..=8).contains(&digits) && rest.iter().all(|octet| *octet == 0xFF);
     if value.value.len() != 8 || (is_users(reference) && !is_pin) {
-        let message = format!("{name}: {} octets, {digits} digits in front", value.value.len());
+        let message = format!("{name}: {}, {digits} digits in front", raw::octets(value.value.len()));
         lint.at(Rule::PinValue, place, value.offset, message);
         return;
     }

@@ -109,18 +109,20 @@ fn size(lint: &mut Lint<'_, '_>, id: FileId, file: &File<'_>, content: &Content<
     let record = content.record_length().unwrap_or_default();
     let (fits, message) = match *size {
         Size::Exactly(octets) => {
-            (content.size == octets, format!("{} octets, expected {octets}", content.size))
+            (content.size == octets, format!("{}, expected {octets}", raw::octets(content.size)))
         }
         Size::AtLeast(octets) => {
-            (content.size >= octets, format!("{} octets, expected {octets} or more", content.size))
+            (content.size >= octets, format!("{}, expected {octets} or more", raw::octets(content.size)))
         }
         Size::Entries(octets) => (
             content.size.is_multiple_of(octets),
-            format!("{} octets, expected a multiple of {octets}", content.size),
+            format!("{}, expected a multiple of {octets}", raw::octets(content.size)),
         ),
-        Size::Record(octets) => (record == octets, format!("records of {record} octets, expected {octets}")),
+        Size::Record(octets) => {
+            (record == octets, format!("records of {}, expected {octets}", raw::octets(record)))
+        }
         Size::RecordAtLeast(octets) => {
-            (record >= octets, format!("records of {record} octets, expected {octets} or more"))
+            (record >= octets, format!("records of {}, expected {octets} or more", raw::octets(record)))
         }
     };
     // Without a size that is known there is another finding.
@@ -233,7 +235,7 @@ fn suci(lint: &mut Lint<'_, '_>, id: FileId, content: &Content<'_>) {
         let key = usize::from(number).checked_sub(1).and_then(|place| keys.get(place));
         let message = match (scheme, key.map(|(_, octets)| *octets)) {
             (0, _) | (1, Some(32)) | (2, Some(33 | 65)) => continue,
-            (1 | 2, Some(octets)) => format!("scheme {scheme}: key {number} has {octets} octets"),
+            (1 | 2, Some(octets)) => format!("scheme {scheme}: key {number} has {}", raw::octets(octets)),
             (1 | 2, None) => format!("scheme {scheme}: there is no key {number}"),
             _ => format!("scheme {scheme} is none"),
         };

@@ -113,7 +113,7 @@ fn identity(lint: &mut Lint<'_, '_>, place: usize, instance: &Tlv<'_>) {
 pub(super) fn parameters(lint: &mut Lint<'_, '_>, place: usize, instance: &Tlv<'_>) {
     let Some(parameters) = raw::member(instance, 0xC9) else { return };
     if raw::objects(parameters.value).is_none() {
-        let message = format!("{} octets that are no TLVs", parameters.value.len());
+        let message = format!("{} that are no TLVs", raw::octets(parameters.value.len()));
         lint.at(Rule::DomainParameters, place, parameters.offset, message);
     }
 }
@@ -147,7 +147,7 @@ fn key_values(lint: &mut Lint<'_, '_>, place: usize, keys: &[Key<'_>]) {
             }
         };
         if !fits {
-            let message = format!("{name}: {octets} octets of type {:02X}", key.key_type);
+            let message = format!("{name}: {} of type {:02X}", raw::octets(octets), key.key_type);
             lint.at(Rule::DomainKeyLength, place, key.data.offset, message);
         }
         // The components of one key stand in one object.

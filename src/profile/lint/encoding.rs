@@ -168,8 +168,9 @@ impl Walk<'_, '_, '_> {
     fn member(&mut self, tlv: &Tlv<'_>) {
         if self.is_integer() && !tlv.is_minimal_integer() && !tlv.value.is_empty() {
             let (element, octets) = (self.element, tlv.value.len());
-            self.integers
-                .add(element, tlv.offset, || format!("the number in {} has {octets} octets", tlv.tag));
+            self.integers.add(element, tlv.offset, || {
+                format!("the number in {} has {}", tlv.tag, raw::octets(octets))
+            });
         }
         if self.is_default(tlv) {
             let element = self.element;

@@ -116,7 +116,11 @@ fn raw_fcp(lint: &mut Lint<'_, '_>, place: usize, file: Option<FileId>, fcp: &Tl
         && let [0, _, ..] = size.value
         && !(wants_two_octets && size.value.len() == 2)
     {
-        tell(Rule::FileSizeEncoding, size.offset, format!("{} octets, the first is 00", size.value.len()));
+        tell(
+            Rule::FileSizeEncoding,
+            size.offset,
+            format!("{}, the first is 00", raw::octets(size.value.len())),
+        );
     }
     let others: Vec<Tlv<'_>> =
         raw::members(fcp).filter(|member| [0x8C, 0x8D, 0xAB].contains(&member.tag.0)).collect();
@@ -153,7 +157,7 @@ fn beside_directory(lint: &mut Lint<'_, '_>, place: usize, lists: &Tlv<'_>) {
 fn attributes(lint: &mut Lint<'_, '_>, id: FileId, file: &File<'_>, fcp: &Fcp<'_>) {
     let is_directory = file.kind.is_directory();
     if is_directory && let Some(size) = fcp.ef_file_size {
-        lint.file(Rule::FileSizeOfDirectory, id, format!("{size} octets"));
+        lint.file(Rule::FileSizeOfDirectory, id, raw::octets(size));
     }
     if !is_directory && fcp.pin_status_template.is_some() {
         lint.file(Rule::FilePinStatusOfFile, id, "C6 in the Fcp");
@@ -175,7 +179,7 @@ fn attributes(lint: &mut Lint<'_, '_>, id: FileId, file: &File<'_>, fcp: &Fcp<'_
     if file.kind != FileKind::BerTlv
         && let Some(size) = fcp.maximum_file_size
     {
-        lint.file(Rule::FileBerTlvSize, id, format!("{size} octets"));
+        lint.file(Rule::FileBerTlvSize, id, raw::octets(size));
     }
     let byte = fcp.file_descriptor.and_then(<[u8]>::first).copied();
     if let Some(byte) = byte.filter(|byte| byte & 0x40 == 0 && file.row.is_some()) {
@@ -194,12 +198,12 @@ fn contents(lint: &mut Lint<'_, '_>, id: FileId, file: &File<'_>, content: &Cont
     // Of templates that are known by name only, the sizes are not known either.
     let is_sized = fcp.ef_file_size.is_some() || file.row.is_none_or(|row| row.kind != FileKind::Unknown);
     if pattern > unit && is_sized {
-        lint.file(Rule::FilePatternTooLong, id, format!("{pattern} octets for {unit}"));
+        lint.file(Rule::FilePatternTooLong, id, format!("{} for {unit}", raw::octets(pattern)));
     }
     let must_give = file.row.is_some_and(|row| row.content == DefaultContent::MustGive);
     let has_content = !content.writes.is_empty() || content.initial != Initial::Filler;
     if must_give && !has_content && content.structure != Structure::BerTlv {
-        lint.file(Rule::FileContentMissing, id, format!("{} octets of FF", content.size));
+        lint.file(Rule::FileContentMissing, id, format!("{} of FF", raw::octets(content.size)));
     }
 }
 

@@ -129,7 +129,7 @@ fn names(lint: &mut Lint<'_, '_>, header: &Header<'_>) {
 /// Whether ten octets are 18 to 20 digits in reading order, filled up with F.
 fn digits(octets: &[u8]) -> Result<(), String> {
     if octets.len() != 10 {
-        return Err(format!("{} octets, expected 10", octets.len()));
+        return Err(format!("{}, expected 10", raw::octets(octets.len())));
     }
     let nibbles: Vec<u8> = octets.iter().flat_map(|octet| [octet >> 4, octet & 0x0F]).collect();
     let count = nibbles.iter().take_while(|nibble| **nibble <= 9).count();
@@ -180,7 +180,7 @@ fn libraries(lint: &mut Lint<'_, '_>, header: &Header<'_>) {
         let length = |tag| raw::member(&entry, tag).map_or(0, |member| member.value.len());
         let (aid, version) = (length(0x80), length(0x81));
         if entry.tag != Tag::SEQUENCE || !(5..=16).contains(&aid) || version != 2 {
-            let message = format!("AID of {aid} octets, version of {version}");
+            let message = format!("AID of {}, version of {version}", raw::octets(aid));
             lint.at(Rule::HeaderAids, header.place, entry.offset, message);
         }
     }
@@ -192,7 +192,7 @@ fn iot_options(lint: &mut Lint<'_, '_>, header: &Header<'_>) {
         Some(options) => {
             let pix = raw::member(&options, 0x80).map_or(0, |pix| pix.value.len());
             if !(7..=11).contains(&pix) {
-                let message = format!("a PIX of {pix} octets");
+                let message = format!("a PIX of {}", raw::octets(pix));
                 lint.at(Rule::HeaderIotOptions, header.place, options.offset, message);
             }
         }

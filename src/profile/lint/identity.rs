@@ -117,8 +117,10 @@ fn check_iccid(lint: &mut Lint<'_, '_>, iccid: Option<&str>) {
     if let Some((id, file)) = content(lint.tree, FileId::MF, "EF.ICCID") {
         let found = digits(&file.octets, true);
         if found != iccid || file.octets.len() != 10 {
-            let message =
-                format!("EF.ICCID is \"{found}\" in {} octets, the header \"{iccid}\"", file.octets.len());
+            let message = format!(
+                "EF.ICCID is \"{found}\" in {}, the header \"{iccid}\"",
+                raw::octets(file.octets.len())
+            );
             lint.content(Rule::IdentityIccid, id, 0, message);
         }
     } else if lint.is_complete() && lint.all(ElementKind::Mf).next().is_some() {
@@ -156,10 +158,12 @@ fn passes_luhn(digits: &str) -> bool {
 /// The digits of EF.IMSI, or what is wrong with it.
 fn parse_imsi(octets: &[u8]) -> Result<String, String> {
     let Some((length, rest)) = octets.split_first().filter(|_| octets.len() == 9) else {
-        return Err(format!("{} octets, expected 9", octets.len()));
+        return Err(format!("{}, expected 9", raw::octets(octets.len())));
     };
     let used = rest.get(..usize::from(*length)).filter(|used| !used.is_empty());
-    let Some(used) = used else { return Err(format!("a length of {length} octets, expected 1 to 8")) };
+    let Some(used) = used else {
+        return Err(format!("a length of {}, expected 1 to 8", raw::octets(length)));
+    };
     let mut nibbles = nibbles(used, true);
     let parity = nibbles.next().unwrap_or_default();
     let imsi: String = nibbles.take_while(|nibble| *nibble <= 9).map(|it| char::from(b'0' + it)).collect();
@@ -170,7 +174,7 @@ fn parse_imsi(octets: &[u8]) -> Result<String, String> {
         return Err(format!("{} digits behind the parity {parity:X}, expected {expected}", imsi.len()));
     }
     if !(6..=15).contains(&imsi.len()) || filler > 1 {
-        return Err(format!("{} digits in {length} octets", imsi.len()));
+        return Err(format!("{} digits in {}", imsi.len(), raw::octets(length)));
     }
     Ok(imsi)
 }
@@ -229,7 +233,7 @@ fn administrative_data(lint: &mut Lint<'_, '_>, subscription: &Subscription) -> 
             None
         }
         None => {
-            let message = format!("{} octets, expected 4", octets.len());
+            let message = format!("{}, expected 4", raw::octets(octets.len()));
             lint.content(Rule::IdentityAd, id, 0, message);
             None
         }

@@ -105,7 +105,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
             continue;
         }
         if let Some(other) = others.get(key.value) {
-            let message = format!("K is that of element {}", other + 1);
+            let message = format!("K is that of element {other}");
             lint.at(Rule::KeySharedInPackage, key.element, key.offset, message);
         } else {
             others.insert(key.value, key.element);

@@ -105,7 +105,7 @@ impl fmt::Display for Severity {
 /// The element that a finding is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ElementName {
-    /// Its number in the package, from 1, as far as it could be counted.
+    /// Its number from 0 among the elements that can be read, as `simyard profile show` counts them.
     pub number: usize,
     /// Its kind by its name in the module: "usim".
     pub kind: &'static str,
@@ -296,9 +296,7 @@ impl<'t, 'a> Lint<'t, 'a> {
         let element = place.element.and_then(|number| {
             let element = self.package.elements().get(number)?;
             let identification = element.identification();
-            // Those that could not be read stand in the package all the same.
-            let before = self.unread.iter().filter(|error| error.offset < element.tlv.offset).count();
-            Some(ElementName { number: number + before + 1, kind: element.kind.name(), identification })
+            Some(ElementName { number, kind: element.kind.name(), identification })
         });
         let file = place.file.map(|file| self.tree.path(file));
         self.report.findings.push(Finding { rule, element, file, offset: place.offset, message });
@@ -337,7 +335,7 @@ fn finish(lint: &mut Lint<'_, '_>) {
 fn too_much(error: &Error) -> String {
     use simyard_asn1::saip::{MAX_ELEMENTS, MAX_PACKAGE};
     if error.offset == 0 {
-        format!("a package has 1 to {MAX_PACKAGE} octets")
+        format!("a package has 1 to {}", raw::octets(MAX_PACKAGE))
     } else {
         format!("a package has at most {MAX_ELEMENTS} elements")
     }

@@ -53,6 +53,12 @@ pub(super) fn element<'t, 'a>(package: &'t Package<'a>, place: usize) -> Option<
     package.elements().get(place)
 }
 
+/// "1 octet", "2 octets".
+pub(super) fn octets(count: impl std::fmt::Display) -> String {
+    let count = count.to_string();
+    if count == "1" { "1 octet".to_owned() } else { format!("{count} octets") }
+}
+
 /// Octets as upper case hexadecimal digits, the first of many.
 pub(super) fn hex(octets: &[u8]) -> String {
     const SHOWN: usize = 20;

@@ -73,7 +73,7 @@ fn loads<'a>(lint: &Lint<'_, 'a>) -> Vec<(usize, &'a [u8])> {
 /// Takes an AID for an instance.
 fn claim<'a>(lint: &mut Lint<'_, '_>, place: usize, aid: &Tlv<'a>, seen: &mut Seen<'a>) {
     if !(5..=16).contains(&aid.value.len()) {
-        let message = format!("{} octets", aid.value.len());
+        let message = raw::octets(aid.value.len());
         lint.at(Rule::ApplicationAid, place, aid.offset, message);
     } else if seen.instances.contains(aid.value) {
         lint.at(Rule::ApplicationAidTwice, place, aid.offset, raw::hex(aid.value));
@@ -91,7 +91,7 @@ fn instance<'a>(
 ) -> Option<&'a [u8]> {
     let aids: Vec<Tlv<'a>> = raw::members(tlv).filter(|member| member.tag == Tag(AID)).collect();
     for aid in aids.iter().take(2).filter(|aid| !(5..=16).contains(&aid.value.len())) {
-        lint.at(Rule::ApplicationAid, place, aid.offset, format!("{} octets", aid.value.len()));
+        lint.at(Rule::ApplicationAid, place, aid.offset, raw::octets(aid.value.len()));
     }
     let own = aids.get(2)?;
     claim(lint, place, own, seen);
@@ -128,7 +128,7 @@ fn toolkit_parameters<'a>(lint: &mut Lint<'_, '_>, place: usize, tlv: &Tlv<'a>, 
     if let Some((offset, references)) = field() {
         let offset = raw::value_offset(tlv) + offset;
         if references.len() % 3 != 0 {
-            let message = format!("{} octets of references", references.len());
+            let message = format!("{} of references", raw::octets(references.len()));
             lint.at(Rule::RemoteTar, place, offset, message);
         }
         for (number, reference) in references.chunks_exact(3).enumerate() {
@@ -146,7 +146,7 @@ fn minimum_security(lint: &mut Lint<'_, '_>, place: usize, offset: usize, level:
 
 fn tar<'a>(lint: &mut Lint<'_, '_>, place: usize, offset: usize, reference: &'a [u8], seen: &mut Seen<'a>) {
     if reference.len() != 3 {
-        lint.at(Rule::RemoteTar, place, offset, format!("{} octets", reference.len()));
+        lint.at(Rule::RemoteTar, place, offset, raw::octets(reference.len()));
     } else if seen.tars.contains(reference) {
         lint.at(Rule::RemoteTarTwice, place, offset, raw::hex(reference));
     }
@@ -219,13 +219,13 @@ fn application<'a>(
     if let Some(block) = &block {
         let mut aids = raw::members(block).filter(|member| member.tag == Tag(AID));
         if let Some(aid) = aids.next().filter(|aid| !(5..=16).contains(&aid.value.len())) {
-            lint.at(Rule::ApplicationAid, place, aid.offset, format!("{} octets", aid.value.len()));
+            lint.at(Rule::ApplicationAid, place, aid.offset, raw::octets(aid.value.len()));
         }
         if let Some(domain) = aids.next() {
             domain_before(lint, place, &domain, seen);
         }
         if let Some(code) = raw::member(block, 0xC4).filter(|code| !is_cap_file(code.value)) {
-            let message = format!("{} octets that are no components", code.value.len());
+            let message = format!("{} that are no components", raw::octets(code.value.len()));
             lint.at(Rule::ApplicationLoadBlock, place, code.offset, message);
         }
     }

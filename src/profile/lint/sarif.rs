@@ -6,11 +6,11 @@
 //! { "files": [ { "file": "a.der", "left_out": 0, "findings": [ {
 //!       "rule": "identity/iccid", "severity": "error", "clause": "...", "title": "...", "message": "...", "help": "...",
 //!       "offset": 252, "path": "MF/EF.ICCID",
-//!       "element": { "number": 2, "kind": "mf", "identification": 4 } } ] } ],
+//!       "element": { "number": 1, "kind": "mf", "identification": 4 } } ] } ],
 //!   "summary": { "error": 1, "warning": 0, "info": 0 } }
 //! ```
 //!
-//! `element`, its `identification` and `path` are null where there is none. `offset` counts octets from the start of the
+//! The `number` of an element counts from 0, as in `simyard profile show`. `element`, its `identification` and `path` are null where there is none. `offset` counts octets from the start of the
 //! file. `left_out` is how many findings of the same rules there were beyond the first
 //! [`MAX_FINDINGS_OF_A_RULE`](super::MAX_FINDINGS_OF_A_RULE) of each.
 

@@ -95,7 +95,7 @@ fn entries(lint: &mut Lint<'_, '_>, place: usize, listed: &[(Service, Tlv<'_>)])
     for (service, entry) in listed {
         let is_null = entry.tag == Tag::context(entry.tag.number()) && entry.value.is_empty();
         if !is_null || matches!(service, Service::Unknown(_)) {
-            let message = format!("entry {} of {} octets", entry.tag, entry.value.len());
+            let message = format!("entry {} of {}", entry.tag, raw::octets(entry.value.len()));
             lint.at(Rule::ServiceUnknown, place, entry.offset, message);
         } else if seen.contains(service) {
             lint.at(Rule::ServiceTwice, place, entry.offset, service.name());

@@ -33,7 +33,7 @@ pub fn lint_together(packages: &[&[u8]]) -> Vec<Report> {
                 continue;
             }
             let element = package.elements().get(claim.element).map(|element| ElementName {
-                number: claim.element + 1,
+                number: claim.element,
                 kind: element.kind.name(),
                 identification: element.identification(),
             });

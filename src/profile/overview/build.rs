@@ -14,7 +14,7 @@ use super::{
 };
 use crate::ident::Iccid;
 use crate::profile::templates::Template;
-use crate::profile::tree::{self, Body, Tree, View};
+use crate::profile::tree::{self, Body, Reason, Tree, View};
 
 /// The model of a tree.
 pub(super) fn run(tree: &Tree<'_>, reveal: Reveal) -> Overview {
@@ -43,7 +43,10 @@ pub(super) fn run(tree: &Tree<'_>, reveal: Reveal) -> Overview {
                 element: Some(problem.element),
                 offset: problem.offset,
                 path: problem.file.map(|file| path(tree, &applications, file)),
-                message: problem.reason.to_string(),
+                message: match &problem.reason {
+                    Reason::Form(error) => form(error),
+                    reason => reason.to_string(),
+                },
             })
             .collect(),
         applications,
@@ -52,7 +55,7 @@ pub(super) fn run(tree: &Tree<'_>, reveal: Reveal) -> Overview {
         if let Err(error) = overview.add_element(place, element, reveal) {
             // The tree has told already what it could not read either.
             if !matches!(element.view, View::Unreadable) {
-                let message = error.to_string();
+                let message = form(&error);
                 overview.problems.push(Problem {
                     element: Some(place),
                     offset: error.offset,
@@ -102,6 +105,11 @@ impl Overview {
         }
         Ok(())
     }
+}
+
+/// What is wrong with octets; where they stand is told beside it.
+pub(super) fn form(error: &simyard_asn1::Error) -> String {
+    format!("{} in {}", error.kind, error.what)
 }
 
 /// The members of an element behind its header.

@@ -477,7 +477,7 @@ impl Overview {
             element: None,
             offset: error.offset,
             path: None,
-            message: error.to_string(),
+            message: build::form(error),
         }));
         self.problems.sort_by_key(|problem| problem.offset);
     }

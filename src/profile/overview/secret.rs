@@ -70,8 +70,13 @@ impl Secret {
     /// What people see: the value, or dots and the length.
     #[must_use]
     pub fn text(&self) -> String {
-        self.value().unwrap_or_else(|| format!("•••• ({} octets)", self.length()))
+        self.value().unwrap_or_else(|| hidden(self.length()))
     }
+}
+
+/// What people see of a secret.
+pub(super) fn hidden(length: usize) -> String {
+    format!("•••• ({length} {})", if length == 1 { "octet" } else { "octets" })
 }
 
 impl PartialEq for Secret {

@@ -1,6 +1,7 @@
 //! The model as text for people: header, elements, applications, codes, files as a tree, security domains, problems.
 
 use super::plain::{octets, printable, value, wrap};
+use super::secret::hidden;
 use toml::Value;
 
 use super::{
@@ -385,8 +386,7 @@ fn is_empty(said: &Said) -> bool {
 fn said(said: &Said, file: &File, content: &Content, in_full: bool) -> Option<String> {
     let Some(known) = said.octets() else {
         // That a secret is the template's default is no secret.
-        return (content.origin != "template" && content.origin != "none")
-            .then(|| format!("•••• ({} octets)", said.length()));
+        return (content.origin != "template" && content.origin != "none").then(|| hidden(said.length()));
     };
     if in_full {
         let digits = hex::encode_upper(known);

@@ -101,8 +101,8 @@ fn a_finding_names_the_octet_that_is_wrong() {
     assert_eq!(finding.file.as_deref(), Some("ADF.USIM/EF.ACC"));
     assert_eq!(octets[finding.offset - 2..][..4], [0x83, 0x02, 0x04, 0x00]);
     let element = finding.element.unwrap();
-    assert_eq!((element.number, element.kind, element.identification), (6, "usim", Some(5)));
-    assert_eq!(element.to_string(), "element 6 (usim, identification 5)");
+    assert_eq!((element.number, element.kind, element.identification), (5, "usim", Some(5)));
+    assert_eq!(element.to_string(), "element 5 (usim, identification 5)");
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn reading_goes_on_behind_an_element_that_cannot_be_read() {
     let found: Vec<Rule> = report.findings.iter().map(|finding| finding.rule).collect();
     assert!(found.contains(&Rule::EncodingElement) && found.contains(&Rule::PinBlocked), "{found:?}");
     let blocked = report.findings.iter().find(|finding| finding.rule == Rule::PinBlocked).unwrap();
-    assert_eq!(blocked.element.unwrap().number, 4);
+    assert_eq!(blocked.element.unwrap().number, 2);
 }
 
 #[test]
