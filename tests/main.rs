@@ -66,6 +66,7 @@ fn main() -> std::process::ExitCode {
         pki::TESTS,
         profile::TESTS,
         profile::description::TESTS,
+        profile::large::TESTS,
         profile::lint::TESTS,
         profile::multi_imsi::TESTS,
         profile::diff::TESTS,

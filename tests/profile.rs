@@ -20,6 +20,7 @@ use crate::harness;
 
 pub mod description;
 pub mod diff;
+pub mod large;
 pub mod lint;
 pub mod multi_imsi;
 pub mod show;

@@ -83,6 +83,11 @@ const KEYS: [(u8, &str); 27] = [
     (0x8E, "ADM10"),
 ];
 
+/// The name of a key reference.
+pub(in crate::profile) fn key_reference(reference: u8) -> Option<&'static str> {
+    KEYS.iter().find(|(code, _)| *code == reference).map(|(_, name)| *name)
+}
+
 fn decode_rules(octets: &[u8]) -> Option<Value> {
     let mut rules: Vec<Value> = Vec::new();
     let mut objects = tlv::read(octets)?.into_iter().peekable();

@@ -49,6 +49,7 @@ mod text;
 mod tlv;
 mod value;
 
+pub(in crate::profile) use access::key_reference;
 pub use dialling::{
     DIALLING_NUMBER_LEN, MAX_DIGITS, SHORT_MESSAGE_PARAMETERS_LEN, msisdn_record, smsp_record,
 };

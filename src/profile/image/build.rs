@@ -3,15 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use simyard_asn1::saip::{
-    AkaConfiguration, AkaParameter, ElementKind, FileElement, FileField, FileSystemElement, Package,
-    ProfileElement, Service, status,
+    AkaConfiguration, AkaParameter, ElementKind, FileSystemElement, Package, ProfileElement, Service, status,
 };
 
 use super::error::{InstallError, Reason};
-use super::plan::Failure;
+use super::plan::{Failure, is_wanted};
 use super::{AkaSource, ApplicationKind, NetworkApplication, NodeId, ProfileImage, SUPPORTED, Target};
 use crate::ident::Iccid;
-use crate::profile::templates::{FileKind, Row, Template};
+use crate::profile::templates::{FileKind, Template};
 
 /// The state between two elements.
 struct Installation {
@@ -187,31 +186,19 @@ impl Installation {
 
     /// The directory of the application before this element, which must be of this kind.
     fn belongs_to(&self, kind: ApplicationKind) -> Result<NodeId, Reason> {
-        let name = match kind {
-            ApplicationKind::Usim => "USIM",
-            ApplicationKind::Isim => "ISIM",
-            ApplicationKind::Csim => "CSIM",
-        };
         let application = self.application.and_then(|place| self.image.applications.get(place));
         application
             .filter(|application| application.kind == kind)
             .map(|application| application.directory)
-            .ok_or(Reason::ApplicationPlace(name))
+            .ok_or(Reason::ApplicationPlace(kind.name()))
     }
 
     /// The directory that the files of an element lie in.
     fn context(&self, kind: ElementKind) -> Result<NodeId, Reason> {
+        if let Some(application) = ApplicationKind::of_files(kind) {
+            return self.belongs_to(application);
+        }
         match kind {
-            ElementKind::OptUsim
-            | ElementKind::Phonebook
-            | ElementKind::GsmAccess
-            | ElementKind::Df5gs
-            | ElementKind::DfSaip
-            | ElementKind::DfSnpn
-            | ElementKind::Df5gProse
-            | ElementKind::OptIot => self.belongs_to(ApplicationKind::Usim),
-            ElementKind::OptIsim => self.belongs_to(ApplicationKind::Isim),
-            ElementKind::OptCsim => self.belongs_to(ApplicationKind::Csim),
             ElementKind::Eap => {
                 let application = self.application.and_then(|place| self.image.applications.get(place));
                 application.map(|found| found.directory).ok_or(Reason::ApplicationPlace("application"))
@@ -245,8 +232,11 @@ impl Installation {
         let mut created: Vec<(u32, NodeId)> = Vec::new();
         for row in template.rows() {
             let field = files.fields.iter().find(|field| field.number == row.field);
-            if !is_wanted(&template, row, field)? {
-                continue;
+            if !is_wanted(&template, row, field) {
+                match field.filter(|_| !template.created_by_default) {
+                    Some(field) => return Err((Reason::DoNotCreate, field.offset)),
+                    None => continue,
+                }
             }
             let parent = match row.parent {
                 0 => Some(context),
@@ -278,12 +268,7 @@ impl Installation {
     }
 
     fn begin_application(&mut self, kind: ElementKind, directory: NodeId) {
-        let kind = match kind {
-            ElementKind::Isim => ApplicationKind::Isim,
-            ElementKind::Csim => ApplicationKind::Csim,
-            // PE-USIM and PE-IoT.
-            _ => ApplicationKind::Usim,
-        };
+        let kind = ApplicationKind::brought_by(kind);
         let aid = self.image.directory(directory).and_then(|adf| adf.aid.clone()).unwrap_or_default();
         self.application = Some(self.image.applications.len());
         let application = NetworkApplication { kind, aid, directory, aka: AkaSource::None };
@@ -308,21 +293,5 @@ const fn is_tuak(aka: &AkaParameter<'_>) -> bool {
     match &aka.configuration {
         AkaConfiguration::Algorithm(algorithm) => algorithm.algorithm_id == TUAK,
         AkaConfiguration::Mapping { .. } => false,
-    }
-}
-
-/// Whether a file of a template is created: listed, or by default where its defaults are known.
-fn is_wanted(template: &Template, row: &Row, field: Option<&FileField<'_>>) -> Result<bool, Failure> {
-    let Some(field) = field else {
-        return Ok(template.created_by_default && row.kind != FileKind::Unknown);
-    };
-    if !matches!(field.parts.as_slice(), [FileElement::DoNotCreate]) {
-        return Ok(true);
-    }
-    match (template.created_by_default, template.kind) {
-        (false, _) => Err((Reason::DoNotCreate, field.offset)),
-        // doNotCreate has no effect on the files of the MF.
-        (true, ElementKind::Mf) => Ok(true),
-        (true, _) => Ok(false),
     }
 }

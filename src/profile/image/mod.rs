@@ -32,7 +32,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use simyard_asn1::rsp::info::uicc_capability;
-use simyard_asn1::saip::{Package, PeStatus, Service};
+use simyard_asn1::saip::{ElementKind, Package, PeStatus, Service};
 
 pub use error::{InstallError, Reason};
 pub use octets::Octets;
@@ -252,6 +252,46 @@ pub enum ApplicationKind {
     Isim,
     /// 3GPP2 C.S0065.
     Csim,
+}
+
+impl ApplicationKind {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Usim => "USIM",
+            Self::Isim => "ISIM",
+            Self::Csim => "CSIM",
+        }
+    }
+
+    /// The application that an element with an ADF brings.
+    pub(in crate::profile) const fn brought_by(element: ElementKind) -> Self {
+        match element {
+            ElementKind::Isim => Self::Isim,
+            ElementKind::Csim => Self::Csim,
+            // PE-USIM and PE-IoT.
+            _ => Self::Usim,
+        }
+    }
+
+    /// The application whose directory the files of an element lie in; `None` for elements that bring their directory
+    /// themselves, and for PE-EAP, which fits any application.
+    pub(in crate::profile) const fn of_files(element: ElementKind) -> Option<Self> {
+        match element {
+            ElementKind::OptUsim
+            | ElementKind::Phonebook
+            | ElementKind::GsmAccess
+            | ElementKind::Df5gs
+            | ElementKind::DfSaip
+            | ElementKind::DfSnpn
+            | ElementKind::Df5gProse
+            | ElementKind::OptIot => Some(Self::Usim),
+            ElementKind::OptIsim => Some(Self::Isim),
+            ElementKind::OptCsim => Some(Self::Csim),
+            _ => None,
+        }
+    }
 }
 
 /// A USIM, ISIM or CSIM.

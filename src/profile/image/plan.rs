@@ -3,11 +3,11 @@
 //! These are the rules of an installation; the tolerant tree of a package ([`crate::profile::tree`]) asks them too, and
 //! goes on where they fail.
 
-use simyard_asn1::saip::{Fcp, ShortFileId};
+use simyard_asn1::saip::{ElementKind, Fcp, FileElement, FileField, ShortFileId};
 
 use super::error::Reason;
 use super::{MAX_MEMORY, SecurityReference, Structure};
-use crate::profile::templates::{DefaultContent, FileKind, Row};
+use crate::profile::templates::{DefaultContent, FileKind, Row, Template};
 
 /// Operational and activated (TS 102 221 11.1.1.4.9).
 const ACTIVATED: u8 = 0x05;
@@ -21,6 +21,16 @@ pub(in crate::profile) type Failure = (Reason, usize);
 /// Two octets per identifier.
 pub(in crate::profile) fn fids(path: &[u8]) -> Vec<u16> {
     path.chunks_exact(2).map(|pair| pair.iter().fold(0, |fid, octet| fid << 8 | u16::from(*octet))).collect()
+}
+
+/// Whether a file of a template is created: listed, or by default where its defaults are known.
+pub(in crate::profile) fn is_wanted(template: &Template, row: &Row, field: Option<&FileField<'_>>) -> bool {
+    match field.map(|field| field.parts.as_slice()) {
+        None => template.created_by_default && row.kind != FileKind::Unknown,
+        // doNotCreate has no effect on the files of the MF.
+        Some([FileElement::DoNotCreate]) => template.kind == ElementKind::Mf,
+        Some(_) => true,
+    }
 }
 
 /// What is known about a file before it is created.

@@ -7,6 +7,7 @@ use simyard_asn1::saip::ElementKind;
 use simyard_asn1::saip::codes::{DEFAULT_PIN_ATTEMPTS, DEFAULT_PUK_ATTEMPTS, MAX_PINS};
 
 use super::{Lint, Rule, raw};
+use crate::profile::overview::words;
 use crate::profile::tree::{Body, FileId, PinSet};
 
 /// The first PUK with its reference, and where it stands.
@@ -23,8 +24,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
         pins(lint, place, &mut puks, &mut seen);
     }
     for (reference, puk) in puks.iter().filter(|(_, puk)| !puk.is_used) {
-        let message = format!("PUK {reference}");
-        lint.at(Rule::PinUnusedPuk, puk.element, puk.offset, message);
+        lint.at(Rule::PinUnusedPuk, puk.element, puk.offset, puk_name(*reference));
     }
     shared(lint);
 }
@@ -37,12 +37,12 @@ fn puks(lint: &mut Lint<'_, '_>) -> BTreeMap<u32, Puk> {
         for entry in list.iter().flat_map(raw::members) {
             let reference = raw::member(&entry, 0x80).and_then(|it| raw::number(&it)).unwrap_or(0);
             if !matches!(reference, 1..=8 | 129..=136) {
-                lint.at(Rule::PinReference, place, entry.offset, format!("PUK {reference}"));
+                lint.at(Rule::PinReference, place, entry.offset, puk_name(reference));
             }
             if puks.contains_key(&reference) {
-                lint.at(Rule::PinReferenceTwice, place, entry.offset, format!("PUK {reference}"));
+                lint.at(Rule::PinReferenceTwice, place, entry.offset, puk_name(reference));
             }
-            let name = format!("PUK {reference}");
+            let name = puk_name(reference);
             let value = raw::member(&entry, 0x81);
             if let Some(value) = value {
                 let is_code = value.value.len() == 8 && value.value.iter().all(u8::is_ascii_digit);
@@ -100,14 +100,14 @@ fn pins(
     }
 }
 
-/// What a code is called: the PIN of an application, its second one, an administrative code (TS 102 221 9.5.1).
+/// What a code is called.
 fn name(reference: u32) -> String {
-    match reference {
-        10..=14 => format!("ADM{}", reference - 9),
-        138..=142 => format!("ADM{}", reference - 132),
-        129..=136 => format!("second PIN {} ({reference})", reference - 128),
-        _ => format!("PIN {reference}"),
-    }
+    u8::try_from(reference).map_or_else(|_| format!("key reference {reference}"), words::pin)
+}
+
+/// What a PUK is called.
+fn puk_name(reference: u32) -> String {
+    u8::try_from(reference).map_or_else(|_| format!("PUK of key reference {reference}"), words::puk)
 }
 
 /// Whether a reference is a user's PIN: an administrative code may be any eight octets.
@@ -168,13 +168,13 @@ fn unblocking(
     let Some(wanted) = raw::number(&member) else { return };
     match puks.get_mut(&wanted) {
         None => {
-            let message = format!("{}: there is no PUK {wanted}", name(reference));
+            let message = format!("{}: there is no {}", name(reference), puk_name(wanted));
             lint.at(Rule::PinPuk, place, member.offset, message);
         }
         Some(puk) => {
             puk.is_used = true;
             if puk.element > place {
-                let message = format!("{}: PUK {wanted} stands in a later element", name(reference));
+                let message = format!("{}: {} stands in a later element", name(reference), puk_name(wanted));
                 lint.at(Rule::OrderPukBeforePin, place, member.offset, message);
             }
         }

@@ -6,6 +6,7 @@ use simyard_asn1::Tlv;
 use simyard_asn1::saip::ElementKind;
 
 use super::{Lint, Rule, raw};
+use crate::profile::overview::words;
 
 /// Package and class of GlobalPlatform's security domains.
 const LOAD_PACKAGE: [u8; 7] = [0xA0, 0, 0, 1, 0x51, 0x53, 0x50];
@@ -17,10 +18,9 @@ const DES: u8 = 0x80;
 const PSK: u8 = 0x85;
 const AES: u8 = 0x88;
 
-/// A secure channel protocol: first and last key version, its number in installation parameters, name, whether it has
-/// one key for integrity under identifier 2, the last identifier.
+/// A secure channel protocol: its number in installation parameters, name, whether it has one key for integrity under
+/// identifier 2, the last identifier.
 struct Protocol {
-    versions: (u8, u8),
     number: u8,
     name: &'static str,
     has_mac: bool,
@@ -28,10 +28,10 @@ struct Protocol {
 }
 
 const PROTOCOLS: [Protocol; 4] = [
-    Protocol { versions: (0x01, 0x0F), number: 0x80, name: "SCP80", has_mac: true, last_identifier: 3 },
-    Protocol { versions: (0x20, 0x2F), number: 0x02, name: "SCP02", has_mac: true, last_identifier: 3 },
-    Protocol { versions: (0x30, 0x3F), number: 0x03, name: "SCP03", has_mac: true, last_identifier: 3 },
-    Protocol { versions: (0x40, 0x4F), number: 0x81, name: "SCP81", has_mac: false, last_identifier: 2 },
+    Protocol { number: 0x80, name: "SCP80", has_mac: true, last_identifier: 3 },
+    Protocol { number: 0x02, name: "SCP02", has_mac: true, last_identifier: 3 },
+    Protocol { number: 0x03, name: "SCP03", has_mac: true, last_identifier: 3 },
+    Protocol { number: 0x81, name: "SCP81", has_mac: false, last_identifier: 2 },
 ];
 
 /// Versions of keys that belong to no secure channel: data authentication patterns, tokens, receipts; and FF, the keys
@@ -41,7 +41,8 @@ const fn is_other_version(version: u8) -> bool {
 }
 
 fn protocol(version: u8) -> Option<&'static Protocol> {
-    PROTOCOLS.iter().find(|protocol| (protocol.versions.0..=protocol.versions.1).contains(&version))
+    let name = words::key_set(version)?;
+    PROTOCOLS.iter().find(|protocol| protocol.name == name)
 }
 
 /// One component of a key.
@@ -196,8 +197,7 @@ fn secure_channels(lint: &mut Lint<'_, '_>, place: usize, instance: &Tlv<'_>, ke
         return;
     }
     for protocol in &PROTOCOLS {
-        let mut of_protocol =
-            keys.iter().filter(|key| (protocol.versions.0..=protocol.versions.1).contains(&key.version));
+        let mut of_protocol = keys.iter().filter(|key| words::key_set(key.version) == Some(protocol.name));
         if let Some(key) = of_protocol.next().filter(|_| !announced.contains(&protocol.number)) {
             let message = format!("keys of version {:02X} are for {}", key.version, protocol.name);
             lint.at(Rule::DomainSecureChannel, place, parameters.offset, message);

@@ -10,7 +10,7 @@ use simyard_asn1::saip::{
 use super::files::{self, path};
 use super::{
     Aka, Algorithm, Application, Element, FORMAT_VERSION, Header, Mapping, NonStandard, Overview, Pin,
-    PinSet, Problem, Puk, Reveal, Secret, TemplateName, Unknown, application_name, management, words,
+    PinSet, Problem, Puk, Reveal, Secret, TemplateName, Unknown, management, words,
 };
 use crate::ident::Iccid;
 use crate::profile::templates::Template;
@@ -165,7 +165,7 @@ fn element(tree: &Tree<'_>, applications: &[Application], element: &tree::Elemen
 fn applications(tree: &Tree<'_>, reveal: Reveal) -> Vec<Application> {
     let mut models: Vec<Application> = Vec::new();
     for (place, application) in tree.applications().iter().enumerate() {
-        let kind = application_name(application.kind);
+        let kind = application.kind.name();
         let before = models.iter().filter(|other| other.kind == kind).count();
         let directory = tree.file(application.directory);
         models.push(Application {

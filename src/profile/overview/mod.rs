@@ -37,7 +37,7 @@ mod secret;
 mod select;
 pub mod text;
 mod tree_lines;
-mod words;
+pub(super) mod words;
 
 use serde::Serialize;
 use toml::Value;
@@ -49,7 +49,7 @@ pub use secret::{Reveal, Secret};
 pub use select::NothingSelected;
 pub(super) use text::{rules_in_short, without_length};
 
-use super::image::{ApplicationKind, Octets};
+use super::image::Octets;
 use super::tree::Tree;
 
 /// The version of the JSON form.
@@ -514,14 +514,5 @@ impl Access {
     /// Whether both name rules that say the same.
     pub(super) fn same_rules(&self, other: &Self) -> bool {
         self.octets.is_some() && self.octets == other.octets
-    }
-}
-
-/// The name of a kind of application.
-const fn application_name(kind: ApplicationKind) -> &'static str {
-    match kind {
-        ApplicationKind::Usim => "USIM",
-        ApplicationKind::Isim => "ISIM",
-        ApplicationKind::Csim => "CSIM",
     }
 }

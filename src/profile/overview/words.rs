@@ -1,20 +1,14 @@
 //! Words for numbers of the standards.
 
+use crate::profile::content::key_reference;
+
 /// What a key reference of a PIN stands for (TS 102 221 9.5.1).
-pub(super) fn pin(reference: u8) -> String {
-    match reference {
-        1 => "PIN1".to_owned(),
-        129 => "PIN2".to_owned(),
-        2..=8 => format!("PIN1 of application {reference}"),
-        130..=136 => format!("PIN2 of application {}", reference - 128),
-        10..=14 => format!("ADM{}", reference - 9),
-        138..=142 => format!("ADM{}", reference - 132),
-        other => format!("key reference {other:02X}"),
-    }
+pub(in crate::profile) fn pin(reference: u8) -> String {
+    key_reference(reference).map_or_else(|| format!("key reference {reference:02X}"), str::to_owned)
 }
 
 /// What a key reference of a PUK stands for.
-pub(super) fn puk(reference: u8) -> String {
+pub(in crate::profile) fn puk(reference: u8) -> String {
     match reference {
         1 => "PUK1".to_owned(),
         129 => "PUK2".to_owned(),
@@ -107,7 +101,7 @@ pub(super) fn key_type(key_type: u8) -> String {
 }
 
 /// The protocol of a key set by its version (TS 102 225, TS 102 226, GlobalPlatform amendments B and D).
-pub(super) const fn key_set(version: u8) -> Option<&'static str> {
+pub(in crate::profile) const fn key_set(version: u8) -> Option<&'static str> {
     match version {
         0x01..=0x0F => Some("SCP80"),
         0x20..=0x2F => Some("SCP02"),

@@ -4,12 +4,12 @@ use simyard_asn1::saip::{
     ApplicationIdentity, ElementKind, FileSystemElement, Package, PinCodes, ProfileElement,
 };
 
-use super::files::{Origin, is_wanted};
+use super::files::Origin;
 use super::{
     Application, ApplicationKind, Body, Directory, Element, File, FileId, MAX_PINS, Pin, PinSet, Reason,
     Tree, View, names,
 };
-use crate::profile::image::plan::fids;
+use crate::profile::image::plan::{fids, is_wanted};
 use crate::profile::templates::{FileKind, Template};
 
 /// The state between two elements.
@@ -151,21 +151,11 @@ impl<'a> Reading<'a> {
     /// The directory of the application that files of an element lie in; the last one of the right kind, if the one
     /// before the element is of another.
     fn context(&mut self, origin: Origin) -> Option<FileId> {
-        let (kind, name) = match origin.kind {
-            ElementKind::OptUsim
-            | ElementKind::Phonebook
-            | ElementKind::GsmAccess
-            | ElementKind::Df5gs
-            | ElementKind::DfSaip
-            | ElementKind::DfSnpn
-            | ElementKind::Df5gProse
-            | ElementKind::OptIot => (Some(ApplicationKind::Usim), "USIM"),
-            ElementKind::OptIsim => (Some(ApplicationKind::Isim), "ISIM"),
-            ElementKind::OptCsim => (Some(ApplicationKind::Csim), "CSIM"),
-            ElementKind::Eap => (None, "application"),
-            // All others bring their directory themselves, below the MF.
-            _ => return Some(FileId::MF),
-        };
+        let kind = ApplicationKind::of_files(origin.kind);
+        if kind.is_none() && origin.kind != ElementKind::Eap {
+            // It brings its directory itself, below the MF.
+            return Some(FileId::MF);
+        }
         let fits = |application: &Application<'_>| kind.is_none_or(|kind| application.kind == kind);
         let current =
             self.application.and_then(|place| self.tree.applications.get(place)).filter(|it| fits(it));
@@ -174,7 +164,12 @@ impl<'a> Reading<'a> {
         }
         let last =
             self.tree.applications.iter().rfind(|it| fits(it)).map(|application| application.directory);
-        self.tree.problem(origin.element, origin.offset, Reason::ApplicationPlace(name), None);
+        self.tree.problem(
+            origin.element,
+            origin.offset,
+            Reason::ApplicationPlace(kind.map_or("application", ApplicationKind::name)),
+            None,
+        );
         last
     }
 
@@ -251,12 +246,7 @@ impl<'a> Reading<'a> {
     }
 
     fn begin_application(&mut self, origin: Origin, directory: FileId) {
-        let kind = match origin.kind {
-            ElementKind::Isim => ApplicationKind::Isim,
-            ElementKind::Csim => ApplicationKind::Csim,
-            // PE-USIM and PE-IoT.
-            _ => ApplicationKind::Usim,
-        };
+        let kind = ApplicationKind::brought_by(origin.kind);
         let aid = self.tree.directory(directory).and_then(|adf| adf.aid);
         self.application = Some(self.tree.applications.len());
         let element = origin.element;

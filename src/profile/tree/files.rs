@@ -9,7 +9,7 @@ use super::{
     Reason, Structure, Tree, Write, names,
 };
 use crate::profile::image::plan::{Failure, Plan, fids};
-use crate::profile::templates::{DefaultContent, FileKind, Row, Template};
+use crate::profile::templates::{DefaultContent, FileKind, Row};
 
 /// Where a file comes from.
 #[derive(Clone, Copy)]
@@ -51,16 +51,6 @@ fn writes<'a>(element: usize, parts: &[FileElement<'a>]) -> Vec<Write<'a>> {
         }
     }
     writes
-}
-
-/// Whether a file of a template is created: listed, or by default where its defaults are known.
-pub(super) fn is_wanted(template: &Template, row: &Row, field: Option<&FileField<'_>>) -> bool {
-    match field.map(|field| field.parts.as_slice()) {
-        None => template.created_by_default && row.kind != FileKind::Unknown,
-        // doNotCreate has no effect on the files of the MF.
-        Some([FileElement::DoNotCreate]) => template.kind == ElementKind::Mf,
-        Some(_) => true,
-    }
 }
 
 impl<'a> Tree<'a> {
