@@ -113,7 +113,7 @@ fn directories_that_links_nest_without_end_are_left_out() {
     let tree = Tree::of(&package);
     let deepest = tree.files().map(|(id, _)| tree.ancestors(id).count()).max().unwrap();
     assert_eq!(deepest, MAX_NESTING + 1, "the file in the innermost directory counts too");
-    let error = ProfileImage::build_for_any_card(&package).unwrap_err();
+    let error = ProfileImage::build_for_any_card(&package).err().unwrap();
     assert_eq!(error.reason, Reason::Memory);
     assert!(read(&octets).contains(&Rule::FileMemory));
 }
