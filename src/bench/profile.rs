@@ -260,7 +260,7 @@ mod tests {
         }
         let figures = measure(&octets, &Clock::system(), &Rng::seeded(1), Duration::from_millis(5)).unwrap();
         let names: Vec<&str> = figures.operations.iter().map(|measured| measured.operation).collect();
-        assert_eq!(names, ["decode", "encode", "personalise", "rows", "copy"]);
+        assert_eq!(names, ["decode", "encode", "lint", "extract", "build", "personalise", "rows", "copy"]);
         assert!(figures.operations.iter().all(|measured| measured.packages > 0 && measured.each_us > 0.0));
     }
 }
