@@ -40,6 +40,14 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
+    /// Reads RFC 3339, with any offset; what is finer than a millisecond is cut. `None` for any other text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let format = &time::format_description::well_known::Rfc3339;
+        let at = time::OffsetDateTime::parse(text, format).ok()?;
+        i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(Self)
+    }
+
     /// This time moved by `duration` into the future.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
@@ -191,6 +199,20 @@ mod tests {
         clock.advance(Duration::from_secs(5));
         assert_eq!(clock.now(), Timestamp::from_secs(1_005));
         assert_eq!(Timestamp::from_secs(1_795_329_780).to_string(), "2026-11-22T06:43:00Z");
+    }
+
+    #[test]
+    fn times_are_read_with_their_offset() {
+        for (text, millis) in [
+            ("2026-11-22T06:43:00Z", 1_795_329_780_000),
+            ("2026-11-22T07:43:00.25+01:00", 1_795_329_780_250),
+            ("1969-12-31T23:59:59.999Z", -1),
+        ] {
+            assert_eq!(Timestamp::parse(text), Some(Timestamp::from_millis(millis)), "{text}");
+        }
+        for text in ["", "2026-11-22", "2026-11-22T06:43:00", "2026-02-30T00:00:00Z", "tomorrow"] {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -28,6 +28,10 @@ pub enum Transition {
     Install,
     /// [`Order::fail`].
     Fail,
+    /// [`Order::recount`].
+    Recount,
+    /// [`Order::reset`].
+    Reset,
 }
 
 /// A state refused an event; the order stays what it was.
@@ -315,6 +319,55 @@ impl Order {
         Ok(Self { state: State::Error(Failure { release, bound, reason, at }), ..self })
     }
 
+    /// A hand on the counters: Released or Downloaded stays what it is, with these attempts counted. The standard has no
+    /// such function; laboratories prepare orders with it.
+    ///
+    /// # Errors
+    /// [`InvalidTransition`] from any other state: nothing is counted there.
+    pub fn recount(self, attempts: Attempts) -> Result<Self, InvalidTransition> {
+        let state = match self.state {
+            State::Released(release) => State::Released(Release { attempts, ..release }),
+            State::Downloaded(download) => {
+                State::Downloaded(Download { release: Release { attempts, ..download.release }, ..download })
+            }
+            State::Available
+            | State::Allocated(_)
+            | State::Linked { .. }
+            | State::Confirmed(_)
+            | State::Installed(_)
+            | State::Error(_)
+            | State::Unavailable => return Err(self.refuses(Transition::Recount)),
+        };
+        Ok(Self { state, ..self })
+    }
+
+    /// An operator puts an order back that is in Error, out of attempts or expired: no attempts are counted, and it
+    /// lasts until `expires_at`. It is Released again; one whose package was handed over is Downloaded again, since its
+    /// keys have been outside and no other eUICC may get them. The standard has no such function.
+    ///
+    /// # Errors
+    /// [`InvalidTransition`] where the order was never released, is installed, or is over for good.
+    pub fn reset(self, expires_at: Option<Timestamp>) -> Result<Self, InvalidTransition> {
+        let (release, bound) = match self.state {
+            State::Released(release) => (release, None),
+            State::Downloaded(download) => (download.release, Some(download.bound)),
+            State::Error(failure) => (failure.release, failure.bound),
+            State::Available
+            | State::Allocated(_)
+            | State::Linked { .. }
+            | State::Confirmed(_)
+            | State::Installed(_)
+            | State::Unavailable => return Err(self.refuses(Transition::Reset)),
+        };
+        let confirmation = Confirmation { expires_at, ..release.confirmation };
+        let release = Release { confirmation, attempts: Attempts::default() };
+        let state = match bound {
+            None => State::Released(release),
+            Some(bound) => State::Downloaded(Download { release, bound }),
+        };
+        Ok(Self { state, ..self })
+    }
+
     fn refuses(&self, transition: Transition) -> InvalidTransition {
         InvalidTransition { from: self.state_name(), transition }
     }
@@ -396,7 +449,7 @@ pub(super) mod tests {
     #[test]
     fn every_state_meets_every_event() {
         type Event = (&'static str, fn(Order) -> Result<Order, InvalidTransition>);
-        let events: [Event; 10] = [
+        let events: [Event; 12] = [
             ("reserve", |order| order.reserve(reservation(), None)),
             ("reserve for an EID", |order| order.reserve(reservation(), Some(eid(EID)))),
             ("confirm", |order| order.confirm(confirmation)),
@@ -407,6 +460,8 @@ pub(super) mod tests {
             ("bind by another eUICC", |order| order.bind(eid(OTHER_EID), at(50))),
             ("install", |order| order.install(at(50))),
             ("fail", |order| order.fail(ErrorReason::Expired, at(50))),
+            ("recount", |order| order.recount(Attempts { download: 3, confirmation: 2 })),
+            ("reset", |order| order.reset(None)),
         ];
         let mut table = String::new();
         for (state, order) in in_every_state() {
@@ -438,13 +493,19 @@ pub(super) mod tests {
         Released: bind -> Downloaded
         Released: bind by another eUICC -> Downloaded
         Released: fail -> Error
+        Released: recount -> Released
+        Released: reset -> Released
         Downloaded: bind -> Downloaded
         Downloaded: install -> Installed
         Downloaded: fail -> Error
+        Downloaded: recount -> Downloaded
+        Downloaded: reset -> Downloaded
         Error, never bound: cancel to Available -> Available
         Error, never bound: cancel to Unavailable -> Unavailable
+        Error, never bound: reset -> Released
         Error, bound: cancel to Unavailable -> Unavailable
         Error, bound: install -> Installed
+        Error, bound: reset -> Downloaded
         ");
     }
 
@@ -458,6 +519,24 @@ pub(super) mod tests {
         let bound = linked.bind(eid(EID), at(30)).unwrap();
         assert!(bound.clone().bind(eid(OTHER_EID), at(31)).is_err(), "bound to another eUICC");
         assert_eq!(bound.bind(eid(EID), at(31)).unwrap().state_name(), StateName::Downloaded);
+    }
+
+    #[test]
+    fn a_reset_forgets_what_was_counted_and_nothing_else() {
+        let used_up = Attempts { download: 3, confirmation: 2 };
+        let untouched = released(Some(EID)).reset(Some(at(2000))).unwrap();
+        let failed =
+            released(Some(EID)).recount(used_up).unwrap().fail(ErrorReason::Expired, at(40)).unwrap();
+        assert_eq!(failed.attempts(), used_up);
+        let reset = failed.reset(Some(at(2000))).unwrap();
+        assert_eq!((reset.attempts(), reset.expires_at()), (Attempts::default(), Some(at(2000))));
+        assert_eq!(reset, untouched);
+        // One whose package was handed over stays with the eUICC that got it.
+        let bound = released(None).bind(eid(EID), at(30)).unwrap();
+        let failed = bound.clone().fail(ErrorReason::Installation(12), at(40)).unwrap();
+        let reset = failed.reset(Some(at(1000))).unwrap();
+        assert_eq!(reset, bound);
+        assert!(reset.bind(eid(OTHER_EID), at(50)).is_err(), "another eUICC");
     }
 
     #[test]

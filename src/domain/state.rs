@@ -373,6 +373,21 @@ pub enum StateName {
     Unavailable,
 }
 
+impl StateName {
+    /// All of them, in the order of an order's life.
+    pub const ALL: [Self; 9] = [
+        Self::Available,
+        Self::Allocated,
+        Self::Linked,
+        Self::Confirmed,
+        Self::Released,
+        Self::Downloaded,
+        Self::Installed,
+        Self::Error,
+        Self::Unavailable,
+    ];
+}
+
 impl fmt::Display for StateName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)
