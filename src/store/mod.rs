@@ -6,6 +6,7 @@
 //! | `writer` | the task that gathers waiting changes into one commit |
 //! | `order_row` | the row of an order and the order itself |
 //! | `orders` | orders read; ES2+ changes |
+//! | `order_runs` | which orders a run of `simyard order create` made |
 //! | `downloads` | ES9+ changes and what they leave: attempts, bindings, notifications |
 //! | `batches` | what manufacturers deliver |
 //! | `overview` | listings and counts |
@@ -27,6 +28,7 @@ mod batches;
 mod downloads;
 mod engine;
 mod order_row;
+mod order_runs;
 mod orders;
 mod overview;
 pub mod watch;
@@ -45,7 +47,8 @@ use tokio::sync::Mutex;
 
 pub use batches::{Batch, BatchError, Duplicate, DuplicateOf, NewProfile, PLACES_MAX, Package, PackageKind};
 pub use downloads::{Binding, Material, NewBinding, NewNotification, Notification, Recorded, ResultChange};
-pub use overview::Count;
+pub use order_runs::{OrderRun, RunPlace};
+pub use overview::{Count, Selection};
 
 use engine::{Pools, Readers, Statement};
 use watch::CommitWatch;
@@ -58,10 +61,14 @@ const SQLITE_READERS: u32 = 8;
 /// How long a writer waits for another process that writes the same SQLite file.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-const SQLITE_MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "stock", include_str!("migrations/sqlite/0001_stock.sql"))];
-const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "stock", include_str!("migrations/postgres/0001_stock.sql"))];
+const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "stock", include_str!("migrations/sqlite/0001_stock.sql")),
+    (2, "order_run", include_str!("migrations/sqlite/0002_order_run.sql")),
+];
+const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "stock", include_str!("migrations/postgres/0001_stock.sql")),
+    (2, "order_run", include_str!("migrations/postgres/0002_order_run.sql")),
+];
 
 /// Where the data lies.
 #[derive(Clone, PartialEq, Eq)]
@@ -245,6 +252,7 @@ impl Store {
             orders::STATEMENTS,
             downloads::STATEMENTS,
             batches::STATEMENTS,
+            order_runs::STATEMENTS,
             overview::STATEMENTS,
             writer::STATEMENTS,
         ]

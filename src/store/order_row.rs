@@ -48,6 +48,10 @@ pub(super) struct OrderRow {
     pub(super) bound_at: Option<i64>,
     pub(super) ended_at: Option<i64>,
     pub(super) error_reason: Option<String>,
+    /// `None` leaves the count as it is.
+    pub(super) download_attempts: Option<i64>,
+    /// `None` leaves the count as it is.
+    pub(super) confirmation_attempts: Option<i64>,
 }
 
 impl OrderRow {
@@ -95,6 +99,18 @@ impl OrderRow {
             bound_at: bound_at(order).map(Timestamp::as_millis),
             ended_at: ended_at(order).map(Timestamp::as_millis),
             error_reason: error_reason(order).map(reason_text),
+            download_attempts: None,
+            confirmation_attempts: None,
+        }
+    }
+
+    /// With the attempts of the order, which are otherwise left to those who count.
+    pub(super) fn with_attempts(order: &Order) -> Self {
+        let attempts = order.attempts();
+        Self {
+            download_attempts: Some(i64::from(attempts.download)),
+            confirmation_attempts: Some(i64::from(attempts.confirmation)),
+            ..Self::new(order)
         }
     }
 }

@@ -30,16 +30,24 @@ const ORDERS_BY_EID: Statement = Statement::common(concat!(
      ORDER BY CASE profile.state WHEN 5 THEN 0 WHEN 4 THEN 1 ELSE 2 END, profile.ordered_at LIMIT 64"
 ));
 
+/// What [`TAKE`] would take first; whoever saves an order for it may find that another one was faster.
+const NEXT_AVAILABLE: Statement = Statement::common(concat!(
+    "SELECT ",
+    order_columns!(),
+    " FROM profile WHERE profile.state = 0 AND profile.owner = $1 AND profile.profile_type = $2 \
+     ORDER BY profile.iccid LIMIT 1"
+));
+
 const OWNERS_OF_TYPE: Statement =
     Statement::common("SELECT DISTINCT owner FROM batch WHERE profile_type = $1 ORDER BY owner LIMIT 1000");
 
 /// Writes the order as it shall be. Attempts and run-time state belong to a released order: before that they are
-/// cleared, after that they are left to those who count.
+/// cleared, after that they are left to those who count, unless the change says how many there are.
 pub(super) const SAVE: Statement = set_statement!(
     [iccid text, version bigint, number bigint, state bigint, eid text, requester text, call_identifier text,
      named_by bigint, ordered_eid text, ordered_at bigint, confirmed_eid text, matching_id text,
      matching_id_origin bigint, code_hash octets, release_time bigint, confirmed_at bigint, expires_at bigint,
-     bound_at bigint, ended_at bigint, error_reason text]
+     bound_at bigint, ended_at bigint, error_reason text, download_attempts bigint, confirmation_attempts bigint]
     "UPDATE profile SET version = profile.version + 1, number = change.number, state = change.state, \
      eid = change.eid, requester = change.requester, call_identifier = change.call_identifier, \
      named_by = change.named_by, ordered_eid = change.ordered_eid, ordered_at = change.ordered_at, \
@@ -47,8 +55,10 @@ pub(super) const SAVE: Statement = set_statement!(
      matching_id_origin = change.matching_id_origin, code_hash = change.code_hash, \
      release_time = change.release_time, confirmed_at = change.confirmed_at, expires_at = change.expires_at, \
      bound_at = change.bound_at, ended_at = change.ended_at, error_reason = change.error_reason, \
-     download_attempts = CASE WHEN change.state < 4 THEN 0 ELSE profile.download_attempts END, \
-     confirmation_attempts = CASE WHEN change.state < 4 THEN 0 ELSE profile.confirmation_attempts END, \
+     download_attempts = CASE WHEN change.state < 4 THEN 0 ELSE \
+     COALESCE(change.download_attempts, profile.download_attempts) END, \
+     confirmation_attempts = CASE WHEN change.state < 4 THEN 0 ELSE \
+     COALESCE(change.confirmation_attempts, profile.confirmation_attempts) END, \
      run_time_state = CASE WHEN change.state < 4 THEN NULL ELSE profile.run_time_state END, \
      run_time_number = CASE WHEN change.state < 4 THEN NULL ELSE profile.run_time_number END \
      FROM change WHERE profile.iccid = change.iccid AND profile.version = change.version \
@@ -77,8 +87,16 @@ pub(super) const FIND_REPETITION: Statement = set_statement!(
      GROUP BY change.place"
 );
 
-pub(super) const STATEMENTS: &[Statement] =
-    &[ORDER, ORDER_BY_MATCHING_ID, ORDERS_BY_EID, OWNERS_OF_TYPE, SAVE, TAKE, FIND_REPETITION];
+pub(super) const STATEMENTS: &[Statement] = &[
+    ORDER,
+    ORDER_BY_MATCHING_ID,
+    ORDERS_BY_EID,
+    NEXT_AVAILABLE,
+    OWNERS_OF_TYPE,
+    SAVE,
+    TAKE,
+    FIND_REPETITION,
+];
 
 /// A DownloadOrder by type.
 #[derive(Serialize)]
@@ -124,6 +142,8 @@ impl TakeRow {
             bound_at: None,
             ended_at: None,
             error_reason: None,
+            download_attempts: None,
+            confirmation_attempts: None,
         })
     }
 }
@@ -135,6 +155,15 @@ impl Store {
     /// [`StoreError`] if the engine fails.
     pub async fn order(&self, iccid: &Iccid) -> Result<Option<Order>, StoreError> {
         let rows = self.pools.fetch(&ORDER, [iccid.as_str().into()]).await?;
+        rows.first().map(order).transpose()
+    }
+
+    /// The order that has this matching identifier; `None` if none has, and for the empty one.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn order_by_matching_id(&self, matching_id: &MatchingId) -> Result<Option<Order>, StoreError> {
+        let rows = self.pools.fetch(&ORDER_BY_MATCHING_ID, [matching_id.as_str().into()]).await?;
         rows.first().map(order).transpose()
     }
 
@@ -153,6 +182,21 @@ impl Store {
             None => self.pools.fetch(&ORDERS_BY_EID, [eid.as_str().into()]).await?,
         };
         rows.iter().map(order).collect()
+    }
+
+    /// The next available profile of this owner and type, in the order of ICCIDs; it is not reserved by that. `None` if
+    /// none is available.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn next_available(
+        &self,
+        owner: &Operator,
+        profile_type: &ProfileType,
+    ) -> Result<Option<Order>, StoreError> {
+        let arguments = [owner.as_str().into(), profile_type.as_str().into()];
+        let rows = self.pools.fetch(&NEXT_AVAILABLE, arguments).await?;
+        rows.first().map(order).transpose()
     }
 
     /// The operators that own profiles of a type, used up or not; none if the type is unknown.
@@ -176,6 +220,17 @@ impl Store {
     /// matching identifier; others if the engine fails.
     pub async fn save(&self, order: Order) -> Result<Order, StoreError> {
         match self.writer.change(Change::Save(Box::new(OrderRow::new(&order)))).await? {
+            Done::Number(version) => Ok(Order { version, ..order }),
+            Done::Taken(_) | Done::NoneLeft => Err(StoreError::Conflict),
+        }
+    }
+
+    /// As [`Store::save`], and writes the attempts that `order` has: those counted since it was read are forgotten.
+    ///
+    /// # Errors
+    /// As [`Store::save`].
+    pub async fn save_with_attempts(&self, order: Order) -> Result<Order, StoreError> {
+        match self.writer.change(Change::Save(Box::new(OrderRow::with_attempts(&order)))).await? {
             Done::Number(version) => Ok(Order { version, ..order }),
             Done::Taken(_) | Done::NoneLeft => Err(StoreError::Conflict),
         }

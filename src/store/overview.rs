@@ -1,10 +1,10 @@
 //! The server's view: what is there, in which state, and what happened to it.
 
 use super::engine::Statement;
-use super::order_row::{order, order_columns, state_name};
+use super::order_row::{order, order_columns, state_code, state_name};
 use super::{Store, StoreError};
-use crate::domain::{Order, StateName};
-use crate::ident::Iccid;
+use crate::domain::{Order, ProfileType, StateName};
+use crate::ident::{Eid, Iccid};
 
 /// Rows of one page at most.
 const PAGE_MAX: u32 = 1000;
@@ -15,12 +15,46 @@ const ORDERS_AFTER: Statement = Statement::common(concat!(
     " FROM profile WHERE profile.iccid > $1 ORDER BY profile.iccid LIMIT $2"
 ));
 
+/// What a listing leaves out; -1 stands for every state that an order has, and an empty text for every type. The walk
+/// goes along the key, so a page costs what it passes over.
+macro_rules! selected {
+    () => {
+        " AND (profile.state = $2 OR ($2 = -1 AND profile.state <> 0)) \
+         AND (profile.profile_type = $3 OR $3 = '') ORDER BY profile.iccid LIMIT $4"
+    };
+}
+
+const SELECTED_ORDERS: Statement = Statement::common(concat!(
+    "SELECT ",
+    order_columns!(),
+    " FROM profile WHERE profile.iccid > $1",
+    selected!()
+));
+
+const SELECTED_ORDERS_OF_EID: Statement = Statement::common(concat!(
+    "SELECT ",
+    order_columns!(),
+    " FROM profile WHERE profile.eid = $5 AND profile.iccid > $1",
+    selected!()
+));
+
 const COUNTS: Statement = Statement::common(
     "SELECT owner, profile_type, state, COUNT(*) AS profiles FROM profile \
      GROUP BY owner, profile_type, state ORDER BY owner, profile_type, state",
 );
 
-pub(super) const STATEMENTS: &[Statement] = &[ORDERS_AFTER, COUNTS];
+pub(super) const STATEMENTS: &[Statement] = &[ORDERS_AFTER, SELECTED_ORDERS, SELECTED_ORDERS_OF_EID, COUNTS];
+
+/// Which orders a listing holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Those in this state; `None`: all but those that nobody ordered, which are Available.
+    pub state: Option<StateName>,
+    /// Those of this type.
+    pub profile_type: Option<ProfileType>,
+    /// Those linked or bound to this eUICC.
+    pub eid: Option<Eid>,
+}
 
 /// How many profiles of one owner and type are in one state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +78,31 @@ impl Store {
         let after = after.map(Iccid::as_str).unwrap_or_default();
         let limit = i64::from(limit.min(PAGE_MAX));
         let rows = self.pools.fetch(&ORDERS_AFTER, [after.into(), limit.into()]).await?;
+        rows.iter().map(order).collect()
+    }
+
+    /// A page of the orders of a selection by rising ICCID, beginning after `after`, at most `limit` (and 1000).
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn selected_orders(
+        &self,
+        selection: &Selection,
+        after: Option<&Iccid>,
+        limit: u32,
+    ) -> Result<Vec<Order>, StoreError> {
+        let after = after.map(Iccid::as_str).unwrap_or_default().into();
+        let state = selection.state.map_or(-1, state_code).into();
+        let profile_type =
+            selection.profile_type.as_ref().map(ProfileType::as_str).unwrap_or_default().into();
+        let limit = i64::from(limit.min(PAGE_MAX)).into();
+        let rows = match &selection.eid {
+            None => self.pools.fetch(&SELECTED_ORDERS, [after, state, profile_type, limit]).await?,
+            Some(eid) => {
+                let arguments = [after, state, profile_type, limit, eid.as_str().into()];
+                self.pools.fetch(&SELECTED_ORDERS_OF_EID, arguments).await?
+            }
+        };
         rows.iter().map(order).collect()
     }
 
