@@ -76,6 +76,7 @@ fn main() -> std::process::ExitCode {
         sgp26::TESTS,
         status::TESTS,
         store::TESTS,
+        store::orders::TESTS,
         tidy::TESTS,
     ])
 }

@@ -20,6 +20,8 @@ use simyard::store::{
 use crate::harness::block_on;
 use crate::postgres;
 
+pub mod orders;
+
 crate::tests!(
     every_statement_is_prepared_on_both_engines,
     both_engines_have_the_same_tables_and_columns,

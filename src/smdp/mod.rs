@@ -13,7 +13,8 @@
 //! | [`cancel_session`] | ES9+.CancelSession | 5.6.5 |
 //!
 //! Beside them: [`identity`], the server's own certificates; [`sessions`], what is kept between the calls of one
-//! download; [`catalogue`], the profile types; [`status`], the codes.
+//! download; [`catalogue`], the profile types; [`status`], the codes; [`manual_order`] and [`order_run`], orders made
+//! without ES2+.
 //!
 //! A function reads a snapshot, verifies, asks [`crate::domain`] for the transition and hands the store one change. No
 //! transaction is held while anything is verified or signed. What may happen only once is recorded before it is
@@ -38,6 +39,8 @@ pub mod get_bound_profile_package;
 pub mod handle_notification;
 pub mod identity;
 pub mod initiate_authentication;
+pub mod manual_order;
+pub mod order_run;
 pub mod orders;
 pub mod release_profile;
 pub mod sessions;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use simyard::crypto::ecdsa::{Curve, PublicKey};
 use simyard::ident::TransactionId;
+use simyard::smdp::manual_order::reset;
 use simyard::store::NewBinding;
 use simyard_asn1::rsp::package::{BoundProfilePackage, InitialiseSecureChannelRequest};
 use simyard_asn1::{Decode as _, Tag};
@@ -23,6 +24,7 @@ crate::tests!(
     other_content_gets_other_keys,
     a_card_that_kept_its_one_time_key_installs_the_retried_package,
     an_order_that_is_over_hands_out_nothing,
+    an_order_that_is_reset_by_hand_stays_with_its_euicc,
 );
 
 /// smdpOtpk, BF23 and everything behind it.
@@ -325,4 +327,31 @@ fn an_order_that_is_over_hands_out_nothing() {
     server.clock.advance(Duration::from_secs(3600));
     assert_eq!(server.package(&euicc, &offer, &otpk(1), None).unwrap_err(), "8.10.1/3.9");
     server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
+}
+
+/// Its keys have been outside: no other eUICC gets them, and the same one gets them under new session keys.
+fn an_order_that_is_reset_by_hand_stays_with_its_euicc() {
+    let server = TestServer::start();
+    let (euicc, stranger) = (Euicc::new(0), Euicc::new(1));
+    let order = server.order(OrderOptions::default());
+    let offer = server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
+    let first = server.package(&euicc, &offer, &otpk(1), None).unwrap();
+    let failed = euicc.result(&octets(&offer.transaction_id), &order.iccid, 1, Some(12));
+    assert_eq!(server.notify(&failed), 204);
+    assert_eq!(server.state(&order.iccid), "Error Installation(12)");
+    let refused = server.authenticate(&euicc, Some(&order.matching_id));
+    assert_eq!(refused.unwrap_err(), "8.2.6/3.8");
+
+    let stuck = server.stored(&order.iccid);
+    server.wait(reset(&server.smdp().store, &stuck, None)).unwrap();
+    assert_eq!(server.state(&order.iccid), "Downloaded");
+    let refused = server.authenticate(&stranger, Some(&order.matching_id));
+    assert_eq!(refused.unwrap_err(), "8.1.1/3.8");
+    let offer = server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
+    assert_eq!(server.stored(&order.iccid).attempts().download, 1, "counted from nothing");
+    let again = server.package(&euicc, &offer, &otpk(1), None).unwrap();
+    assert_ne!(halves(&again).0, halves(&first).0, "the keys of the first binding were wiped");
+    let done = euicc.result(&octets(&offer.transaction_id), &order.iccid, 2, None);
+    assert_eq!(server.notify(&done), 204);
+    assert_eq!(server.state(&order.iccid), "Installed");
 }

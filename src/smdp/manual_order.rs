@@ -1,0 +1,305 @@
+//! Orders placed and mended by hand, at the server and without ES2+.
+//!
+//! Laboratories prepare situations with it, and operators put stuck orders back. The states and their transitions are
+//! those of ES2+ (SGP.22 3.1.6, 5.3), and so is what an order needs; beyond them attempts and expiry are set as wanted.
+//! An order that is placed is one change: nobody sees half of it.
+
+use std::time::Duration;
+
+use super::RACES;
+use crate::domain::{
+    Attempts, CallIdentity, CodeHash, Confirmation, FinalStatus, InvalidTransition, MatchingIdOrigin,
+    NamedBy, Operator, Order, ProfileType, ReleaseTime, Reservation, StateName,
+};
+use crate::env::{Rng, Timestamp};
+use crate::ident::{Eid, Iccid, MatchingId};
+use crate::store::{Constraint, Store, StoreError};
+
+/// What stands for functionRequesterIdentifier in orders of this kind.
+pub const REQUESTER: &str = "simyard order create";
+
+/// Why nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ManualOrderError {
+    /// No such profile.
+    #[error("profile {0} is not in the stock")]
+    UnknownIccid(Iccid),
+    /// Nobody owns profiles of this type.
+    #[error("no profile of type {0} is in the stock")]
+    UnknownType(ProfileType),
+    /// The type does not say whose profile is meant.
+    #[error("profiles of type {profile_type} belong to {owners}: say whose with --owner")]
+    SeveralOwners {
+        /// The type.
+        profile_type: ProfileType,
+        /// Their names.
+        owners: String,
+    },
+    /// The stock of this type is used up.
+    #[error("no profile of type {0} is available: ingest more, or cancel orders")]
+    NoneLeft(ProfileType),
+    /// The empty matching identifier leads to an order by its EID alone.
+    #[error("an order without a matching identifier is found by its EID: give one")]
+    EidMissing,
+    /// Another order has the matching identifier.
+    #[error("another order has matching identifier {0}")]
+    MatchingIdInUse(MatchingId),
+    /// Attempts are counted from the release on.
+    #[error("attempts are counted once an order is released: they cannot be set for one that is not")]
+    AttemptsBeforeRelease,
+    /// The order's state does not allow it.
+    #[error("profile {iccid} is {state}; expected {expected}")]
+    State {
+        /// The profile.
+        iccid: Iccid,
+        /// Its state.
+        state: StateName,
+        /// The states that allow it.
+        expected: &'static str,
+    },
+    /// Others change the order all the time.
+    #[error("the order changed meanwhile: look at it, and try again")]
+    Race,
+    /// The store failed.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+/// How far an order is brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// As DownloadOrder leaves it: Allocated, or Linked where it has an EID.
+    Reserved,
+    /// As ConfirmOrder leaves it without the release flag.
+    Confirmed,
+    /// Ready for download.
+    Released,
+}
+
+/// From when on an order is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// Never.
+    Never,
+    /// From then on, past or future.
+    At(Timestamp),
+    /// So long after the order is made.
+    After(Duration),
+}
+
+impl Expiry {
+    /// The moment, for an order made at `start`.
+    #[must_use]
+    pub fn from(self, start: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Never => None,
+            Self::At(at) => Some(at),
+            Self::After(duration) => Some(start.plus(duration)),
+        }
+    }
+}
+
+/// What an order is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewOrder {
+    /// The eUICC that is to get it.
+    pub eid: Option<Eid>,
+    /// The matching identifier: `None` draws one, the empty one is that of the default SM-DP+ address use case.
+    pub matching_id: Option<MatchingId>,
+    /// The hash of the confirmation code, if one is asked for.
+    pub code_hash: Option<CodeHash>,
+    /// How far it is brought.
+    pub goal: Goal,
+    /// How long it lasts.
+    pub expiry: Expiry,
+    /// What counts as tried already.
+    pub attempts: Attempts,
+}
+
+impl NewOrder {
+    /// Whether it says what an order needs, as ConfirmOrder demands it (5.3.2).
+    ///
+    /// # Errors
+    /// [`ManualOrderError::EidMissing`] or [`ManualOrderError::AttemptsBeforeRelease`].
+    pub fn check(&self) -> Result<(), ManualOrderError> {
+        if self.eid.is_none() && self.matching_id.as_ref().is_some_and(MatchingId::is_empty) {
+            return Err(ManualOrderError::EidMissing);
+        }
+        if self.goal != Goal::Released && self.attempts != Attempts::default() {
+            return Err(ManualOrderError::AttemptsBeforeRelease);
+        }
+        Ok(())
+    }
+
+    /// The reserved order as it is to be.
+    pub(super) fn finish(
+        &self,
+        reserved: Order,
+        now: Timestamp,
+        rng: &Rng,
+    ) -> Result<Order, InvalidTransition> {
+        if self.goal == Goal::Reserved {
+            return Ok(reserved);
+        }
+        let confirmed = reserved.confirm(|reservation, ordered_eid| Confirmation {
+            reservation,
+            ordered_eid,
+            confirmed_eid: None,
+            matching_id: self.matching_id.clone().unwrap_or_else(|| MatchingId::generate(rng)),
+            matching_id_origin: match self.matching_id {
+                Some(_) => MatchingIdOrigin::Operator,
+                None => MatchingIdOrigin::Generated,
+            },
+            code_hash: self.code_hash.clone(),
+            release_time: match self.goal {
+                Goal::Released => ReleaseTime::AtOnce,
+                Goal::Reserved | Goal::Confirmed => ReleaseTime::Later,
+            },
+            at: now,
+            expires_at: self.expiry.from(now),
+        })?;
+        match self.goal {
+            Goal::Released => confirmed.recount(self.attempts),
+            Goal::Reserved | Goal::Confirmed => Ok(confirmed),
+        }
+    }
+}
+
+/// Which profile is ordered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// This one.
+    Iccid(Iccid),
+    /// The next available one of this type.
+    Type(Operator, ProfileType),
+}
+
+/// Whose profiles of a type are meant: the only owner's, or those of the one that is named.
+///
+/// # Errors
+/// [`ManualOrderError`] for an unknown type, and where several own profiles of it.
+pub async fn owner_of_type(
+    store: &Store,
+    profile_type: &ProfileType,
+    named: Option<Operator>,
+) -> Result<Operator, ManualOrderError> {
+    let owners = store.owners_of_type(profile_type).await.map_err(ManualOrderError::Store)?;
+    match (named, owners.as_slice()) {
+        (None, [only]) => Ok(only.clone()),
+        (Some(named), owners) if owners.contains(&named) => Ok(named),
+        (_, []) => Err(ManualOrderError::UnknownType(profile_type.clone())),
+        (_, owners) => {
+            let names: Vec<&str> = owners.iter().map(Operator::as_str).collect();
+            let (profile_type, owners) = (profile_type.clone(), names.join(", "));
+            Err(ManualOrderError::SeveralOwners { profile_type, owners })
+        }
+    }
+}
+
+/// Orders a profile in one change: what DownloadOrder, ConfirmOrder and ReleaseProfile would do, as far as wanted.
+///
+/// # Errors
+/// [`ManualOrderError`]; nothing is reserved then.
+pub async fn place_order(
+    store: &Store,
+    rng: &Rng,
+    now: Timestamp,
+    wanted: &Wanted,
+    new: &NewOrder,
+) -> Result<Order, ManualOrderError> {
+    new.check()?;
+    for _ in 0..RACES {
+        let (order, named_by) = match wanted {
+            Wanted::Iccid(iccid) => {
+                let order = store.order(iccid).await.map_err(ManualOrderError::Store)?;
+                let order = order.ok_or_else(|| ManualOrderError::UnknownIccid(iccid.clone()))?;
+                (order, NamedBy::Iccid)
+            }
+            Wanted::Type(owner, profile_type) => {
+                let order = store.next_available(owner, profile_type).await;
+                let order = order.map_err(ManualOrderError::Store)?;
+                let order = order.ok_or_else(|| ManualOrderError::NoneLeft(profile_type.clone()))?;
+                (order, NamedBy::Type)
+            }
+        };
+        let iccid = order.iccid.clone();
+        let call = CallIdentity::new(REQUESTER, &hex::encode(rng.array::<8>()));
+        let order = order
+            .reserve(Reservation { call, named_by, at: now }, new.eid.clone())
+            .and_then(|reserved| new.finish(reserved, now, rng))
+            .map_err(|refused| unfit(iccid, refused, "Available"))?;
+        match store.save_with_attempts(order).await {
+            Ok(order) => return Ok(order),
+            Err(StoreError::InUse(Constraint::MatchingId)) => {
+                // A drawn identifier that is in use is drawn again.
+                if let Some(given) = &new.matching_id {
+                    return Err(ManualOrderError::MatchingIdInUse(given.clone()));
+                }
+            }
+            Err(StoreError::Conflict) => {}
+            Err(cause) => return Err(ManualOrderError::Store(cause)),
+        }
+    }
+    Err(ManualOrderError::Race)
+}
+
+/// Releases a confirmed order, as ReleaseProfile does.
+///
+/// # Errors
+/// [`ManualOrderError`]; the order stays as it was then.
+pub async fn release(store: &Store, order: Order) -> Result<Order, ManualOrderError> {
+    let iccid = order.iccid.clone();
+    let released = order.release().map_err(|refused| unfit(iccid, refused, "Confirmed"))?;
+    saved(store.save(released).await)
+}
+
+/// Cancels an order, as CancelOrder does. A profile whose package was handed over never returns to the stock.
+///
+/// # Errors
+/// [`ManualOrderError`]; the order stays as it was then.
+pub async fn cancel(store: &Store, order: Order, status: FinalStatus) -> Result<Order, ManualOrderError> {
+    let iccid = order.iccid.clone();
+    let expected = match status {
+        FinalStatus::Available => {
+            "Allocated, Linked, Confirmed, Released, or Error before a package was handed over"
+        }
+        FinalStatus::Unavailable => "Allocated, Linked, Confirmed, Released or Error",
+    };
+    let cancelled = order.cancel(status).map_err(|refused| unfit(iccid, refused, expected))?;
+    saved(store.save(cancelled).await)
+}
+
+/// What [`reset`] will make of an order.
+///
+/// # Errors
+/// [`ManualOrderError::State`].
+pub fn reset_order(order: &Order, expires_at: Option<Timestamp>) -> Result<Order, ManualOrderError> {
+    let refused = |refused| unfit(order.iccid.clone(), refused, "Error, Released or Downloaded");
+    order.clone().reset(expires_at).map_err(refused)
+}
+
+/// Puts an order back that is stuck ([`Order::reset`]): exactly the one that was read, or none.
+///
+/// # Errors
+/// [`ManualOrderError`]; the order stays as it was then.
+pub async fn reset(
+    store: &Store,
+    order: &Order,
+    expires_at: Option<Timestamp>,
+) -> Result<Order, ManualOrderError> {
+    let reset = saved(store.save_with_attempts(reset_order(order, expires_at)?).await)?;
+    // The store keeps no list of what was done by hand; the log does, where it is kept.
+    tracing::info!(iccid = %reset.iccid, from = %order.state_name(), to = %reset.state_name(), "order reset by hand");
+    Ok(reset)
+}
+
+fn unfit(iccid: Iccid, refused: InvalidTransition, expected: &'static str) -> ManualOrderError {
+    ManualOrderError::State { iccid, state: refused.from, expected }
+}
+
+fn saved(outcome: Result<Order, StoreError>) -> Result<Order, ManualOrderError> {
+    outcome.map_err(|error| match error {
+        StoreError::Conflict => ManualOrderError::Race,
+        cause => ManualOrderError::Store(cause),
+    })
+}
