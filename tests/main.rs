@@ -44,6 +44,7 @@ fn main() -> std::process::ExitCode {
         asn1::TESTS,
         bench::TESTS,
         cli::TESTS,
+        cli::order::TESTS,
         cli::profile::TESTS,
         content::TESTS,
         crypto::TESTS,

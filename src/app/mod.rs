@@ -85,16 +85,11 @@ impl Stock {
     /// # Errors
     /// [`AppError`].
     pub async fn open(config: &Config, rng: &Rng) -> Result<Self, AppError> {
-        let failed = |cause| {
-            let url = if config.store.starts_with("postgres") { "PostgreSQL" } else { &config.store };
-            AppError::Store { url: url.to_owned(), cause }
-        };
-        let url = StoreUrl::parse(&config.store).map_err(failed)?;
-        let store = Store::open(&url).await.map_err(failed)?;
+        let store = open_store(config).await?;
         let setting = &config.sealing_key;
         let key = if setting.path.exists() {
             SealingKey::load(&setting.path).map_err(|error| setting.error(&error))?
-        } else if store.holds_packages().await.map_err(failed)? {
+        } else if store.holds_packages().await.map_err(|cause| store_error(config, cause))? {
             let message = format!(
                 "{} is absent, and the store holds what was sealed with it: put the key back from a backup, or name \
                  an empty store; a new key would open nothing",
@@ -110,6 +105,21 @@ impl Stock {
         let sealer = Sealer::new(&key, rng.clone()).map_err(|error| setting.error(&error))?;
         Ok(Self { store, sealer })
     }
+}
+
+/// The store alone: what commands on orders need, which open nothing that is sealed.
+///
+/// # Errors
+/// [`AppError::Store`].
+pub async fn open_store(config: &Config) -> Result<Store, AppError> {
+    let failed = |cause| store_error(config, cause);
+    let url = StoreUrl::parse(&config.store).map_err(failed)?;
+    Store::open(&url).await.map_err(failed)
+}
+
+fn store_error(config: &Config, cause: StoreError) -> AppError {
+    let url = if config.store.starts_with("postgres") { "PostgreSQL" } else { &config.store };
+    AppError::Store { url: url.to_owned(), cause }
 }
 
 /// The sockets of a server: bound before the server is put together, so that addresses with free ports are known.

@@ -14,6 +14,7 @@ pub mod es2plus;
 mod folder;
 pub mod ingest;
 pub mod lpa;
+pub mod order;
 pub mod output;
 pub mod pki;
 pub mod profile;
@@ -44,6 +45,8 @@ enum Command {
     Ingest(ingest::IngestArgs),
     /// Order profiles as an operator.
     Es2plus(Box<es2plus::Es2PlusArgs>),
+    /// Prepare, look at and mend orders in the stock, without a server.
+    Order(Box<order::OrderArgs>),
     /// Read, build, check, compare and personalise profile packages.
     Profile(profile::ProfileArgs),
     /// Make certificates for tests.
@@ -79,6 +82,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Ingest(args) => ingest::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Es2plus(args) => es2plus::run(*args).await.map(|()| ExitCode::SUCCESS),
+        Command::Order(args) => order::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Profile(args) => profile::run(args),
         Command::Pki(args) => pki::run(args).map(|()| ExitCode::SUCCESS),
         Command::Card(args) => card::run(args).await.map(|()| ExitCode::SUCCESS),
