@@ -1,11 +1,12 @@
 //! Composition root: settings become a running server. The only place that names every concrete type.
 
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use simyard_asn1::saip::Package;
+use simyard_asn1::saip::{MAX_PACKAGE, Package};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -350,11 +351,22 @@ fn tls(
         .map_err(|error| file.error(&error))
 }
 
+/// At most `limit` octets of a file.
+fn read_limited(path: &Path, limit: usize) -> std::io::Result<Vec<u8>> {
+    let mut octets = Vec::new();
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    std::fs::File::open(path)?.take(most).read_to_end(&mut octets)?;
+    if octets.len() > limit {
+        return Err(std::io::Error::other(format!("more than {limit} octets")));
+    }
+    Ok(octets)
+}
+
 /// The package of a template's file: itself, or what its description describes.
 fn package(octets: Vec<u8>, file: &FileSetting) -> Result<Vec<u8>, ConfigError> {
     let Some(text) = description::text_of(&octets) else { return Ok(octets) };
     let folder = file.path.parent().unwrap_or(Path::new(""));
-    let load = |name: &str| std::fs::read(folder.join(name)).map_err(|error| error.to_string());
+    let load = |name: &str| read_limited(&folder.join(name), MAX_PACKAGE).map_err(|error| error.to_string());
     description::build(text, &load).map_err(|error| file.error(&error))
 }
 
@@ -382,7 +394,8 @@ pub fn template_of(setting: &ProfileTypeSetting) -> Result<Option<Template>, App
             Some(template.with_operator(name, metadata.mnc_length())?)
         }
         Some(TemplateSetting::File(file)) => {
-            let octets = std::fs::read(&file.path).map_err(|error| file.error(&error))?;
+            let octets =
+                read_limited(&file.path, description::MAX_TEXT).map_err(|error| file.error(&error))?;
             let octets = package(octets, file)?;
             let package = Package::from_der(&octets).map_err(|error| file.error(&error))?;
             Some(Template::compile(&package).map_err(|error| file.error(&error))?)
