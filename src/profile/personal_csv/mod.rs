@@ -223,7 +223,10 @@ pub struct Row {
     pub outcome: Result<PersonalData, Vec<RowError>>,
 }
 
-/// The rows of a file, one after the other. Lines that are empty are passed over.
+/// What a line without any value is made of: spreadsheets write them behind the last row.
+const BLANK: &[u8] = b" ,;\t";
+
+/// The rows of a file, one after the other. Lines without any value are passed over.
 pub struct Rows<'a, R> {
     lines: Lines<R>,
     header: Header,
@@ -254,7 +257,7 @@ impl<'a, R: Read> Rows<'a, R> {
     pub fn next_row(&mut self) -> std::io::Result<Option<Row>> {
         loop {
             let Some(line) = self.lines.next()? else { return Ok(None) };
-            if line.octets == Some(&[]) {
+            if line.octets.is_some_and(|octets| octets.iter().all(|octet| BLANK.contains(octet))) {
                 continue;
             }
             let number = line.number;
@@ -464,6 +467,8 @@ mod tests {
             format!("\u{FEFF}{file}"),
             file.replace('\n', "\r\n"),
             file.replace('\n', "\n\r\n \n"),
+            file.replace('\n', "\n,,,,\n"),
+            tabs.replace('\n', "\n\t\t\t\t\r\n"),
             file.trim_end().to_owned(),
             file.replace(',', " ; "),
             tabs.clone(),
