@@ -20,7 +20,8 @@
 //! the element's members. So `build(extract(x)) = x` for every package that can be read, of any version.
 //!
 //! In a description written by hand, `header` may be left out: the element is mandated then and gets the next free
-//! identification. A load file may be named: `loadBlockObject = { file = "applet.cap" }`.
+//! identification. A dialling number needs no `length`: it fills its record. A load file may be named:
+//! `loadBlockObject = { file = "applet.cap" }`.
 //!
 //! | file | what |
 //! |---|---|
