@@ -127,7 +127,10 @@ fn thousands_of_codes_and_keys_are_told_apart() {
         |number: u32| tlv(0x30, &[tlv(0x80, &[0x88]), tlv(0x86, &u128::from(number).to_be_bytes())].concat());
     let components: Vec<u8> = (0..16_000).flat_map(component).collect();
     let key = [tlv(0x95, &[0x18]), tlv(0x82, &[1]), tlv(0x83, &[1]), tlv(0x30, &components)].concat();
-    let octets = package(&[(0xA3, tlv(0xA1, &puks)), (0xA6, tlv(0xA2, &tlv(0x30, &key)))]);
+    let mut octets = package(&[(0xA3, tlv(0xA1, &puks)), (0xA6, tlv(0xA2, &tlv(0x30, &key)))]);
+    // Keys of a template are to be personalised, and nobody's: another ICCID than zeros.
+    let iccid = octets.windows(2).position(|header| header == [0x83, 0x0A]).unwrap();
+    octets[iccid + 8] = 0x12;
     let rules = read(&octets);
     assert!(rules.contains(&Rule::PinReferenceTwice) && rules.contains(&Rule::PinReference));
     let start = Instant::now();

@@ -9,7 +9,7 @@ use super::{Lint, Rule, raw};
 use crate::profile::overview::words;
 
 /// Package and class of GlobalPlatform's security domains.
-const LOAD_PACKAGE: [u8; 7] = [0xA0, 0, 0, 1, 0x51, 0x53, 0x50];
+pub(super) const LOAD_PACKAGE: [u8; 7] = [0xA0, 0, 0, 1, 0x51, 0x53, 0x50];
 const CLASS: [u8; 8] = [0xA0, 0, 0, 1, 0x51, 0x53, 0x50, 0x41];
 /// Life cycle states of a security domain: selectable, personalised.
 const STATES: [u8; 2] = [0x07, 0x0F];

@@ -333,11 +333,22 @@ fn private_identity(lint: &mut Lint<'_, '_>, id: FileId, name: &str, imsis: &[St
     }
 }
 
+/// The AIDs of the instances that the package makes: EF.DIR may list them too.
+fn instances<'a>(lint: &Lint<'_, 'a>) -> Vec<&'a [u8]> {
+    let elements = lint.all(ElementKind::Application).filter_map(|place| raw::element(lint.package, place));
+    let lists = elements.filter_map(|element| raw::member(&element.tlv, 0xA2));
+    let own = |instance: simyard_asn1::Tlv<'a>| {
+        raw::members(&instance).filter(|member| member.tag.0 == 0x4F).nth(2).map(|aid| aid.value)
+    };
+    lists.flat_map(|list| raw::members(&list)).filter_map(own).collect()
+}
+
 /// EF.DIR lists the applications of the package and no others.
 fn directory_of_applications(lint: &mut Lint<'_, '_>) {
     let tree = lint.tree;
     let Some((id, file)) = content(tree, FileId::MF, "EF.DIR") else { return };
     let length = file.record_length().unwrap_or_default();
+    let instances = instances(lint);
     let mut listed: Vec<&[u8]> = Vec::new();
     for (number, record) in file.records().enumerate() {
         if record.iter().all(|octet| *octet == 0xFF) {
@@ -355,7 +366,9 @@ fn directory_of_applications(lint: &mut Lint<'_, '_>) {
                 lint.content(Rule::IdentityDirectory, id, number * length, message);
             }
             Some(aid) => {
-                if !tree.applications().iter().any(|application| application.aid == Some(aid)) {
+                let is_there = instances.contains(&aid)
+                    || tree.applications().iter().any(|application| application.aid == Some(aid));
+                if !is_there {
                     let message = format!("record {}: no application has AID {}", number + 1, raw::hex(aid));
                     lint.content(Rule::IdentityDirectory, id, number * length, message);
                 }

@@ -256,6 +256,8 @@ fn load_package(lint: &mut Lint<'_, '_>, place: usize, package: &Tlv<'_>, loads:
             lint.at(Rule::ApplicationPackageLater, place, package.offset, text);
         }
         Some(_) => {}
+        // Every eUICC has GlobalPlatform's package of security domains.
+        None if package.value == domains::LOAD_PACKAGE => {}
         None => {
             let header = lint.tree.header();
             if !header.is_some_and(|header| header.mandatory_aids.contains(&package.value)) {

@@ -421,6 +421,18 @@ fn applications() -> Vec<Case> {
             },
         ),
         case(
+            Rule::ApplicationPackage,
+            |p| {
+                p.element("application").remove(0xA1);
+                p.element("application").at(&[0xA2, 0x30]).put(0x4F, "A000000151535041");
+            },
+            // A security domain of the eUICC's own package.
+            |p| {
+                p.element("application").remove(0xA1);
+                p.element("application").at(&[0xA2, 0x30]).put(0x4F, "A0000001515350");
+            },
+        ),
+        case(
             Rule::ApplicationPackageLater,
             |p| {
                 let mut load = application(60);

@@ -1,6 +1,6 @@
 //! Who the profile is, contents of files, packages for one eUICC.
 
-use super::edit::{Edit, ISIM_AID, USIM_AID, branch, directory_entry, leaf};
+use super::edit::{Edit, INSTANCE_AID, ISIM_AID, USIM_AID, branch, directory_entry, leaf};
 use super::{Case, Rule, case};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -130,7 +130,10 @@ fn identity() -> Vec<Case> {
             },
             |p| {
                 p.fcp("mf", "EF.DIR").put(0x80, "4E");
-                p.content("mf", "EF.DIR", &[USIM_AID, ISIM_AID].map(directory_entry).concat());
+                // An applet may be listed as well.
+                let applet = format!("61104F08{INSTANCE_AID}500453494D31{:F<16}", "");
+                let applications = [USIM_AID, ISIM_AID].map(directory_entry).concat();
+                p.content("mf", "EF.DIR", &format!("{applications}{applet}"));
             },
         ),
     ]
