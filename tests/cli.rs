@@ -597,7 +597,7 @@ fn bench_measures_packages() {
         assert!(told.lines().any(|line| line.starts_with(name)), "{name}: {told}");
     }
     let figures = place.run("bench profile --seconds 1 --json").json();
-    assert_eq!(figures["operations"].as_array().unwrap().len(), 5);
+    assert_eq!(figures["operations"].as_array().unwrap().len(), 8);
     assert!(figures["operations"][2]["per_second"].as_f64().unwrap() > 0.0);
     place.write("bad.der", "\u{1}");
     place.run("bench profile bad.der").failed("the package cannot be read");

@@ -204,7 +204,7 @@ fn a_file_of_another_form_is_refused() {
             assert_eq!(faults(yard.ingest(text).await), [expected]);
         }
         let no_text = yard.inventory.ingest_csv(b"\xFF\xFE\n", &delivery(), |_, _| {}).await;
-        assert_eq!(faults(no_text), ["line 1 is no list of column names"]);
+        assert_eq!(faults(no_text), ["line 1 is no list of column names in UTF-8"]);
 
         // Other delimiters, an order of one's own, quotes, carriage returns and a byte order mark are taken.
         let text = format!(
