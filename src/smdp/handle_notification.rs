@@ -129,6 +129,12 @@ async fn installation_result(
             at: smdp.clock.now(),
         };
         let change = next_state(smdp, order, &data.final_result);
+        // An error that is told again says nothing new: an order that was reset by hand since stays as it is.
+        if matches!((&change, &data.final_result), (ResultChange::Order(_), FinalResult::Error { .. }))
+            && smdp.store.has_notification(&notification).await?
+        {
+            return Ok(Ok(Recorded::Repeated));
+        }
         match smdp.store.record_notification(&notification, change).await {
             Ok(recorded) => {
                 // Nothing more can come in this session.

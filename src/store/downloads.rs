@@ -62,6 +62,10 @@ const NOTIFICATIONS: Statement = Statement::common(
      WHERE iccid = $1 ORDER BY received_at, seq_number LIMIT 1000",
 );
 
+const NOTIFICATION_KNOWN: Statement = Statement::common(
+    "SELECT seq_number FROM notification WHERE eid = $1 AND seq_number = $2 AND digest = $3",
+);
+
 pub(super) const COUNT_DOWNLOAD: Statement = set_statement!(
     [iccid text, version bigint, attempts_max bigint]
     "UPDATE profile SET download_attempts = profile.download_attempts + 1 FROM change \
@@ -159,6 +163,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
     DOWNLOAD_BY_TRANSACTION,
     LATEST_DOWNLOAD,
     NOTIFICATIONS,
+    NOTIFICATION_KNOWN,
     COUNT_DOWNLOAD,
     COUNT_CONFIRMATION,
     BIND,
@@ -241,6 +246,13 @@ pub struct NewNotification {
     pub raw: Vec<u8>,
     /// Now.
     pub at: Timestamp,
+}
+
+impl NewNotification {
+    /// SHA-256 of what was signed.
+    fn digest(&self) -> String {
+        hex::encode(Sha256::digest(&self.signed))
+    }
 }
 
 /// What a verified installation result makes of its order.
@@ -450,7 +462,7 @@ impl Store {
         };
         let row = RecordRow {
             iccid: notification.iccid.as_str().to_owned(),
-            digest: hex::encode(Sha256::digest(&notification.signed)),
+            digest: notification.digest(),
             eid: notification.eid.as_str().to_owned(),
             seq_number: notification.seq_number,
             event: i64::from(notification.event.bit()),
@@ -467,6 +479,19 @@ impl Store {
             Done::Number(_) => Ok(Recorded::New),
             Done::Taken(_) | Done::NoneLeft => Err(StoreError::Conflict),
         }
+    }
+
+    /// Whether a notification came before.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn has_notification(&self, notification: &NewNotification) -> Result<bool, StoreError> {
+        let key = [
+            notification.eid.as_str().into(),
+            notification.seq_number.into(),
+            notification.digest().as_str().into(),
+        ];
+        Ok(!self.pools.fetch(&NOTIFICATION_KNOWN, key).await?.is_empty())
     }
 
     /// The notifications about a profile in the order they came, at most 1000.

@@ -345,6 +345,8 @@ fn an_order_that_is_reset_by_hand_stays_with_its_euicc() {
     let stuck = server.stored(&order.iccid);
     server.wait(reset(&server.smdp().store, &stuck, None)).unwrap();
     assert_eq!(server.state(&order.iccid), "Downloaded");
+    assert_eq!(server.notify(&failed), 204, "the error is told again");
+    assert_eq!(server.state(&order.iccid), "Downloaded");
     let refused = server.authenticate(&stranger, Some(&order.matching_id));
     assert_eq!(refused.unwrap_err(), "8.1.1/3.8");
     let offer = server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
