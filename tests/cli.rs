@@ -559,6 +559,8 @@ fn a_package_is_described_changed_and_built() {
     let text = std::fs::read_to_string(place.path().join("iot.toml")).unwrap();
     assert_eq!(place.run("profile template iot").ok().trim_end(), text.trim_end());
     place.write("mine.toml", &text.replace("name = \"Simyard\"", "name = \"Acme\""));
+    place.run("profile build iot --output iot.der").ok();
+    place.run("profile diff iot iot.der").ok();
     let built = place.run("profile build mine.toml --output mine.der");
     assert!(built.stderr.starts_with("mine.der: "), "{}", built.stderr);
     built.ok();

@@ -15,7 +15,7 @@ use crate::profile::description;
 /// Make a package from its description.
 #[derive(Args)]
 pub(super) struct BuildArgs {
-    /// The description; - for standard input.
+    /// The description, or the name of a template that Simyard brings; - for standard input.
     spec: PathBuf,
     /// Where the package goes.
     #[arg(short, long, value_name = "FILE")]
@@ -27,8 +27,11 @@ pub(super) struct BuildArgs {
 /// # Errors
 /// A file that cannot be read or written, or a description that makes no package.
 pub(super) fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
-    let text = super::read_limited(&args.spec, description::MAX_TEXT)?;
     let name = || args.spec.display().to_string();
+    let text = match super::shipped_template(&args.spec) {
+        Some(shipped) => Zeroizing::new(shipped.description.as_bytes().to_vec()),
+        None => super::read_limited(&args.spec, description::MAX_TEXT)?,
+    };
     let text = core::str::from_utf8(&text).context("the description is no UTF-8").with_context(name)?;
     let package = build(text, &args.spec).map(Zeroizing::new).with_context(name)?;
     replace_private(&args.output, &package)?;

@@ -17,7 +17,8 @@ mod personalise;
 mod show;
 mod template;
 
-use crate::profile::{description, shipped};
+use crate::profile::description;
+use crate::profile::shipped::{self, Shipped};
 
 /// Read, build, check, compare and personalise profile packages.
 #[derive(Args)]
@@ -74,7 +75,7 @@ pub fn run(args: ProfileArgs) -> anyhow::Result<ExitCode> {
 /// standard input. The largest package and one octet are read.
 pub(in crate::cli) fn read_package(argument: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let name = || argument.display().to_string();
-    if let Some(shipped) = argument.to_str().and_then(shipped::find).filter(|_| !argument.exists()) {
+    if let Some(shipped) = shipped_template(argument) {
         return Ok(Zeroizing::new(shipped.build()?));
     }
     let content = read_limited(argument, description::MAX_TEXT)?;
@@ -85,6 +86,11 @@ pub(in crate::cli) fn read_package(argument: &Path) -> anyhow::Result<Zeroizing<
         bail!("{}: more than {MAX_PACKAGE} octets", argument.display());
     }
     Ok(content)
+}
+
+/// The template that an argument names, unless there is a file of this name.
+fn shipped_template(argument: &Path) -> Option<&'static Shipped> {
+    argument.to_str().and_then(shipped::find).filter(|_| !argument.exists())
 }
 
 /// At most `limit` octets of a file, or of standard input for `-`.
