@@ -2,9 +2,8 @@
 
 use simyard_asn1::saip::ElementKind;
 
-use simyard_asn1::Reader;
-
 use super::{Body, File, FileId, Tree};
+use crate::profile::content::phonebook_files;
 use crate::profile::templates::{self, FileKind, Row};
 
 /// Files of TS 31.102 4.4 and TS 51.011 10 that no template has: directory, identifier, name.
@@ -66,15 +65,8 @@ pub(super) fn find(
     Some((*name, above.table))
 }
 
-/// Files of a phonebook by the tags of EF.PBR, from C0 (TS 31.102 4.4.2.1).
-const IN_PHONEBOOKS: [&str; 13] = [
-    "EF.ADN", "EF.IAP", "EF.EXT1", "EF.SNE", "EF.ANR", "EF.PBC", "EF.GRP", "EF.AAS", "EF.GAS", "EF.UID",
-    "EF.EMAIL", "EF.CCP1", "EF.PURI",
-];
-/// Objects of EF.PBR that list files.
-const LISTS: [u32; 3] = [0xA8, 0xA9, 0xAA];
-
-/// Names the files that file management created in phonebooks: what they are says EF.PBR, not their identifiers.
+/// Names the files that file management created in phonebooks: what they are says EF.PBR, not their identifiers
+/// ([`phonebook_files`]).
 pub(super) fn name_phonebooks(tree: &mut Tree<'_>) {
     let phonebooks: Vec<FileId> =
         tree.files().filter(|(_, file)| file.name == "DF.PHONEBOOK").map(|(id, _)| id).collect();
@@ -82,7 +74,7 @@ pub(super) fn name_phonebooks(tree: &mut Tree<'_>) {
         let Some(structure) = tree.child_by_name(phonebook, "EF.PBR").and_then(|id| tree.content(id)) else {
             continue;
         };
-        let named: Vec<(u16, &'static str)> = structure.records().flat_map(files_of).collect();
+        let named: Vec<(u16, &'static str)> = structure.records().flat_map(phonebook_files).collect();
         for (fid, name) in named {
             let Some(id) = tree.child(phonebook, fid) else { continue };
             let Some(file) = tree.files.get_mut(id.0).filter(|file| file.row.is_none()) else { continue };
@@ -93,38 +85,5 @@ pub(super) fn name_phonebooks(tree: &mut Tree<'_>) {
                 *first = id.min(*first);
             }
         }
-    }
-}
-
-/// The files that a record of EF.PBR lists, as far as it can be read.
-fn files_of(record: &[u8]) -> Vec<(u16, &'static str)> {
-    let mut files = Vec::new();
-    let mut lists = Reader::new(record, "EF.PBR");
-    while let Ok(list) = lists.read() {
-        if !LISTS.contains(&list.tag.0) {
-            break;
-        }
-        let mut members = list.members("EF.PBR");
-        while let Ok(member) = members.read() {
-            let name =
-                usize::try_from(member.tag.0).ok().and_then(|tag| IN_PHONEBOOKS.get(tag.checked_sub(0xC0)?));
-            if let (Some(name), [high, low, ..]) = (name, member.value) {
-                files.push((u16::from_be_bytes([*high, *low]), *name));
-            }
-        }
-    }
-    files
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_phonebook_record_names_its_files() {
-        let record = hex::decode("A809C0034F3A0AC5024F09AA04C2024F12FFFF").unwrap();
-        assert_eq!(files_of(&record), [(0x4F3A, "EF.ADN"), (0x4F09, "EF.PBC"), (0x4F12, "EF.EXT1")]);
-        assert!(files_of(&[0xFF; 4]).is_empty());
-        assert!(files_of(&[0xA8, 9, 0xC0]).is_empty());
     }
 }
