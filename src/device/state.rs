@@ -184,7 +184,7 @@ pub enum Storage {
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    _lock: File,
+    _lock: Lock,
 }
 
 const STATE_FILE: &str = "card.json";
@@ -402,12 +402,24 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }
 
-fn lock(path: &Path) -> Result<File, FolderError> {
+/// The lock of a folder.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    /// Closing the file is not enough: a process that is being started has a copy of it until it runs its program, and
+    /// the lock would last as long.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
+fn lock(path: &Path) -> Result<Lock, FolderError> {
     let file = path.join("lock");
     let failed = |source| FolderError::Io { path: file.clone(), source };
     let handle = private_file(&file).map_err(failed)?;
     match handle.try_lock() {
-        Ok(()) => Ok(handle),
+        Ok(()) => Ok(Lock(handle)),
         Err(fs::TryLockError::WouldBlock) => Err(FolderError::Busy(path.to_owned())),
         Err(fs::TryLockError::Error(source)) => Err(failed(source)),
     }
