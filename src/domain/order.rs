@@ -182,6 +182,44 @@ impl Order {
         self.released().map(|release| release.attempts).unwrap_or_default()
     }
 
+    /// The eUICC that got the package, while the order remembers it.
+    #[must_use]
+    pub const fn bound(&self) -> Option<&Bound> {
+        match &self.state {
+            State::Downloaded(download) => Some(&download.bound),
+            State::Installed(installation) => Some(&installation.download.bound),
+            State::Error(failure) => failure.bound.as_ref(),
+            State::Available
+            | State::Allocated(_)
+            | State::Linked { .. }
+            | State::Confirmed(_)
+            | State::Released(_)
+            | State::Unavailable => None,
+        }
+    }
+
+    /// Why and when the order failed, in Error.
+    #[must_use]
+    pub const fn failure(&self) -> Option<&Failure> {
+        if let State::Error(failure) = &self.state { Some(failure) } else { None }
+    }
+
+    /// When the order was installed or failed.
+    #[must_use]
+    pub const fn ended_at(&self) -> Option<Timestamp> {
+        match &self.state {
+            State::Installed(installation) => Some(installation.at),
+            State::Error(failure) => Some(failure.at),
+            State::Available
+            | State::Allocated(_)
+            | State::Linked { .. }
+            | State::Confirmed(_)
+            | State::Released(_)
+            | State::Downloaded(_)
+            | State::Unavailable => None,
+        }
+    }
+
     /// DownloadOrder: Available to Allocated, or to Linked if an EID is given.
     ///
     /// # Errors

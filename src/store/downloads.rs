@@ -5,9 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::batches::{Package, package};
 use super::engine::{Row, Statement, set_statement};
-use super::order_row::{
-    ended_at, error_reason, order, order_columns, reason_text, run_time_code, state_code,
-};
+use super::order_row::{order, order_columns, reason_text, run_time_code, state_code};
 use super::writer::{Change, Done};
 use super::{Store, StoreError};
 use crate::domain::{Order, ProfileEvent};
@@ -470,8 +468,8 @@ impl Store {
             received_at: notification.at.as_millis(),
             version: order.map_or(0, |order| order.version),
             state: order.map(|order| state_code(order.state_name())),
-            ended_at: order.and_then(|order| ended_at(order)).map(Timestamp::as_millis),
-            error_reason: order.and_then(|order| error_reason(order)).map(reason_text),
+            ended_at: order.and_then(|order| order.ended_at()).map(Timestamp::as_millis),
+            error_reason: order.and_then(|order| order.failure()).map(|failure| reason_text(failure.reason)),
             run_time_state: notification.event.run_time_state().map(run_time_code),
         };
         match self.writer.change(Change::Record(Box::new(row))).await? {

@@ -96,9 +96,9 @@ impl OrderRow {
             }),
             confirmed_at: confirmation.map(|confirmation| confirmation.at.as_millis()),
             expires_at: order.expires_at().map(Timestamp::as_millis),
-            bound_at: bound_at(order).map(Timestamp::as_millis),
-            ended_at: ended_at(order).map(Timestamp::as_millis),
-            error_reason: error_reason(order).map(reason_text),
+            bound_at: order.bound().map(|bound| bound.at.as_millis()),
+            ended_at: order.ended_at().map(Timestamp::as_millis),
+            error_reason: order.failure().map(|failure| reason_text(failure.reason)),
             download_attempts: None,
             confirmation_attempts: None,
         }
@@ -112,48 +112,6 @@ impl OrderRow {
             confirmation_attempts: Some(i64::from(attempts.confirmation)),
             ..Self::new(order)
         }
-    }
-}
-
-fn bound_at(order: &Order) -> Option<Timestamp> {
-    match &order.state {
-        State::Downloaded(download) => Some(download.bound.at),
-        State::Installed(installation) => Some(installation.download.bound.at),
-        State::Error(failure) => failure.bound.as_ref().map(|bound| bound.at),
-        State::Available
-        | State::Allocated(_)
-        | State::Linked { .. }
-        | State::Confirmed(_)
-        | State::Released(_)
-        | State::Unavailable => None,
-    }
-}
-
-pub(super) fn ended_at(order: &Order) -> Option<Timestamp> {
-    match &order.state {
-        State::Installed(installation) => Some(installation.at),
-        State::Error(failure) => Some(failure.at),
-        State::Available
-        | State::Allocated(_)
-        | State::Linked { .. }
-        | State::Confirmed(_)
-        | State::Released(_)
-        | State::Downloaded(_)
-        | State::Unavailable => None,
-    }
-}
-
-pub(super) fn error_reason(order: &Order) -> Option<ErrorReason> {
-    match &order.state {
-        State::Error(failure) => Some(failure.reason),
-        State::Available
-        | State::Allocated(_)
-        | State::Linked { .. }
-        | State::Confirmed(_)
-        | State::Released(_)
-        | State::Downloaded(_)
-        | State::Installed(_)
-        | State::Unavailable => None,
     }
 }
 

@@ -6,17 +6,19 @@ use simyard::profile::templates::FileKind;
 use simyard::profile::tree::{Body, FileId, Tree};
 use simyard_asn1::saip::{ElementKind, Package};
 
-use super::published;
+use super::{generic, published};
 
 crate::tests!(
-    the_tree_of_every_published_package_is_what_is_installed,
+    the_tree_of_every_package_is_what_is_installed,
     files_of_file_management_have_the_names_of_the_standards,
     every_element_of_a_published_package_has_its_place,
     a_published_package_without_an_element_still_has_a_tree,
 );
 
-fn the_tree_of_every_published_package_is_what_is_installed() {
-    for (name, octets) in published() {
+/// Every file of an image is in the tree with the same attributes and content, and the other way round.
+fn the_tree_of_every_package_is_what_is_installed() {
+    let ours = std::iter::once(("our own".to_owned(), generic()));
+    for (name, octets) in published().into_iter().chain(ours) {
         let package = Package::from_der(&octets).unwrap();
         let (image, tree) = (ProfileImage::build(&package).unwrap(), Tree::of(&package));
         assert!(tree.problems().is_empty(), "{name}: {:?}", tree.problems());
@@ -34,6 +36,7 @@ fn the_tree_of_every_published_package_is_what_is_installed() {
                 (image::Body::Directory(node), Body::Directory(file)) => {
                     assert_eq!(node.aid.as_deref(), file.aid, "{name}");
                     assert_eq!(Some(&*node.pin_status), file.pin_status, "{name}");
+                    assert_eq!(node.children.len(), file.children.len(), "{name}");
                 }
                 (image::Body::Link(_), Body::Link { target, .. }) => assert!(target.is_some(), "{name}"),
                 _ => panic!("{name}"),

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use simyard_asn1::rsp::download::cancel_session_reason;
 
 use super::Desk;
-use crate::domain::{Bound, ErrorReason, Failure, Limits, Order, State};
+use crate::domain::{ErrorReason, Limits, Order, State};
 use crate::env::Timestamp;
 use crate::ident::{ActivationCode, ServerAddress};
 
@@ -80,43 +80,11 @@ impl<'a> View<'a> {
 
     /// Why the order is in Error.
     pub(super) fn error(&self) -> Option<String> {
-        self.failure().map(|failure| reason_words(failure.reason))
-    }
-
-    fn failure(&self) -> Option<&Failure> {
-        if let State::Error(failure) = &self.order.state { Some(failure) } else { None }
+        self.order.failure().map(|failure| reason_words(failure.reason))
     }
 
     fn is_expired(&self) -> bool {
         self.order.expires_at().is_some_and(|at| at <= self.now)
-    }
-
-    fn bound(&self) -> Option<&Bound> {
-        match &self.order.state {
-            State::Downloaded(download) => Some(&download.bound),
-            State::Installed(installation) => Some(&installation.download.bound),
-            State::Error(failure) => failure.bound.as_ref(),
-            State::Available
-            | State::Allocated(_)
-            | State::Linked { .. }
-            | State::Confirmed(_)
-            | State::Released(_)
-            | State::Unavailable => None,
-        }
-    }
-
-    fn ended_at(&self) -> Option<Timestamp> {
-        match &self.order.state {
-            State::Installed(installation) => Some(installation.at),
-            State::Error(failure) => Some(failure.at),
-            State::Available
-            | State::Allocated(_)
-            | State::Linked { .. }
-            | State::Confirmed(_)
-            | State::Released(_)
-            | State::Downloaded(_)
-            | State::Unavailable => None,
-        }
     }
 
     fn run_time(&self) -> Option<String> {
@@ -150,7 +118,7 @@ impl<'a> View<'a> {
             ("state", Some(order.state_name().to_string())),
             ("error", self.error()),
             ("EID", order.linked_eid().map(ToString::to_string)),
-            ("bound to EID", self.bound().map(|bound| format!("{}, {}", bound.eid, bound.at))),
+            ("bound to EID", self.order.bound().map(|bound| format!("{}, {}", bound.eid, bound.at))),
             ("matching identifier", matching_id),
             ("activation code", self.activation_code().map(|code| code.to_string())),
             ("confirmation code", code.map(str::to_owned)),
@@ -159,7 +127,7 @@ impl<'a> View<'a> {
             ("in stock since", Some(order.created_at.to_string())),
             ("reserved", reserved),
             ("confirmed", time(confirmation.map(|confirmation| confirmation.at))),
-            ("ended", time(self.ended_at())),
+            ("ended", time(self.order.ended_at())),
             ("on the eUICC", self.run_time()),
             ("orders so far", Some(order.number.to_string())),
         ]
@@ -192,7 +160,7 @@ impl<'a> View<'a> {
             "error": self.error(),
             "eid": order.eid(),
             "linkedEid": order.linked_eid(),
-            "boundAt": time(self.bound().map(|bound| bound.at)),
+            "boundAt": time(self.order.bound().map(|bound| bound.at)),
             "matchingId": order.matching_id(),
             "activationCode": self.activation_code(),
             "confirmationCodeRequired": confirmation.map(|confirmation| confirmation.code_hash.is_some()),
@@ -204,7 +172,7 @@ impl<'a> View<'a> {
             "callIdentifier": reservation.map(|reservation| reservation.call.call_identifier.as_str()),
             "reservedAt": time(reservation.map(|reservation| reservation.at)),
             "confirmedAt": time(confirmation.map(|confirmation| confirmation.at)),
-            "endedAt": time(self.ended_at()),
+            "endedAt": time(self.order.ended_at()),
             "runTimeState": self.run_time(),
             "number": order.number,
         });

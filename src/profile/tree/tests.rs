@@ -5,7 +5,6 @@ use simyard_asn1::saip::Package;
 use simyard_asn1::{Oid, Tag, Writer};
 
 use super::*;
-use crate::profile::image::{self, ProfileImage};
 use crate::profile::shipped::generic;
 
 /// Elements written by hand, behind a header and in front of an End.
@@ -52,39 +51,6 @@ fn mf() -> Vec<u8> {
 fn reasons(octets: &[u8]) -> Vec<(usize, Reason)> {
     let tree = Tree::of(&Package::from_der(octets).unwrap());
     tree.problems().iter().map(|problem| (problem.element, problem.reason.clone())).collect()
-}
-
-/// Every file of an image is in the tree with the same attributes and content, and the other way round.
-fn assert_same(octets: &[u8]) {
-    let package = Package::from_der(octets).unwrap();
-    let (image, tree) = (ProfileImage::build(&package).unwrap(), Tree::of(&package));
-    assert!(tree.problems().is_empty(), "{:?}", tree.problems());
-    assert_eq!(image.nodes().count(), tree.files().count());
-    for ((node_id, node), (id, file)) in image.nodes().zip(tree.files()) {
-        let name = &file.name;
-        assert!(node.name.as_ref().is_none_or(|node| node == name), "{name}");
-        assert_eq!((node.fid, node.sfi, node.lcsi), (file.fid, file.sfi, file.lcsi), "{name}");
-        assert_eq!(node.security, file.security, "{name}");
-        match (&node.body, &file.body) {
-            (image::Body::File(node), Body::Content(file)) => {
-                assert_eq!((node.structure, node.size), (file.structure, file.size), "{name}");
-                assert!(*node.content == *file.octets, "{name}");
-            }
-            (image::Body::Directory(node), Body::Directory(file)) => {
-                assert_eq!(node.aid.as_deref(), file.aid, "{name}");
-                assert_eq!(Some(&*node.pin_status), file.pin_status, "{name}");
-                assert_eq!(node.children.len(), file.children.len(), "{name}");
-            }
-            (image::Body::Link(_), Body::Link { .. }) => {}
-            _ => panic!("{name}"),
-        }
-        assert_eq!(image.access_rule(node_id), tree.access_rule(id).map(|(_, rule)| rule), "{name}");
-    }
-}
-
-#[test]
-fn a_tree_of_our_profile_is_what_is_installed() {
-    assert_same(&generic());
 }
 
 #[test]
