@@ -1,0 +1,336 @@
+//! The text of `simyard.toml`: its tables, and how they become settings.
+
+use std::ops::Range;
+use std::path::Path;
+
+use serde::Deserialize;
+use simyard_asn1::Oid;
+use toml::Spanned;
+
+use super::profile_type::ProfileTypeTable;
+use super::{
+    Config, ConfigError, CredentialSetting, FileSetting, ListenSetting, OperatorKey, OperatorSetting, Place,
+};
+use crate::domain::{Limits, Operator};
+use crate::ident::ServerAddress;
+
+/// The largest file that is read.
+const MAX_FILE_OCTETS: u64 = 1024 * 1024;
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let read = |cause| ConfigError::Read { path: path.to_owned(), cause };
+        let size = std::fs::metadata(path).map_err(read)?.len();
+        if size > MAX_FILE_OCTETS {
+            return Err(read(std::io::Error::other("the file is larger than 1 MiB")));
+        }
+        Self::parse(&std::fs::read_to_string(path).map_err(read)?, path)
+    }
+
+    /// Reads a text that stands, or would stand, in the file `path`.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let file: ConfigFile =
+            toml::from_str(text).map_err(|cause| ConfigError::Form { path: path.to_owned(), cause })?;
+        Reader { text, path }.config(file)
+    }
+}
+
+pub(super) type Text = Option<Spanned<String>>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    store: Text,
+    sealing_key: Text,
+    addresses: Option<Vec<Spanned<String>>>,
+    ci: Option<Vec<Spanned<String>>>,
+    #[serde(default)]
+    identity: Vec<IdentityTable>,
+    #[serde(default)]
+    es9plus: ListenTable,
+    #[serde(default)]
+    es2plus: ListenTable,
+    #[serde(default)]
+    operator: Vec<OperatorTable>,
+    #[serde(default)]
+    profile_type: Vec<ProfileTypeTable>,
+    #[serde(default)]
+    limits: LimitsTable,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IdentityTable {
+    dp_auth_certificate: Text,
+    dp_auth_key: Text,
+    dp_pb_certificate: Text,
+    dp_pb_key: Text,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListenTable {
+    listen: Text,
+    certificate: Text,
+    key: Text,
+    client_ca: Option<Vec<Spanned<String>>>,
+    max_connections: Option<Spanned<usize>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OperatorTable {
+    name: Spanned<String>,
+    oid: Text,
+    certificate_sha256: Text,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitsTable {
+    download_attempts: Option<Spanned<u32>>,
+    confirmation_attempts: Option<Spanned<u32>>,
+    order_lifetime_days: Option<Spanned<u32>>,
+    sessions: Option<Spanned<usize>>,
+}
+
+/// Turns the file's tables into settings, and knows which line a value stands in.
+pub(super) struct Reader<'a> {
+    text: &'a str,
+    path: &'a Path,
+}
+
+impl Reader<'_> {
+    pub(super) fn place(&self, span: Option<Range<usize>>, setting: &'static str) -> Place {
+        let line = span.map(|span| {
+            1 + self.text.get(..span.start).unwrap_or_default().bytes().filter(|c| *c == b'\n').count()
+        });
+        Place { path: self.path.to_owned(), line, setting }
+    }
+
+    pub(super) fn error(
+        &self,
+        span: Option<Range<usize>>,
+        setting: &'static str,
+        message: impl Into<String>,
+    ) -> ConfigError {
+        ConfigError::Value { place: self.place(span, setting), message: message.into() }
+    }
+
+    pub(super) fn file(
+        &self,
+        value: Option<&Spanned<String>>,
+        setting: &'static str,
+        default: &str,
+    ) -> FileSetting {
+        let name = value.map_or(default, |value| value.get_ref().as_str());
+        FileSetting {
+            path: self.path.parent().unwrap_or(Path::new("")).join(name),
+            place: self.place(value.map(Spanned::span), setting),
+        }
+    }
+
+    fn files(
+        &self,
+        values: Option<Vec<Spanned<String>>>,
+        setting: &'static str,
+        default: &str,
+    ) -> Vec<FileSetting> {
+        match values {
+            Some(values) => values.iter().map(|value| self.file(Some(value), setting, default)).collect(),
+            None => vec![self.file(None, setting, default)],
+        }
+    }
+
+    fn config(&self, file: ConfigFile) -> Result<Config, ConfigError> {
+        let es9plus = self.listen(&file.es9plus, "es9plus", "127.0.0.1:8443")?;
+        if let Some(values) = &file.es9plus.client_ca {
+            let span = values.first().map(Spanned::span);
+            return Err(self.error(span, "es9plus.client_ca", "LPAs have no certificates; remove it"));
+        }
+        let default_address = format!("localhost:{}", es9plus.listen.port());
+        let addresses = match file.addresses {
+            Some(values) => {
+                values.iter().map(|value| self.address(value, "addresses")).collect::<Result<_, _>>()?
+            }
+            None => vec![
+                ServerAddress::parse(&default_address)
+                    .map_err(|error| self.error(None, "addresses", error.to_string()))?,
+            ],
+        };
+        if addresses.is_empty() {
+            return Err(self.error(None, "addresses", "at least one address is needed"));
+        }
+        let identity_tables =
+            if file.identity.is_empty() { vec![IdentityTable::default()] } else { file.identity };
+        let operators = self.operators(&file.operator)?;
+        Ok(Config {
+            store: self.store(file.store.as_ref()),
+            sealing_key: self.file(file.sealing_key.as_ref(), "sealing_key", "sealing.key"),
+            ci: self.files(file.ci, "ci", "pki/ci.pem"),
+            identities: identity_tables.iter().map(|table| self.identity(table)).collect(),
+            es2plus: self.listen(&file.es2plus, "es2plus", "127.0.0.1:8444")?,
+            es2plus_client_ca: self.files(file.es2plus.client_ca, "es2plus.client_ca", "pki/ci.pem"),
+            es9plus,
+            profile_types: self.profile_types(&file.profile_type, &addresses, &operators)?,
+            operators,
+            addresses,
+            limits: self.limits(&file.limits)?,
+            order_lifetime_s: file
+                .limits
+                .order_lifetime_days
+                .map(|days| u64::from(*days.get_ref()) * 24 * 3600),
+            max_sessions: self.positive(file.limits.sessions.as_ref(), "limits.sessions", 100_000)?,
+        })
+    }
+
+    /// A path of SQLite is relative to the file, as all paths are.
+    fn store(&self, value: Option<&Spanned<String>>) -> String {
+        let text = value.map_or("sqlite:simyard.db", |value| value.get_ref().as_str());
+        if text.starts_with("postgres") {
+            return text.to_owned();
+        }
+        let path = text.strip_prefix("sqlite:").unwrap_or(text);
+        let path = self.path.parent().unwrap_or(Path::new("")).join(path);
+        format!("sqlite:{}", path.display())
+    }
+
+    pub(super) fn address(
+        &self,
+        value: &Spanned<String>,
+        setting: &'static str,
+    ) -> Result<ServerAddress, ConfigError> {
+        ServerAddress::parse(value.get_ref())
+            .map_err(|error| self.error(Some(value.span()), setting, error.to_string()))
+    }
+
+    pub(super) fn positive<T>(
+        &self,
+        value: Option<&Spanned<T>>,
+        setting: &'static str,
+        default: T,
+    ) -> Result<T, ConfigError>
+    where
+        T: Copy + PartialEq + Default,
+    {
+        match value {
+            Some(value) if *value.get_ref() == T::default() => {
+                Err(self.error(Some(value.span()), setting, "must be at least 1"))
+            }
+            Some(value) => Ok(*value.get_ref()),
+            None => Ok(default),
+        }
+    }
+
+    fn limits(&self, table: &LimitsTable) -> Result<Limits, ConfigError> {
+        let default = Limits::default();
+        Ok(Limits {
+            download_attempts: self.positive(
+                table.download_attempts.as_ref(),
+                "limits.download_attempts",
+                default.download_attempts,
+            )?,
+            confirmation_attempts: self.positive(
+                table.confirmation_attempts.as_ref(),
+                "limits.confirmation_attempts",
+                default.confirmation_attempts,
+            )?,
+        })
+    }
+
+    fn listen(
+        &self,
+        table: &ListenTable,
+        interface: &'static str,
+        default: &str,
+    ) -> Result<ListenSetting, ConfigError> {
+        let text = table.listen.as_ref().map_or(default, |value| value.get_ref().as_str());
+        let listen = text.parse().map_err(|_| {
+            let message = format!("{text:?} is no IP address with a port, such as 0.0.0.0:443");
+            self.error(table.listen.as_ref().map(Spanned::span), interface, message)
+        })?;
+        Ok(ListenSetting {
+            listen,
+            tls: CredentialSetting {
+                certificate: self.file(table.certificate.as_ref(), "certificate", "pki/dp-tls.pem"),
+                key: self.file(table.key.as_ref(), "key", "pki/dp-tls.key.pem"),
+            },
+            max_connections: self.positive(table.max_connections.as_ref(), "max_connections", 4096)?,
+        })
+    }
+
+    fn identity(&self, table: &IdentityTable) -> (CredentialSetting, CredentialSetting) {
+        let dp_auth = CredentialSetting {
+            certificate: self.file(
+                table.dp_auth_certificate.as_ref(),
+                "dp_auth_certificate",
+                "pki/dp-auth.pem",
+            ),
+            key: self.file(table.dp_auth_key.as_ref(), "dp_auth_key", "pki/dp-auth.key.pem"),
+        };
+        let dp_pb = CredentialSetting {
+            certificate: self.file(table.dp_pb_certificate.as_ref(), "dp_pb_certificate", "pki/dp-pb.pem"),
+            key: self.file(table.dp_pb_key.as_ref(), "dp_pb_key", "pki/dp-pb.key.pem"),
+        };
+        (dp_auth, dp_pb)
+    }
+
+    /// All operators; no two have one name or one key, or nobody could say whose profiles are whose.
+    fn operators(&self, tables: &[OperatorTable]) -> Result<Vec<OperatorSetting>, ConfigError> {
+        let mut operators: Vec<OperatorSetting> = Vec::new();
+        for table in tables {
+            let operator = self.operator(table)?;
+            let refused = |message| Err(self.error(Some(table.name.span()), "operator", message));
+            if operators.iter().any(|other| other.name == operator.name) {
+                return refused("another operator has this name");
+            }
+            if operators.iter().any(|other| other.key.is_same(&operator.key)) {
+                return refused("another operator has the same oid or certificate_sha256");
+            }
+            operators.push(operator);
+        }
+        Ok(operators)
+    }
+
+    fn operator(&self, table: &OperatorTable) -> Result<OperatorSetting, ConfigError> {
+        let name = self.operator_name(&table.name, "operator.name")?;
+        let key = match (&table.oid, &table.certificate_sha256) {
+            (Some(oid), None) => {
+                let place = self.place(Some(oid.span()), "operator.oid");
+                let message = "expected an object identifier such as 1.3.6.1.4.1.31746";
+                let parsed = Oid::parse(oid.get_ref()).ok_or_else(|| place.error(message))?;
+                OperatorKey::Oid(parsed, place)
+            }
+            (None, Some(digest)) => hex::decode(digest.get_ref().replace(':', ""))
+                .ok()
+                .and_then(|octets| octets.try_into().ok())
+                .map(OperatorKey::Fingerprint)
+                .ok_or_else(|| {
+                    let message = "expected 64 hexadecimal digits";
+                    self.error(Some(digest.span()), "operator.certificate_sha256", message)
+                })?,
+            (None, None) | (Some(_), Some(_)) => {
+                let message =
+                    "expected either oid or certificate_sha256, to recognise its client certificate";
+                return Err(self.error(Some(table.name.span()), "operator", message));
+            }
+        };
+        Ok(OperatorSetting { name, key })
+    }
+
+    pub(super) fn operator_name(
+        &self,
+        value: &Spanned<String>,
+        setting: &'static str,
+    ) -> Result<Operator, ConfigError> {
+        let message = "expected 1 to 128 octets of text";
+        Operator::parse(value.get_ref()).ok_or_else(|| self.error(Some(value.span()), setting, message))
+    }
+}

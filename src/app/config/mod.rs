@@ -1,0 +1,225 @@
+//! `simyard.toml`: the server's settings.
+//!
+//! Every setting has a default; with all of them, the server runs on a folder that `simyard pki init pki` has filled.
+//! Relative paths are relative to the file. An error names the file and the line.
+//!
+//! What the settings are stands here; [`file`] reads them from the text, [`profile_type`] the tables of profile types.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use simyard_asn1::Oid;
+
+use crate::domain::{Limits, Operator, ProfileType};
+use crate::ident::ServerAddress;
+use crate::profile::metadata::ProfileMetadata;
+use crate::profile::shipped::Shipped;
+
+mod file;
+mod place;
+mod profile_type;
+
+pub use place::{ConfigError, FileSetting, Place};
+
+/// Certificate and key of a server.
+#[derive(Clone, Debug)]
+pub struct CredentialSetting {
+    /// PEM or DER; the first certificate is the server's own.
+    pub certificate: FileSetting,
+    /// PEM or DER, PKCS#8 or SEC1.
+    pub key: FileSetting,
+}
+
+/// One interface.
+#[derive(Clone, Debug)]
+pub struct ListenSetting {
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Its TLS certificate.
+    pub tls: CredentialSetting,
+    /// Connections at a time.
+    pub max_connections: usize,
+}
+
+/// How an operator is recognised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OperatorKey {
+    /// registeredID of its client certificate, and where the setting stands.
+    Oid(Oid, Place),
+    /// SHA-256 of its client certificate.
+    Fingerprint([u8; 32]),
+}
+
+impl OperatorKey {
+    /// Whether one certificate could be recognised by both.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Oid(own, _), Self::Oid(other, _)) => own == other,
+            (Self::Fingerprint(own), Self::Fingerprint(other)) => own == other,
+            (Self::Oid(..), Self::Fingerprint(_)) | (Self::Fingerprint(_), Self::Oid(..)) => false,
+        }
+    }
+}
+
+/// An operator.
+#[derive(Clone, Debug)]
+pub struct OperatorSetting {
+    /// Its name: the owner of profiles.
+    pub name: Operator,
+    /// How its certificate is recognised.
+    pub key: OperatorKey,
+}
+
+impl OperatorSetting {
+    /// Where the OID stands that recognises it, if one does.
+    #[must_use]
+    pub const fn place_of_oid(&self) -> Option<&Place> {
+        match &self.key {
+            OperatorKey::Oid(_, place) => Some(place),
+            OperatorKey::Fingerprint(_) => None,
+        }
+    }
+}
+
+/// A profile type.
+#[derive(Clone, Debug)]
+pub struct ProfileTypeSetting {
+    /// Its name in orders.
+    pub name: ProfileType,
+    /// The operator that owns its profiles.
+    pub owner: Operator,
+    /// What is told of its profiles.
+    pub metadata: ProfileMetadata,
+    /// The template that personal data is put into; `None` for ready-made packages.
+    pub template: Option<TemplateSetting>,
+}
+
+/// Where a template comes from.
+#[derive(Clone, Debug)]
+pub enum TemplateSetting {
+    /// One that Simyard brings.
+    BuiltIn(&'static Shipped),
+    /// A profile package with dummy values, or its description.
+    File(FileSetting),
+}
+
+/// All settings.
+#[derive(Clone)]
+pub struct Config {
+    /// `sqlite:PATH` or `postgres://…`, with the path made absolute.
+    pub store: String,
+    /// The file that holds the key for sealing; it is made if absent and nothing was sealed yet.
+    pub sealing_key: FileSetting,
+    /// The server's addresses as LPAs know them.
+    pub addresses: Vec<ServerAddress>,
+    /// Certificates of the CIs that are trusted.
+    pub ci: Vec<FileSetting>,
+    /// CERT.DPauth and CERT.DPpb, one pair for each CI.
+    pub identities: Vec<(CredentialSetting, CredentialSetting)>,
+    /// ES9+.
+    pub es9plus: ListenSetting,
+    /// ES2+.
+    pub es2plus: ListenSetting,
+    /// Certificates of the CAs of operators' client certificates.
+    pub es2plus_client_ca: Vec<FileSetting>,
+    /// The operators.
+    pub operators: Vec<OperatorSetting>,
+    /// The profile types.
+    pub profile_types: Vec<ProfileTypeSetting>,
+    /// How often an order may be tried.
+    pub limits: Limits,
+    /// How long an order lasts after ConfirmOrder, in seconds; `None` for ever.
+    pub order_lifetime_s: Option<u64>,
+    /// Sessions at a time.
+    pub max_sessions: usize,
+}
+
+/// The address of the store may hold a password: it is not shown.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        Config::parse(text, Path::new("/etc/simyard/simyard.toml"))
+    }
+
+    #[test]
+    fn an_empty_file_is_a_whole_configuration() {
+        let config = parse("").unwrap();
+        assert_eq!(config.store, "sqlite:/etc/simyard/simyard.db");
+        assert_eq!(config.addresses[0].as_str(), "localhost:8443");
+        assert_eq!(config.ci[0].path, Path::new("/etc/simyard/pki/ci.pem"));
+        assert_eq!(config.identities.len(), 1);
+    }
+
+    #[test]
+    fn errors_name_the_line() {
+        for (text, expected) in [
+            ("\nadresses = []", "line 2"),
+            ("addresses = [\"a b\"]", "simyard.toml:1: addresses: \"a b\" is no server address"),
+            ("[es9plus]\nlisten = \"8443\"", "simyard.toml:2: es9plus: \"8443\" is no IP address"),
+            ("[[operator]]\nname = \"x\"\noid = \"9.9\"", "simyard.toml:3: operator.oid"),
+            ("[[operator]]\nname = \"x\"", "simyard.toml:2: operator: expected either"),
+            (
+                "[limits]\ndownload_attempts = 0",
+                "simyard.toml:2: limits.download_attempts: must be at least 1",
+            ),
+            (
+                "[[profile_type]]\nname = \"a\"\nowner = \"b\"\nmcc_mnc = \"1\"",
+                "simyard.toml:4: profile_type.mcc_mnc: expected 5 or 6 digits",
+            ),
+            ("[es9plus]\nclient_ca = [\"x\"]", "simyard.toml:2: es9plus.client_ca"),
+            (
+                "[[profile_type]]\nname = \"a\"\nowner = \"b\"",
+                "simyard.toml:3: profile_type.owner: no [[operator]]",
+            ),
+            (
+                "[[operator]]\nname = \"x\"\noid = \"2.1\"\n[[operator]]\nname = \"x\"\noid = \"2.2\"",
+                "simyard.toml:5: operator: another operator has this name",
+            ),
+            (
+                "[[operator]]\nname = \"x\"\noid = \"2.1\"\n[[operator]]\nname = \"y\"\noid = \"2.1\"",
+                "simyard.toml:5: operator: another operator has the same oid",
+            ),
+            (
+                "[[operator]]\nname = \"b\"\noid = \"2.1\"\n[[profile_type]]\nname = \"a\"\nowner = \"b\"\n\
+                 [[profile_type]]\nname = \"a\"\nowner = \"b\"",
+                "simyard.toml:8: profile_type.name: another profile type",
+            ),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_password_of_a_database_is_not_shown() {
+        let config = parse("store = \"postgres://simyard:secret@db/simyard\"").unwrap();
+        let text = format!("{config:?}");
+        assert!(text.contains("localhost") && !text.contains("secret"), "{text}");
+    }
+
+    #[test]
+    fn operator_codes_are_those_of_the_network() {
+        let with = |code: &str| {
+            parse(&format!(
+                "[[operator]]\nname = \"b\"\noid = \"2.1\"\n\
+                 [[profile_type]]\nname = \"a\"\nowner = \"b\"\nmcc_mnc = \"{code}\""
+            ))
+            .unwrap()
+        };
+        let config = with("310260");
+        assert_eq!(config.profile_types[0].metadata.mcc_mnc, Some([0x13, 0x00, 0x62]));
+        let config = with("26201");
+        assert_eq!(config.profile_types[0].metadata.mcc_mnc, Some([0x62, 0xF2, 0x10]));
+    }
+}
