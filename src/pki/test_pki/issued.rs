@@ -1,0 +1,103 @@
+//! Certificates that were issued, and issuing further ones of the kinds of the test PKI.
+
+use std::fmt;
+
+use simyard_asn1::Oid;
+
+use super::description::Description;
+use super::{Fault, Kind};
+use crate::env::{Rng, Timestamp};
+use crate::ident::Eid;
+use crate::pki::certificate::Certificate;
+use crate::pki::issue::{Content, IssueError, Issuer, PrivateKey};
+
+/// A certificate that was issued, with its private key.
+#[derive(Clone)]
+pub struct Issued {
+    /// Which one it is.
+    pub kind: Kind,
+    /// What is wrong with it, if it is a twin.
+    pub fault: Option<Fault>,
+    /// The certificate.
+    pub certificate: Certificate,
+    /// Its private key.
+    pub key: PrivateKey,
+}
+
+impl fmt::Debug for Issued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Issued({})", self.name())
+    }
+}
+
+impl Issued {
+    /// The name of its files, without extension: `eum`, `eum-expired`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self.fault {
+            Some(fault) => format!("{}-{}", self.kind.as_str(), fault.as_str()),
+            None => self.kind.as_str().to_owned(),
+        }
+    }
+
+    /// The certificate in PEM.
+    #[must_use]
+    pub fn certificate_pem(&self) -> String {
+        der::pem::encode_string("CERTIFICATE", der::pem::LineEnding::LF, self.certificate.der())
+            .unwrap_or_default()
+    }
+
+    pub(super) fn issuer(&self) -> Result<Issuer, IssueError> {
+        Issuer::new(self.certificate.clone(), self.key.signing_key()?)
+    }
+}
+
+impl Issuer {
+    /// Issues an eUICC certificate: the organisation is the EUM's. The range of the EUM is not looked at.
+    ///
+    /// # Errors
+    /// As [`Issuer::issue`].
+    pub fn issue_euicc(&self, eid: &Eid, rng: &Rng, now: Timestamp) -> Result<Issued, IssueError> {
+        let mut content = Description::read()?.euicc(eid, now)?;
+        content.subject.organization = self.certificate().organization().map(str::to_owned);
+        self.issue_right(Kind::Euicc, &content, rng)
+    }
+
+    /// Issues a TLS certificate of the SM-DP+ with this OID for these hosts.
+    ///
+    /// # Errors
+    /// As [`Issuer::issue`].
+    pub fn issue_tls(
+        &self,
+        host_names: &[String],
+        oid: &Oid,
+        rng: &Rng,
+        now: Timestamp,
+    ) -> Result<Issued, IssueError> {
+        let content = Description::read()?.dp_tls(host_names, oid, now)?;
+        self.issue_right(Kind::DpTls, &content, rng)
+    }
+
+    /// Issues an operator's client certificate for ES2+.
+    ///
+    /// # Errors
+    /// As [`Issuer::issue`].
+    pub fn issue_operator(
+        &self,
+        name: &str,
+        oid: &Oid,
+        rng: &Rng,
+        now: Timestamp,
+    ) -> Result<Issued, IssueError> {
+        let mut content = Description::read()?.content(Kind::Operator, now)?.names(&[], Some(oid));
+        content.subject.organization = Some(name.to_owned());
+        content.subject.common_name = Some(name.to_owned());
+        self.issue_right(Kind::Operator, &content, rng)
+    }
+
+    pub(super) fn issue_right(&self, kind: Kind, content: &Content, rng: &Rng) -> Result<Issued, IssueError> {
+        let key = PrivateKey::draw(rng);
+        let certificate = self.issue(content, key.signing_key()?.public_key(), rng)?;
+        Ok(Issued { kind, fault: None, certificate, key })
+    }
+}

@@ -1,0 +1,201 @@
+//! The named test PKI of the shape of SGP.26, and its wrong twins.
+//!
+//! `certs/test-pki.toml` is the single source of names, validity and twins; [`description`] knows what each kind of
+//! certificate must contain (SGP.22 4.5.2). A twin is its original with one fault, and a key of its own.
+
+use crate::env::{Rng, Timestamp};
+use crate::ident::Eid;
+use crate::pki::issue::{Content, IssueError, Issuer, PrivateKey, issue_root};
+
+mod description;
+mod folder;
+mod issued;
+mod kind;
+mod twin;
+
+pub use folder::{Existing, WriteError, Written};
+pub use issued::Issued;
+pub use kind::{Fault, Kind};
+
+use description::Description;
+
+/// How many digits of the EID the test EUM may issue: the IIN of SGP.02, as in SGP.26.
+const EID_PREFIX_LEN: usize = 8;
+const DAY: u64 = 86_400;
+
+/// What a test PKI is made for.
+#[derive(Clone, Debug)]
+pub struct TestPkiOptions {
+    /// The dNSNames of the SM-DP+; the first is its commonName.
+    pub host_names: Vec<String>,
+    /// The EID of the virtual eUICC; its first eight digits are the range of the EUM.
+    pub eid: Eid,
+}
+
+/// The whole test PKI. Private keys are wiped when it is dropped.
+#[derive(Debug)]
+pub struct TestPki {
+    /// The CI: trust anchor of everybody.
+    pub ci: Issued,
+    /// The eUICC manufacturer.
+    pub eum: Issued,
+    /// The eUICC of the virtual device.
+    pub euicc: Issued,
+    /// The SM-DP+ towards the eUICC.
+    pub dp_auth: Issued,
+    /// The SM-DP+ binding profiles.
+    pub dp_pb: Issued,
+    /// TLS of the SM-DP+.
+    pub dp_tls: Issued,
+    /// An operator's client certificate.
+    pub operator: Issued,
+    /// A device's client certificate.
+    pub device: Issued,
+    /// A CI that nobody trusts: the twins with [`Fault::UnknownCi`] lie under it.
+    pub other_ci: Issued,
+    /// The wrong twins of the others.
+    pub twins: Vec<Issued>,
+}
+
+impl TestPki {
+    /// Draws all keys and issues all certificates.
+    ///
+    /// # Errors
+    /// [`IssueError`] for host names and dates that do not fit into certificates.
+    pub fn generate(rng: &Rng, now: Timestamp, options: &TestPkiOptions) -> Result<Self, IssueError> {
+        let description = Description::read()?;
+        let root = |rng: &Rng| {
+            let key = PrivateKey::draw(rng);
+            let content = description.content(Kind::Ci, now)?;
+            let certificate = issue_root(&content, &key.signing_key()?, rng)?;
+            Ok::<_, IssueError>(Issued { kind: Kind::Ci, fault: None, certificate, key })
+        };
+        let (ci, other_ci) = (root(rng)?, root(rng)?);
+        let (issuer, other_issuer) = (ci.issuer()?, other_ci.issuer()?);
+        let dp_oid = description.entry(Kind::DpTls).oid()?;
+        let dp_oid = dp_oid.ok_or_else(|| IssueError::Description("dp-tls has no oid".to_owned()))?;
+
+        let mut batch = Batch { description: &description, rng, now, twins: Vec::new() };
+        let ci_issuers = [&issuer, &other_issuer];
+        let eum = batch.issue(Kind::Eum, &description.eum(&options.eid, now)?, ci_issuers)?;
+        let other_eum = batch.twins.iter().find(|twin| twin.fault == Some(Fault::UnknownCi));
+        let other_eum = other_eum
+            .ok_or_else(|| IssueError::Description("eum has no twin unknown-ci".to_owned()))?
+            .issuer()?;
+        let eum_issuers = [&eum.issuer()?, &other_eum];
+        let euicc = batch.issue(Kind::Euicc, &description.euicc(&options.eid, now)?, eum_issuers)?;
+        let dp_tls = description.dp_tls(&options.host_names, &dp_oid, now)?;
+        let mut below_ci = |kind| batch.issue(kind, &description.content(kind, now)?, ci_issuers);
+        Ok(Self {
+            dp_auth: below_ci(Kind::DpAuth)?,
+            dp_pb: below_ci(Kind::DpPb)?,
+            operator: below_ci(Kind::Operator)?,
+            device: below_ci(Kind::Device)?,
+            dp_tls: batch.issue(Kind::DpTls, &dp_tls, ci_issuers)?,
+            euicc,
+            ci,
+            eum,
+            other_ci,
+            twins: batch.twins,
+        })
+    }
+
+    /// The right certificates, each once.
+    #[must_use]
+    pub const fn certificates(&self) -> [&Issued; 8] {
+        [
+            &self.ci,
+            &self.eum,
+            &self.euicc,
+            &self.dp_auth,
+            &self.dp_pb,
+            &self.dp_tls,
+            &self.operator,
+            &self.device,
+        ]
+    }
+
+    /// The twin of a certificate with this fault, where the description asks for one.
+    #[must_use]
+    pub fn twin(&self, kind: Kind, fault: Fault) -> Option<&Issued> {
+        self.twins.iter().find(|twin| twin.kind == kind && twin.fault == Some(fault))
+    }
+
+    /// The CI as an issuer of further certificates.
+    ///
+    /// # Errors
+    /// [`IssueError`] never in practice: certificate and key were issued together.
+    pub fn ci_issuer(&self) -> Result<Issuer, IssueError> {
+        self.ci.issuer()
+    }
+
+    /// The EUM as an issuer of further eUICC certificates.
+    ///
+    /// # Errors
+    /// [`IssueError`] never in practice: certificate and key were issued together.
+    pub fn eum_issuer(&self) -> Result<Issuer, IssueError> {
+        self.eum.issuer()
+    }
+}
+
+/// Issues certificates, and collects the twins that the description asks for.
+struct Batch<'a> {
+    description: &'a Description,
+    rng: &'a Rng,
+    now: Timestamp,
+    twins: Vec<Issued>,
+}
+
+impl Batch<'_> {
+    /// Issues the right certificate; `issuers` are its issuer and the same of the other PKI.
+    fn issue(&mut self, kind: Kind, content: &Content, issuers: [&Issuer; 2]) -> Result<Issued, IssueError> {
+        for fault in &self.description.entry(kind).twins {
+            self.twins.push(twin::twin(kind, *fault, content, issuers, self.rng, self.now)?);
+        }
+        let [issuer, _other] = issuers;
+        issuer.issue_right(kind, content, self.rng)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::description::DESCRIPTION;
+    use super::*;
+
+    pub(super) const NOW: Timestamp = Timestamp::from_secs(1_795_329_780);
+
+    pub(super) fn options() -> TestPkiOptions {
+        TestPkiOptions {
+            host_names: vec!["localhost".to_owned(), "smdp.example".to_owned()],
+            eid: Eid::parse("89049032000000000000279973200019").unwrap(),
+        }
+    }
+
+    #[test]
+    fn the_description_names_every_fault_as_its_files() {
+        let description = Description::read().unwrap();
+        for kind in [Kind::Ci, Kind::Eum, Kind::Euicc, Kind::DpAuth, Kind::DpPb, Kind::DpTls] {
+            let line = format!("[certificate.{}]", kind.as_str());
+            assert!(DESCRIPTION.contains(&line), "{line}");
+            for fault in &description.entry(kind).twins {
+                assert!(DESCRIPTION.contains(&format!("\n{} = ", fault.as_str())), "{fault:?}");
+                assert!(!description.fault(*fault).is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn a_seed_repeats_the_keys_and_the_names_of_files_are_unique() {
+        let pki = TestPki::generate(&Rng::seeded(1), NOW, &options()).unwrap();
+        let again = TestPki::generate(&Rng::seeded(1), NOW, &options()).unwrap();
+        assert_eq!(pki.eum.certificate.public_key(), again.eum.certificate.public_key());
+        let mut names: Vec<String> = pki.twins.iter().map(Issued::name).collect();
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!((names.len(), count), (count, 39));
+        for issued in pki.certificates().into_iter().chain(&pki.twins) {
+            assert!(issued.certificate.is_of(&issued.key.signing_key().unwrap()), "{issued:?}");
+        }
+    }
+}
