@@ -10,32 +10,31 @@ use simyard_asn1::saip::{MAX_PACKAGE, Package};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::crypto::ecdsa::SigningKey;
-use crate::crypto::keyfile::{load_certificates, load_signing_key};
 use crate::crypto::seal::{Sealer, SealingKey};
 use crate::domain::Operator;
 use crate::env::{Clock, Rng};
 use crate::http::caller::Operators;
 use crate::http::listener::{Listener, ListenerLimits};
 use crate::http::{es2plus, es9plus};
-use crate::ident::ServerAddress;
-use crate::pki::tls::{ClientVerifier, PeerIdentity, TlsIdentity, server_config};
-use crate::pki::{AnchorError, Anchors, Certificate};
+use crate::pki::AnchorError;
+use crate::pki::tls::{ClientVerifier, PeerIdentity};
 use crate::profile::description::{self, DescriptionError};
 use crate::profile::plan::{Template, TemplateError};
 use crate::smdp::Smdp;
 use crate::smdp::catalogue::{Catalogue, Product};
-use crate::smdp::identity::{Credential, Identity, IdentityError};
 use crate::smdp::orders::{OrderSettings, Orders};
 use crate::smdp::sessions::Sessions;
 use crate::store::{Store, StoreError, StoreUrl};
 
 pub mod config;
+mod credentials;
+
+pub use credentials::{anchors, anchors_of};
 
 use config::{
-    Config, ConfigError, CredentialSetting, FileSetting, OperatorKey, OperatorSetting, ProfileTypeSetting,
-    TemplateSetting,
+    Config, ConfigError, FileSetting, OperatorKey, OperatorSetting, ProfileTypeSetting, TemplateSetting,
 };
+use credentials::{identity, tls, uncovered};
 
 /// Why the server cannot be put together.
 #[derive(Debug, thiserror::Error)]
@@ -271,86 +270,6 @@ impl Operators for KnownOperators {
     }
 }
 
-/// The CI certificates that files hold.
-///
-/// # Errors
-/// [`AppError`] if one cannot be read or is no CI certificate.
-pub fn anchors(files: &[FileSetting]) -> Result<Anchors, AppError> {
-    let mut certificates = Vec::new();
-    for file in files {
-        for der in load_certificates(&file.path).map_err(|error| file.error(&error))? {
-            certificates.push(Certificate::from_der(&der).map_err(|error| file.error(&error))?);
-        }
-    }
-    Ok(Anchors::new(certificates)?)
-}
-
-/// The CI certificates of one file that a command line names.
-///
-/// # Errors
-/// As [`anchors`].
-pub fn anchors_of(path: &std::path::Path) -> Result<Anchors, AppError> {
-    anchors(&[FileSetting::of_command_line(path)])
-}
-
-fn chain(file: &FileSetting) -> Result<Vec<Vec<u8>>, ConfigError> {
-    load_certificates(&file.path).map_err(|error| file.error(&error))
-}
-
-fn key(file: &FileSetting) -> Result<SigningKey, ConfigError> {
-    load_signing_key(&file.path).map_err(|error| file.error(&error))
-}
-
-fn credential(setting: &CredentialSetting) -> Result<Credential, ConfigError> {
-    let file = &setting.certificate;
-    let der = chain(file)?.into_iter().next().ok_or_else(|| file.error(&"the file holds no certificate"))?;
-    let certificate = Certificate::from_der(&der).map_err(|error| file.error(&error))?;
-    Ok(Credential { certificate, key: key(&setting.key)? })
-}
-
-fn identity(
-    dp_auth: &CredentialSetting,
-    dp_pb: &CredentialSetting,
-    anchors: &Anchors,
-    clock: &Clock,
-) -> Result<Identity, ConfigError> {
-    Identity::new(credential(dp_auth)?, credential(dp_pb)?, anchors, clock.now()).map_err(|error| {
-        let file = match &error {
-            IdentityError::DpAuth(_) => &dp_auth.certificate,
-            IdentityError::DpPb(_) => &dp_pb.certificate,
-            IdentityError::DpAuthKey => &dp_auth.key,
-            IdentityError::DpPbKey => &dp_pb.key,
-        };
-        file.error(&error)
-    })
-}
-
-/// The addresses whose host is no dNSName of the certificate.
-fn uncovered<'a>(
-    setting: &CredentialSetting,
-    addresses: &'a [ServerAddress],
-) -> Result<Vec<&'a ServerAddress>, ConfigError> {
-    let file = &setting.certificate;
-    let Some(der) = chain(file)?.into_iter().next() else { return Ok(Vec::new()) };
-    let certificate = Certificate::from_der(&der).map_err(|error| file.error(&error))?;
-    let covers = |address: &ServerAddress| {
-        certificate.dns_names().iter().any(|name| name.eq_ignore_ascii_case(address.host()))
-    };
-    Ok(addresses.iter().filter(|address| !covers(address)).collect())
-}
-
-fn tls(
-    setting: &CredentialSetting,
-    client: Option<Arc<ClientVerifier>>,
-) -> Result<Arc<rustls::ServerConfig>, ConfigError> {
-    let file = &setting.certificate;
-    let identity = TlsIdentity::new(chain(file)?, Arc::new(key(&setting.key)?));
-    identity
-        .and_then(|identity| server_config(&identity, client.map(|verifier| verifier as _)))
-        .map(Arc::new)
-        .map_err(|error| file.error(&error))
-}
-
 /// At most `limit` octets of a file.
 fn read_limited(path: &Path, limit: usize) -> std::io::Result<Vec<u8>> {
     let mut octets = Vec::new();
@@ -415,7 +334,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_secs(1_795_329_780);
 
-    fn with_pki(folder: &Path, settings: &str) -> Config {
+    pub(super) fn with_pki(folder: &Path, settings: &str) -> Config {
         let options = TestPkiOptions {
             host_names: vec!["smdp.example.com".to_owned()],
             eid: Eid::parse("89049032000000000000279973200019").unwrap(),
@@ -506,15 +425,6 @@ mod tests {
             let refused = refusal(&with_pki(folder.path(), &settings)).await;
             assert!(refused.contains(&format!("simyard.toml:3: {expected}")), "{refused}");
         }
-    }
-
-    #[test]
-    fn addresses_are_held_against_the_tls_certificate() {
-        let folder = tempfile::tempdir().unwrap();
-        let addresses = "addresses = [\"SMDP.example.com:8443\", \"other.example.com\"]";
-        let config = with_pki(folder.path(), addresses);
-        let uncovered = uncovered(&config.es9plus.tls, &config.addresses).unwrap();
-        assert_eq!(uncovered, [&config.addresses[1]]);
     }
 
     #[tokio::test]

@@ -1,0 +1,109 @@
+//! Certificates and keys that the settings name: loaded, and checked to belong together.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::AppError;
+use super::config::{ConfigError, CredentialSetting, FileSetting};
+use crate::crypto::ecdsa::SigningKey;
+use crate::crypto::keyfile::{load_certificates, load_signing_key};
+use crate::env::Clock;
+use crate::ident::ServerAddress;
+use crate::pki::tls::{ClientVerifier, TlsIdentity, server_config};
+use crate::pki::{Anchors, Certificate};
+use crate::smdp::identity::{Credential, Identity, IdentityError};
+
+/// The CI certificates that files hold.
+///
+/// # Errors
+/// [`AppError`] if one cannot be read or is no CI certificate.
+pub fn anchors(files: &[FileSetting]) -> Result<Anchors, AppError> {
+    let mut certificates = Vec::new();
+    for file in files {
+        for der in load_certificates(&file.path).map_err(|error| file.error(&error))? {
+            certificates.push(Certificate::from_der(&der).map_err(|error| file.error(&error))?);
+        }
+    }
+    Ok(Anchors::new(certificates)?)
+}
+
+/// The CI certificates of one file that a command line names.
+///
+/// # Errors
+/// As [`anchors`].
+pub fn anchors_of(path: &Path) -> Result<Anchors, AppError> {
+    anchors(&[FileSetting::of_command_line(path)])
+}
+
+fn chain(file: &FileSetting) -> Result<Vec<Vec<u8>>, ConfigError> {
+    load_certificates(&file.path).map_err(|error| file.error(&error))
+}
+
+fn key(file: &FileSetting) -> Result<SigningKey, ConfigError> {
+    load_signing_key(&file.path).map_err(|error| file.error(&error))
+}
+
+fn credential(setting: &CredentialSetting) -> Result<Credential, ConfigError> {
+    let file = &setting.certificate;
+    let der = chain(file)?.into_iter().next().ok_or_else(|| file.error(&"the file holds no certificate"))?;
+    let certificate = Certificate::from_der(&der).map_err(|error| file.error(&error))?;
+    Ok(Credential { certificate, key: key(&setting.key)? })
+}
+
+pub(super) fn identity(
+    dp_auth: &CredentialSetting,
+    dp_pb: &CredentialSetting,
+    anchors: &Anchors,
+    clock: &Clock,
+) -> Result<Identity, ConfigError> {
+    Identity::new(credential(dp_auth)?, credential(dp_pb)?, anchors, clock.now()).map_err(|error| {
+        let file = match &error {
+            IdentityError::DpAuth(_) => &dp_auth.certificate,
+            IdentityError::DpPb(_) => &dp_pb.certificate,
+            IdentityError::DpAuthKey => &dp_auth.key,
+            IdentityError::DpPbKey => &dp_pb.key,
+        };
+        file.error(&error)
+    })
+}
+
+/// The addresses whose host is no dNSName of the certificate.
+pub(super) fn uncovered<'a>(
+    setting: &CredentialSetting,
+    addresses: &'a [ServerAddress],
+) -> Result<Vec<&'a ServerAddress>, ConfigError> {
+    let file = &setting.certificate;
+    let Some(der) = chain(file)?.into_iter().next() else { return Ok(Vec::new()) };
+    let certificate = Certificate::from_der(&der).map_err(|error| file.error(&error))?;
+    let covers = |address: &ServerAddress| {
+        certificate.dns_names().iter().any(|name| name.eq_ignore_ascii_case(address.host()))
+    };
+    Ok(addresses.iter().filter(|address| !covers(address)).collect())
+}
+
+pub(super) fn tls(
+    setting: &CredentialSetting,
+    client: Option<Arc<ClientVerifier>>,
+) -> Result<Arc<rustls::ServerConfig>, ConfigError> {
+    let file = &setting.certificate;
+    let identity = TlsIdentity::new(chain(file)?, Arc::new(key(&setting.key)?));
+    identity
+        .and_then(|identity| server_config(&identity, client.map(|verifier| verifier as _)))
+        .map(Arc::new)
+        .map_err(|error| file.error(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::with_pki;
+    use super::*;
+
+    #[test]
+    fn addresses_are_held_against_the_tls_certificate() {
+        let folder = tempfile::tempdir().unwrap();
+        let addresses = "addresses = [\"SMDP.example.com:8443\", \"other.example.com\"]";
+        let config = with_pki(folder.path(), addresses);
+        let uncovered = uncovered(&config.es9plus.tls, &config.addresses).unwrap();
+        assert_eq!(uncovered, [&config.addresses[1]]);
+    }
+}
