@@ -16,9 +16,13 @@ use simyard::crypto::keyfile::{load_certificates, load_signing_key};
 use simyard::crypto::milenage::{Milenage, opc_from_op};
 use simyard::crypto::{kdf, milenage};
 use simyard::ident::{Eid, TransactionId};
+use simyard::profile::bind::{Binding, BindingKeys, bind};
+use simyard_asn1::Decode as _;
+use simyard_asn1::rsp::package::BoundProfilePackage;
 use simyard_asn1::tlv::{Reader, Tag, Tlv};
 
 use crate::harness::vectors;
+use crate::server::PKI;
 
 crate::tests!(
     aes_cmac_of_rfc_4493,
@@ -28,6 +32,7 @@ crate::tests!(
     milenage_with_the_default_constants_written_out,
     session_keys_of_sgp_22_annex_g,
     segments_of_sgp_22_2_5_3,
+    a_package_is_bound_under_either_kind_of_keys,
     confirmation_code_hash_of_sgp_22_4_7,
     every_vector_file_is_listed,
     a_recorded_package_is_reproduced,
@@ -193,6 +198,40 @@ fn segments_of_sgp_22_2_5_3() {
     server.split_86(block.get("package"), &mut under_ppk);
     assert_eq!(under_ppk, block.get("segment_1_under_ppk"));
     assert_eq!(card.open_encrypted(&under_ppk).unwrap().as_slice(), block.get("package"));
+}
+
+fn a_package_is_bound_under_either_kind_of_keys() {
+    let block = bsp_block();
+    let point = |name: &str| PublicKey::from_point(Curve::P256, block.get(name)).unwrap();
+    let (smdp_otpk, euicc_otpk) = (point("otpk_dp"), point("otpk_euicc"));
+    let dp_pb = PKI.dp_pb.key.signing_key().unwrap();
+    let transaction_id = TransactionId::from_octets(&[1; 16]).unwrap();
+    for random in [None, Some(SessionKeys::from_octets(&block.array("ppk")))] {
+        let segments = match random {
+            None => "segment_3_without_replacement",
+            Some(_) => "segment_1_under_ppk",
+        };
+        let replaced = random.is_some().then(|| block.get("segment_3"));
+        let keys = BindingKeys { session: bsp_keys(&block), random };
+        // As they are when they come back from the store.
+        let keys = BindingKeys::from_octets(&keys.to_octets()).unwrap();
+        let binding = Binding {
+            transaction_id: &transaction_id,
+            host_id: block.get("host_id"),
+            smdp_otpk: &smdp_otpk,
+            euicc_otpk: &euicc_otpk,
+            keys: &keys,
+        };
+        let bound = bind(&dp_pb, &binding, block.get("store_metadata"), block.get("package")).unwrap();
+        let bound = BoundProfilePackage::from_der(&bound).unwrap();
+        assert_eq!(bound.first_sequence_of_87, block.get("segment_1"));
+        assert_eq!(bound.sequence_of_88, block.get("segment_2"));
+        assert_eq!(bound.second_sequence_of_87, replaced);
+        assert_eq!(bound.sequence_of_86, block.get(segments));
+    }
+    for length in [0, 47, 49, 95, 97] {
+        assert!(BindingKeys::from_octets(&vec![7; length]).is_none(), "{length}");
+    }
 }
 
 fn confirmation_code_hash_of_sgp_22_4_7() {

@@ -18,7 +18,7 @@ use simyard::env::{Clock, Rng, Timestamp};
 use simyard::ident::TransactionId;
 use simyard::pki::Certificate;
 use simyard::pki::test_pki::{Existing, TestPki, TestPkiOptions};
-use simyard::profile::bind::{Binding, bind};
+use simyard::profile::bind::{Binding, BindingKeys, bind};
 use simyard::smdp::Smdp;
 use simyard::smdp::authenticate_client::authenticate_client;
 use simyard::smdp::get_bound_profile_package::get_bound_profile_package;
@@ -140,7 +140,8 @@ fn the_bound_profile_package_is_the_one_recorded() {
     let euicc = Certificate::from_der(&recording.read("sgp26-euicc.der")).unwrap();
     let eid = euicc.serial_number().unwrap().parse().unwrap();
     let host_id = b"euicc-rsp";
-    let keys = SessionKeys::derive(&one_time.agree(&euicc_otpk).unwrap(), host_id, &eid).unwrap();
+    let session = SessionKeys::derive(&one_time.agree(&euicc_otpk).unwrap(), host_id, &eid).unwrap();
+    let keys = BindingKeys { session, random: None };
     let binding = Binding {
         transaction_id: &recording.transaction_id(),
         host_id,

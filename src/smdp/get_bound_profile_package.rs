@@ -23,7 +23,7 @@ use crate::crypto::hash::{proves_code, sha256};
 use crate::crypto::seal::SealError;
 use crate::domain::{ErrorReason, Order};
 use crate::ident::TransactionId;
-use crate::profile::bind::{BindError, Binding, HOST_ID, bind};
+use crate::profile::bind::{BindError, Binding, BindingKeys, HOST_ID, bind};
 use crate::store::{Binding as KeptBinding, Material, NewBinding, StoreError};
 
 /// Why no package is handed over; one variant for each rule of 5.6.2.
@@ -305,9 +305,9 @@ async fn bind_and_record(
             let one_time = EphemeralKey::generate(&smdp.rng, euicc_otpk.curve())?;
             let smdp_otpk = *one_time.public_key();
             let secret = one_time.agree(euicc_otpk)?;
-            let keys = SessionKeys::derive(&secret, HOST_ID, eid)
+            let session = SessionKeys::derive(&secret, HOST_ID, eid)
                 .map_err(GetBoundProfilePackageError::Derivation)?;
-            (smdp_otpk, keys)
+            (smdp_otpk, BindingKeys { session, random: None })
         }
     };
     let binding =
@@ -322,7 +322,7 @@ async fn bind_and_record(
         euicc_otpk: *euicc_otpk.as_point(),
         smdp_otpk: *smdp_otpk.as_point(),
         content_digest,
-        sealed_session_keys: smdp.sealer.seal(&place, keys.to_octets().as_slice())?,
+        sealed_session_keys: smdp.sealer.seal(&place, &keys.to_octets())?,
         at: smdp.clock.now(),
     };
     let version = smdp.store.bind(order, &record).await.map_err(GetBoundProfilePackageError::Store)?;
@@ -338,11 +338,11 @@ fn reopen(
     smdp: &Smdp,
     kept: &KeptBinding,
     place: &str,
-) -> Result<Option<(PublicKey, SessionKeys)>, GetBoundProfilePackageError> {
+) -> Result<Option<(PublicKey, BindingKeys)>, GetBoundProfilePackageError> {
     let Some(sealed) = &kept.sealed_session_keys else { return Ok(None) };
     let opened: Zeroizing<Vec<u8>> = smdp.sealer.open(place, sealed)?;
-    let Ok(octets) = opened.as_slice().try_into() else { return Ok(None) };
+    let Some(keys) = BindingKeys::from_octets(&opened) else { return Ok(None) };
     let smdp_otpk = PublicKey::from_point(Curve::P256, &kept.smdp_otpk)
         .map_err(|_| GetBoundProfilePackageError::OneTimeKey)?;
-    Ok(Some((smdp_otpk, SessionKeys::from_octets(octets))))
+    Ok(Some((smdp_otpk, keys)))
 }
