@@ -15,6 +15,7 @@
 mod harness;
 mod postgres;
 
+mod abuse;
 mod arrows;
 mod asn1;
 mod bench;
@@ -40,6 +41,7 @@ mod tidy;
 
 fn main() -> std::process::ExitCode {
     harness::run(&[
+        abuse::TESTS,
         arrows::TESTS,
         asn1::TESTS,
         bench::TESTS,

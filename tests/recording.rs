@@ -15,7 +15,7 @@ use simyard::crypto::bsp::SessionKeys;
 use simyard::crypto::ecdsa::{Curve, PublicKey, SigningKey};
 use simyard::crypto::ecka::EphemeralKey;
 use simyard::env::{Clock, Rng, Timestamp};
-use simyard::ident::TransactionId;
+use simyard::ident::{Peer, TransactionId};
 use simyard::pki::Certificate;
 use simyard::pki::test_pki::{Existing, TestPki, TestPkiOptions};
 use simyard::profile::bind::{Binding, BindingKeys, bind};
@@ -190,6 +190,10 @@ async fn server(recording: &Recording, folder: &Path) -> Arc<Smdp> {
     App::open(&config, sockets, clock, Rng::seeded(2)).await.unwrap().smdp
 }
 
+fn peer() -> Peer {
+    std::net::IpAddr::from([192, 0, 2, 1]).into()
+}
+
 /// Its CI lists are empty; in a session made by hand its eUICC is authentic, but nobody ordered for it.
 fn the_services_refuse_the_recording() {
     let Some(recording) = Recording::find() else { return };
@@ -201,7 +205,7 @@ fn the_services_refuse_the_recording() {
             euicc_info1: recording.read("euicc-info1.der"),
             smdp_address: "smdp.example.com".to_owned(),
         };
-        let error = initiate_authentication(&smdp, &request).unwrap_err();
+        let error = initiate_authentication(&smdp, peer(), &request).unwrap_err();
         assert_eq!(error.status(), (Subject::SecurityConfiguration, Reason::Unsupported), "8.8.2/3.1");
 
         let request = AuthenticateClientRequest {
@@ -215,7 +219,7 @@ fn the_services_refuse_the_recording() {
             server_challenge: recording.array("server-challenge.bin"),
             identity: Arc::clone(&smdp.identities[0]),
         };
-        smdp.sessions.open(recording.transaction_id(), Session::Initiated(session)).unwrap();
+        smdp.sessions.open(recording.transaction_id(), peer(), Session::Initiated(session)).unwrap();
         let error = authenticate_client(&smdp, &request).await.unwrap_err();
         assert_eq!(error.status(), (Subject::Eid, Reason::Refused), "8.1.1/3.8: {error}");
 

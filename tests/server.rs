@@ -4,7 +4,7 @@
 //! What nobody asserts is looked at too: a log line of level ERROR on the server's threads fails the test.
 
 use std::cell::RefCell;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, Once, PoisonError};
 use std::time::Duration;
@@ -423,14 +423,22 @@ impl TestServer {
 
     /// A client of an interface: with a certificate, or without.
     pub fn http(&self, identity: Option<&Issued>, address: SocketAddr) -> reqwest::Client {
+        self.http_builder(identity, address).build().unwrap()
+    }
+
+    /// A client of ES9+ that calls from another address of the loopback.
+    pub fn lpa_at(&self, peer: IpAddr) -> reqwest::Client {
+        let address = self.socket(Interface::Es9Plus);
+        self.http_builder(None, address).local_address(peer).build().unwrap()
+    }
+
+    fn http_builder(&self, identity: Option<&Issued>, address: SocketAddr) -> reqwest::ClientBuilder {
         let identity = identity.map(tls_identity);
         reqwest::Client::builder()
             .tls_backend_preconfigured(client_config(self.verifier(), identity.as_ref()).unwrap())
             .http1_only()
             .no_proxy()
             .resolve(ADDRESS, address)
-            .build()
-            .unwrap()
     }
 
     fn verifier(&self) -> Arc<ServerVerifier> {

@@ -11,17 +11,27 @@ use axum::http::request::Parts;
 
 use super::listener::ClientCertificate;
 use crate::domain::Operator;
+use crate::ident::Peer;
 use crate::pki::tls::{PeerIdentity, peer_identity};
 
-/// An LPA: anybody. What it may do depends on what its eUICC signs.
+/// An LPA: anybody. What it may do depends on what its eUICC signs; where it calls from, the socket says, never a header.
 #[derive(Clone, Copy, Debug)]
-pub struct Lpa(());
+pub struct Lpa(Peer);
+
+impl Lpa {
+    /// Where it calls from.
+    #[must_use]
+    pub const fn peer(&self) -> Peer {
+        self.0
+    }
+}
 
 impl<S: Sync> FromRequestParts<S> for Lpa {
-    type Rejection = std::convert::Infallible;
+    type Rejection = (StatusCode, &'static str);
 
-    async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(()))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let peer = parts.extensions.get::<Peer>().copied();
+        peer.map(Self).ok_or((StatusCode::INTERNAL_SERVER_ERROR, "the listener does not say who calls"))
     }
 }
 

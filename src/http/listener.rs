@@ -7,7 +7,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -31,6 +30,8 @@ use tokio::task::JoinSet;
 use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
+
+use crate::ident::Peer;
 
 /// Time for the head of a request, which is also how long an idle connection is kept.
 const REQUEST_HEAD: Duration = Duration::from_secs(60);
@@ -103,7 +104,7 @@ impl Listener {
         loop {
             let accepted = async {
                 let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
-                self.socket.accept().await.map(|(stream, address)| (place, stream, address.ip()))
+                self.socket.accept().await.map(|(stream, address)| (place, stream, Peer::from(address.ip())))
             };
             let accepted = tokio::select! {
                 accepted = accepted => accepted,
@@ -111,14 +112,14 @@ impl Listener {
             };
             while connections.try_join_next().is_some() {}
             match accepted {
-                Ok((place, stream, address)) => {
-                    let Some(share) = peers.admit(address) else {
-                        tracing::debug!(interface = self.name, %address, "too many connections of one peer");
+                Ok((place, stream, peer)) => {
+                    let Some(share) = peers.admit(peer) else {
+                        tracing::debug!(interface = self.name, %peer, "too many connections of one peer");
                         continue;
                     };
                     let (acceptor, router, end) = (acceptor.clone(), router.clone(), end.clone());
                     connections.spawn(async move {
-                        connection(self.name, stream, acceptor, router, end, limits).await;
+                        connection(self.name, stream, peer, acceptor, router, end, limits).await;
                         drop((place, share));
                     });
                 }
@@ -157,6 +158,7 @@ async fn ended(end: &mut watch::Receiver<bool>) {
 async fn connection(
     name: &'static str,
     stream: TcpStream,
+    peer: Peer,
     acceptor: TlsAcceptor,
     router: Router,
     mut end: watch::Receiver<bool>,
@@ -179,6 +181,7 @@ async fn connection(
         .and_then(<[CertificateDer<'_>]>::first)
         .map(|certificate| ClientCertificate(certificate.clone().into_owned()));
     let service = router.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         if let Some(certificate) = &certificate {
             request.extensions_mut().insert(certificate.clone());
         }
@@ -210,18 +213,13 @@ async fn connection(
 
 /// Who has how many connections.
 struct Peers {
-    open: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    open: Arc<Mutex<HashMap<Peer, usize>>>,
     most: usize,
 }
 
 impl Peers {
     /// A connection's share of what its peer may have; `None` if the peer has all of it.
-    fn admit(&self, address: IpAddr) -> Option<Share> {
-        let peer = match address.to_canonical() {
-            IpAddr::V4(address) => IpAddr::V4(address),
-            // A host has a whole network of 64 bits.
-            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-        };
+    fn admit(&self, peer: Peer) -> Option<Share> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(peer).or_default();
         if *count >= self.most {
@@ -234,8 +232,8 @@ impl Peers {
 
 /// Given back when the connection ends.
 struct Share {
-    open: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    peer: IpAddr,
+    open: Arc<Mutex<HashMap<Peer, usize>>>,
+    peer: Peer,
 }
 
 impl Drop for Share {
@@ -396,14 +394,12 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_network_is_one_peer() {
+    fn a_share_is_of_one_peer_until_it_is_given_back() {
         let peers = Peers { open: Arc::default(), most: 1 };
-        let admit = |address: &str| peers.admit(address.parse().unwrap());
+        let admit = |address: &str| peers.admit(Peer::from(address.parse::<std::net::IpAddr>().unwrap()));
         let _first = admit("2001:db8::1").unwrap();
         assert!(admit("2001:db8::ffff:2").is_none());
-        let _other = admit("2001:db8:0:1::1").unwrap();
-        let _ipv4 = admit("192.0.2.1").unwrap();
-        assert!(admit("::ffff:192.0.2.1").is_none());
+        let _other = admit("192.0.2.1").unwrap();
         drop(admit("192.0.2.2"));
         assert!(admit("192.0.2.2").is_some());
     }

@@ -7,6 +7,7 @@ mod eid;
 mod iccid;
 mod imsi;
 mod matching_id;
+mod peer;
 mod server_address;
 mod transaction_id;
 
@@ -15,6 +16,7 @@ pub use eid::Eid;
 pub use iccid::Iccid;
 pub use imsi::Imsi;
 pub use matching_id::MatchingId;
+pub use peer::Peer;
 pub use server_address::ServerAddress;
 pub use transaction_id::TransactionId;
 

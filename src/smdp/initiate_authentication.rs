@@ -15,7 +15,7 @@ use super::sessions::{Initiated, Session, TooManySessions};
 use super::status::{FunctionError, Reason, Subject};
 use crate::binding::es9plus::{InitiateAuthenticationRequest, InitiateAuthenticationResponse};
 use crate::crypto::ecdsa::EcdsaError;
-use crate::ident::{ServerAddress, TransactionId};
+use crate::ident::{Peer, ServerAddress, TransactionId};
 
 /// The major version of SGP.22 that is served.
 const SERVED_MAJOR: u8 = 2;
@@ -66,6 +66,7 @@ impl FunctionError for InitiateAuthenticationError {
 /// [`InitiateAuthenticationError`]; nothing is kept then.
 pub fn initiate_authentication(
     smdp: &Smdp,
+    peer: Peer,
     request: &InitiateAuthenticationRequest,
 ) -> Result<InitiateAuthenticationResponse, InitiateAuthenticationError> {
     let info = EuiccInfo1::from_der(&request.euicc_info1)?;
@@ -105,7 +106,7 @@ pub fn initiate_authentication(
     .to_der();
     // Nothing is signed for a session that finds no room.
     let session = Initiated { server_challenge, identity: Arc::clone(identity) };
-    smdp.sessions.open(transaction_id.clone(), Session::Initiated(session))?;
+    smdp.sessions.open(transaction_id.clone(), peer, Session::Initiated(session))?;
     let signature = identity.dp_auth().key.sign(&server_signed1)?;
 
     Ok(InitiateAuthenticationResponse {

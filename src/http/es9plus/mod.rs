@@ -30,9 +30,9 @@ pub fn router(smdp: Arc<Smdp>) -> Router {
         .with_state(smdp)
 }
 
-async fn initiate(_: Lpa, State(smdp): State<Arc<Smdp>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn initiate(caller: Lpa, State(smdp): State<Arc<Smdp>>, headers: HeaderMap, body: Bytes) -> Response {
     function::answer("initiateAuthentication", &headers, &body, async |request| {
-        initiate_authentication(&smdp, &request)
+        initiate_authentication(&smdp, caller.peer(), &request)
     })
     .await
 }

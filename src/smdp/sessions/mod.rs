@@ -13,12 +13,15 @@ use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
 
+use self::strangers::Strangers;
 use super::identity::Identity;
 use crate::domain::Order;
 use crate::env::Clock;
-use crate::ident::TransactionId;
+use crate::ident::{Peer, TransactionId};
 use crate::pki::VerifiedEuicc;
 use crate::store::Material;
+
+mod strangers;
 
 /// How long a client may take to authenticate.
 const INITIATED_FOR: Duration = Duration::from_secs(300);
@@ -118,11 +121,13 @@ struct Inner {
     open: HashMap<TransactionId, Entry>,
     /// When sessions end, those that anybody may open apart from those of an authenticated eUICC.
     initiated: BTreeSet<(Duration, TransactionId)>,
+    strangers: Strangers,
     authenticated: BTreeSet<(Duration, TransactionId)>,
 }
 
 struct Entry {
     end: Duration,
+    peer: Peer,
     stage: Stage,
     session: SharedSession,
 }
@@ -139,23 +144,32 @@ impl Inner {
     }
 
     fn remove(&mut self, id: &TransactionId) {
-        if let Some(entry) = self.open.remove(id) {
-            self.ends(entry.stage).remove(&(entry.end, id.clone()));
+        if let Some(Entry { end, peer, stage, .. }) = self.open.remove(id) {
+            self.ends(stage).remove(&(end, id.clone()));
+            match stage {
+                Stage::Initiated => self.strangers.remove(peer, end, id),
+                Stage::ClientAuthenticated => {}
+            }
         }
     }
 
-    fn insert(&mut self, id: TransactionId, now: Duration, stage: Stage, session: SharedSession) {
+    fn insert(&mut self, id: TransactionId, peer: Peer, now: Duration, stage: Stage, session: SharedSession) {
         let end = now.saturating_add(stage.lifetime());
         self.ends(stage).insert((end, id.clone()));
-        self.open.insert(id, Entry { end, stage, session });
+        match stage {
+            Stage::Initiated => self.strangers.add(peer, end, id.clone()),
+            Stage::ClientAuthenticated => {}
+        }
+        self.open.insert(id, Entry { end, peer, stage, session });
     }
 
     fn purge(&mut self, now: Duration) {
         for stage in [Stage::Initiated, Stage::ClientAuthenticated] {
-            while self.ends(stage).first().is_some_and(|(end, _)| *end <= now) {
-                if let Some((_, id)) = self.ends(stage).pop_first() {
-                    self.open.remove(&id);
-                }
+            while let Some((end, id)) = self.ends(stage).first()
+                && *end <= now
+            {
+                let id = id.clone();
+                self.remove(&id);
             }
         }
     }
@@ -172,32 +186,33 @@ impl Sessions {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens a session. When there is no room left, the oldest one that is merely initiated goes: it holds a challenge
-    /// and no eUICC has proved anything in it.
+    /// Opens a session for a caller at `peer`. When there is no room left, one that is merely initiated goes: it holds a
+    /// challenge, and no eUICC has proved anything in it. It is the oldest of the peer that holds most of them.
     ///
     /// # Errors
     /// [`TooManySessions`] when authenticated eUICCs hold all places.
-    pub fn open(&self, id: TransactionId, session: Session) -> Result<(), TooManySessions> {
+    pub fn open(&self, id: TransactionId, peer: Peer, session: Session) -> Result<(), TooManySessions> {
         let now = self.clock.monotonic();
         let mut inner = self.lock();
         inner.purge(now);
         if inner.open.len() >= self.limit {
-            let (_, oldest) = inner.initiated.pop_first().ok_or(TooManySessions)?;
-            inner.open.remove(&oldest);
+            let displaced = inner.strangers.displaced().ok_or(TooManySessions)?;
+            inner.remove(&displaced);
         }
-        inner.insert(id, now, session.stage(), Arc::new(tokio::sync::Mutex::new(Some(session))));
+        inner.insert(id, peer, now, session.stage(), Arc::new(tokio::sync::Mutex::new(Some(session))));
         Ok(())
     }
 
     /// Takes a session to work on it, once no other call has it; `None` if there is none, or it ended.
     pub async fn take(&self, id: &TransactionId) -> Option<SessionGuard<'_>> {
-        let session = {
+        let (peer, session) = {
             let mut inner = self.lock();
             inner.purge(self.clock.monotonic());
-            Arc::clone(&inner.open.get(id)?.session)
+            let entry = inner.open.get(id)?;
+            (entry.peer, Arc::clone(&entry.session))
         };
         let session = session.lock_owned().await;
-        session.is_some().then(|| SessionGuard { sessions: self, id: id.clone(), session })
+        session.is_some().then(|| SessionGuard { sessions: self, id: id.clone(), peer, session })
     }
 
     /// How many sessions are open.
@@ -219,6 +234,7 @@ impl Sessions {
 pub struct SessionGuard<'a> {
     sessions: &'a Sessions,
     id: TransactionId,
+    peer: Peer,
     session: OwnedMutexGuard<Option<Session>>,
 }
 
@@ -246,7 +262,7 @@ impl SessionGuard<'_> {
         let session = Arc::clone(OwnedMutexGuard::mutex(&self.session));
         let mut inner = self.sessions.lock();
         inner.remove(&self.id);
-        inner.insert(self.id, now, stage, session);
+        inner.insert(self.id, self.peer, now, stage, session);
     }
 
     /// Ends the session.
