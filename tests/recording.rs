@@ -29,6 +29,7 @@ use simyard::smdp::status::{FunctionError as _, Reason, Subject};
 use simyard_asn1::rsp::SIGNATURE;
 use simyard_asn1::rsp::authentication::{AuthenticateServerResponse, ServerSigned1};
 use simyard_asn1::rsp::download::{PrepareDownloadResponse, SmdpSigned2};
+use simyard_asn1::rsp::es9plus::{AuthenticateClientOk, Response};
 use simyard_asn1::saip::Package;
 use simyard_asn1::{Decode as _, Encode as _, Reader, Tag, Writer};
 
@@ -37,6 +38,7 @@ use crate::harness;
 crate::tests!(
     server_signed1_and_its_signature_are_those_recorded,
     smdp_signed2_and_its_signature_are_those_recorded,
+    the_recorded_response_is_one_of_the_asn1_binding,
     the_bound_profile_package_is_the_one_recorded,
     the_recorded_package_is_refused,
     the_services_refuse_the_recording,
@@ -124,6 +126,18 @@ fn smdp_signed2_and_its_signature_are_those_recorded() {
     let signature = recording.deterministic_key("sgp26-dppb-key.p8").sign(&signed.finish()).unwrap();
     let (_, recorded) = recording.member("authenticate-response.der", &[Tag(0xA0)], SIGNATURE);
     assert_eq!(signature.to_vec(), recorded);
+}
+
+/// The response of AuthenticateClient was kept with its own tag, as the envelope of the ASN.1 binding holds it.
+fn the_recorded_response_is_one_of_the_asn1_binding() {
+    let Some(recording) = Recording::find() else { return };
+    let recorded = recording.read("authenticate-response.der");
+    let response = Response::<AuthenticateClientOk<'_>>::from_der(&recorded).unwrap();
+    assert_eq!(response.to_der(), recorded);
+    let Response::Ok(ok) = response else { panic!("the recorded response is an error") };
+    assert_eq!(ok.transaction_id, recording.transaction_id().as_octets());
+    assert_eq!(ok.profile_metadata, recording.read("store-metadata.der"));
+    assert_eq!(ok.smdp_certificate, recording.read("sgp26-dppb.der"));
 }
 
 fn the_bound_profile_package_is_the_one_recorded() {

@@ -4,7 +4,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use simyard_asn1::rsp::{authentication, card, download, info, metadata, notification, package};
+use simyard_asn1::rsp::{authentication, card, download, es9plus, info, metadata, notification, package};
 use simyard_asn1::saip::{EuiccResponse, Package};
 use simyard_asn1::tlv::NamedBits;
 use simyard_asn1::{Decode, Encode, Oid, Reader, Tag, Writer};
@@ -99,6 +99,16 @@ fn decode_everything(input: &[u8]) {
         card::EuiccConfiguredAddressesResponse<'_>,
         card::ProfileIdentifier<'_>,
         card::RetrieveNotificationsListRequest,
+        es9plus::Envelope<'_>,
+        es9plus::InitiateAuthenticationRequest<'_>,
+        es9plus::Response<es9plus::InitiateAuthenticationOk<'_>>,
+        es9plus::AuthenticateClientRequest<'_>,
+        es9plus::Response<es9plus::AuthenticateClientOk<'_>>,
+        es9plus::GetBoundProfilePackageRequest<'_>,
+        es9plus::Response<es9plus::GetBoundProfilePackageOk<'_>>,
+        es9plus::CancelSessionRequest<'_>,
+        es9plus::Response<es9plus::CancelSessionOk>,
+        es9plus::HandleNotification<'_>,
         EuiccResponse,
         Oid,
     );
@@ -121,8 +131,9 @@ fn decode_everything(input: &[u8]) {
 
 /// Tags that messages start with, so that generated input gets past the first member.
 const OUTER: &[u32] = &[
-    0x30, 0xA0, 0xA1, 0xA5, 0xB0, 0xE3, 0xBF20, 0xBF21, 0xBF22, 0xBF23, 0xBF24, 0xBF25, 0xBF26, 0xBF27,
-    0xBF2B, 0xBF2E, 0xBF2F, 0xBF31, 0xBF36, 0xBF37, 0xBF38, 0xBF3C, 0xBF3E, 0xBF41,
+    0x30, 0xA0, 0xA1, 0xA2, 0xA5, 0xB0, 0xE3, 0xBF20, 0xBF21, 0xBF22, 0xBF23, 0xBF24, 0xBF25, 0xBF26, 0xBF27,
+    0xBF2B, 0xBF2E, 0xBF2F, 0xBF31, 0xBF36, 0xBF37, 0xBF38, 0xBF39, 0xBF3A, 0xBF3B, 0xBF3C, 0xBF3D, 0xBF3E,
+    0xBF41,
 ];
 
 proptest! {

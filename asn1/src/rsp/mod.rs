@@ -9,6 +9,7 @@
 //! | [`package`] | BoundProfilePackage and its commands |
 //! | [`notification`] | installation results and notifications |
 //! | [`card`] | the other ES10 commands |
+//! | [`es9plus`] | ES9+ in the ASN.1 binding: envelopes, requests, responses |
 //!
 //! The module is AUTOMATIC TAGS and EXTENSIBILITY IMPLIED: members that follow the known ones are accepted, and what is
 //! signed is kept as received ([`crate::Raw`]). A v3 peer appends members and alternatives; none of them is modelled.
@@ -16,6 +17,7 @@
 pub mod authentication;
 pub mod card;
 pub mod download;
+pub mod es9plus;
 pub mod info;
 pub mod metadata;
 pub mod notification;
