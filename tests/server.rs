@@ -255,13 +255,16 @@ impl TestServer {
         Self::with("", None)
     }
 
-    /// With more settings (whole tables), and perhaps another store than SQLite in its folder.
+    /// With more settings (lines of the top level, then whole tables), and perhaps another store than SQLite in its
+    /// folder.
     pub fn with(settings: &str, url: Option<StoreUrl>) -> Self {
         listen_to_the_log();
         let folder = tempfile::tempdir().unwrap();
         let rng = Rng::seeded(u64::from(NUMBERS.load(Ordering::SeqCst)) + 1000);
         PKI.write_to(&folder.path().join("pki"), Existing::Refuse).unwrap();
-        let settings = format!("{SETTINGS}\n{settings}");
+        let tables = if settings.starts_with('[') { Some(0) } else { settings.find("\n[") };
+        let (top, tables) = settings.split_at(tables.unwrap_or(settings.len()));
+        let settings = format!("{top}\n{SETTINGS}\n{tables}");
         let server = Self {
             config: Config::parse(&settings, &folder.path().join("simyard.toml")).unwrap(),
             url: url.unwrap_or_else(|| StoreUrl::Sqlite(folder.path().join("simyard.db"))),

@@ -202,6 +202,7 @@ impl App {
             addresses: config.addresses.clone(),
             catalogue: catalogue(config)?,
             limits: config.limits,
+            version3_euiccs: config.version3_euiccs,
         });
         if let ([_, _, ..], Some(place)) =
             (client_anchors.certificates(), config.operators.iter().find_map(OperatorSetting::place_of_oid))

@@ -20,6 +20,18 @@ use crate::ident::{Peer, ServerAddress, TransactionId};
 /// The major version of SGP.22 that is served.
 const SERVED_MAJOR: u8 = 2;
 
+/// What becomes of an eUICC of version 3 that can work with a server of version 2: it states 2.x as its lowest version
+/// and 3.x as its highest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Version3Euiccs {
+    /// It is served, as version 2 has it.
+    #[default]
+    Serve,
+    /// It is refused with 8.8.3/3.1, as by a server that knows version 2 alone.
+    Refuse,
+}
+
 /// Why no session is opened.
 #[derive(Debug, thiserror::Error)]
 pub enum InitiateAuthenticationError {
@@ -78,10 +90,7 @@ pub fn initiate_authentication(
             InitiateAuthenticationError::Address(request.smdp_address.chars().take(64).collect())
         })?;
 
-    let Version([major, ..]) = info.svn;
-    if major != SERVED_MAJOR {
-        return Err(InitiateAuthenticationError::Version(info.svn));
-    }
+    check_version(&info, smdp.version3_euiccs)?;
 
     // The lists are in the eUICC's order of preference and independent of each other.
     let ci_to_be_used = info
@@ -116,6 +125,21 @@ pub fn initiate_authentication(
         euicc_ci_pk_id_to_be_used: tlv(Tag::OCTET_STRING, ci_to_be_used),
         server_certificate: identity.dp_auth().certificate.der().to_vec(),
     })
+}
+
+fn check_version(
+    info: &EuiccInfo1<'_>,
+    version3_euiccs: Version3Euiccs,
+) -> Result<(), InitiateAuthenticationError> {
+    let highest = match version3_euiccs {
+        Version3Euiccs::Serve => None,
+        Version3Euiccs::Refuse => info.highest_svn(),
+    };
+    let unserved = |version: &Version| version.0.first() != Some(&SERVED_MAJOR);
+    match [Some(info.svn), highest].into_iter().flatten().find(unserved) {
+        Some(version) => Err(InitiateAuthenticationError::Version(version)),
+        None => Ok(()),
+    }
 }
 
 /// One TLV.

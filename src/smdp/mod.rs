@@ -48,6 +48,7 @@ pub mod status;
 
 use catalogue::Catalogue;
 use identity::Identity;
+use initiate_authentication::Version3Euiccs;
 use sessions::Sessions;
 
 /// What the functions of ES9+ work with.
@@ -70,6 +71,8 @@ pub struct Smdp {
     pub catalogue: Catalogue,
     /// How often an order may be tried.
     pub limits: Limits,
+    /// What becomes of eUICCs of version 3.
+    pub version3_euiccs: Version3Euiccs,
     /// The open sessions.
     pub sessions: Sessions,
 }

@@ -12,6 +12,7 @@ crate::tests!(
     every_call_opens_a_session_of_its_own,
     what_cannot_be_served_is_refused_with_its_code,
     versions_and_lists_are_read_as_the_standard_says,
+    an_euicc_of_version_3_is_served_as_one_of_version_2_or_refused,
     there_is_room_for_so_many_sessions_and_no_more,
 );
 
@@ -107,6 +108,33 @@ fn versions_and_lists_are_read_as_the_standard_says() {
     info[2] += 3;
     info.extend([0x8F, 0x01, 0x00]);
     server.es9plus("initiateAuthentication", &with("euiccInfo1", base64(&info))).unwrap();
+}
+
+/// Its lowest version counts, unless the settings say that nothing of version 3 is served.
+fn an_euicc_of_version_3_is_served_as_one_of_version_2_or_refused() {
+    let ci: &[u8] = ci_key();
+    let info = |lowest, highest: [u8; 3]| {
+        let mut info = info1(lowest, &[ci], &[ci]);
+        info[2] += 8;
+        info.extend([0x90, 0x01, 0x00, 0x93, 0x03]);
+        info.extend(highest);
+        with("euiccInfo1", base64(&info))
+    };
+    let open = TestServer::start();
+    let strict = TestServer::with("version3_euiccs = \"refuse\"\n", None);
+    for (what, body, served, strictly_served) in [
+        ("version 3 that knows 2", info([2, 2, 2], [3, 1, 0]), true, false),
+        ("version 3 alone", info([3, 0, 0], [3, 1, 0]), false, false),
+        ("version 2 that says so", info([2, 2, 2], [2, 6, 0]), true, true),
+        ("version 2", with("euiccInfo1", base64(&info1([2, 6, 0], &[ci], &[ci]))), true, true),
+    ] {
+        for (server, served) in [(&open, served), (&strict, strictly_served)] {
+            match server.es9plus("initiateAuthentication", &body) {
+                Ok(_) => assert!(served, "{what}"),
+                Err(code) => assert!(!served && code == "8.8.3/3.1", "{what}: {code}"),
+            }
+        }
+    }
 }
 
 /// A stranger's sessions give way to later ones, those of authenticated eUICCs to none.

@@ -19,6 +19,19 @@ pub struct EuiccInfo1<'a> {
 impl EuiccInfo1<'_> {
     /// The tag of the message.
     pub const TAG: Tag = Tag(0xBF20);
+
+    /// highestSvn, which version 3 appended: only its eUICCs state it, and `svn` is then the lowest one they can work
+    /// with. `None` also where the member has another form than three octets.
+    #[must_use]
+    pub fn highest_svn(&self) -> Option<Version> {
+        let mut members = Reader::new(self.extensions, Self::NAME);
+        while let Ok(member) = members.read() {
+            if member.tag == Tag(0x93) {
+                return member.array("highestSvn").ok().copied().map(Version);
+            }
+        }
+        None
+    }
 }
 
 impl<'a> Decode<'a> for EuiccInfo1<'a> {

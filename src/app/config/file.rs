@@ -13,6 +13,7 @@ use super::{
 };
 use crate::domain::{Limits, Operator};
 use crate::ident::ServerAddress;
+use crate::smdp::initiate_authentication::Version3Euiccs;
 
 /// The largest file that is read.
 const MAX_FILE_OCTETS: u64 = 1024 * 1024;
@@ -51,6 +52,8 @@ struct ConfigFile {
     sealing_key: Text,
     addresses: Option<Vec<Spanned<String>>>,
     ci: Option<Vec<Spanned<String>>>,
+    #[serde(default)]
+    version3_euiccs: Version3Euiccs,
     #[serde(default)]
     identity: Vec<IdentityTable>,
     #[serde(default)]
@@ -183,6 +186,7 @@ impl Reader<'_> {
             operators,
             addresses,
             limits: self.limits(&file.limits)?,
+            version3_euiccs: file.version3_euiccs,
             order_lifetime_s: file
                 .limits
                 .order_lifetime_days

@@ -14,6 +14,7 @@ use crate::domain::{Limits, Operator, ProfileType};
 use crate::ident::ServerAddress;
 use crate::profile::metadata::ProfileMetadata;
 use crate::profile::shipped::Shipped;
+use crate::smdp::initiate_authentication::Version3Euiccs;
 
 mod file;
 mod place;
@@ -131,6 +132,8 @@ pub struct Config {
     pub limits: Limits,
     /// How long an order lasts after ConfirmOrder, in seconds; `None` for ever.
     pub order_lifetime_s: Option<u64>,
+    /// What becomes of eUICCs of version 3.
+    pub version3_euiccs: Version3Euiccs,
     /// Sessions at a time.
     pub max_sessions: usize,
 }
