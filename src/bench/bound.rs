@@ -45,7 +45,7 @@ impl Bound {
     /// [`BenchError`] if the library fails.
     pub fn measure(clock: &Clock, rng: &Rng) -> Result<Self, BenchError> {
         let message: [u8; MESSAGE_OCTETS] = rng.array();
-        let key = SigningKey::from_scalar(&[0x11; 32])?;
+        let key = SigningKey::from_scalar(Curve::P256, &[0x11; 32])?;
         let signature = key.sign(&message)?;
         let peer = *EphemeralKey::generate(rng, Curve::P256)?.public_key();
         let generate = || EphemeralKey::generate(rng, Curve::P256);

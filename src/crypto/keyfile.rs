@@ -48,7 +48,7 @@ pub enum KeyFileError {
         found: &'static str,
     },
     /// A private key, but of another kind.
-    #[error("{}: a private key on P-256 is expected; found another kind of key", path.display())]
+    #[error("{}: a private key on P-256 or brainpoolP256r1 is expected; found another kind of key", path.display())]
     Curve {
         /// The file.
         path: PathBuf,
@@ -66,7 +66,7 @@ pub enum KeyFileError {
 /// Reads the private key of a file for signing.
 ///
 /// # Errors
-/// [`KeyFileError`], and [`KeyFileError::Curve`] for a key that is not on P-256.
+/// [`KeyFileError`], and [`KeyFileError::Curve`] for a key on no curve that is supported.
 pub fn load_signing_key(path: &Path) -> Result<SigningKey, KeyFileError> {
     let der = load_private_key_der(path)?;
     SigningKey::from_der(&der).map_err(|_| KeyFileError::Curve { path: path.to_owned() })
@@ -166,6 +166,7 @@ mod tests {
     use p256::pkcs8::EncodePrivateKey as _;
 
     use super::*;
+    use crate::crypto::ecdsa::Curve;
 
     fn pem(kind: &str, der: &[u8]) -> String {
         let text = base64::engine::general_purpose::STANDARD.encode(der);
@@ -202,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_key_is_read_in_every_form() {
-        let expected = *SigningKey::from_scalar(&[0x11; 32]).unwrap().public_key();
+        let expected = *SigningKey::from_scalar(Curve::P256, &[0x11; 32]).unwrap().public_key();
         for content in [
             pkcs8(),
             sec1(),
@@ -214,6 +215,24 @@ mod tests {
                 .replace('\n', "\r\n")
                 .into_bytes(),
             [pem("CERTIFICATE", CERTIFICATE), pem("PRIVATE KEY", &pkcs8())].concat().into_bytes(),
+        ] {
+            let (_folder, path) = written(&content);
+            assert_eq!(*load_signing_key(&path).unwrap().public_key(), expected);
+        }
+    }
+
+    #[test]
+    fn a_brainpool_key_is_read_in_every_form() {
+        let expected = *SigningKey::from_scalar(Curve::BrainpoolP256r1, &[0x11; 32]).unwrap().public_key();
+        let secret = bp256::r1::SecretKey::from_slice(&[0x11; 32]).unwrap();
+        let pkcs8 = secret.to_pkcs8_der().unwrap().as_bytes().to_vec();
+        let sec1 = secret.to_sec1_der().unwrap().to_vec();
+        let parameters = pem("EC PARAMETERS", &hex::decode("06092B2403030208010107").unwrap());
+        for content in [
+            pkcs8.clone(),
+            sec1.clone(),
+            pem("PRIVATE KEY", &pkcs8).into_bytes(),
+            [parameters, pem("EC PRIVATE KEY", &sec1)].concat().into_bytes(),
         ] {
             let (_folder, path) = written(&content);
             assert_eq!(*load_signing_key(&path).unwrap().public_key(), expected);

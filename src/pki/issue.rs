@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::certificate::{Certificate, CertificateError};
 use super::role::Role;
-use crate::crypto::ecdsa::{EcdsaError, PublicKey, Signature, SigningKey};
+use crate::crypto::ecdsa::{Curve, EcdsaError, PublicKey, Signature, SigningKey};
 use crate::env::{Rng, Timestamp};
 
 /// The longest organizationName, commonName and serialNumber (RFC 5280 appendix A), in characters.
@@ -361,7 +361,7 @@ impl PrivateKey {
     /// # Errors
     /// [`EcdsaError::PrivateKey`] if the library refuses the scalar.
     pub fn signing_key(&self) -> Result<SigningKey, EcdsaError> {
-        SigningKey::from_scalar(&self.0)
+        SigningKey::from_scalar(Curve::P256, &self.0)
     }
 
     /// PKCS#8 in DER.
