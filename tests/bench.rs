@@ -42,11 +42,15 @@ fn a_run_prints_every_figure_for_people() {
     }
     let folder = on_disk();
     let dir = folder.path().join("new");
-    let output = bench(&["--downloads", "4", "--concurrency", "2", "--dir", dir.to_str().unwrap()]);
+    let small = ["--downloads", "4", "--concurrency", "1,2", "--orders", "4"];
+    let output = bench(&[&small[..], &["--dir", dir.to_str().unwrap()]].concat());
     assert!(output.status.success(), "{}", text(&output.stderr));
     let told = text(&output.stdout);
     for name in [
-        "downloads per second",
+        "1 at a time: 4 in ",
+        "2 at a time: 4 in ",
+        "on a schedule: 4 in ",
+        "a connection for each call: 4 in ",
         "ES9+.InitiateAuthentication",
         "ES9+.AuthenticateClient",
         "ES9+.GetBoundProfilePackage",
@@ -55,6 +59,7 @@ fn a_run_prints_every_figure_for_people() {
         "bound",
         "file system",
         "commits",
+        "handshakes alone",
     ] {
         assert!(told.lines().any(|line| line.starts_with(name)), "{name} is missing in\n{told}");
     }
@@ -68,18 +73,25 @@ fn a_run_prints_every_figure_as_json() {
     }
     let folder = on_disk();
     let dir = folder.path().to_str().unwrap();
-    let output =
-        bench(&["--downloads", "4", "--concurrency", "2", "--store", "sqlite:x.db", "--json", "--dir", dir]);
+    let small = ["--downloads", "4", "--concurrency", "1,2", "--orders", "100"];
+    let output = bench(&[&small[..], &["--store", "sqlite:x.db", "--json", "--dir", dir]].concat());
     assert!(output.status.success(), "{}", text(&output.stderr));
     let figures: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(figures["downloads"], 4);
-    assert_eq!(figures["concurrency"], 2);
-    assert_eq!(figures["functions"].as_array().unwrap().len(), 4);
-    for name in ["downloads_per_second", "bound_ms", "package_octets", "commits_per_download"] {
-        assert!(figures[name].as_f64().unwrap() > 0.0, "{name} in {figures}");
+    assert_eq!(figures["orders"], 100);
+    assert!(figures["bound_ms"].as_f64().unwrap() > 0.0, "{figures}");
+    let runs = figures["runs"].as_array().unwrap();
+    assert_eq!((&runs[0]["concurrency"], &runs[1]["concurrency"]), (&1.into(), &2.into()));
+    assert_eq!(figures["new_connections"]["concurrency"], 2);
+    assert_eq!(figures["handshakes"]["handshakes"], 4);
+    for run in runs.iter().chain([&figures["on_schedule"], &figures["new_connections"]]) {
+        assert_eq!(run["downloads"], 4);
+        assert_eq!(run["functions"].as_array().unwrap().len(), 4);
+        for name in ["downloads_per_second", "package_octets", "commits_per_download"] {
+            assert!(run[name].as_f64().unwrap() > 0.0, "{name} in {figures}");
+        }
+        // Each download is three changes; some share a commit.
+        assert!(run["commits_per_download"].as_f64().unwrap() <= 3.0, "{figures}");
     }
-    // Each download is three changes; some share a commit.
-    assert!(figures["commits_per_download"].as_f64().unwrap() <= 3.0, "{figures}");
     assert!(folder.path().join("x.db").exists());
 }
 
@@ -107,10 +119,14 @@ fn a_folder_with_something_in_it_is_refused() {
 
 fn numbers_out_of_range_are_wrong_usage() {
     for arguments in
-        [["--downloads", "0"], ["--downloads", "50001"], ["--concurrency", "0"], ["--concurrency", "x"]]
+        [["--downloads", "0"], ["--downloads", "10001"], ["--concurrency", "8,0"], ["--concurrency", "x"]]
     {
         let output = bench(&arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(text(&output.stderr).contains("a number from 1 to"), "{arguments:?}");
     }
+    let many = ["--downloads", "10000", "--concurrency", "1,1,1,1,1,1,1,1"];
+    let output = bench(&many);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("that is 110000 downloads"), "{}", text(&output.stderr));
 }

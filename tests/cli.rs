@@ -520,7 +520,7 @@ fn bench_measures_a_few_downloads() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{}", std::process::id()));
     let place = Place::new();
     let run = place.run(&format!(
-        "bench download --downloads 10 --concurrency 2 --store sqlite:bench.db --dir {} --json",
+        "bench download --downloads 10 --concurrency 2 --orders 50 --store sqlite:bench.db --dir {} --json",
         folder.display()
     ));
     let _ = std::fs::remove_dir_all(&folder);

@@ -10,7 +10,7 @@ use crate::profile::plan::{Datum, Requirements, Template};
 
 use super::BenchError;
 
-/// Data for at most [`super::MAX_DOWNLOADS`] profiles: what the template cannot do without. The numbers of two runs
+/// Data for at most [`super::MAX_ORDERS`] profiles: what the template cannot do without. The numbers of two runs
 /// differ, so that a store may see several.
 ///
 /// # Errors

@@ -6,7 +6,8 @@
 //! | [`stock`] | what they download: a batch, ordered and released, and an eUICC for each |
 //! | [`batch`] | random data for a template, as a manufacturer delivers them |
 //! | [`bound`] | the time that the cryptography of one download takes at least |
-//! | [`process`] | CPU time of a process |
+//! | [`handshake`] | TLS handshakes with nothing asked |
+//! | [`process`] | CPU time of a process, and what it has written |
 //! | [`profile`] | profile packages in memory: read, written, personalised |
 //! | [`medium`] | what kind of file system the store lies on |
 //!
@@ -30,13 +31,14 @@ use crate::smdp::download_order::DownloadOrderError;
 pub mod batch;
 pub mod bound;
 pub mod download;
+pub mod handshake;
 pub mod medium;
 pub mod process;
 pub mod profile;
 pub mod stock;
 
-/// The most downloads of one run, those that warm up included: what the numbers of one batch have digits for.
-pub const MAX_DOWNLOADS: usize = 100_000;
+/// The most orders of one run: what the numbers of one batch have digits for.
+pub const MAX_ORDERS: usize = 100_000;
 
 /// Why a benchmark did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +79,9 @@ pub enum BenchError {
     /// A download failed.
     #[error("a download failed: {0}")]
     Lpa(#[from] LpaError),
+    /// A handshake failed.
+    #[error("a TLS handshake failed: {0}")]
+    Handshake(String),
     /// The server did not take the report of an installation.
     #[error("the server did not take a notification: {0}")]
     NotDelivered(String),

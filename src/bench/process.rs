@@ -1,4 +1,4 @@
-//! CPU time of a process, as Linux tells it in `/proc`; elsewhere nobody is asked.
+//! CPU time of a process and what it writes to the disk, as Linux tells it in `/proc`; elsewhere nobody is asked.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,6 +13,14 @@ const UTIME: usize = 11;
 pub fn cpu_time(pid: u32) -> Option<Duration> {
     let stat = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;
     parse(&stat)
+}
+
+/// Octets that the process `pid` has sent on their way to the disk so far: whole pages, each once for every time that it
+/// was changed and flushed (proc(5), `write_bytes` in `/proc/PID/io`). `None` where the system does not tell.
+#[must_use]
+pub fn octets_written(pid: u32) -> Option<u64> {
+    let io = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("io")).ok()?;
+    io.lines().find_map(|line| line.strip_prefix("write_bytes: ")?.parse().ok())
 }
 
 fn parse(stat: &str) -> Option<Duration> {
@@ -40,5 +48,7 @@ mod tests {
     fn the_system_tells_it_of_this_process() {
         assert!(cpu_time(std::process::id()).is_some());
         assert!(cpu_time(0).is_none());
+        assert!(octets_written(std::process::id()).is_some());
+        assert!(octets_written(0).is_none());
     }
 }

@@ -27,7 +27,7 @@ pub struct Job {
     pub euicc: Material,
 }
 
-/// Delivers a batch of `count` subscriptions, at most [`super::MAX_DOWNLOADS`], and orders and releases each.
+/// Delivers a batch of `count` subscriptions, at most [`super::MAX_ORDERS`], and orders and releases each.
 ///
 /// # Errors
 /// What inventory or ES2+ refuse.
@@ -86,16 +86,19 @@ async fn release(
     Ok(confirm_order(orders, owner, &request).await?.matching_id)
 }
 
-/// Issues an eUICC for each download.
+/// Chooses `count` of the orders, in random order, since devices ask in no order either, and issues an eUICC for each.
 ///
 /// # Errors
 /// What the test PKI refuses.
 pub fn issue_euiccs(
     pki: &TestPki,
-    released: Vec<MatchingId>,
+    mut released: Vec<MatchingId>,
+    count: usize,
     clock: &Clock,
     rng: &Rng,
 ) -> Result<Vec<Job>, BenchError> {
+    shuffle(&mut released, rng);
+    released.truncate(count);
     let issuer = pki.eum_issuer()?;
     let range = pki.euicc.certificate.serial_number().and_then(|eid| eid.get(..8)).unwrap_or_default();
     let euicc = |(number, matching_id)| {
@@ -110,4 +113,28 @@ pub fn issue_euiccs(
         Ok(Job { matching_id, euicc })
     };
     released.into_iter().enumerate().map(euicc).collect()
+}
+
+/// Every order of the elements is as likely as any other, but for what the remainder prefers, which is nothing here.
+fn shuffle<T>(elements: &mut [T], rng: &Rng) {
+    for last in (1..elements.len()).rev() {
+        let other = usize::from_be_bytes(rng.array()) % (last + 1);
+        elements.swap(last, other);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shuffled_elements_are_the_same_in_another_order() {
+        let ordered: Vec<u32> = (0..100).collect();
+        let mut shuffled = ordered.clone();
+        shuffle(&mut shuffled, &Rng::seeded(1));
+        assert_ne!(shuffled, ordered);
+        shuffled.sort_unstable();
+        assert_eq!(shuffled, ordered);
+        shuffle::<u32>(&mut [], &Rng::seeded(1));
+    }
 }

@@ -1,5 +1,7 @@
 //! ES9+ from the LPA's side (SGP.22 5.6).
 
+use rustls::client::Resumption;
+
 use super::{ClientError, ConnectTo, Http};
 use crate::binding::es9plus::{
     AuthenticateClientRequest, AuthenticateClientResponse, CancelSessionRequest,
@@ -22,6 +24,18 @@ impl Es9PlusClient {
     /// [`ClientError::Setup`].
     pub fn new(tls: rustls::ClientConfig, connect_to: &[ConnectTo]) -> Result<Self, ClientError> {
         Http::new(tls, USER_AGENT, connect_to).map(Self)
+    }
+
+    /// As [`Es9PlusClient::new`], but each call opens a connection of its own and no TLS session is resumed.
+    ///
+    /// # Errors
+    /// [`ClientError::Setup`].
+    pub fn without_kept_connections(
+        mut tls: rustls::ClientConfig,
+        connect_to: &[ConnectTo],
+    ) -> Result<Self, ClientError> {
+        tls.resumption = Resumption::disabled();
+        Http::with_idle_connections(tls, USER_AGENT, connect_to, 0).map(Self)
     }
 
     /// ES9+.InitiateAuthentication (5.6.1).

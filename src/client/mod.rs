@@ -89,6 +89,16 @@ impl Http {
         user_agent: &'static str,
         connect_to: &[ConnectTo],
     ) -> Result<Self, ClientError> {
+        Self::with_idle_connections(tls, user_agent, connect_to, usize::MAX)
+    }
+
+    /// As [`Http::new`], with so many connections to one server kept for later calls at most.
+    fn with_idle_connections(
+        tls: rustls::ClientConfig,
+        user_agent: &'static str,
+        connect_to: &[ConnectTo],
+        idle_connections: usize,
+    ) -> Result<Self, ClientError> {
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .user_agent(user_agent)
@@ -97,6 +107,7 @@ impl Http {
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .tcp_nodelay(true)
+            .pool_max_idle_per_host(idle_connections)
             .timeout(TIMEOUT);
         for entry in connect_to {
             builder = builder.resolve(&entry.host, entry.address);

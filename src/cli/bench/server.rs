@@ -1,0 +1,98 @@
+//! The server that is measured: `simyard serve` in a process of its own.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+
+use crate::bench::process;
+
+/// What the server prints before its address.
+const ES9PLUS: &str = "ES9+ on ";
+
+/// `simyard serve` in a process of its own; it ends when it is dropped.
+pub(super) struct Server {
+    process: Child,
+    stdout: BufReader<ChildStdout>,
+    address: SocketAddr,
+}
+
+impl Server {
+    pub(super) fn start(settings: &Path) -> anyhow::Result<Self> {
+        let mut process = Command::new(std::env::current_exe()?)
+            .args(["serve", "--end-with-stdin", "--config"])
+            .arg(settings)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("the server does not start")?;
+        let mut stdout = BufReader::new(process.stdout.take().context("the server has no stdout")?);
+        let mut first = String::new();
+        stdout.read_line(&mut first)?;
+        let address = first.strip_prefix(ES9PLUS).and_then(|rest| rest.split(' ').next()?.parse().ok());
+        let Some(address) = address else {
+            let _ = process.kill();
+            let _ = process.wait();
+            bail!("the server did not start: see above");
+        };
+        Ok(Self { process, stdout, address })
+    }
+
+    /// Where ES9+ is served.
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it has used so far, where the system tells.
+    pub(super) fn usage(&self) -> Usage {
+        Usage::of(self.process.id())
+    }
+
+    /// Ends the server and reads how many commits it made.
+    pub(super) fn end(mut self) -> anyhow::Result<u64> {
+        drop(self.process.stdin.take());
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest)?;
+        let status = self.process.wait()?;
+        let commits = rest
+            .lines()
+            .find_map(|line| line.strip_prefix("ended after ")?.strip_suffix(" commits")?.parse().ok());
+        commits.with_context(|| format!("the server ended with {status} and told no number of commits"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Without stdin it ends by itself; here it must not outlive a run that failed.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// What a process has used.
+#[derive(Clone, Copy)]
+pub(super) struct Usage {
+    pub(super) cpu: Option<Duration>,
+    pub(super) written_octets: Option<u64>,
+}
+
+impl Usage {
+    /// Of the process `pid`.
+    pub(super) fn of(pid: u32) -> Self {
+        Self { cpu: process::cpu_time(pid), written_octets: process::octets_written(pid) }
+    }
+
+    /// What was used since `before`.
+    pub(super) fn since(self, before: Self) -> Self {
+        Self {
+            cpu: self.cpu.zip(before.cpu).and_then(|(now, before)| now.checked_sub(before)),
+            written_octets: self
+                .written_octets
+                .zip(before.written_octets)
+                .and_then(|(now, before)| now.checked_sub(before)),
+        }
+    }
+}
