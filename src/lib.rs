@@ -20,7 +20,7 @@
 //! | [`client`] | outgoing HTTPS |
 //! | [`profile`] | packages: read, check, build, compare, personalise, protect, bind |
 //! | [`pki`] | anchors, chain checks per role, issuing the test PKI |
-//! | [`binding`] | JSON members of ES2+ and ES9+, both directions |
+//! | [`binding`] | messages of ES2+ and ES9+, JSON and DER, both directions |
 //! | [`crypto`] | signatures, key agreement, secure channel, sealing |
 //! | [`domain`] | rules without I/O: states and their transitions |
 //! | [`ident`] | types that parse once |

@@ -1,4 +1,5 @@
-//! ES9+ (SGP.22 6.5.2.6 to 6.5.2.10): one request and one answer for each function.
+//! ES9+ (SGP.22 6.5.2.6 to 6.5.2.10): one request and one answer for each function. [`super::asn1`] writes the same ones
+//! as DER.
 //!
 //! Signatures are whole TLVs (`5F37 40 …`), `euiccCiPKIdToBeUsed` is the TLV of an OCTET STRING, and the objects that
 //! are signed start with their own tag.
@@ -214,7 +215,7 @@ impl Body for HandleNotificationRequest {
     }
 }
 
-/// Request of CancelSession. Its answer is the header alone.
+/// Request of CancelSession.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CancelSessionRequest {
     /// transactionId.
@@ -236,6 +237,20 @@ impl Body for CancelSessionRequest {
             transaction_id: transaction_id(members)?,
             cancel_session_response: members.base64("cancelSessionResponse")?,
         })
+    }
+}
+
+/// Answer of CancelSession: no members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CancelSessionResponse;
+
+impl Body for CancelSessionResponse {
+    fn to_members(&self) -> Map<String, Value> {
+        Map::new()
+    }
+
+    fn from_members(_: &Members) -> Result<Self, MemberError> {
+        Ok(Self)
     }
 }
 

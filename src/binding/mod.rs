@@ -1,4 +1,4 @@
-//! The JSON bodies of ES2+ and ES9+ (SGP.22 6.5), both directions.
+//! The bodies of ES2+ and ES9+, both directions: JSON (SGP.22 6.5), and for ES9+ DER too (6.6, [`asn1`]).
 //!
 //! Members are read by their names in the standard, unknown ones are passed over, and every error names the member.
 //! ASN.1 objects cross this border as octets of their DER: what they say is read by who verifies them.
@@ -9,6 +9,7 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use serde_json::{Map, Value};
 
+pub mod asn1;
 pub mod es2plus;
 pub mod es9plus;
 mod header;
@@ -21,6 +22,29 @@ pub const ADMIN_PROTOCOL: &str = "gsma/rsp/v2.5.0";
 pub const ADMIN_PROTOCOL_PREFIX: &str = "gsma/rsp/v";
 /// The content type of every body.
 pub const CONTENT_TYPE: &str = "application/json;charset=UTF-8";
+
+/// How the messages of ES9+ are written: every LPA chooses one for itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MessageBinding {
+    /// JSON (6.5).
+    #[default]
+    Json,
+    /// DER (6.6).
+    Asn1,
+}
+
+impl std::str::FromStr for MessageBinding {
+    type Err = String;
+
+    /// `json` or `asn1`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "json" => Ok(Self::Json),
+            "asn1" => Ok(Self::Asn1),
+            _ => Err(format!("{text:?} is no message binding; json and asn1 are")),
+        }
+    }
+}
 
 /// A member of a body that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
