@@ -1,4 +1,5 @@
-//! One function of the standard over HTTP (SGP.22 6.2, 6.3, 6.5).
+//! One function of the standard over HTTP (SGP.22 6.2, 6.3), in the JSON binding (6.5); what it shares with the ASN.1
+//! binding of ES9+ ([`super::es9plus`]) is how a function is run.
 //!
 //! Functional errors are HTTP 200 with status `Failed`; only a body that is no JSON object gets 400. What goes out and
 //! what goes to the log are two texts: an internal error answers generically.
@@ -49,25 +50,33 @@ where
     F: AsyncFnOnce(Q) -> Result<(), E>,
 {
     let request = match check_headers(headers) {
-        Ok(()) => read::<Q>(body).map_err(|error| (error.to_string(), error == MemberError::NoObject)),
-        Err(data) => Err((data.to_string(), false)),
+        Ok(()) => read::<Q>(body).map_err(|error| {
+            let no_object = error == MemberError::NoObject;
+            (error.to_string(), if no_object { StatusCode::BAD_REQUEST } else { StatusCode::NO_CONTENT })
+        }),
+        Err(data) => Err((data.to_string(), StatusCode::NO_CONTENT)),
     };
-    let status = match request {
-        Err((cause, no_object)) => {
+    match request {
+        Ok(request) => keep(name, run(request)).await,
+        Err((cause, status)) => {
             tracing::info!(function = name, cause, "notification cannot be read");
-            if no_object { StatusCode::BAD_REQUEST } else { StatusCode::NO_CONTENT }
+            without_body(status)
         }
-        Ok(request) => match run(request).await {
-            Ok(()) => StatusCode::NO_CONTENT,
-            Err(cause) => {
-                tracing::error!(function = name, %cause, "notification could not be kept");
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-        },
-    };
-    let mut response = status.into_response();
-    response.headers_mut().insert(ADMIN_PROTOCOL, HeaderValue::from_static(binding::ADMIN_PROTOCOL));
-    response
+    }
+}
+
+/// Takes a notification that can be read: 204 if it was kept, else 503.
+pub(super) async fn keep<E: std::fmt::Display>(
+    name: &'static str,
+    kept: impl Future<Output = Result<(), E>>,
+) -> Response {
+    without_body(match kept.await {
+        Ok(()) => StatusCode::NO_CONTENT,
+        Err(cause) => {
+            tracing::error!(function = name, %cause, "notification could not be kept");
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+    })
 }
 
 async fn run_function<Q, E, F>(name: &'static str, headers: &HeaderMap, body: &Bytes, run: F) -> Response
@@ -88,11 +97,23 @@ where
             return json(status, binding::failed(&unreadable(&error)));
         }
     };
-    match run(request).await {
-        Ok(members) => {
-            tracing::debug!(function = name, "executed");
-            json(StatusCode::OK, binding::success(members))
+    match execute(name, run(request)).await {
+        Ok(members) => json(StatusCode::OK, binding::success(members)),
+        Err(error) => {
+            let (subject, reason) = error.status();
+            json(StatusCode::OK, binding::failed(&status_data(subject, reason, error.to_string())))
         }
+    }
+}
+
+/// Runs a function and logs how it ended.
+pub(super) async fn execute<A, E: FunctionError>(
+    name: &'static str,
+    answer: impl Future<Output = Result<A, E>>,
+) -> Result<A, E> {
+    let answer = answer.await;
+    match &answer {
+        Ok(_) => tracing::debug!(function = name, "executed"),
         Err(error) => {
             let (subject, reason) = error.status();
             let status = format!("{}/{}", subject.code(), reason.code());
@@ -101,9 +122,9 @@ where
             } else {
                 tracing::info!(function = name, status, %error, "refused");
             }
-            json(StatusCode::OK, binding::failed(&status_data(subject, reason, error.to_string())))
         }
     }
+    answer
 }
 
 fn read<Q: Body>(body: &[u8]) -> Result<Q, MemberError> {
@@ -112,7 +133,7 @@ fn read<Q: Body>(body: &[u8]) -> Result<Q, MemberError> {
 
 /// A protocol header of version 2 or later, or none at all: the sender states the highest version that it knows, one of
 /// version 3 speaks version 2 too, and some clients send none.
-fn check_headers(headers: &HeaderMap) -> Result<(), StatusCodeData> {
+pub(super) fn check_headers(headers: &HeaderMap) -> Result<(), StatusCodeData> {
     let Some(protocol) = headers.get(ADMIN_PROTOCOL) else { return Ok(()) };
     let major = protocol
         .to_str()
@@ -145,9 +166,21 @@ fn status_data(subject: Subject, reason: Reason, message: String) -> StatusCodeD
 }
 
 fn json(status: StatusCode, body: Vec<u8>) -> Response {
+    with_body(status, binding::CONTENT_TYPE, body)
+}
+
+/// An answer with a body.
+pub(super) fn with_body(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response {
     let mut response = (status, body).into_response();
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(binding::CONTENT_TYPE));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(ADMIN_PROTOCOL, HeaderValue::from_static(binding::ADMIN_PROTOCOL));
+    response
+}
+
+/// An answer without a body.
+pub(super) fn without_body(status: StatusCode) -> Response {
+    let mut response = status.into_response();
+    response.headers_mut().insert(ADMIN_PROTOCOL, HeaderValue::from_static(binding::ADMIN_PROTOCOL));
     response
 }

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use simyard_asn1::rsp::SIGNATURE;
 use simyard_asn1::rsp::authentication::{AuthenticateResponseOk, AuthenticateServerResponse};
 use simyard_asn1::rsp::download::SmdpSigned2;
+use simyard_asn1::rsp::es9plus::error::{UNDEFINED, authenticate_client as code};
 use simyard_asn1::rsp::info::{EuiccInfo2, rsp_capability};
 use simyard_asn1::{Decode as _, Encode as _};
 
 use super::catalogue::Product;
 use super::initiate_authentication::tlv;
 use super::sessions::{ClientAuthenticated, Initiated, Session};
-use super::status::{FunctionError, Reason, Subject};
+use super::status::{Es9PlusError, FunctionError, Reason, Subject};
 use super::{RACES, Smdp};
 use crate::binding::es9plus::{AuthenticateClientRequest, AuthenticateClientResponse};
 use crate::crypto::ecdsa::EcdsaError;
@@ -125,6 +126,37 @@ impl FunctionError for AuthenticateClientError {
             Self::Store(cause) => Some(cause),
             Self::Signing(cause) => Some(cause),
             _ => None,
+        }
+    }
+}
+
+impl Es9PlusError for AuthenticateClientError {
+    fn error_code(&self) -> u32 {
+        match self {
+            Self::UnknownTransaction(_) | Self::OtherTransaction(_) => code::INVALID_TRANSACTION_ID,
+            Self::Form(_) | Self::RefusedByEuicc(_) | Self::Signature | Self::Challenge => {
+                code::EUICC_SIGNATURE_INVALID
+            }
+            Self::EumForm(_) => code::EUM_CERTIFICATE_INVALID,
+            Self::Eum(error) => match error.kind() {
+                CertificateRefusal::UnknownCi => code::CI_PK_UNKNOWN,
+                CertificateRefusal::Expired => code::EUM_CERTIFICATE_EXPIRED,
+                CertificateRefusal::Verification => code::EUM_CERTIFICATE_INVALID,
+            },
+            Self::EuiccForm(_) => code::EUICC_CERTIFICATE_INVALID,
+            Self::Euicc(error) => match error.kind() {
+                CertificateRefusal::Expired => code::EUICC_CERTIFICATE_EXPIRED,
+                CertificateRefusal::UnknownCi | CertificateRefusal::Verification => {
+                    code::EUICC_CERTIFICATE_INVALID
+                }
+            },
+            Self::Order(refusal) => match refusal {
+                Refusal::MatchingIdRefused => code::MATCHING_ID_REFUSED,
+                Refusal::EidMismatch => code::EID_MISMATCH,
+                Refusal::NotReleased(_) | Refusal::Expired(_) | Refusal::AttemptsExceeded(_) => UNDEFINED,
+            },
+            Self::NotEligible(_) => code::NO_ELIGIBLE_PROFILE,
+            Self::ProfileType(_) | Self::Race | Self::Store(_) | Self::Signing(_) => UNDEFINED,
         }
     }
 }

@@ -5,9 +5,10 @@
 
 use simyard_asn1::Decode as _;
 use simyard_asn1::rsp::download::{CancelSessionResponse, cancel_session_reason};
+use simyard_asn1::rsp::es9plus::error::{UNDEFINED, cancel_session as code};
 
 use super::authenticate_client::end_order;
-use super::status::{FunctionError, Reason, Subject};
+use super::status::{Es9PlusError, FunctionError, Reason, Subject};
 use super::{RACES, Smdp};
 use crate::binding::es9plus::CancelSessionRequest;
 use crate::domain::{ErrorReason, Order};
@@ -59,6 +60,16 @@ impl FunctionError for CancelSessionError {
         match self {
             Self::Store(cause) => Some(cause),
             _ => None,
+        }
+    }
+}
+
+impl Es9PlusError for CancelSessionError {
+    fn error_code(&self) -> u32 {
+        match self {
+            Self::UnknownTransaction(_) | Self::OtherTransaction(_) => code::INVALID_TRANSACTION_ID,
+            Self::Form(_) | Self::Signature => code::EUICC_SIGNATURE_INVALID,
+            Self::SmdpOid(_) | Self::Race | Self::Store(_) => UNDEFINED,
         }
     }
 }

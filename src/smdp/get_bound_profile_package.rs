@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use simyard_asn1::Decode as _;
 use simyard_asn1::rsp::download::{EuiccSigned2, PrepareDownloadResponse};
+use simyard_asn1::rsp::es9plus::error::{UNDEFINED, get_bound_profile_package as code};
 use zeroize::Zeroizing;
 
 use super::authenticate_client::end_order;
 use super::catalogue::PackageError;
 use super::sessions::{ClientAuthenticated, Delivered};
-use super::status::{FunctionError, Reason, Subject};
+use super::status::{Es9PlusError, FunctionError, Reason, Subject};
 use super::{RACES, Smdp, session_keys_place};
 use crate::binding::es9plus::{GetBoundProfilePackageRequest, GetBoundProfilePackageResponse};
 use crate::crypto::bsp::{BspError, SessionKeys};
@@ -119,6 +120,30 @@ impl FunctionError for GetBoundProfilePackageError {
             Self::Derivation(cause) => Some(cause),
             Self::Bind(cause) => Some(cause),
             _ => None,
+        }
+    }
+}
+
+impl Es9PlusError for GetBoundProfilePackageError {
+    fn error_code(&self) -> u32 {
+        match self {
+            Self::UnknownTransaction(_) | Self::OrderOver(_) | Self::OtherTransaction(_) => {
+                code::INVALID_TRANSACTION_ID
+            }
+            Self::Form(_) | Self::RefusedByEuicc(_) | Self::Signature | Self::OneTimeKey => {
+                code::EUICC_SIGNATURE_INVALID
+            }
+            Self::Expired => code::DOWNLOAD_ORDER_EXPIRED,
+            Self::ConfirmationCodeMissing => code::CONFIRMATION_CODE_MISSING,
+            Self::ConfirmationCodeRefused => code::CONFIRMATION_CODE_REFUSED,
+            Self::ConfirmationCodeRetriesExceeded => code::CONFIRMATION_CODE_RETRIES_EXCEEDED,
+            Self::Race
+            | Self::Store(_)
+            | Self::Package(_)
+            | Self::Seal(_)
+            | Self::Agreement(_)
+            | Self::Derivation(_)
+            | Self::Bind(_) => UNDEFINED,
         }
     }
 }

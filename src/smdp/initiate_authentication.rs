@@ -7,12 +7,13 @@ use std::sync::Arc;
 use simyard_asn1::rsp::SIGNATURE;
 use simyard_asn1::rsp::Version;
 use simyard_asn1::rsp::authentication::ServerSigned1;
+use simyard_asn1::rsp::es9plus::error;
 use simyard_asn1::rsp::info::EuiccInfo1;
 use simyard_asn1::{Decode as _, Encode as _, Tag, Writer};
 
 use super::Smdp;
 use super::sessions::{Initiated, Session, TooManySessions};
-use super::status::{FunctionError, Reason, Subject};
+use super::status::{Es9PlusError, FunctionError, Reason, Subject};
 use crate::binding::es9plus::{InitiateAuthenticationRequest, InitiateAuthenticationResponse};
 use crate::crypto::ecdsa::EcdsaError;
 use crate::ident::{Peer, ServerAddress, TransactionId};
@@ -68,6 +69,20 @@ impl FunctionError for InitiateAuthenticationError {
             Self::CiForVerification => (Subject::SmdpCertificate, Reason::Unavailable),
             Self::Busy(_) => (Subject::FunctionProvider, Reason::Unavailable),
             Self::Signing(_) => (Subject::Function, Reason::ExecutionError),
+        }
+    }
+}
+
+impl Es9PlusError for InitiateAuthenticationError {
+    fn error_code(&self) -> u32 {
+        match self {
+            Self::Address(_) => error::initiate_authentication::INVALID_DP_ADDRESS,
+            Self::Version(_) => error::initiate_authentication::EUICC_VERSION_NOT_SUPPORTED_BY_DP,
+            // No value of its own says that our certificates are the ones that do not fit.
+            Self::CiForSigning | Self::CiForVerification => {
+                error::initiate_authentication::CI_PK_NOT_SUPPORTED
+            }
+            Self::EuiccInfo1(_) | Self::Busy(_) | Self::Signing(_) => error::UNDEFINED,
         }
     }
 }

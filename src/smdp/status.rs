@@ -171,3 +171,9 @@ pub trait FunctionError: fmt::Display {
         None
     }
 }
+
+/// An error of a function of ES9+, which the ASN.1 binding tells by an integer (6.6, annex H).
+pub trait Es9PlusError: FunctionError {
+    /// The integer of this error: undefinedError where the standard has none for its pair.
+    fn error_code(&self) -> u32;
+}

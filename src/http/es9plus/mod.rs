@@ -1,4 +1,5 @@
-//! ES9+: LPAs fetch profiles (SGP.22 5.6, 6.5.2.6 to 6.5.2.10). TLS with a server certificate only.
+//! ES9+: LPAs fetch profiles (SGP.22 5.6), in the JSON binding (6.5.2.6 to 6.5.2.10), each function at a path of its own,
+//! and in the ASN.1 binding ([`asn1`]). TLS with a server certificate only.
 
 use std::sync::Arc;
 
@@ -18,7 +19,9 @@ use crate::smdp::get_bound_profile_package::get_bound_profile_package;
 use crate::smdp::handle_notification::handle_notification;
 use crate::smdp::initiate_authentication::initiate_authentication;
 
-/// The five functions at their paths.
+mod asn1;
+
+/// The five functions at their paths, and all of them at the one of the ASN.1 binding.
 pub fn router(smdp: Arc<Smdp>) -> Router {
     Router::new()
         .route("/gsma/rsp2/es9plus/initiateAuthentication", post(initiate))
@@ -26,6 +29,7 @@ pub fn router(smdp: Arc<Smdp>) -> Router {
         .route("/gsma/rsp2/es9plus/getBoundProfilePackage", post(get_package))
         .route("/gsma/rsp2/es9plus/handleNotification", post(notify))
         .route("/gsma/rsp2/es9plus/cancelSession", post(cancel))
+        .route("/gsma/rsp2/asn1", post(asn1::call))
         .layer(DefaultBodyLimit::max(function::MAX_REQUEST_OCTETS))
         .with_state(smdp)
 }
