@@ -129,6 +129,7 @@ fn wrong_usage_has_exit_code_2() {
         "lpa list",
         "lpa --card x download nonsense",
         "lpa --card x --tcp y list",
+        "lpa --card x --binding xml list",
         "lpa --card x enable 1",
         "profile lint",
         "profile lint x --allow order/none",
@@ -444,7 +445,8 @@ fn every_option_of_an_order_reaches_the_server() {
     let lpa = |line: &str| place.run(&format!("lpa --card card {device} {line}"));
     lpa("download LPA:1$smdp.example.com$MINE$$1").failed("confirmation code");
     lpa("download LPA:1$smdp.example.com$MINE --confirmation-code 1111").failed("8.2.7/3.8");
-    let by_parts = "download --address smdp.example.com --matching-id MINE --confirmation-code 0815 \
+    lpa("--binding asn1 download LPA:1$smdp.example.com$YOURS").failed("matchingIdRefused (6)");
+    let by_parts = "--binding asn1 download --address smdp.example.com --matching-id MINE --confirmation-code 0815 \
                     --accept-policy-rules --imei 352906111111116";
     assert!(lpa(by_parts).ok().contains(one));
     es2plus(&format!("download-order --iccid {two} --eid {EID}")).ok();

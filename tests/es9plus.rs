@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::server::euicc::{base64, octets, otpk};
 use crate::server::{Euicc, Interface, OrderOptions, TestServer};
 
+pub mod asn1;
 pub mod authenticate_client;
 pub mod cancel_session;
 pub mod get_bound_profile_package;

@@ -57,6 +57,7 @@ fn main() -> std::process::ExitCode {
         device::usim::TESTS,
         es2plus::TESTS,
         es9plus::TESTS,
+        es9plus::asn1::TESTS,
         es9plus::authenticate_client::TESTS,
         es9plus::cancel_session::TESTS,
         es9plus::get_bound_profile_package::TESTS,

@@ -3,7 +3,7 @@
 //!
 //! What nobody asserts is looked at too: a log line of level ERROR on the server's threads fails the test.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, Once, PoisonError};
@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use simyard::app::config::Config;
 use simyard::app::{App, Sockets, Stock};
+use simyard::binding::MessageBinding;
 use simyard::client::ConnectTo;
 use simyard::client::es9plus::Es9PlusClient;
 use simyard::crypto::seal::{Sealer, SealingKey};
@@ -32,6 +33,7 @@ use simyard_asn1::Oid;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+pub mod asn1;
 pub mod euicc;
 
 pub use euicc::{Euicc, Initiated, Offer};
@@ -244,6 +246,8 @@ pub struct TestServer {
     pub deaths: Arc<Deaths>,
     /// Where callers run: they outlive a killed server.
     pub callers: Runtime,
+    /// How the callers of ES9+ speak.
+    pub binding: Cell<MessageBinding>,
     running: RefCell<Option<Running>>,
     calls: AtomicU32,
     iccids: AtomicU32,
@@ -275,6 +279,7 @@ impl TestServer {
             rng,
             deaths: Arc::default(),
             callers: runtime("callers", 1),
+            binding: Cell::default(),
             running: RefCell::new(None),
             calls: AtomicU32::new(1),
             iccids: AtomicU32::new(1),
@@ -465,15 +470,23 @@ impl TestServer {
         }
     }
 
-    /// A request that the caller finishes: no header is set but the content type.
-    pub fn request(&self, interface: Interface, function: &str) -> reqwest::RequestBuilder {
+    /// The client that keeps its connections to an interface.
+    pub fn client(&self, interface: Interface) -> reqwest::Client {
         let running = self.running.borrow();
         let running = running.as_ref().unwrap();
-        let (client, name) = match interface {
-            Interface::Es9Plus => (&running.lpa, "es9plus"),
-            Interface::Es2Plus => (&running.operator, "es2plus"),
+        match interface {
+            Interface::Es9Plus => running.lpa.clone(),
+            Interface::Es2Plus => running.operator.clone(),
+        }
+    }
+
+    /// A request that the caller finishes: no header is set but the content type.
+    pub fn request(&self, interface: Interface, function: &str) -> reqwest::RequestBuilder {
+        let name = match interface {
+            Interface::Es9Plus => "es9plus",
+            Interface::Es2Plus => "es2plus",
         };
-        client
+        self.client(interface)
             .post(format!("https://{ADDRESS}/gsma/rsp2/{name}/{function}"))
             .header("Content-Type", "application/json")
     }
@@ -489,9 +502,12 @@ impl TestServer {
         self.try_send(request.body(body)).unwrap()
     }
 
-    /// A function of ES9+.
+    /// A function of ES9+, in the binding of the callers: its members, or its pair of codes, or the integer of its error.
     pub fn es9plus(&self, function: &str, body: &Value) -> Result<Value, String> {
-        self.post(Interface::Es9Plus, function, body.to_string()).outcome()
+        match self.binding.get() {
+            MessageBinding::Json => self.post(Interface::Es9Plus, function, body.to_string()).outcome(),
+            MessageBinding::Asn1 => self.es9plus_asn1(function, body),
+        }
     }
 
     /// A function of ES2+ as the first operator; a header with a new call identifier is put in where there is none.
@@ -535,7 +551,8 @@ impl TestServer {
     /// What an LPA calls servers with.
     pub fn es9plus_client(&self) -> Es9PlusClient {
         let connect_to = ConnectTo { host: ADDRESS.to_owned(), address: self.socket(Interface::Es9Plus) };
-        Es9PlusClient::new(client_config(self.verifier(), None).unwrap(), &[connect_to]).unwrap()
+        let client = Es9PlusClient::new(client_config(self.verifier(), None).unwrap(), &[connect_to]);
+        client.unwrap().with_binding(self.binding.get())
     }
 
     /// A new card of this eUICC.

@@ -11,6 +11,7 @@ use simyard_asn1::Decode as _;
 use simyard_asn1::rsp::info::EuiccInfo2;
 
 use super::output::{self, Style, line};
+use crate::binding::MessageBinding;
 use crate::client::ConnectTo;
 use crate::client::es9plus::Es9PlusClient;
 use crate::crypto::keyfile::load_certificates;
@@ -50,6 +51,9 @@ struct Connection {
     /// Where to find a host that DNS does not know.
     #[arg(long, value_name = "HOST=ADDR:PORT", global = true)]
     connect_to: Vec<ConnectTo>,
+    /// How servers are spoken to: json or asn1.
+    #[arg(long, value_name = "BINDING", default_value = "json", global = true)]
+    binding: MessageBinding,
     /// Print the result as JSON.
     #[arg(long, global = true)]
     json: bool,
@@ -184,7 +188,8 @@ fn servers(connection: &Connection) -> anyhow::Result<Es9PlusClient> {
         }
     }
     let verifier = Arc::new(ServerVerifier::new(Arc::new(Anchors::new(anchors)?), Clock::system()));
-    Ok(Es9PlusClient::new(client_config(verifier, None)?, &connection.connect_to)?)
+    let client = Es9PlusClient::new(client_config(verifier, None)?, &connection.connect_to)?;
+    Ok(client.with_binding(connection.binding))
 }
 
 fn download_request(

@@ -1,13 +1,15 @@
-//! ES9+ from the LPA's side (SGP.22 5.6).
+//! ES9+ from the LPA's side (SGP.22 5.6), in either binding.
 
 use rustls::client::Resumption;
 
 use super::{ClientError, ConnectTo, Http};
+use crate::binding::asn1::{Asn1Answer, Asn1Request};
 use crate::binding::es9plus::{
-    AuthenticateClientRequest, AuthenticateClientResponse, CancelSessionRequest,
+    AuthenticateClientRequest, AuthenticateClientResponse, CancelSessionRequest, CancelSessionResponse,
     GetBoundProfilePackageRequest, GetBoundProfilePackageResponse, HandleNotificationRequest,
     InitiateAuthenticationRequest, InitiateAuthenticationResponse,
 };
+use crate::binding::{Body, MessageBinding};
 use crate::ident::ServerAddress;
 
 /// The user agent of an LPA in the device (SGP.22 6.2).
@@ -15,15 +17,38 @@ const USER_AGENT: &str = "gsma-rsp-lpad";
 
 /// Calls SM-DP+ servers; clones share their connections.
 #[derive(Clone, Debug)]
-pub struct Es9PlusClient(Http);
+pub struct Es9PlusClient {
+    http: Http,
+    binding: MessageBinding,
+}
 
 impl Es9PlusClient {
-    /// A client that trusts what `tls` trusts.
+    /// A client that trusts what `tls` trusts, and speaks JSON.
     ///
     /// # Errors
     /// [`ClientError::Setup`].
     pub fn new(tls: rustls::ClientConfig, connect_to: &[ConnectTo]) -> Result<Self, ClientError> {
-        Http::new(tls, USER_AGENT, connect_to).map(Self)
+        let http = Http::new(tls, USER_AGENT, connect_to)?;
+        Ok(Self { http, binding: MessageBinding::Json })
+    }
+
+    /// The same client, speaking this binding.
+    #[must_use]
+    pub const fn with_binding(mut self, binding: MessageBinding) -> Self {
+        self.binding = binding;
+        self
+    }
+
+    async fn call<Q: Body + Asn1Request, A: Body + Asn1Answer>(
+        &self,
+        server: &ServerAddress,
+        path: &'static str,
+        request: &Q,
+    ) -> Result<A, ClientError> {
+        match self.binding {
+            MessageBinding::Json => self.http.call_for(server, path, request).await,
+            MessageBinding::Asn1 => self.http.call_asn1(server, request).await,
+        }
     }
 
     /// As [`Es9PlusClient::new`], but each call opens a connection of its own and no TLS session is resumed.
@@ -35,7 +60,8 @@ impl Es9PlusClient {
         connect_to: &[ConnectTo],
     ) -> Result<Self, ClientError> {
         tls.resumption = Resumption::disabled();
-        Http::with_idle_connections(tls, USER_AGENT, connect_to, 0).map(Self)
+        let http = Http::with_idle_connections(tls, USER_AGENT, connect_to, 0)?;
+        Ok(Self { http, binding: MessageBinding::Json })
     }
 
     /// ES9+.InitiateAuthentication (5.6.1).
@@ -47,7 +73,7 @@ impl Es9PlusClient {
         server: &ServerAddress,
         request: &InitiateAuthenticationRequest,
     ) -> Result<InitiateAuthenticationResponse, ClientError> {
-        self.0.call_for(server, "es9plus/initiateAuthentication", request).await
+        self.call(server, "es9plus/initiateAuthentication", request).await
     }
 
     /// ES9+.AuthenticateClient (5.6.3).
@@ -59,7 +85,7 @@ impl Es9PlusClient {
         server: &ServerAddress,
         request: &AuthenticateClientRequest,
     ) -> Result<AuthenticateClientResponse, ClientError> {
-        self.0.call_for(server, "es9plus/authenticateClient", request).await
+        self.call(server, "es9plus/authenticateClient", request).await
     }
 
     /// ES9+.GetBoundProfilePackage (5.6.2).
@@ -71,7 +97,7 @@ impl Es9PlusClient {
         server: &ServerAddress,
         request: &GetBoundProfilePackageRequest,
     ) -> Result<GetBoundProfilePackageResponse, ClientError> {
-        self.0.call_for(server, "es9plus/getBoundProfilePackage", request).await
+        self.call(server, "es9plus/getBoundProfilePackage", request).await
     }
 
     /// ES9+.HandleNotification (5.6.4): `pending_notification` is its DER.
@@ -84,7 +110,13 @@ impl Es9PlusClient {
         pending_notification: &[u8],
     ) -> Result<(), ClientError> {
         let request = HandleNotificationRequest { pending_notification: pending_notification.to_vec() };
-        match self.0.post(server, "es9plus/handleNotification", &request).await? {
+        let answer = match self.binding {
+            MessageBinding::Json => {
+                self.http.post_json(server, "es9plus/handleNotification", &request).await?
+            }
+            MessageBinding::Asn1 => self.http.post_asn1(server, &request).await?,
+        };
+        match answer {
             (204, _) => Ok(()),
             (status, _) => Err(ClientError::Http { address: server.to_string(), status }),
         }
@@ -99,6 +131,7 @@ impl Es9PlusClient {
         server: &ServerAddress,
         request: &CancelSessionRequest,
     ) -> Result<(), ClientError> {
-        self.0.call(server, "es9plus/cancelSession", request).await.map(drop)
+        let CancelSessionResponse = self.call(server, "es9plus/cancelSession", request).await?;
+        Ok(())
     }
 }

@@ -7,6 +7,10 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use simyard_asn1::Decode as _;
+use simyard_asn1::rsp::es9plus::Envelope;
+
+use crate::binding::asn1::{self, Asn1Answer, Asn1Request, Failure};
 use crate::binding::{self, Body, MemberError, Members, StatusCodeData};
 use crate::ident::ServerAddress;
 
@@ -48,9 +52,20 @@ pub enum ClientError {
         /// What is wrong.
         cause: MemberError,
     },
+    /// The answer is not the message of the standard.
+    #[error("the answer of {address} cannot be read: {cause}")]
+    Message {
+        /// Who was called.
+        address: String,
+        /// What is wrong.
+        cause: simyard_asn1::Error,
+    },
     /// The function was executed and failed.
     #[error("the server answered {0}")]
     Function(StatusCodeData),
+    /// The function was executed and failed; the ASN.1 binding has integers for that.
+    #[error("the server answered {0}")]
+    FunctionCode(Failure),
     /// The client itself could not be set up.
     #[error("the HTTP client could not be set up: {0}")]
     Setup(String),
@@ -79,7 +94,7 @@ impl FromStr for ConnectTo {
     }
 }
 
-/// The one way out: POST of a JSON body under `/gsma/rsp2`.
+/// The one way out: POST of a body under `/gsma/rsp2`.
 #[derive(Clone, Debug)]
 struct Http(reqwest::Client);
 
@@ -115,12 +130,34 @@ impl Http {
         builder.build().map(Self).map_err(|error| ClientError::Setup(root_cause(&error)))
     }
 
+    /// Sends a JSON body and returns HTTP status and answer body.
+    async fn post_json(
+        &self,
+        server: &ServerAddress,
+        path: &'static str,
+        body: &impl Body,
+    ) -> Result<(u16, Vec<u8>), ClientError> {
+        let body = serde_json::Value::Object(body.to_members()).to_string().into_bytes();
+        self.post(server, path, "application/json", body).await
+    }
+
+    /// Sends a request in the ASN.1 binding and returns HTTP status and answer body.
+    async fn post_asn1<Q: Asn1Request>(
+        &self,
+        server: &ServerAddress,
+        request: &Q,
+    ) -> Result<(u16, Vec<u8>), ClientError> {
+        let body = asn1::body(Q::FUNCTION, &request.to_message());
+        self.post(server, asn1::PATH, asn1::CONTENT_TYPE, body).await
+    }
+
     /// Sends a body and returns HTTP status and answer body.
     async fn post(
         &self,
         server: &ServerAddress,
         path: &'static str,
-        body: &impl Body,
+        content_type: &'static str,
+        body: Vec<u8>,
     ) -> Result<(u16, Vec<u8>), ClientError> {
         let transport = |error: &reqwest::Error| ClientError::Transport {
             address: server.to_string(),
@@ -129,9 +166,9 @@ impl Http {
         let mut response = self
             .0
             .post(format!("https://{server}/gsma/rsp2/{path}"))
-            .header("Content-Type", "application/json")
+            .header("Content-Type", content_type)
             .header("X-Admin-Protocol", binding::ADMIN_PROTOCOL)
-            .body(serde_json::Value::Object(body.to_members()).to_string())
+            .body(body)
             .send()
             .await
             .map_err(|error| transport(&error))?;
@@ -153,13 +190,25 @@ impl Http {
         path: &'static str,
         body: &impl Body,
     ) -> Result<Members, ClientError> {
-        let (status, answer) = self.post(server, path, body).await?;
+        let (status, answer) = self.post_json(server, path, body).await?;
         if status != 200 {
             return Err(ClientError::Http { address: server.to_string(), status });
         }
         binding::read_answer(&answer)
             .map_err(|cause| ClientError::Answer { address: server.to_string(), cause })?
             .map_err(ClientError::Function)
+    }
+
+    /// Calls a function in the ASN.1 binding and reads its answer.
+    async fn call_asn1<A: Asn1Answer>(
+        &self,
+        server: &ServerAddress,
+        request: &impl Asn1Request,
+    ) -> Result<A, ClientError> {
+        match self.post_asn1(server, request).await? {
+            (200, answer) => read_asn1(server, &answer),
+            (status, _) => Err(ClientError::Http { address: server.to_string(), status }),
+        }
     }
 
     /// Calls a function and reads its answer.
@@ -172,6 +221,16 @@ impl Http {
         let members = self.call(server, path, body).await?;
         T::from_members(&members).map_err(|cause| ClientError::Answer { address: server.to_string(), cause })
     }
+}
+
+/// Reads the body of an answer in the ASN.1 binding.
+fn read_asn1<A: Asn1Answer>(server: &ServerAddress, answer: &[u8]) -> Result<A, ClientError> {
+    let unreadable = |cause| ClientError::Message { address: server.to_string(), cause };
+    let envelope = Envelope::from_der(answer).map_err(unreadable)?;
+    // The message of another function has another tag, and is none of this one.
+    A::from_message(envelope.message)
+        .map_err(unreadable)?
+        .map_err(|code| ClientError::FunctionCode(Failure { function: A::FUNCTION, code }))
 }
 
 /// The innermost message of an error: reqwest's own says only which URL failed.
@@ -194,6 +253,19 @@ mod tests {
         assert_eq!(entry.address.port(), 8443);
         for text in ["", "a", "a=b", "=127.0.0.1:1", "a=127.0.0.1"] {
             assert!(text.parse::<ConnectTo>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_answer_of_another_function_or_of_none_is_refused() {
+        use crate::binding::es9plus::CancelSessionResponse;
+        let server = ServerAddress::parse("smdp.example.com").unwrap();
+        let read = |octets: &[u8]| read_asn1::<CancelSessionResponse>(&server, octets);
+        assert!(matches!(read(&[0xA2, 5, 0xBF, 0x41, 2, 0xA0, 0]), Ok(CancelSessionResponse)));
+        let error = read(&[0xA2, 6, 0xBF, 0x41, 3, 0x81, 1, 2]).unwrap_err();
+        assert_eq!(error.to_string(), "the server answered euiccSignatureInvalid (2)");
+        for octets in [&[0xA2, 5, 0xBF, 0x39, 2, 0xA0, 0][..], &[0xA2, 3, 0xBF, 0x41, 0], b"{}", b""] {
+            assert!(matches!(read(octets), Err(ClientError::Message { .. })), "{octets:?}");
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
+use simyard::binding::MessageBinding;
 use simyard::crypto::ecdsa::{Curve, SigningKey};
 use simyard::crypto::ecka::EphemeralKey;
 use simyard::crypto::hash;
@@ -21,7 +22,7 @@ use simyard_asn1::rsp::notification::{NotificationMetadata, ProfileInstallationR
 use simyard_asn1::tlv::NamedBits;
 use simyard_asn1::{Decode as _, Encode as _, Oid, Reader, Tag, Writer};
 
-use super::{ADDRESS, NOW, PKI, TestServer};
+use super::{ADDRESS, Interface, NOW, PKI, TestServer};
 
 /// The OID of the SM-DP+ in the test PKI.
 pub const SMDP_OID: &str = "2.999.10";
@@ -396,7 +397,10 @@ impl TestServer {
     /// HandleNotification: the HTTP status.
     pub fn notify(&self, notification: &[u8]) -> u16 {
         let body = json!({ "pendingNotification": base64(notification) });
-        let reply = self.post(super::Interface::Es9Plus, "handleNotification", body.to_string());
+        let reply = match self.binding.get() {
+            MessageBinding::Json => self.post(Interface::Es9Plus, "handleNotification", body.to_string()),
+            MessageBinding::Asn1 => self.post_asn1(super::asn1::request("handleNotification", &body)),
+        };
         assert!(reply.status != 204 || reply.body.is_empty(), "204 has no body");
         reply.status
     }
