@@ -7,6 +7,7 @@ use clap::Parser as _;
 use rustls::pki_types::ServerName;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::SingleCertAndKey;
+use simyard::crypto::ecdsa::Curve;
 use simyard::crypto::keyfile::{load_certificates, load_signing_key};
 use simyard::env::{Clock, Rng, Timestamp};
 use simyard::ident::Eid;
@@ -17,7 +18,7 @@ use simyard::pki::tls::{
 };
 use simyard::pki::{
     Anchors, Certificate, EuiccError, EumError, PathError, Refusal, Role, ServerCertificateError,
-    UnusableKey, VerifiedEum, verify_euicc,
+    VerifiedEum, verify_euicc,
 };
 use simyard_asn1::Oid;
 
@@ -34,7 +35,7 @@ crate::tests!(
     a_tls_leaf_minted_from_the_published_ci_verifies,
     the_command_writes_a_pki_that_is_read_back,
     the_published_certificates_verify,
-    brainpool_is_refused_by_name,
+    tls_is_refused_on_brainpool,
     one_changed_octet_of_a_published_certificate_is_refused,
 );
 
@@ -54,48 +55,41 @@ fn published_anchors(folder: &Path) -> Anchors {
 fn the_published_certificates_verify() {
     let Some(folder) = crate::harness::vectors("SGP.26 certificates") else { return };
     let anchors = published_anchors(&folder);
-    let eum = anchors.verify_eum(&published(&folder, "CERT_EUM_ECDSA_NIST.der"), NOW).unwrap();
-    let certificate = published(&folder, "CERT_EUICC_ECDSA_NIST.der");
-    assert_eq!(certificate.not_after().to_string(), "7496-01-24T09:48:58Z");
-    let euicc = verify_euicc(&eum, &certificate, NOW).unwrap();
-    assert_eq!(euicc.eid().as_str(), "89049032123451234512345678901235");
-    assert_eq!(hex::encode_upper(eum.ci_key_identifier()), "F54172BDF98A95D65CBEB88A38A1C11D800A85C3");
+    for (set, curve, ci_key_identifier) in [
+        ("NIST", Curve::P256, "F54172BDF98A95D65CBEB88A38A1C11D800A85C3"),
+        ("BRP", Curve::BrainpoolP256r1, "C0BC70BA36929D43B467FF57570530E57AB8FCD8"),
+    ] {
+        let published = |name: &str| published(&folder, &format!("CERT_{name}_{set}.der"));
+        let eum = anchors.verify_eum(&published("EUM_ECDSA"), NOW).unwrap();
+        let certificate = published("EUICC_ECDSA");
+        assert_eq!(certificate.not_after().to_string(), "7496-01-24T09:48:58Z");
+        let euicc = verify_euicc(&eum, &certificate, NOW).unwrap();
+        assert_eq!(euicc.eid().as_str(), "89049032123451234512345678901235");
+        assert_eq!(euicc.public_key().curve(), curve);
+        assert_eq!(hex::encode_upper(eum.ci_key_identifier()), ci_key_identifier);
+        let auth = anchors.verify_dp_auth(&published("S_SM_DPauth_ECDSA"), NOW).unwrap();
+        let pb = anchors.verify_dp_pb(&auth, &published("S_SM_DPpb_ECDSA"), NOW).unwrap();
+        assert_eq!((auth.oid().to_string(), pb.oid().to_string()), ("2.999.10".into(), "2.999.10".into()));
+        let tls = published("S_SM_DP_VARO_TLS");
+        anchors.verify_dp_tls(&tls, "TestSMDPplus1.example.com", NOW).unwrap();
+        assert!(anchors.verify_dp_tls(&tls, "testsmdpplus2.example.com", NOW).is_err());
+        anchors.verify_client(&tls, NOW).unwrap();
+    }
+    // The pair of one SM-DP+ lies under one CI, though name and OID are the same.
     let auth = anchors.verify_dp_auth(&published(&folder, "CERT_S_SM_DPauth_ECDSA_NIST.der"), NOW).unwrap();
-    let pb = published(&folder, "CERT_S_SM_DPpb_ECDSA_NIST.der");
-    let pb = anchors.verify_dp_pb(&auth, &pb, NOW).unwrap();
-    assert_eq!((auth.oid().to_string(), pb.oid().to_string()), ("2.999.10".into(), "2.999.10".into()));
-    let tls = published(&folder, "CERT_S_SM_DP_VARO_TLS_NIST.der");
-    anchors.verify_dp_tls(&tls, "TestSMDPplus1.example.com", NOW).unwrap();
-    assert!(anchors.verify_dp_tls(&tls, "testsmdpplus2.example.com", NOW).is_err());
-    anchors.verify_client(&tls, NOW).unwrap();
+    let pb = published(&folder, "CERT_S_SM_DPpb_ECDSA_BRP.der");
+    assert_eq!(anchors.verify_dp_pb(&auth, &pb, NOW).unwrap_err(), ServerCertificateError::OtherCi);
 }
 
-fn brainpool_is_refused_by_name() {
-    let Some(folder) = crate::harness::vectors("SGP.26 certificates on brainpoolP256r1") else { return };
-    let anchors = published_anchors(&folder);
-    let error = anchors.verify_eum(&published(&folder, "CERT_EUM_ECDSA_BRP.der"), NOW).unwrap_err();
-    assert_eq!(error.kind(), Refusal::Verification);
-    assert_eq!(
-        error.to_string(),
-        "EUM certificate: the issuer's certificate cannot verify: curve brainpoolP256r1 is not supported: use \
-         certificates on P-256"
-    );
-    for name in [
-        "CERT_S_SM_DPauth_ECDSA_BRP.der",
-        "CERT_S_SM_DPpb_ECDSA_BRP.der",
-        "CERT_S_SM_DP_VARO_TLS_BRP.der",
-        "CERT_EUICC_ECDSA_BRP.der",
-    ] {
-        let certificate = published(&folder, name);
-        assert!(matches!(certificate.public_key(), Err(UnusableKey::UnsupportedCurve(_))), "{name}");
-        let expected = matches!(
-            anchors.verify_dp_auth(&certificate, NOW),
-            Err(ServerCertificateError::Path(
-                PathError::IssuerKey(UnusableKey::UnsupportedCurve(_)) | PathError::UnknownIssuer(_)
-            ))
-        );
-        assert!(expected, "{name}");
-    }
+fn tls_is_refused_on_brainpool() {
+    let Some(folder) = crate::harness::vectors("the SGP.26 TLS certificate on brainpoolP256r1") else {
+        return;
+    };
+    let leaf = published(&folder, "CERT_S_SM_DP_VARO_TLS_BRP.der");
+    let key = Arc::new(load_signing_key(&folder.join("sgp26/SK_S_SM_DP_TLS_BRP.p8")).unwrap());
+    let error = TlsIdentity::new(vec![leaf.der().to_vec()], key).unwrap_err();
+    assert_eq!(error, TlsError::Curve(Curve::BrainpoolP256r1));
+    assert!(error.to_string().contains("on brainpoolP256r1; TLS needs one on P-256"), "{error}");
 }
 
 /// Every octet of the certificate is changed in turn; none of the changed certificates may pass.
@@ -113,11 +107,13 @@ fn refused_with_any_octet_changed(certificate: &Certificate, verifies: impl Fn(&
 fn one_changed_octet_of_a_published_certificate_is_refused() {
     let Some(folder) = crate::harness::vectors("changed SGP.26 certificates") else { return };
     let anchors = published_anchors(&folder);
-    let certificate = published(&folder, "CERT_EUM_ECDSA_NIST.der");
-    let eum: VerifiedEum = anchors.verify_eum(&certificate, NOW).unwrap();
-    refused_with_any_octet_changed(&certificate, |changed| anchors.verify_eum(changed, NOW).is_ok());
-    let certificate = published(&folder, "CERT_EUICC_ECDSA_NIST.der");
-    refused_with_any_octet_changed(&certificate, |changed| verify_euicc(&eum, changed, NOW).is_ok());
+    for set in ["NIST", "BRP"] {
+        let certificate = published(&folder, &format!("CERT_EUM_ECDSA_{set}.der"));
+        let eum: VerifiedEum = anchors.verify_eum(&certificate, NOW).unwrap();
+        refused_with_any_octet_changed(&certificate, |changed| anchors.verify_eum(changed, NOW).is_ok());
+        let certificate = published(&folder, &format!("CERT_EUICC_ECDSA_{set}.der"));
+        refused_with_any_octet_changed(&certificate, |changed| verify_euicc(&eum, changed, NOW).is_ok());
+    }
 }
 
 const EID: &str = "89049032000000000000279973200019";
@@ -340,7 +336,7 @@ fn tls_accepts_critical_policies() {
         .tls(TlsSide::ServerAndClient)
         .role(Role::DpTls, Criticality::Critical)
         .names(&["localhost".to_owned()], None);
-    let key = PrivateKey::draw(&rng).signing_key().unwrap();
+    let key = PrivateKey::draw(&rng, Curve::P256).signing_key().unwrap();
     let leaf = pki.ci_issuer().unwrap().issue(&content, key.public_key(), &rng).unwrap();
     let both = TlsIdentity::new(vec![leaf.der().to_vec()], Arc::new(key)).unwrap();
     for client in clients_of(&pki, Some(&both)) {

@@ -24,9 +24,11 @@ pub const MAX_CERTIFICATE_LEN: usize = 16 * 1024;
 /// AlgorithmIdentifier of ecdsa-with-SHA256 (RFC 5758 3.2).
 const ECDSA_WITH_SHA256: &[u8] = &[0x30, 0x0A, 0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, 0x02];
 /// id-ecPublicKey (RFC 5480 2.1.1).
-const EC_PUBLIC_KEY: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01];
+pub(super) const EC_PUBLIC_KEY: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01];
 /// secp256r1 (RFC 5480 2.1.1.1).
-const SECP256R1: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07];
+pub(super) const SECP256R1: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07];
+/// brainpoolP256r1 (RFC 5639 4.1).
+pub(super) const BRAINPOOL_P256R1: &[u8] = &[0x2B, 0x24, 0x03, 0x03, 0x02, 0x08, 0x01, 0x01, 0x07];
 /// Attribute types of names (X.520): serialNumber, organizationName, commonName.
 const SERIAL_NUMBER: &[u8] = &[0x55, 0x04, 0x05];
 const ORGANIZATION: &[u8] = &[0x55, 0x04, 0x0A];
@@ -60,8 +62,8 @@ pub enum CertificateError {
 /// Why the key of a certificate cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableKey {
-    /// A curve that is not supported yet; brainpoolP256r1 is one.
-    #[error("curve {} is not supported: use certificates on P-256", curve_name(.0))]
+    /// A curve that is not supported; FRP256v1 is one.
+    #[error("curve {} is not supported: use certificates on P-256 or brainpoolP256r1", curve_name(.0))]
     UnsupportedCurve(Oid),
     /// No elliptic curve key, or one without a named curve.
     #[error("the key is no elliptic curve key with a named curve")]
@@ -73,7 +75,6 @@ pub enum UnusableKey {
 
 fn curve_name(oid: &Oid) -> String {
     match oid.to_string().as_str() {
-        "1.3.36.3.3.2.8.1.1.7" => "brainpoolP256r1".to_owned(),
         "1.2.250.1.223.101.256.1" => "FRP256v1".to_owned(),
         other => other.to_owned(),
     }
@@ -280,7 +281,7 @@ impl Certificate {
     /// The subject's public key.
     ///
     /// # Errors
-    /// [`UnusableKey`] for a key on another curve than P-256.
+    /// [`UnusableKey`] for a key on a curve that is not supported.
     pub fn public_key(&self) -> Result<&PublicKey, UnusableKey> {
         self.key.as_ref().map_err(Clone::clone)
     }
@@ -417,13 +418,15 @@ fn public_key(certificate: &X509Certificate<'_>) -> Result<PublicKey, UnusableKe
     let (true, Some(curve)) = (info.algorithm.algorithm.as_bytes() == EC_PUBLIC_KEY, curve) else {
         return Err(UnusableKey::Algorithm);
     };
-    if curve.as_content() != SECP256R1 {
-        return Err(UnusableKey::UnsupportedCurve(curve));
-    }
+    let curve = match curve.as_content() {
+        SECP256R1 => Curve::P256,
+        BRAINPOOL_P256R1 => Curve::BrainpoolP256r1,
+        _ => return Err(UnusableKey::UnsupportedCurve(curve)),
+    };
     if info.subject_public_key.unused_bits != 0 {
         return Err(UnusableKey::Point);
     }
-    PublicKey::from_point(Curve::P256, &info.subject_public_key.data).map_err(|_| UnusableKey::Point)
+    PublicKey::from_point(curve, &info.subject_public_key.data).map_err(|_| UnusableKey::Point)
 }
 
 /// The text of the one attribute of this type; none if there are several.
@@ -476,7 +479,7 @@ mod tests {
 
     fn issued() -> Certificate {
         let rng = Rng::seeded(9);
-        let key = PrivateKey::draw(&rng).signing_key().unwrap();
+        let key = PrivateKey::draw(&rng, Curve::P256).signing_key().unwrap();
         let validity = Validity { not_before: Timestamp::from_secs(0), not_after: Timestamp::from_secs(10) };
         let content = Content::new(Subject::default(), validity)
             .signs_messages()
@@ -548,7 +551,7 @@ mod tests {
         );
         assert_eq!(
             other_curve.unwrap().public_key().unwrap_err().to_string(),
-            "curve 1.2.840.10045.3.1.6 is not supported: use certificates on P-256"
+            "curve 1.2.840.10045.3.1.6 is not supported: use certificates on P-256 or brainpoolP256r1"
         );
         let other_algorithm = replaced(&[0xCE, 0x3D, 0x02, 0x01], &[0xCE, 0x3D, 0x02, 0x02]).unwrap();
         assert_eq!(other_algorithm.public_key(), Err(UnusableKey::Algorithm));

@@ -10,7 +10,7 @@ use simyard_asn1::tlv::NamedBits;
 use simyard_asn1::{Oid, Tag, Writer};
 use zeroize::Zeroizing;
 
-use super::certificate::{Certificate, CertificateError};
+use super::certificate::{BRAINPOOL_P256R1, Certificate, CertificateError, EC_PUBLIC_KEY, SECP256R1};
 use super::role::Role;
 use crate::crypto::ecdsa::{Curve, EcdsaError, PublicKey, Signature, SigningKey};
 use crate::env::{Rng, Timestamp};
@@ -22,11 +22,6 @@ const PRINTABLE_STRING: Tag = Tag(0x13);
 const UTC_TIME: Tag = Tag(0x17);
 const GENERALIZED_TIME: Tag = Tag(0x18);
 const SET: Tag = Tag(0x31);
-/// AlgorithmIdentifier of a P-256 key (RFC 5480 2.1.1).
-const P256_KEY: &[u8] = &[
-    0x30, 0x13, 0x06, 0x07, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01, 0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE,
-    0x3D, 0x03, 0x01, 0x07,
-];
 /// AlgorithmIdentifier of ecdsa-with-SHA256 (RFC 5758 3.2).
 const ECDSA_WITH_SHA256: &[u8] = &[0x30, 0x0A, 0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, 0x02];
 
@@ -341,17 +336,21 @@ pub enum TlsSide {
 
 /// A private key that was drawn, kept as its scalar and wiped after use.
 #[derive(Clone)]
-pub struct PrivateKey(Zeroizing<[u8; 32]>);
+pub struct PrivateKey {
+    curve: Curve,
+    scalar: Zeroizing<[u8; 32]>,
+}
 
 impl PrivateKey {
-    /// Draws a key on P-256.
+    /// Draws a key on `curve`.
     #[must_use]
-    pub fn draw(rng: &Rng) -> Self {
+    pub fn draw(rng: &Rng, curve: Curve) -> Self {
         loop {
             let scalar = Zeroizing::new(rng.array::<32>());
-            // Refused are zero and what lies beyond the order of the curve: one in 2³² draws.
-            if p256::SecretKey::from_slice(scalar.as_slice()).is_ok() {
-                return Self(scalar);
+            let key = Self { curve, scalar };
+            // Refused are zero and what lies beyond the order of the curve: one in 2³² draws, or one in three.
+            if key.signing_key().is_ok() {
+                return key;
             }
         }
     }
@@ -361,7 +360,7 @@ impl PrivateKey {
     /// # Errors
     /// [`EcdsaError::PrivateKey`] if the library refuses the scalar.
     pub fn signing_key(&self) -> Result<SigningKey, EcdsaError> {
-        SigningKey::from_scalar(Curve::P256, &self.0)
+        SigningKey::from_scalar(self.curve, &self.scalar)
     }
 
     /// PKCS#8 in DER.
@@ -369,7 +368,7 @@ impl PrivateKey {
     /// # Errors
     /// [`EcdsaError::PrivateKey`] if the library refuses the scalar.
     pub fn to_pkcs8_der(&self) -> Result<Zeroizing<Vec<u8>>, EcdsaError> {
-        let document = self.secret()?.to_pkcs8_der().map_err(|_| EcdsaError::PrivateKey)?;
+        let document = self.document()?;
         Ok(Zeroizing::new(document.as_bytes().to_vec()))
     }
 
@@ -378,11 +377,20 @@ impl PrivateKey {
     /// # Errors
     /// [`EcdsaError::PrivateKey`] if the library refuses the scalar.
     pub fn to_pkcs8_pem(&self) -> Result<Zeroizing<String>, EcdsaError> {
-        self.secret()?.to_pkcs8_pem(der::pem::LineEnding::LF).map_err(|_| EcdsaError::PrivateKey)
+        let pem = self.document()?.to_pem("PRIVATE KEY", der::pem::LineEnding::LF);
+        pem.map_err(|_| EcdsaError::PrivateKey)
     }
 
-    fn secret(&self) -> Result<p256::SecretKey, EcdsaError> {
-        p256::SecretKey::from_slice(self.0.as_slice()).map_err(|_| EcdsaError::PrivateKey)
+    fn document(&self) -> Result<der::SecretDocument, EcdsaError> {
+        let scalar = self.scalar.as_slice();
+        let refused = |_| EcdsaError::PrivateKey;
+        match self.curve {
+            Curve::P256 => p256::SecretKey::from_slice(scalar).map_err(refused)?.to_pkcs8_der(),
+            Curve::BrainpoolP256r1 => {
+                bp256::r1::SecretKey::from_slice(scalar).map_err(refused)?.to_pkcs8_der()
+            }
+        }
+        .map_err(|_| EcdsaError::PrivateKey)
     }
 }
 
@@ -459,6 +467,13 @@ pub fn with_bad_signature(certificate: &Certificate) -> Result<Certificate, Issu
     Ok(Certificate::from_der(&der)?)
 }
 
+const fn curve_identifier(curve: Curve) -> &'static [u8] {
+    match curve {
+        Curve::P256 => SECP256R1,
+        Curve::BrainpoolP256r1 => BRAINPOOL_P256R1,
+    }
+}
+
 /// The key identifier of RFC 7093 2 (1): the first 160 bits of SHA-256 over the point.
 fn key_identifier(key: &PublicKey) -> Vec<u8> {
     Sha256::digest(key.as_point()).iter().take(20).copied().collect()
@@ -485,7 +500,10 @@ fn sign(
     write_time(&mut validity, content.validity.not_after)?;
     tbs.raw(&sequence(&validity.finish())).raw(&content.subject.to_der()?);
     tbs.nested(Tag::SEQUENCE, |info| {
-        info.raw(P256_KEY).tlv(Tag::BIT_STRING, &bit_string(subject_key.as_point()));
+        info.nested(Tag::SEQUENCE, |algorithm| {
+            algorithm.tlv(Tag::OID, EC_PUBLIC_KEY).tlv(Tag::OID, curve_identifier(subject_key.curve()));
+        });
+        info.tlv(Tag::BIT_STRING, &bit_string(subject_key.as_point()));
     });
     tbs.nested(Tag::context_constructed(3), |extensions| {
         extensions.nested(Tag::SEQUENCE, |list| write_extensions(list, content, authority, subject_key));
@@ -613,8 +631,15 @@ mod tests {
 
     #[test]
     fn a_root_is_read_back_with_what_was_asked_for() {
+        for curve in Curve::ALL {
+            a_root_on(curve);
+        }
+    }
+
+    fn a_root_on(curve: Curve) {
         let rng = Rng::seeded(1);
-        let key = PrivateKey::draw(&rng).signing_key().unwrap();
+        let drawn = PrivateKey::draw(&rng, curve);
+        let key = SigningKey::from_der(&drawn.to_pkcs8_der().unwrap()).unwrap();
         let validity = Validity {
             not_before: Timestamp::from_secs(-86_400),
             not_after: Timestamp::from_secs(9_000_000_000),
@@ -628,11 +653,13 @@ mod tests {
             .names(&["a.example".to_owned()], Some(&oid));
         let root = issue_root(&content, &key, &rng).unwrap();
         assert!(root.is_of(&key) && root.has_role(Role::Ci));
+        assert_eq!(root.public_key().unwrap().curve(), curve);
+        root.public_key().unwrap().verify_der(root.signed_part(), root.signature()).unwrap();
         assert_eq!(root.common_name(), Some("Root"));
         assert_eq!((root.not_before(), root.not_after()), (validity.not_before, validity.not_after));
         assert_eq!((root.registered_id(), root.dns_names()), (Some(&oid), &["a.example".to_owned()][..]));
         assert_eq!(root.authority_key_identifier(), None);
-        let other = PrivateKey::draw(&rng).signing_key().unwrap();
+        let other = PrivateKey::draw(&rng, curve).signing_key().unwrap();
         assert_eq!(Issuer::new(root, other).unwrap_err(), IssueError::OtherKey);
     }
 

@@ -11,7 +11,7 @@
 //! | [`test_pki`] | the named test PKI and its wrong twins, from `certs/test-pki.toml` | SGP.26 |
 //!
 //! Reading is not verifying: a [`Certificate`] proves nothing, a [`VerifiedEum`] does. Time is an argument. Not here:
-//! revocation lists (4.6), the sub-CA chains of the variants A, B and C, brainpoolP256r1.
+//! revocation lists (4.6), the sub-CA chains of the variants A, B and C.
 //!
 //! `openssl verify` refuses eUICC certificates below a name constraint, those of SGP.26 too: it wants the
 //! serialNumber equal where SGP.22 means its first digits.

@@ -3,7 +3,10 @@
 //! The path check that rustls brings refuses every certificate with a critical certificatePolicies extension, also
 //! our own, and SGP.22 4.5.2 makes that extension critical. So own certificates go through a resolver, which does not
 //! look at them, and the certificates of peers through the checks of [`super::chain`]; handshake signatures are
-//! verified with the key that those checks read. Keys are on P-256, signatures ECDSA with SHA-256.
+//! verified with the key that those checks read. Signatures are ECDSA with SHA-256, and all keys of handshakes are on
+//! P-256, whatever the curve of the CI above them: TLS 1.3 has brainpool in code points that few speak (RFC 8734), in
+//! TLS 1.2 the key exchange would need it too, and no TLS library at hand has it. An eUICC on brainpoolP256r1 does not
+//! mind: TLS is the LPA's.
 //!
 //! Chains are anchor and leaf: certificates that a peer sends beside its own are not looked at.
 
@@ -27,7 +30,7 @@ use super::certificate::{Certificate, CertificateError, UnusableKey};
 use super::chain::Anchors;
 use super::error::ServerCertificateError;
 use super::issue::signature_to_der;
-use crate::crypto::ecdsa::SigningKey;
+use crate::crypto::ecdsa::{Curve, PublicKey, SigningKey};
 use crate::env::{Clock, Timestamp};
 
 /// The one signature scheme, under its TLS 1.3 name; in TLS 1.2 it stands for ECDSA with SHA-256.
@@ -47,6 +50,9 @@ pub enum TlsError {
     /// The key of the certificate cannot be used.
     #[error("TLS certificate: {0}")]
     Key(#[from] UnusableKey),
+    /// The key is on another curve than TLS is spoken on here.
+    #[error("TLS certificate: its key is on {0}; TLS needs one on P-256, under any CI")]
+    Curve(Curve),
     /// The private key belongs to another certificate.
     #[error(
         "the TLS private key does not belong to the certificate {0:?}: check that both files are of one pair"
@@ -88,7 +94,7 @@ impl TlsIdentity {
     /// [`TlsError`] if the leaf cannot be read, is not on P-256, or the key belongs to another one.
     pub fn new(chain: Vec<Vec<u8>>, key: Arc<SigningKey>) -> Result<Self, TlsError> {
         let leaf = Certificate::from_der(chain.first().ok_or(TlsError::NoCertificate)?)?;
-        if leaf.public_key()? != key.public_key() {
+        if handshake_key(&leaf)? != key.public_key() {
             return Err(TlsError::OtherKey(leaf.common_name().unwrap_or_default().to_owned()));
         }
         let chain = chain.into_iter().map(CertificateDer::from).collect();
@@ -99,6 +105,15 @@ impl TlsIdentity {
     #[must_use]
     pub fn certified_key(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.0)
+    }
+}
+
+/// The key of a certificate, on the one curve of handshakes.
+fn handshake_key(leaf: &Certificate) -> Result<&PublicKey, TlsError> {
+    let key = leaf.public_key()?;
+    match key.curve() {
+        Curve::P256 => Ok(key),
+        curve @ Curve::BrainpoolP256r1 => Err(TlsError::Curve(curve)),
     }
 }
 
@@ -306,9 +321,7 @@ fn verify_handshake(
         return Err(rustls::PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());
     }
     let certificate = Certificate::from_der(leaf).map_err(TlsError::from)?;
-    certificate
-        .public_key()
-        .map_err(TlsError::from)?
+    handshake_key(&certificate)?
         .verify_der(message, signed.signature())
         .map_err(|_| rustls::CertificateError::BadSignature)?;
     Ok(HandshakeSignatureValid::assertion())

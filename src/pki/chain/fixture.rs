@@ -5,7 +5,7 @@ use std::time::Duration;
 use simyard_asn1::Oid;
 
 use super::{Anchors, VerifiedEum};
-use crate::crypto::ecdsa::SigningKey;
+use crate::crypto::ecdsa::{Curve, SigningKey};
 use crate::env::{Rng, Timestamp};
 use crate::pki::issue::{
     Content, Criticality, ExtensionId, Issuer, PrivateKey, Subject, Validity, issue_root,
@@ -23,7 +23,7 @@ pub(super) fn validity() -> Validity {
 }
 
 pub(super) fn key(rng: &Rng) -> SigningKey {
-    PrivateKey::draw(rng).signing_key().unwrap()
+    PrivateKey::draw(rng, Curve::P256).signing_key().unwrap()
 }
 
 pub(super) fn subject(organization: &str) -> Subject {

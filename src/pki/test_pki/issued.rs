@@ -6,6 +6,7 @@ use simyard_asn1::Oid;
 
 use super::description::Description;
 use super::{Fault, Kind};
+use crate::crypto::ecdsa::Curve;
 use crate::env::{Rng, Timestamp};
 use crate::ident::Eid;
 use crate::pki::certificate::Certificate;
@@ -96,7 +97,7 @@ impl Issuer {
     }
 
     pub(super) fn issue_right(&self, kind: Kind, content: &Content, rng: &Rng) -> Result<Issued, IssueError> {
-        let key = PrivateKey::draw(rng);
+        let key = PrivateKey::draw(rng, Curve::P256);
         let certificate = self.issue(content, key.signing_key()?.public_key(), rng)?;
         Ok(Issued { kind, fault: None, certificate, key })
     }

@@ -3,6 +3,7 @@
 //! `certs/test-pki.toml` is the single source of names, validity and twins; [`description`] knows what each kind of
 //! certificate must contain (SGP.22 4.5.2). A twin is its original with one fault, and a key of its own.
 
+use crate::crypto::ecdsa::Curve;
 use crate::env::{Rng, Timestamp};
 use crate::ident::Eid;
 use crate::pki::issue::{Content, IssueError, Issuer, PrivateKey, issue_root};
@@ -65,7 +66,7 @@ impl TestPki {
     pub fn generate(rng: &Rng, now: Timestamp, options: &TestPkiOptions) -> Result<Self, IssueError> {
         let description = Description::read()?;
         let root = |rng: &Rng| {
-            let key = PrivateKey::draw(rng);
+            let key = PrivateKey::draw(rng, Curve::P256);
             let content = description.content(Kind::Ci, now)?;
             let certificate = issue_root(&content, &key.signing_key()?, rng)?;
             Ok::<_, IssueError>(Issued { kind: Kind::Ci, fault: None, certificate, key })

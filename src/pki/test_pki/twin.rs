@@ -3,6 +3,7 @@
 use simyard_asn1::Oid;
 
 use super::{DAY, EID_PREFIX_LEN, Fault, Issued, Kind};
+use crate::crypto::ecdsa::Curve;
 use crate::env::{Rng, Timestamp};
 use crate::ident::Eid;
 use crate::pki::issue::{
@@ -21,7 +22,7 @@ pub(super) fn twin(
     now: Timestamp,
 ) -> Result<Issued, IssueError> {
     let [issuer, other_issuer] = issuers;
-    let key = PrivateKey::draw(rng);
+    let key = PrivateKey::draw(rng, Curve::P256);
     let signing = key.signing_key()?;
     let subject = signing.public_key();
     let mut content = right.clone();
