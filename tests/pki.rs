@@ -11,19 +11,21 @@ use simyard::crypto::ecdsa::Curve;
 use simyard::crypto::keyfile::{load_certificates, load_signing_key};
 use simyard::env::{Clock, Rng, Timestamp};
 use simyard::ident::Eid;
-use simyard::pki::issue::{Content, Criticality, Issuer, PrivateKey, Subject, TlsSide, Validity};
-use simyard::pki::test_pki::{Fault, Issued, Kind, TestPki, TestPkiOptions};
+use simyard::pki::issue::{Content, Criticality, Issuer, PrivateKey, Subject, TlsSide, Validity, issue_root};
+use simyard::pki::test_pki::{CurveSet, Fault, Issued, Kind, TestPki, TestPkiOptions};
 use simyard::pki::tls::{
     ClientVerifier, ServerVerifier, TlsError, TlsIdentity, client_config, peer_identity, server_config,
 };
 use simyard::pki::{
-    Anchors, Certificate, EuiccError, EumError, PathError, Refusal, Role, ServerCertificateError,
-    VerifiedEum, verify_euicc,
+    AnchorError, Anchors, Certificate, EuiccError, EumError, PathError, Refusal, Role,
+    ServerCertificateError, VerifiedEum, is_test_ci, verify_euicc,
 };
 use simyard_asn1::Oid;
 
 crate::tests!(
     the_generated_pki_verifies,
+    the_generated_pki_on_brainpool_verifies,
+    what_pki_init_makes_is_known_as_a_test_ci,
     every_wrong_twin_is_refused_for_its_fault,
     one_changed_octet_of_a_generated_certificate_is_refused,
     truncated_and_extended_certificates_are_refused,
@@ -118,15 +120,22 @@ fn one_changed_octet_of_a_published_certificate_is_refused() {
 
 const EID: &str = "89049032000000000000279973200019";
 
-fn generated() -> TestPki {
-    let options = TestPkiOptions {
+fn options() -> TestPkiOptions {
+    TestPkiOptions {
         host_names: vec!["localhost".to_owned(), "smdp.example".to_owned()],
         eid: Eid::parse(EID).unwrap(),
-    };
-    TestPki::generate(&Rng::seeded(11), NOW, &options).unwrap()
+    }
 }
 
-fn anchors(pki: &TestPki) -> Anchors {
+fn generated() -> TestPki {
+    TestPki::generate(&Rng::seeded(11), NOW, &options()).unwrap()
+}
+
+fn generated_on_brainpool() -> CurveSet {
+    CurveSet::generate(&Rng::seeded(13), NOW, &options(), Curve::BrainpoolP256r1).unwrap()
+}
+
+fn anchors(pki: &CurveSet) -> Anchors {
     Anchors::new(vec![pki.ci.certificate.clone()]).unwrap()
 }
 
@@ -145,15 +154,63 @@ fn the_generated_pki_verifies() {
     let operator = peer_identity(pki.operator.certificate.der()).unwrap();
     assert_eq!(operator.oid.unwrap().to_string(), "2.999.20");
     let device = peer_identity(pki.device.certificate.der()).unwrap();
-    assert_eq!((device.oid, device.common_name.as_deref()), (None, Some("Simyard Test device")));
+    assert_eq!((device.oid, device.common_name.as_deref()), (None, Some("Simyard TEST device")));
     assert_eq!(device.fingerprint, pki.device.certificate.fingerprint());
+    issues_a_second_euicc(&pki);
+}
+
+fn issues_a_second_euicc(pki: &CurveSet) {
+    let eum = anchors(pki).verify_eum(&pki.eum.certificate, NOW).unwrap();
     let second = Eid::with_check_digits("890490321111111111111111111111").unwrap();
     let second = pki.eum_issuer().unwrap().issue_euicc(&second, &Rng::seeded(12), NOW).unwrap();
-    assert!(verify_euicc(&eum, &second.certificate, NOW).is_ok());
+    let verified = verify_euicc(&eum, &second.certificate, NOW).unwrap();
+    assert_eq!(verified.public_key().curve(), pki.eum.key.curve());
+}
+
+fn the_generated_pki_on_brainpool_verifies() {
+    let set = generated_on_brainpool();
+    let anchors = anchors(&set);
+    let eum = anchors.verify_eum(&set.eum.certificate, NOW).unwrap();
+    assert_eq!(verify_euicc(&eum, &set.euicc.certificate, NOW).unwrap().eid().as_str(), EID);
+    let auth = anchors.verify_dp_auth(&set.dp_auth.certificate, NOW).unwrap();
+    anchors.verify_dp_pb(&auth, &set.dp_pb.certificate, NOW).unwrap();
+    for issued in set.certificates() {
+        assert_eq!(issued.certificate.public_key().unwrap().curve(), Curve::BrainpoolP256r1, "{issued:?}");
+    }
+    issues_a_second_euicc(&set);
+    // A chain ends at its own CI, whatever else is trusted.
+    let both = Anchors::new(vec![generated().ci.certificate.clone(), set.ci.certificate.clone()]).unwrap();
+    let eum = both.verify_eum(&set.eum.certificate, NOW).unwrap();
+    assert_eq!(Some(eum.ci_key_identifier()), set.ci.certificate.subject_key_identifier());
+}
+
+fn what_pki_init_makes_is_known_as_a_test_ci() {
+    let pki = generated();
+    let set = generated_on_brainpool();
+    for ci in [&pki.ci, &set.ci, &pki.other_ci] {
+        assert!(is_test_ci(&ci.certificate), "{ci:?}");
+        assert!(ci.certificate.common_name().unwrap().contains("TEST"), "{ci:?}");
+    }
+    let rng = Rng::seeded(4);
+    let key = PrivateKey::draw(&rng, Curve::P256).signing_key().unwrap();
+    let validity = Validity { not_before: NOW, not_after: NOW };
+    let root = Content::new(Subject::default(), validity).signs_certificates_and_lists().authority(None);
+    let root = root.names(&[], Oid::parse("1.3.6.1.4.1.31746").as_ref());
+    let without_role = issue_root(&root, &key, &rng).unwrap();
+    assert!(!is_test_ci(&without_role));
+    let ci = issue_root(&root.role(Role::Ci, Criticality::Critical), &key, &rng).unwrap();
+    assert!(Anchors::of_cis(vec![ci]).is_ok());
+    assert!(matches!(Anchors::of_cis(vec![without_role]), Err(AnchorError::Role { .. })));
+    let Some(folder) = crate::harness::vectors("the CIs of SGP.26") else { return };
+    for name in ["CERT_CI_ECDSA_NIST.der", "CERT_CI_ECDSA_BRP.der"] {
+        let ci = published(&folder, name);
+        assert!(is_test_ci(&ci));
+        assert!(Anchors::of_cis(vec![ci]).is_ok(), "{name}");
+    }
 }
 
 /// What the rules say about a certificate of this kind.
-fn verdict(pki: &TestPki, anchors: &Anchors, issued: &Issued) -> Result<(), (Refusal, String)> {
+fn verdict(pki: &CurveSet, anchors: &Anchors, issued: &Issued) -> Result<(), (Refusal, String)> {
     let certificate = &issued.certificate;
     let server = |error: ServerCertificateError| (error.kind(), format!("{error:?}"));
     match issued.kind {
@@ -180,8 +237,14 @@ fn verdict(pki: &TestPki, anchors: &Anchors, issued: &Issued) -> Result<(), (Ref
 }
 
 fn every_wrong_twin_is_refused_for_its_fault() {
-    let pki = generated();
-    let anchors = anchors(&pki);
+    let (pki, brainpool) = (generated(), generated_on_brainpool());
+    assert_eq!((pki.twins.len(), brainpool.twins.len()), (39, 23));
+    every_wrong_twin_of(&pki);
+    every_wrong_twin_of(&brainpool);
+}
+
+fn every_wrong_twin_of(pki: &CurveSet) {
+    let anchors = anchors(pki);
     let euicc = Kind::Euicc;
     for twin in &pki.twins {
         let (kind, rule) = match (twin.kind, twin.fault.unwrap()) {
@@ -199,7 +262,7 @@ fn every_wrong_twin_is_refused_for_its_fault() {
             }
             (_, Fault::BadSignature) => (Refusal::Verification, "Path(Signature)"),
         };
-        let (found_kind, found) = verdict(&pki, &anchors, twin).unwrap_err();
+        let (found_kind, found) = verdict(pki, &anchors, twin).unwrap_err();
         assert_eq!(found_kind, kind, "{twin:?}: {found}");
         assert!(found.starts_with(rule), "{twin:?}: {found}");
     }
@@ -481,9 +544,27 @@ fn the_command_writes_a_pki_that_is_read_back() {
     assert_eq!(euicc.eid().as_str(), "89044045930000000000000000000036");
     assert_eq!(read("dp-tls.pem").dns_names(), ["a.example", "b.example"]);
     assert!(anchors.verify_eum(&read("wrong/eum-expired.pem"), now).is_err());
-    for name in
-        ["ci", "eum", "euicc", "dp-auth", "dp-pb", "dp-tls", "operator", "device", "wrong/euicc-expired"]
-    {
+    let brainpool = Anchors::of_cis(vec![read("ci-brp.pem")]).unwrap();
+    let eum = brainpool.verify_eum(&read("eum-brp.pem"), now).unwrap();
+    let euicc = verify_euicc(&eum, &read("euicc-brp.pem"), now).unwrap();
+    assert_eq!(euicc.eid().as_str(), "89044045930000000000000000000036");
+    for name in [
+        "ci",
+        "eum",
+        "euicc",
+        "dp-auth",
+        "dp-pb",
+        "dp-tls",
+        "operator",
+        "device",
+        "wrong/euicc-expired",
+        "ci-brp",
+        "eum-brp",
+        "euicc-brp",
+        "dp-auth-brp",
+        "dp-pb-brp",
+        "wrong/dp-pb-brp-other-oid",
+    ] {
         let key = load_signing_key(&target.join(format!("{name}.key.pem"))).unwrap();
         assert!(read(&format!("{name}.pem")).is_of(&key), "{name}");
     }

@@ -10,29 +10,52 @@ use crate::crypto::keyfile::{load_certificates, load_signing_key};
 use crate::env::Clock;
 use crate::ident::ServerAddress;
 use crate::pki::tls::{ClientVerifier, TlsIdentity, server_config};
-use crate::pki::{Anchors, Certificate};
+use crate::pki::{Anchors, Certificate, is_test_ci};
 use crate::smdp::identity::{Credential, Identity, IdentityError};
 
-/// The CI certificates that files hold.
+/// The certificates of the CIs that are trusted, from the files of the setting `ci`.
 ///
 /// # Errors
 /// [`AppError`] if one cannot be read or is no CI certificate.
-pub fn anchors(files: &[FileSetting]) -> Result<Anchors, AppError> {
+pub fn cis(files: &[FileSetting]) -> Result<Anchors, AppError> {
+    Ok(Anchors::of_cis(certificates(files)?)?)
+}
+
+/// The certificates of any CAs, from files.
+///
+/// # Errors
+/// [`AppError`] if one cannot be read or issues no others.
+pub(super) fn client_cas(files: &[FileSetting]) -> Result<Anchors, AppError> {
+    Ok(Anchors::new(certificates(files)?)?)
+}
+
+fn certificates(files: &[FileSetting]) -> Result<Vec<Certificate>, ConfigError> {
     let mut certificates = Vec::new();
     for file in files {
         for der in load_certificates(&file.path).map_err(|error| file.error(&error))? {
             certificates.push(Certificate::from_der(&der).map_err(|error| file.error(&error))?);
         }
     }
-    Ok(Anchors::new(certificates)?)
+    Ok(certificates)
 }
 
-/// The CI certificates of one file that a command line names.
+/// The CA certificates of one file that a command line names.
 ///
 /// # Errors
-/// As [`anchors`].
+/// [`AppError`] if one cannot be read or issues no others.
 pub fn anchors_of(path: &Path) -> Result<Anchors, AppError> {
-    anchors(&[FileSetting::of_command_line(path)])
+    client_cas(&[FileSetting::of_command_line(path)])
+}
+
+/// Says of each CI for tests that it is one: whoever holds the keys of it can be any eUICC and any server.
+pub(super) fn warn_of_test_cis(anchors: &Anchors) {
+    for ci in anchors.certificates().iter().filter(|ci| is_test_ci(ci)) {
+        tracing::warn!(
+            ci = ci.common_name().unwrap_or_default(),
+            key_identifier = hex::encode_upper(ci.subject_key_identifier().unwrap_or_default()),
+            "a TEST CI is trusted: its private key is no secret, anybody can make eUICCs that get profiles here"
+        );
+    }
 }
 
 fn chain(file: &FileSetting) -> Result<Vec<Vec<u8>>, ConfigError> {

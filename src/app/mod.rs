@@ -29,12 +29,12 @@ use crate::store::{Store, StoreError, StoreUrl};
 pub mod config;
 mod credentials;
 
-pub use credentials::{anchors, anchors_of};
+pub use credentials::{anchors_of, cis};
 
 use config::{
     Config, ConfigError, FileSetting, OperatorKey, OperatorSetting, ProfileTypeSetting, TemplateSetting,
 };
-use credentials::{identity, tls, uncovered};
+use credentials::{client_cas, identity, tls, uncovered, warn_of_test_cis};
 
 /// Why the server cannot be put together.
 #[derive(Debug, thiserror::Error)]
@@ -174,13 +174,14 @@ impl App {
         clock: Clock,
         rng: Rng,
     ) -> Result<Self, AppError> {
-        let anchors = Arc::new(anchors(&config.ci)?);
+        let anchors = Arc::new(cis(&config.ci)?);
+        warn_of_test_cis(&anchors);
         let identities = config
             .identities
             .iter()
             .map(|(dp_auth, dp_pb)| identity(dp_auth, dp_pb, &anchors, &clock).map(Arc::new))
             .collect::<Result<_, _>>()?;
-        let client_anchors = Arc::new(self::anchors(&config.es2plus_client_ca)?);
+        let client_anchors = Arc::new(client_cas(&config.es2plus_client_ca)?);
         let orders = Orders {
             store: stock.store.clone(),
             clock: clock.clone(),

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::crypto::ecdsa::Curve;
 use crate::env::{Clock, Rng};
 use crate::ident::Eid;
-use crate::pki::test_pki::{Existing, TestPki, TestPkiOptions};
+use crate::pki::test_pki::{CurveSet, Existing, TestPki, TestPkiOptions};
 
 /// Certificates for tests and demonstrations.
 #[derive(Args, Debug)]
@@ -20,6 +21,7 @@ pub struct PkiArgs {
 enum PkiCommand {
     /// Write a whole test PKI: CI, EUM, eUICC, SM-DP+, operator and device, each with its key, and wrong twins.
     ///
+    /// All are on P-256; what eUICCs look at is there on brainpoolP256r1 too, under a CI of its own (`*-brp.pem`).
     /// The keys are drawn here and now; nothing but test equipment may trust this CI. `wrong/` gets copies with
     /// exactly one fault each (expired, unknown CI, wrong role, EID outside the range ...), to test who accepts them.
     Init(InitArgs),
@@ -53,9 +55,12 @@ pub fn run(args: PkiArgs) -> anyhow::Result<()> {
 
 fn run_init(args: InitArgs) -> anyhow::Result<()> {
     let options = TestPkiOptions { host_names: args.hosts, eid: args.eid };
-    let pki = TestPki::generate(&Rng::system(), Clock::system().now(), &options)?;
+    let (rng, now) = (Rng::system(), Clock::system().now());
+    let pki = TestPki::generate(&rng, now, &options)?;
+    let brainpool = CurveSet::generate(&rng, now, &options, Curve::BrainpoolP256r1)?;
     let existing = if args.force { Existing::Replace } else { Existing::Refuse };
-    let written = pki.write_to(&args.folder, existing)?;
+    let mut written = pki.write_to(&args.folder, existing)?;
+    written.extend(brainpool.write_beside(&args.folder)?);
     let mut out = std::io::stdout().lock();
     for pair in &written {
         let name = pair.certificate.strip_prefix(&args.folder).unwrap_or(&pair.certificate);

@@ -227,9 +227,10 @@ impl SigningKey {
     }
 
     fn on_brainpool(secret: &brainpool::SecretKey) -> Result<Self, EcdsaError> {
-        let point = secret.public_key().to_sec1_point(false);
+        let key = brainpool::SigningKey::from(secret);
+        let point = key.verifying_key().to_sec1_point(false);
         let public = PublicKey::from_point(Curve::BrainpoolP256r1, point.as_bytes())?;
-        Ok(Self { public, scheme: Scheme::Brainpool(secret.into()) })
+        Ok(Self { public, scheme: Scheme::Brainpool(key) })
     }
 
     /// Reads a private key as [`SigningKey::from_der`]; its signatures are those of RFC 6979, the same for the same

@@ -154,6 +154,18 @@ pub enum AnchorError {
         cut(.0)
     )]
     NoAuthority(String),
+    /// Not the certificate of a CI, where one is asked for (4.5.2.1).
+    #[error(
+        "the certificate {:?} is no CI certificate: the policy 2.23.146.1.2.1.0 is expected, it names {}",
+        cut(name),
+        list(found)
+    )]
+    Role {
+        /// commonName.
+        name: String,
+        /// The policies that the certificate names.
+        found: Vec<Oid>,
+    },
     /// Two anchors with one key identifier.
     #[error("two CI certificates have the key identifier {}", key(.0))]
     KeyIdentifierTwice(Vec<u8>),

@@ -347,12 +347,21 @@ impl PrivateKey {
     pub fn draw(rng: &Rng, curve: Curve) -> Self {
         loop {
             let scalar = Zeroizing::new(rng.array::<32>());
-            let key = Self { curve, scalar };
             // Refused are zero and what lies beyond the order of the curve: one in 2³² draws, or one in three.
-            if key.signing_key().is_ok() {
-                return key;
+            let is_key = match curve {
+                Curve::P256 => p256::SecretKey::from_slice(scalar.as_slice()).is_ok(),
+                Curve::BrainpoolP256r1 => bp256::r1::SecretKey::from_slice(scalar.as_slice()).is_ok(),
+            };
+            if is_key {
+                return Self { curve, scalar };
             }
         }
+    }
+
+    /// The curve.
+    #[must_use]
+    pub const fn curve(&self) -> Curve {
+        self.curve
     }
 
     /// The key, ready to sign.

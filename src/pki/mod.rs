@@ -5,6 +5,7 @@
 //! | [`certificate`] | one certificate and the few facts that the rules ask for | SGP.22 4.5.2, RFC 5280 |
 //! | [`role`] | the roles by their policy identifiers | SGP.22 2.4a, 4.5.2 |
 //! | [`chain`] | trust anchors and the checks per role, which return proofs | SGP.22 4.5.2.2 |
+//! | [`test_ci`] | which CIs are for tests | SGP.26 |
 //! | [`error`] | why a certificate is refused, and the three kinds that status codes tell apart | SGP.22 5.6 |
 //! | [`tls`] | server and client configurations, verifiers of both sides | SGP.22 2.6.6 |
 //! | [`issue`] | writing certificates | SGP.22 4.5.2 |
@@ -21,6 +22,7 @@ pub mod chain;
 pub mod error;
 pub mod issue;
 pub mod role;
+pub mod test_ci;
 pub mod test_pki;
 pub mod tls;
 
@@ -28,3 +30,4 @@ pub use certificate::{Certificate, CertificateError, UnusableKey};
 pub use chain::{Anchors, VerifiedDpAuth, VerifiedDpPb, VerifiedEuicc, VerifiedEum, verify_euicc};
 pub use error::{AnchorError, EuiccError, EumError, PathError, Refusal, ServerCertificateError};
 pub use role::Role;
+pub use test_ci::is_test_ci;

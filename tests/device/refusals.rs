@@ -111,7 +111,7 @@ fn authenticate_server_answers_with_its_codes() {
         "certificate" => {
             let parsed = AuthenticateServerRequest::from_der(request).unwrap();
             let start = find(request, parsed.server_certificate);
-            start + find(parsed.server_certificate, b"Simyard Test SM-DP+")
+            start + find(parsed.server_certificate, b"Simyard TEST SM-DP+")
         }
         "certificate signature" => {
             let parsed = AuthenticateServerRequest::from_der(request).unwrap();
@@ -217,7 +217,7 @@ fn prepare_download_answers_with_its_codes() {
         let (place, bits) = match what {
             "ccRequiredFlag" => (find(&request, &[0x01, 0x01, 0x00]) + 2, 0xFF),
             "signature" => (find(&request, &[0x5F, 0x37, 0x40]) + 10, 1),
-            "certificate" => (find(&request, b"Simyard Test SM-DP+"), 1),
+            "certificate" => (find(&request, b"Simyard TEST SM-DP+"), 1),
             "certificate signature" => (certificate.0 + certificate.1 - 1, 1),
             "length of smdpSigned2" => (find(&request, &TRANSACTION) - 3, 1),
             "length of the signature" => (find(&request, &[0x5F, 0x37, 0x40]) + 2, 1),

@@ -63,6 +63,18 @@ impl Anchors {
         Ok(Self { certificates, eums: Mutex::default() })
     }
 
+    /// Takes the certificates of GSMA CIs: as [`Anchors::new`], and each names the role (4.5.2.1).
+    ///
+    /// # Errors
+    /// [`AnchorError`].
+    pub fn of_cis(certificates: Vec<Certificate>) -> Result<Self, AnchorError> {
+        if let Some(other) = certificates.iter().find(|certificate| !certificate.has_role(Role::Ci)) {
+            let name = other.common_name().unwrap_or_default().to_owned();
+            return Err(AnchorError::Role { name, found: other.policies().to_vec() });
+        }
+        Self::new(certificates)
+    }
+
     /// The certificates, in the order given.
     #[must_use]
     pub fn certificates(&self) -> &[Certificate] {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::description::Description;
-use super::{Issued, TestPki};
+use super::{CurveSet, Issued, TestPki};
 use crate::pki::issue::IssueError;
 
 /// What to do with a folder that is not empty.
@@ -58,25 +58,45 @@ impl TestPki {
     /// # Errors
     /// [`WriteError`]; a folder with something in it is refused unless `existing` says otherwise.
     pub fn write_to(&self, folder: &Path, existing: Existing) -> Result<Vec<Written>, WriteError> {
-        let description = Description::read()?;
-        let wrong = folder.join("wrong");
         if existing == Existing::Refuse && !is_empty(folder)? {
             return Err(WriteError::NotEmpty(folder.to_owned()));
         }
-        fs::create_dir_all(&wrong).map_err(|source| WriteError::Io { path: wrong.clone(), source })?;
-        let mut written = Vec::new();
-        for issued in self.certificates() {
-            let purpose = description.entry(issued.kind).purpose.clone();
-            written.push(write_pair(folder, &issued.name(), issued, purpose)?);
-        }
-        let purpose = "A CI that nobody trusts.".to_owned();
-        written.push(write_pair(&wrong, "other-ci", &self.other_ci, purpose)?);
-        for twin in &self.twins {
-            let purpose = twin.fault.map_or("", |fault| description.fault(fault)).to_owned();
-            written.push(write_pair(&wrong, &twin.name(), twin, purpose)?);
-        }
-        Ok(written)
+        write_set(folder, &self.certificates(), &self.other_ci, &self.twins)
     }
+}
+
+impl CurveSet {
+    /// Writes the set beside the PKI that stands in `folder`, as [`TestPki::write_to`] does. Files of the same names
+    /// are replaced.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn write_beside(&self, folder: &Path) -> Result<Vec<Written>, WriteError> {
+        write_set(folder, &self.certificates(), &self.other_ci, &self.twins)
+    }
+}
+
+fn write_set(
+    folder: &Path,
+    certificates: &[&Issued],
+    other_ci: &Issued,
+    twins: &[Issued],
+) -> Result<Vec<Written>, WriteError> {
+    let description = Description::read()?;
+    let wrong = folder.join("wrong");
+    fs::create_dir_all(&wrong).map_err(|source| WriteError::Io { path: wrong.clone(), source })?;
+    let mut written = Vec::new();
+    for issued in certificates {
+        let purpose = description.entry(issued.kind).purpose.clone();
+        written.push(write_pair(folder, &issued.name(), issued, purpose)?);
+    }
+    let purpose = "A CI that nobody trusts.".to_owned();
+    written.push(write_pair(&wrong, &format!("other-{}", other_ci.name()), other_ci, purpose)?);
+    for twin in twins {
+        let purpose = twin.fault.map_or("", |fault| description.fault(fault)).to_owned();
+        written.push(write_pair(&wrong, &twin.name(), twin, purpose)?);
+    }
+    Ok(written)
 }
 
 /// A folder that does not exist counts as empty.
@@ -127,6 +147,7 @@ fn write_file(path: &Path, octets: &[u8], readers: Readers) -> Result<(), WriteE
 mod tests {
     use super::super::tests::{NOW, options};
     use super::*;
+    use crate::crypto::ecdsa::Curve;
     use crate::env::Rng;
 
     #[test]
@@ -141,6 +162,14 @@ mod tests {
         other.write_to(&target, Existing::Replace).unwrap();
         let pem = fs::read_to_string(target.join("ci.pem")).unwrap();
         assert_eq!(pem, other.ci.certificate_pem());
+        let second = CurveSet::generate(&Rng::seeded(3), NOW, &options(), Curve::BrainpoolP256r1).unwrap();
+        second.write_beside(&target).unwrap();
+        assert_eq!(fs::read_to_string(target.join("ci.pem")).unwrap(), pem);
+        assert_eq!(
+            fs::read_to_string(target.join("wrong/other-ci-brp.pem")).unwrap(),
+            second.other_ci.certificate_pem()
+        );
+        assert!(target.join("wrong/eum-brp-expired.key.pem").exists());
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;

@@ -6,7 +6,7 @@ use simyard_asn1::Oid;
 
 use super::description::Description;
 use super::{Fault, Kind};
-use crate::crypto::ecdsa::Curve;
+use crate::crypto::ecdsa::{Curve, EcdsaError, PublicKey};
 use crate::env::{Rng, Timestamp};
 use crate::ident::Eid;
 use crate::pki::certificate::Certificate;
@@ -32,13 +32,20 @@ impl fmt::Debug for Issued {
 }
 
 impl Issued {
-    /// The name of its files, without extension: `eum`, `eum-expired`.
+    /// The name of its files, without extension: `eum`, `eum-expired`, on brainpoolP256r1 `eum-brp`,
+    /// `eum-brp-expired`.
     #[must_use]
     pub fn name(&self) -> String {
-        match self.fault {
-            Some(fault) => format!("{}-{}", self.kind.as_str(), fault.as_str()),
-            None => self.kind.as_str().to_owned(),
+        let mut name = self.kind.as_str().to_owned();
+        match self.key.curve() {
+            Curve::P256 => {}
+            Curve::BrainpoolP256r1 => name.push_str("-brp"),
         }
+        if let Some(fault) = self.fault {
+            name.push('-');
+            name.push_str(fault.as_str());
+        }
+        name
     }
 
     /// The certificate in PEM.
@@ -54,17 +61,18 @@ impl Issued {
 }
 
 impl Issuer {
-    /// Issues an eUICC certificate: the organisation is the EUM's. The range of the EUM is not looked at.
+    /// Issues an eUICC certificate on the curve of the EUM: the organisation is the EUM's. The range of the EUM is not
+    /// looked at.
     ///
     /// # Errors
     /// As [`Issuer::issue`].
     pub fn issue_euicc(&self, eid: &Eid, rng: &Rng, now: Timestamp) -> Result<Issued, IssueError> {
         let mut content = Description::read()?.euicc(eid, now)?;
         content.subject.organization = self.certificate().organization().map(str::to_owned);
-        self.issue_right(Kind::Euicc, &content, rng)
+        self.issue_right(Kind::Euicc, &content, self.curve()?, rng)
     }
 
-    /// Issues a TLS certificate of the SM-DP+ with this OID for these hosts.
+    /// Issues a TLS certificate of the SM-DP+, on P-256 under a CI on any curve, with this OID for these hosts.
     ///
     /// # Errors
     /// As [`Issuer::issue`].
@@ -76,7 +84,7 @@ impl Issuer {
         now: Timestamp,
     ) -> Result<Issued, IssueError> {
         let content = Description::read()?.dp_tls(host_names, oid, now)?;
-        self.issue_right(Kind::DpTls, &content, rng)
+        self.issue_right(Kind::DpTls, &content, Curve::P256, rng)
     }
 
     /// Issues an operator's client certificate for ES2+.
@@ -93,11 +101,21 @@ impl Issuer {
         let mut content = Description::read()?.content(Kind::Operator, now)?.names(&[], Some(oid));
         content.subject.organization = Some(name.to_owned());
         content.subject.common_name = Some(name.to_owned());
-        self.issue_right(Kind::Operator, &content, rng)
+        self.issue_right(Kind::Operator, &content, Curve::P256, rng)
     }
 
-    pub(super) fn issue_right(&self, kind: Kind, content: &Content, rng: &Rng) -> Result<Issued, IssueError> {
-        let key = PrivateKey::draw(rng, Curve::P256);
+    fn curve(&self) -> Result<Curve, IssueError> {
+        self.certificate().public_key().map(PublicKey::curve).map_err(|_| EcdsaError::Point.into())
+    }
+
+    pub(super) fn issue_right(
+        &self,
+        kind: Kind,
+        content: &Content,
+        curve: Curve,
+        rng: &Rng,
+    ) -> Result<Issued, IssueError> {
+        let key = PrivateKey::draw(rng, curve);
         let certificate = self.issue(content, key.signing_key()?.public_key(), rng)?;
         Ok(Issued { kind, fault: None, certificate, key })
     }

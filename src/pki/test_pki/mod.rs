@@ -3,6 +3,8 @@
 //! `certs/test-pki.toml` is the single source of names, validity and twins; [`description`] knows what each kind of
 //! certificate must contain (SGP.22 4.5.2). A twin is its original with one fault, and a key of its own.
 
+use std::ops::Deref;
+
 use crate::crypto::ecdsa::Curve;
 use crate::env::{Rng, Timestamp};
 use crate::ident::Eid;
@@ -33,9 +35,9 @@ pub struct TestPkiOptions {
     pub eid: Eid,
 }
 
-/// The whole test PKI. Private keys are wiped when it is dropped.
+/// What eUICCs look at, on one curve under one CI. Private keys are wiped when it is dropped.
 #[derive(Debug)]
-pub struct TestPki {
+pub struct CurveSet {
     /// The CI: trust anchor of everybody.
     pub ci: Issued,
     /// The eUICC manufacturer.
@@ -46,38 +48,33 @@ pub struct TestPki {
     pub dp_auth: Issued,
     /// The SM-DP+ binding profiles.
     pub dp_pb: Issued,
-    /// TLS of the SM-DP+.
-    pub dp_tls: Issued,
-    /// An operator's client certificate.
-    pub operator: Issued,
-    /// A device's client certificate.
-    pub device: Issued,
     /// A CI that nobody trusts: the twins with [`Fault::UnknownCi`] lie under it.
     pub other_ci: Issued,
     /// The wrong twins of the others.
     pub twins: Vec<Issued>,
 }
 
-impl TestPki {
-    /// Draws all keys and issues all certificates.
+impl CurveSet {
+    /// Draws all keys on `curve` and issues all certificates. The eUICC has the same EID on each curve.
     ///
     /// # Errors
-    /// [`IssueError`] for host names and dates that do not fit into certificates.
-    pub fn generate(rng: &Rng, now: Timestamp, options: &TestPkiOptions) -> Result<Self, IssueError> {
+    /// [`IssueError`] for dates that do not fit into certificates.
+    pub fn generate(
+        rng: &Rng,
+        now: Timestamp,
+        options: &TestPkiOptions,
+        curve: Curve,
+    ) -> Result<Self, IssueError> {
         let description = Description::read()?;
         let root = |rng: &Rng| {
-            let key = PrivateKey::draw(rng, Curve::P256);
+            let key = PrivateKey::draw(rng, curve);
             let content = description.content(Kind::Ci, now)?;
             let certificate = issue_root(&content, &key.signing_key()?, rng)?;
             Ok::<_, IssueError>(Issued { kind: Kind::Ci, fault: None, certificate, key })
         };
         let (ci, other_ci) = (root(rng)?, root(rng)?);
-        let (issuer, other_issuer) = (ci.issuer()?, other_ci.issuer()?);
-        let dp_oid = description.entry(Kind::DpTls).oid()?;
-        let dp_oid = dp_oid.ok_or_else(|| IssueError::Description("dp-tls has no oid".to_owned()))?;
-
-        let mut batch = Batch { description: &description, rng, now, twins: Vec::new() };
-        let ci_issuers = [&issuer, &other_issuer];
+        let ci_issuers = [&ci.issuer()?, &other_ci.issuer()?];
+        let mut batch = Batch { description: &description, curve, rng, now, twins: Vec::new() };
         let eum = batch.issue(Kind::Eum, &description.eum(&options.eid, now)?, ci_issuers)?;
         let other_eum = batch.twins.iter().find(|twin| twin.fault == Some(Fault::UnknownCi));
         let other_eum = other_eum
@@ -85,35 +82,15 @@ impl TestPki {
             .issuer()?;
         let eum_issuers = [&eum.issuer()?, &other_eum];
         let euicc = batch.issue(Kind::Euicc, &description.euicc(&options.eid, now)?, eum_issuers)?;
-        let dp_tls = description.dp_tls(&options.host_names, &dp_oid, now)?;
         let mut below_ci = |kind| batch.issue(kind, &description.content(kind, now)?, ci_issuers);
-        Ok(Self {
-            dp_auth: below_ci(Kind::DpAuth)?,
-            dp_pb: below_ci(Kind::DpPb)?,
-            operator: below_ci(Kind::Operator)?,
-            device: below_ci(Kind::Device)?,
-            dp_tls: batch.issue(Kind::DpTls, &dp_tls, ci_issuers)?,
-            euicc,
-            ci,
-            eum,
-            other_ci,
-            twins: batch.twins,
-        })
+        let (dp_auth, dp_pb) = (below_ci(Kind::DpAuth)?, below_ci(Kind::DpPb)?);
+        Ok(Self { dp_auth, dp_pb, euicc, eum, twins: batch.twins, ci, other_ci })
     }
 
     /// The right certificates, each once.
     #[must_use]
-    pub const fn certificates(&self) -> [&Issued; 8] {
-        [
-            &self.ci,
-            &self.eum,
-            &self.euicc,
-            &self.dp_auth,
-            &self.dp_pb,
-            &self.dp_tls,
-            &self.operator,
-            &self.device,
-        ]
+    pub const fn certificates(&self) -> [&Issued; 5] {
+        [&self.ci, &self.eum, &self.euicc, &self.dp_auth, &self.dp_pb]
     }
 
     /// The twin of a certificate with this fault, where the description asks for one.
@@ -139,9 +116,61 @@ impl TestPki {
     }
 }
 
+/// The test PKI on P-256, with what TLS needs beside the [`CurveSet`]. Private keys are wiped when it is dropped.
+#[derive(Debug)]
+pub struct TestPki {
+    set: CurveSet,
+    /// TLS of the SM-DP+.
+    pub dp_tls: Issued,
+    /// An operator's client certificate.
+    pub operator: Issued,
+    /// A device's client certificate.
+    pub device: Issued,
+}
+
+/// All that a set has, a PKI has.
+impl Deref for TestPki {
+    type Target = CurveSet;
+
+    fn deref(&self) -> &CurveSet {
+        &self.set
+    }
+}
+
+impl TestPki {
+    /// Draws all keys and issues all certificates.
+    ///
+    /// # Errors
+    /// [`IssueError`] for host names and dates that do not fit into certificates.
+    pub fn generate(rng: &Rng, now: Timestamp, options: &TestPkiOptions) -> Result<Self, IssueError> {
+        let curve = Curve::P256;
+        let mut set = CurveSet::generate(rng, now, options, curve)?;
+        let description = Description::read()?;
+        let dp_oid = description.entry(Kind::DpTls).oid()?;
+        let dp_oid = dp_oid.ok_or_else(|| IssueError::Description("dp-tls has no oid".to_owned()))?;
+        let ci_issuers = [&set.ci.issuer()?, &set.other_ci.issuer()?];
+        let twins = std::mem::take(&mut set.twins);
+        let mut batch = Batch { description: &description, curve, rng, now, twins };
+        let mut below_ci = |kind| batch.issue(kind, &description.content(kind, now)?, ci_issuers);
+        let (operator, device) = (below_ci(Kind::Operator)?, below_ci(Kind::Device)?);
+        let dp_tls = description.dp_tls(&options.host_names, &dp_oid, now)?;
+        let dp_tls = batch.issue(Kind::DpTls, &dp_tls, ci_issuers)?;
+        set.twins = batch.twins;
+        Ok(Self { set, dp_tls, operator, device })
+    }
+
+    /// The right certificates, each once.
+    #[must_use]
+    pub const fn certificates(&self) -> [&Issued; 8] {
+        let [ci, eum, euicc, dp_auth, dp_pb] = self.set.certificates();
+        [ci, eum, euicc, dp_auth, dp_pb, &self.dp_tls, &self.operator, &self.device]
+    }
+}
+
 /// Issues certificates, and collects the twins that the description asks for.
 struct Batch<'a> {
     description: &'a Description,
+    curve: Curve,
     rng: &'a Rng,
     now: Timestamp,
     twins: Vec<Issued>,
@@ -151,10 +180,10 @@ impl Batch<'_> {
     /// Issues the right certificate; `issuers` are its issuer and the same of the other PKI.
     fn issue(&mut self, kind: Kind, content: &Content, issuers: [&Issuer; 2]) -> Result<Issued, IssueError> {
         for fault in &self.description.entry(kind).twins {
-            self.twins.push(twin::twin(kind, *fault, content, issuers, self.rng, self.now)?);
+            self.twins.push(twin::twin(kind, *fault, content, issuers, self.curve, self.rng, self.now)?);
         }
         let [issuer, _other] = issuers;
-        issuer.issue_right(kind, content, self.rng)
+        issuer.issue_right(kind, content, self.curve, self.rng)
     }
 }
 

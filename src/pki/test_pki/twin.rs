@@ -18,11 +18,12 @@ pub(super) fn twin(
     fault: Fault,
     right: &Content,
     issuers: [&Issuer; 2],
+    curve: Curve,
     rng: &Rng,
     now: Timestamp,
 ) -> Result<Issued, IssueError> {
     let [issuer, other_issuer] = issuers;
-    let key = PrivateKey::draw(rng, Curve::P256);
+    let key = PrivateKey::draw(rng, curve);
     let signing = key.signing_key()?;
     let subject = signing.public_key();
     let mut content = right.clone();
