@@ -226,7 +226,7 @@ fn the_services_refuse_the_recording() {
             transaction_id: recording.transaction_id(),
             authenticate_server_response: recording.read("auth-server-response.der"),
         };
-        let error = authenticate_client(&smdp, &request).await.unwrap_err();
+        let error = authenticate_client(&smdp, peer(), &request).await.unwrap_err();
         assert_eq!(error.status(), (Subject::TransactionId, Reason::Unknown), "8.10.1/3.9");
 
         let session = Initiated {
@@ -234,14 +234,14 @@ fn the_services_refuse_the_recording() {
             identity: Arc::clone(&smdp.identities[0]),
         };
         smdp.sessions.open(recording.transaction_id(), peer(), Session::Initiated(session)).unwrap();
-        let error = authenticate_client(&smdp, &request).await.unwrap_err();
+        let error = authenticate_client(&smdp, peer(), &request).await.unwrap_err();
         assert_eq!(error.status(), (Subject::Eid, Reason::Refused), "8.1.1/3.8: {error}");
 
         let request = GetBoundProfilePackageRequest {
             transaction_id: recording.transaction_id(),
             prepare_download_response: recording.read("prepare-download-response.der"),
         };
-        let error = get_bound_profile_package(&smdp, &request).await.unwrap_err();
+        let error = get_bound_profile_package(&smdp, peer(), &request).await.unwrap_err();
         assert_eq!(error.status(), (Subject::TransactionId, Reason::Unknown), "8.10.1/3.9");
 
         // Taken, as every notification is, and dropped: no package was bound in this transaction.

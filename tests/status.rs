@@ -108,6 +108,7 @@ fn every_error_has_the_pair_of_the_standard() {
             Package::ConfirmationCodeMissing => "8.2.7/2.2",
             Package::ConfirmationCodeRefused => "8.2.7/3.8",
             Package::ConfirmationCodeRetriesExceeded => "8.2.7/6.4",
+            Package::TooManyGuesses(guesses()) => "1.2/3.7",
             Package::Race => "1.6/4.2",
             Package::Store(STORE) => "1.6/4.2",
             Package::Package(PackageError::NoTemplate(typed.clone())) => "1.6/4.2",
@@ -212,12 +213,18 @@ fn authenticate_client() -> Table {
         Authenticate::Order(Refusal::NotReleased(order())) => "8.2/1.2",
         Authenticate::Order(Refusal::Expired(order())) => "8.8.5/4.10",
         Authenticate::Order(Refusal::AttemptsExceeded(order())) => "8.8.5/6.4",
+        Authenticate::TooManyGuesses(guesses()) => "1.2/3.7",
         Authenticate::NotEligible("x") => "8.2.5/4.3",
         Authenticate::ProfileType(String::new()) => "1.6/4.2",
         Authenticate::Race => "1.6/4.2",
         Authenticate::Store(STORE) => "1.6/4.2",
         Authenticate::Signing(ecdsa()) => "1.6/4.2",
     )
+}
+
+fn guesses() -> simyard::smdp::guesses::TooManyGuesses {
+    use simyard::smdp::guesses::{Guesser, TooManyGuesses};
+    TooManyGuesses { guesser: Guesser::Euicc, wait: std::time::Duration::from_secs(36) }
 }
 
 /// A profile that nobody ordered.

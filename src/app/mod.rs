@@ -22,6 +22,8 @@ use crate::profile::description::{self, DescriptionError};
 use crate::profile::plan::{Template, TemplateError};
 use crate::smdp::Smdp;
 use crate::smdp::catalogue::{Catalogue, Product};
+use crate::smdp::downloads::DownloadCounts;
+use crate::smdp::guesses::Guesses;
 use crate::smdp::orders::{OrderSettings, Orders};
 use crate::smdp::sessions::Sessions;
 use crate::store::{Store, StoreError, StoreUrl};
@@ -195,7 +197,9 @@ impl App {
         let smdp = Arc::new(Smdp {
             store: stock.store,
             sealer: stock.sealer,
-            sessions: Sessions::new(clock.clone(), config.max_sessions),
+            sessions: Sessions::new(clock.clone(), config.session_limits),
+            guesses: Guesses::new(clock.clone(), config.guess_limits),
+            downloads: DownloadCounts::default(),
             clock: clock.clone(),
             rng,
             anchors,

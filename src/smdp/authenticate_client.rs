@@ -13,6 +13,7 @@ use simyard_asn1::rsp::info::{EuiccInfo2, rsp_capability};
 use simyard_asn1::{Decode as _, Encode as _};
 
 use super::catalogue::Product;
+use super::guesses::TooManyGuesses;
 use super::initiate_authentication::tlv;
 use super::sessions::{ClientAuthenticated, Initiated, Session};
 use super::status::{Es9PlusError, FunctionError, Reason, Subject};
@@ -21,7 +22,7 @@ use crate::binding::es9plus::{AuthenticateClientRequest, AuthenticateClientRespo
 use crate::crypto::ecdsa::EcdsaError;
 use crate::crypto::hash::sha256;
 use crate::domain::{Accepted, AcceptedAs, ErrorReason, Limits, Order, Refusal, select_order};
-use crate::ident::{Eid, MatchingId, TransactionId};
+use crate::ident::{Eid, MatchingId, Peer, TransactionId};
 use crate::pki::{
     Certificate, CertificateError, EuiccError, EumError, Refusal as CertificateRefusal, VerifiedEuicc,
     verify_euicc,
@@ -65,6 +66,9 @@ pub enum AuthenticateClientError {
     /// The eUICC signed another challenge.
     #[error("the eUICC signed another server challenge")]
     Challenge,
+    /// This caller guessed wrong too often: no matching identifier is looked up now.
+    #[error(transparent)]
+    TooManyGuesses(#[from] TooManyGuesses),
     /// No order, or none that is ready (5.6.3, 3.1.5).
     #[error(transparent)]
     Order(#[from] Refusal),
@@ -114,6 +118,7 @@ impl FunctionError for AuthenticateClientError {
                 Refusal::Expired(_) => (Subject::DownloadOrder, Reason::TimeToLiveExpired),
                 Refusal::AttemptsExceeded(_) => (Subject::DownloadOrder, Reason::MaximumAttemptsExceeded),
             },
+            Self::TooManyGuesses(_) => (Subject::FunctionProvider, Reason::Unavailable),
             Self::NotEligible(_) => (Subject::ProfileType, Reason::StoppedOnWarning),
             Self::ProfileType(_) | Self::Race | Self::Store(_) | Self::Signing(_) => {
                 (Subject::Function, Reason::ExecutionError)
@@ -156,7 +161,11 @@ impl Es9PlusError for AuthenticateClientError {
                 Refusal::NotReleased(_) | Refusal::Expired(_) | Refusal::AttemptsExceeded(_) => UNDEFINED,
             },
             Self::NotEligible(_) => code::NO_ELIGIBLE_PROFILE,
-            Self::ProfileType(_) | Self::Race | Self::Store(_) | Self::Signing(_) => UNDEFINED,
+            Self::TooManyGuesses(_)
+            | Self::ProfileType(_)
+            | Self::Race
+            | Self::Store(_)
+            | Self::Signing(_) => UNDEFINED,
         }
     }
 }
@@ -174,6 +183,7 @@ impl AuthenticateClientError {
 /// [`AuthenticateClientError`].
 pub async fn authenticate_client(
     smdp: &Smdp,
+    peer: Peer,
     request: &AuthenticateClientRequest,
 ) -> Result<AuthenticateClientResponse, AuthenticateClientError> {
     let id = &request.transaction_id;
@@ -191,7 +201,7 @@ pub async fn authenticate_client(
         }
         Some(Session::ClientAuthenticated(_)) | None => return Err(unknown()),
     };
-    match authenticate(smdp, id, initiated, &request.authenticate_server_response, request_hash).await {
+    match authenticate(smdp, peer, id, initiated, &request.authenticate_server_response, request_hash).await {
         Ok(session) => {
             let response = answer(id, &session);
             guard.advance(Session::ClientAuthenticated(Box::new(session)));
@@ -218,6 +228,7 @@ fn answer(id: &TransactionId, session: &ClientAuthenticated) -> AuthenticateClie
 
 async fn authenticate(
     smdp: &Smdp,
+    peer: Peer,
     id: &TransactionId,
     initiated: &Initiated,
     response: &[u8],
@@ -240,7 +251,8 @@ async fn authenticate(
         None => None,
         Some(text) => Some(MatchingId::parse(text).map_err(|_| Refusal::MatchingIdRefused)?),
     };
-    let Found { accepted, product, material } = accept_order(smdp, matching_id.as_ref(), euicc.eid()).await?;
+    let Found { accepted, product, material } =
+        find_order(smdp, peer, matching_id.as_ref(), euicc.eid()).await?;
     let order = accepted.order;
 
     // 16. Eligibility.
@@ -316,6 +328,25 @@ struct Found<'s> {
     product: &'s Product,
     /// Of an order that was found by its matching identifier.
     material: Option<Material>,
+}
+
+/// Steps 12 to 15 for a caller that may still guess. A matching identifier that is refused was a guess; without one
+/// there is nothing to guess.
+async fn find_order<'s>(
+    smdp: &'s Smdp,
+    peer: Peer,
+    matching_id: Option<&MatchingId>,
+    eid: &Eid,
+) -> Result<Found<'s>, AuthenticateClientError> {
+    if matching_id.is_none_or(MatchingId::is_empty) {
+        return accept_order(smdp, matching_id, eid).await;
+    }
+    smdp.guesses.check(peer, eid)?;
+    let found = accept_order(smdp, matching_id, eid).await;
+    if matches!(found, Err(AuthenticateClientError::Order(Refusal::MatchingIdRefused))) {
+        smdp.guesses.count(peer, eid);
+    }
+    found
 }
 
 /// Steps 12 to 15. An order that ended by its limits is put into state Error. A fault of ours costs the order no attempt:

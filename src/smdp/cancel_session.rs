@@ -8,6 +8,7 @@ use simyard_asn1::rsp::download::{CancelSessionResponse, cancel_session_reason};
 use simyard_asn1::rsp::es9plus::error::{UNDEFINED, cancel_session as code};
 
 use super::authenticate_client::end_order;
+use super::downloads::DownloadResult;
 use super::status::{Es9PlusError, FunctionError, Reason, Subject};
 use super::{RACES, Smdp};
 use crate::binding::es9plus::CancelSessionRequest;
@@ -106,9 +107,11 @@ pub async fn cancel_session(smdp: &Smdp, request: &CancelSessionRequest) -> Resu
     };
 
     // 6. The order as it stands now ends with a terminal reason, if it is still the one of this session.
-    if let Some(reason) = reason.filter(|reason| is_terminal(*reason)) {
+    let terminal = reason.filter(|reason| is_terminal(*reason));
+    if let Some(reason) = terminal {
         cancel_order(smdp, &session.order, ErrorReason::Cancelled(i64::from(reason))).await?;
     }
+    smdp.downloads.add(terminal.map_or(DownloadResult::Postponed, |_| DownloadResult::Rejected));
     guard.end();
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! ES9+.GetBoundProfilePackage (SGP.22 5.6.2): binds the profile to the eUICC and hands it over.
 //!
 //! Repeated with the same octets, it gives the same answer again: the package, or that the confirmation code is wrong,
-//! which counts once. After a wrong code the session stays open for another try. The binding is durable before the package leaves: the session keys, sealed, are what a retry
-//! in a later session rebuilds the same segments from (3.1.3.1).
+//! which counts once. After a wrong code the session stays open for another try. The binding is durable before the
+//! package leaves: the session keys, sealed, are what a retry in a later session rebuilds the same segments from
+//! (3.1.3.1), and a repetition whose package was too large to keep.
 
 use std::sync::Arc;
 
@@ -13,6 +14,8 @@ use zeroize::Zeroizing;
 
 use super::authenticate_client::end_order;
 use super::catalogue::PackageError;
+use super::downloads::DownloadResult;
+use super::guesses::TooManyGuesses;
 use super::sessions::{ClientAuthenticated, Delivered};
 use super::status::{Es9PlusError, FunctionError, Reason, Subject};
 use super::{RACES, Smdp, session_keys_place};
@@ -23,7 +26,7 @@ use crate::crypto::ecka::{EckaError, EphemeralKey};
 use crate::crypto::hash::{proves_code, sha256};
 use crate::crypto::seal::SealError;
 use crate::domain::{ErrorReason, Order};
-use crate::ident::TransactionId;
+use crate::ident::{Peer, TransactionId};
 use crate::profile::bind::{BindError, Binding, BindingKeys, HOST_ID, bind};
 use crate::store::{Binding as KeptBinding, Material, NewBinding, StoreError};
 
@@ -63,6 +66,9 @@ pub enum GetBoundProfilePackageError {
     /// The confirmation code was wrong too often (3.1.5).
     #[error("the confirmation code was wrong too often")]
     ConfirmationCodeRetriesExceeded,
+    /// This caller guessed wrong too often: no code is compared now.
+    #[error(transparent)]
+    TooManyGuesses(#[from] TooManyGuesses),
     /// The order changed again and again while it was read.
     #[error("the order is in use")]
     Race,
@@ -101,6 +107,7 @@ impl FunctionError for GetBoundProfilePackageError {
             Self::ConfirmationCodeRetriesExceeded => {
                 (Subject::ConfirmationCode, Reason::MaximumAttemptsExceeded)
             }
+            Self::TooManyGuesses(_) => (Subject::FunctionProvider, Reason::Unavailable),
             Self::Race
             | Self::Store(_)
             | Self::Package(_)
@@ -137,7 +144,8 @@ impl Es9PlusError for GetBoundProfilePackageError {
             Self::ConfirmationCodeMissing => code::CONFIRMATION_CODE_MISSING,
             Self::ConfirmationCodeRefused => code::CONFIRMATION_CODE_REFUSED,
             Self::ConfirmationCodeRetriesExceeded => code::CONFIRMATION_CODE_RETRIES_EXCEEDED,
-            Self::Race
+            Self::TooManyGuesses(_)
+            | Self::Race
             | Self::Store(_)
             | Self::Package(_)
             | Self::Seal(_)
@@ -167,6 +175,7 @@ impl GetBoundProfilePackageError {
 /// [`GetBoundProfilePackageError`].
 pub async fn get_bound_profile_package(
     smdp: &Smdp,
+    peer: Peer,
     request: &GetBoundProfilePackageRequest,
 ) -> Result<GetBoundProfilePackageResponse, GetBoundProfilePackageError> {
     let id = &request.transaction_id;
@@ -175,23 +184,28 @@ pub async fn get_bound_profile_package(
 
     // 1. An open session for which AuthenticateClient is done.
     let mut guard = smdp.sessions.take(id).await.ok_or_else(unknown)?;
+    let kept = guard.kept_package();
     let session = guard.client_authenticated().ok_or_else(unknown)?;
-    let delivered = match &session.delivered {
-        Some(delivered) if delivered.request_hash == request_hash => Ok(delivered.clone()),
-        Some(_) | None if session.refused_code == Some(request_hash) => {
-            Err(GetBoundProfilePackageError::ConfirmationCodeRefused)
-        }
-        Some(_) | None => {
-            deliver(smdp, id, session, &request.prepare_download_response).await.map(|(package, order)| {
-                Delivered { request_hash, bound_profile_package: Arc::new(package), order }
-            })
-        }
+    let answer = |bound_profile_package| GetBoundProfilePackageResponse {
+        transaction_id: id.clone(),
+        bound_profile_package,
+    };
+    let is_repeated =
+        session.delivered.as_ref().is_some_and(|delivered| delivered.request_hash == request_hash);
+    if let Some(package) = kept.filter(|_| is_repeated) {
+        return Ok(answer(package.as_ref().clone()));
+    }
+    let delivered = if session.refused_code == Some(request_hash) {
+        Err(GetBoundProfilePackageError::ConfirmationCodeRefused)
+    } else {
+        deliver(smdp, peer, id, session, &request.prepare_download_response).await
     };
     match delivered {
-        Ok(delivered) => {
-            let bound_profile_package = delivered.bound_profile_package.as_ref().clone();
-            session.delivered = Some(delivered);
-            Ok(GetBoundProfilePackageResponse { transaction_id: id.clone(), bound_profile_package })
+        Ok((package, order)) => {
+            session.delivered = Some(Delivered { request_hash, order });
+            smdp.downloads.add(DownloadResult::Bound);
+            guard.keep_package(Arc::new(package.clone()));
+            Ok(answer(package))
         }
         Err(error) => {
             if matches!(error, GetBoundProfilePackageError::ConfirmationCodeRefused) {
@@ -207,6 +221,7 @@ pub async fn get_bound_profile_package(
 
 async fn deliver(
     smdp: &Smdp,
+    peer: Peer,
     id: &TransactionId,
     session: &ClientAuthenticated,
     response: &[u8],
@@ -244,7 +259,7 @@ async fn deliver(
         let material = material
             .filter(|material| material.order.number == session.order.number)
             .ok_or_else(|| GetBoundProfilePackageError::OrderOver(id.clone()))?;
-        let result = match check_order(smdp, id, session, &material.order, &euicc_signed2.value).await {
+        let result = match check_order(smdp, peer, id, session, &material.order, &euicc_signed2.value).await {
             Ok(()) => bind_and_record(smdp, id, session, &material, &euicc_otpk).await,
             Err(error) => Err(error),
         };
@@ -259,6 +274,7 @@ async fn deliver(
 /// Steps 5 and 6: the order is still for this eUICC, and the confirmation code is right.
 async fn check_order(
     smdp: &Smdp,
+    peer: Peer,
     id: &TransactionId,
     session: &ClientAuthenticated,
     order: &Order,
@@ -279,11 +295,13 @@ async fn check_order(
     };
     let most = smdp.limits.confirmation_attempts;
     if order.attempts().confirmation < most {
+        smdp.guesses.check(peer, session.euicc.eid())?;
         if proves_code(hash_cc, expected.as_octets(), id) {
             return Ok(());
         }
         // The count is durable before the answer: guessing is not undone by a cut connection.
         let counted = smdp.store.count_confirmation_attempt(order, most).await;
+        smdp.guesses.count(peer, session.euicc.eid());
         if counted.map_err(GetBoundProfilePackageError::Store)? < most {
             return Err(GetBoundProfilePackageError::ConfirmationCodeRefused);
         }

@@ -12,6 +12,7 @@ use simyard_asn1::rsp::notification::{
 };
 use simyard_asn1::{Decode as _, Encode as _};
 
+use super::downloads::DownloadResult;
 use super::sessions::{ClientAuthenticated, SessionGuard};
 use super::{RACES, Smdp};
 use crate::binding::es9plus::HandleNotificationRequest;
@@ -60,7 +61,16 @@ pub async fn handle_notification(
     request: &HandleNotificationRequest,
 ) -> Result<(), HandleNotificationError> {
     let handled = match PendingNotification::from_der(&request.pending_notification) {
-        Ok(PendingNotification::InstallationResult(result)) => installation_result(smdp, &result).await?,
+        Ok(PendingNotification::InstallationResult(result)) => {
+            let handled = installation_result(smdp, &result).await?;
+            if matches!(handled, Ok(Recorded::New)) {
+                smdp.downloads.add(match result.data.value.final_result {
+                    FinalResult::Success { .. } => DownloadResult::Installed,
+                    FinalResult::Error { .. } => DownloadResult::Failed,
+                });
+            }
+            handled
+        }
         Ok(PendingNotification::Other(other)) => other_notification(smdp, &other).await?,
         Err(error) => Err(error.into()),
     };

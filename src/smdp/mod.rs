@@ -13,7 +13,8 @@
 //! | [`cancel_session`] | ES9+.CancelSession | 5.6.5 |
 //!
 //! Beside them: [`identity`], the server's own certificates; [`sessions`], what is kept between the calls of one
-//! download; [`catalogue`], the profile types; [`status`], the codes; [`manual_order`] and [`order_run`], orders made
+//! download; [`guesses`], who may try another matching identifier or code; [`downloads`], counts of what became of them;
+//! [`catalogue`], the profile types; [`status`], the codes; [`manual_order`] and [`order_run`], orders made
 //! without ES2+.
 //!
 //! A function reads a snapshot, verifies, asks [`crate::domain`] for the transition and hands the store one change. No
@@ -35,7 +36,9 @@ pub mod cancel_session;
 pub mod catalogue;
 pub mod confirm_order;
 pub mod download_order;
+pub mod downloads;
 pub mod get_bound_profile_package;
+pub mod guesses;
 pub mod handle_notification;
 pub mod identity;
 pub mod initiate_authentication;
@@ -47,6 +50,8 @@ pub mod sessions;
 pub mod status;
 
 use catalogue::Catalogue;
+use downloads::DownloadCounts;
+use guesses::Guesses;
 use identity::Identity;
 use initiate_authentication::Version3Euiccs;
 use sessions::Sessions;
@@ -75,6 +80,10 @@ pub struct Smdp {
     pub version3_euiccs: Version3Euiccs,
     /// The open sessions.
     pub sessions: Sessions,
+    /// Who guessed wrong how often.
+    pub guesses: Guesses,
+    /// What became of downloads.
+    pub downloads: DownloadCounts,
 }
 
 /// How often a function reads an order again that changed under it, before it gives up.

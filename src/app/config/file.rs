@@ -1,5 +1,6 @@
 //! The text of `simyard.toml`: its tables, and how they become settings.
 
+use std::num::NonZeroU32;
 use std::ops::Range;
 use std::path::Path;
 
@@ -13,7 +14,9 @@ use super::{
 };
 use crate::domain::{Limits, Operator};
 use crate::ident::ServerAddress;
+use crate::smdp::guesses::GuessLimits;
 use crate::smdp::initiate_authentication::Version3Euiccs;
+use crate::smdp::sessions::SessionLimits;
 
 /// The largest file that is read.
 const MAX_FILE_OCTETS: u64 = 1024 * 1024;
@@ -102,6 +105,9 @@ struct LimitsTable {
     confirmation_attempts: Option<Spanned<u32>>,
     order_lifetime_days: Option<Spanned<u32>>,
     sessions: Option<Spanned<usize>>,
+    kept_packages_mib: Option<Spanned<usize>>,
+    guesses_of_euicc_per_hour: Option<Spanned<NonZeroU32>>,
+    guesses_of_peer_per_hour: Option<Spanned<NonZeroU32>>,
 }
 
 /// Turns the file's tables into settings, and knows which line a value stands in.
@@ -190,8 +196,10 @@ impl Reader<'_> {
             order_lifetime_s: file
                 .limits
                 .order_lifetime_days
+                .as_ref()
                 .map(|days| u64::from(*days.get_ref()) * 24 * 3600),
-            max_sessions: self.positive(file.limits.sessions.as_ref(), "limits.sessions", 100_000)?,
+            session_limits: self.session_limits(&file.limits)?,
+            guess_limits: guess_limits(&file.limits),
         })
     }
 
@@ -246,6 +254,17 @@ impl Reader<'_> {
                 "limits.confirmation_attempts",
                 default.confirmation_attempts,
             )?,
+        })
+    }
+
+    fn session_limits(&self, table: &LimitsTable) -> Result<SessionLimits, ConfigError> {
+        let default = SessionLimits::default();
+        Ok(SessionLimits {
+            sessions: self.positive(table.sessions.as_ref(), "limits.sessions", default.sessions)?,
+            kept_package_octets: table
+                .kept_packages_mib
+                .as_ref()
+                .map_or(default.kept_package_octets, |mib| mib.get_ref().saturating_mul(1 << 20)),
         })
     }
 
@@ -336,5 +355,16 @@ impl Reader<'_> {
     ) -> Result<Operator, ConfigError> {
         let message = "expected 1 to 128 octets of text";
         Operator::parse(value.get_ref()).ok_or_else(|| self.error(Some(value.span()), setting, message))
+    }
+}
+
+fn guess_limits(table: &LimitsTable) -> GuessLimits {
+    let default = GuessLimits::default();
+    let or = |value: &Option<Spanned<NonZeroU32>>, default| {
+        value.as_ref().map_or(default, |value| *value.get_ref())
+    };
+    GuessLimits {
+        of_euicc: or(&table.guesses_of_euicc_per_hour, default.of_euicc),
+        of_peer: or(&table.guesses_of_peer_per_hour, default.of_peer),
     }
 }

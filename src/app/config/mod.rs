@@ -14,7 +14,9 @@ use crate::domain::{Limits, Operator, ProfileType};
 use crate::ident::ServerAddress;
 use crate::profile::metadata::ProfileMetadata;
 use crate::profile::shipped::Shipped;
+use crate::smdp::guesses::GuessLimits;
 use crate::smdp::initiate_authentication::Version3Euiccs;
+use crate::smdp::sessions::SessionLimits;
 
 mod file;
 mod place;
@@ -134,8 +136,10 @@ pub struct Config {
     pub order_lifetime_s: Option<u64>,
     /// What becomes of eUICCs of version 3.
     pub version3_euiccs: Version3Euiccs,
-    /// Sessions at a time.
-    pub max_sessions: usize,
+    /// What open sessions may take.
+    pub session_limits: SessionLimits,
+    /// How often callers may guess.
+    pub guess_limits: GuessLimits,
 }
 
 /// The address of the store may hold a password: it is not shown.

@@ -45,11 +45,11 @@ pub(super) async fn call(
             answer("initiateAuthentication", &headers, message, run).await
         }
         Function::AuthenticateClient => {
-            let run = async |request| authenticate_client(&smdp, &request).await;
+            let run = async |request| authenticate_client(&smdp, caller.peer(), &request).await;
             answer("authenticateClient", &headers, message, run).await
         }
         Function::GetBoundProfilePackage => {
-            let run = async |request| get_bound_profile_package(&smdp, &request).await;
+            let run = async |request| get_bound_profile_package(&smdp, caller.peer(), &request).await;
             answer("getBoundProfilePackage", &headers, message, run).await
         }
         Function::CancelSession => {

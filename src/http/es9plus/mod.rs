@@ -41,16 +41,26 @@ async fn initiate(caller: Lpa, State(smdp): State<Arc<Smdp>>, headers: HeaderMap
     .await
 }
 
-async fn authenticate(_: Lpa, State(smdp): State<Arc<Smdp>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn authenticate(
+    caller: Lpa,
+    State(smdp): State<Arc<Smdp>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     function::answer("authenticateClient", &headers, &body, async |request| {
-        authenticate_client(&smdp, &request).await
+        authenticate_client(&smdp, caller.peer(), &request).await
     })
     .await
 }
 
-async fn get_package(_: Lpa, State(smdp): State<Arc<Smdp>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn get_package(
+    caller: Lpa,
+    State(smdp): State<Arc<Smdp>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     function::answer("getBoundProfilePackage", &headers, &body, async |request| {
-        get_bound_profile_package(&smdp, &request).await
+        get_bound_profile_package(&smdp, caller.peer(), &request).await
     })
     .await
 }

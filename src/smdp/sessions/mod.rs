@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
 
+use self::packages::Packages;
 use self::strangers::Strangers;
 use super::identity::Identity;
 use crate::domain::Order;
@@ -21,6 +22,7 @@ use crate::ident::{Peer, TransactionId};
 use crate::pki::VerifiedEuicc;
 use crate::store::Material;
 
+mod packages;
 mod strangers;
 
 /// How long a client may take to authenticate.
@@ -56,7 +58,7 @@ pub struct ClientAuthenticated {
     pub smdp_signature2: Vec<u8>,
     /// SHA-256 of the latest request whose confirmation code was wrong: repeated, it is no further guess.
     pub refused_code: Option<[u8; 32]>,
-    /// The bound package and the hash of the request it answered, once it was made.
+    /// What was handed over, once it was; the package itself is [`SessionGuard::kept_package`].
     pub delivered: Option<Delivered>,
 }
 
@@ -65,8 +67,6 @@ pub struct ClientAuthenticated {
 pub struct Delivered {
     /// SHA-256 of the request that was answered.
     pub request_hash: [u8; 32],
-    /// The answer.
-    pub bound_profile_package: Arc<Vec<u8>>,
     /// The order as the binding left it.
     pub order: Order,
 }
@@ -109,6 +109,21 @@ impl Stage {
 #[error("too many sessions are open")]
 pub struct TooManySessions;
 
+/// What open sessions may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// How many may be open.
+    pub sessions: usize,
+    /// Octets of all packages that are kept for a repetition.
+    pub kept_package_octets: usize,
+}
+
+impl Default for SessionLimits {
+    fn default() -> Self {
+        Self { sessions: 100_000, kept_package_octets: 256 << 20 }
+    }
+}
+
 /// All open sessions of one server.
 pub struct Sessions {
     inner: Mutex<Inner>,
@@ -116,13 +131,15 @@ pub struct Sessions {
     limit: usize,
 }
 
-#[derive(Default)]
 struct Inner {
     open: HashMap<TransactionId, Entry>,
     /// When sessions end, those that anybody may open apart from those of an authenticated eUICC.
     initiated: BTreeSet<(Duration, TransactionId)>,
     strangers: Strangers,
     authenticated: BTreeSet<(Duration, TransactionId)>,
+    packages: Packages,
+    /// How many sessions had to make room.
+    displaced: u64,
 }
 
 struct Entry {
@@ -146,6 +163,7 @@ impl Inner {
     fn remove(&mut self, id: &TransactionId) {
         if let Some(Entry { end, peer, stage, .. }) = self.open.remove(id) {
             self.ends(stage).remove(&(end, id.clone()));
+            self.packages.forget(id);
             match stage {
                 Stage::Initiated => self.strangers.remove(peer, end, id),
                 Stage::ClientAuthenticated => {}
@@ -176,10 +194,18 @@ impl Inner {
 }
 
 impl Sessions {
-    /// Room for `limit` sessions.
+    /// None is open yet.
     #[must_use]
-    pub fn new(clock: Clock, limit: usize) -> Self {
-        Self { inner: Mutex::default(), clock, limit }
+    pub fn new(clock: Clock, limits: SessionLimits) -> Self {
+        let inner = Inner {
+            open: HashMap::new(),
+            initiated: BTreeSet::new(),
+            strangers: Strangers::default(),
+            authenticated: BTreeSet::new(),
+            packages: Packages::new(limits.kept_package_octets),
+            displaced: 0,
+        };
+        Self { inner: Mutex::new(inner), clock, limit: limits.sessions }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -198,6 +224,7 @@ impl Sessions {
         if inner.open.len() >= self.limit {
             let displaced = inner.strangers.displaced().ok_or(TooManySessions)?;
             inner.remove(&displaced);
+            inner.displaced += 1;
         }
         inner.insert(id, peer, now, session.stage(), Arc::new(tokio::sync::Mutex::new(Some(session))));
         Ok(())
@@ -221,6 +248,18 @@ impl Sessions {
         let mut inner = self.lock();
         inner.purge(self.clock.monotonic());
         inner.open.len()
+    }
+
+    /// How many had to make room for others since the start.
+    #[must_use]
+    pub fn displaced(&self) -> u64 {
+        self.lock().displaced
+    }
+
+    /// Octets of the packages that are kept for a repetition.
+    #[must_use]
+    pub fn kept_package_octets(&self) -> usize {
+        self.lock().packages.octets()
     }
 
     /// Whether none is open.
@@ -251,6 +290,20 @@ impl SessionGuard<'_> {
         match self.session.as_mut() {
             Some(Session::ClientAuthenticated(session)) => Some(session),
             Some(Session::Initiated(_)) | None => None,
+        }
+    }
+
+    /// The package that was handed over in this session, if there was room to keep it.
+    #[must_use]
+    pub fn kept_package(&self) -> Option<Arc<Vec<u8>>> {
+        self.sessions.lock().packages.get(&self.id)
+    }
+
+    /// Keeps a package for a repetition, as long as the session is open.
+    pub fn keep_package(&self, package: Arc<Vec<u8>>) {
+        let mut inner = self.sessions.lock();
+        if inner.open.contains_key(&self.id) {
+            inner.packages.keep(&self.id, package);
         }
     }
 
