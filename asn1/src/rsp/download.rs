@@ -216,6 +216,21 @@ pub mod cancel_session_reason {
     pub const LOAD_BPP_EXECUTION_ERROR: u32 = 5;
     /// undefinedReason.
     pub const UNDEFINED: u32 = 127;
+
+    /// The name of a code; `None` for one of a later version.
+    #[must_use]
+    pub const fn name(code: u32) -> Option<&'static str> {
+        Some(match code {
+            END_USER_REJECTION => "endUserRejection",
+            POSTPONED => "postponed",
+            TIMEOUT => "timeout",
+            PPR_NOT_ALLOWED => "pprNotAllowed",
+            METADATA_MISMATCH => "metadataMismatch",
+            LOAD_BPP_EXECUTION_ERROR => "loadBppExecutionError",
+            UNDEFINED => "undefinedReason",
+            _ => return None,
+        })
+    }
 }
 
 /// CancelSessionRequest, `BF41`, as the LPA hands it to the eUICC.

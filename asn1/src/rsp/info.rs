@@ -59,30 +59,36 @@ impl Encode for EuiccInfo1<'_> {
     }
 }
 
-/// Bits of `uiccCapability` (SGP.22 annex H, UICCCapability).
+/// Bits of `uiccCapability` (SGP.22 annex H, UICCCapability; later ones as in the profile package's module).
 pub mod uicc_capability {
-    /// usimSupport.
-    pub const USIM: u32 = 1;
-    /// isimSupport.
-    pub const ISIM: u32 = 2;
-    /// csimSupport.
-    pub const CSIM: u32 = 3;
-    /// akaMilenage.
-    pub const MILENAGE: u32 = 4;
-    /// usimTestAlgorithm.
-    pub const USIM_TEST_ALGORITHM: u32 = 8;
-    /// javacard.
-    pub const JAVACARD: u32 = 14;
-    /// berTlvFileSupport.
-    pub const BER_TLV_FILES: u32 = 19;
-    /// dfLinkSupport.
-    pub const DF_LINK: u32 = 20;
-    /// getIdentity.
-    pub const GET_IDENTITY: u32 = 22;
-    /// profile-a-x25519.
-    pub const PROFILE_A_X25519: u32 = 23;
-    /// profile-b-p256.
-    pub const PROFILE_B_P256: u32 = 24;
+    macro_rules! capabilities {
+        ($($constant:ident $bit:literal $name:literal),* $(,)?) => {
+            $(#[doc = concat!("`", $name, "`.")] pub const $constant: u32 = $bit;)*
+
+            /// The name of a bit; `None` for one that is reserved or of a later version.
+            #[must_use]
+            pub const fn name(bit: u32) -> Option<&'static str> {
+                match bit {
+                    $($bit => Some($name),)*
+                    _ => None,
+                }
+            }
+        };
+    }
+
+    capabilities! {
+        CONTACTLESS 0 "contactlessSupport", USIM 1 "usimSupport", ISIM 2 "isimSupport",
+        CSIM 3 "csimSupport", MILENAGE 4 "akaMilenage", CAVE 5 "akaCave", TUAK_128 6 "akaTuak128",
+        TUAK_256 7 "akaTuak256", USIM_TEST_ALGORITHM 8 "usimTestAlgorithm", GBA_USIM 10 "gbaAuthenUsim",
+        GBA_ISIM 11 "gbaAuthenISim", MBMS 12 "mbmsAuthenUsim", EAP 13 "eapClient", JAVACARD 14 "javacard",
+        MULTOS 15 "multos", MULTIPLE_USIM 16 "multipleUsimSupport", MULTIPLE_ISIM 17 "multipleIsimSupport",
+        MULTIPLE_CSIM 18 "multipleCsimSupport", BER_TLV_FILES 19 "berTlvFileSupport",
+        DF_LINK 20 "dfLinkSupport", CAT_TP 21 "catTp", GET_IDENTITY 22 "getIdentity",
+        PROFILE_A_X25519 23 "profile-a-x25519", PROFILE_B_P256 24 "profile-b-p256",
+        SUCI_CALCULATOR_API 25 "suciCalculatorApi", DNS_RESOLUTION 26 "dns-resolution",
+        SCP11AC 27 "scp11ac", SCP11C_AUTHORIZATION_MECHANISM 28 "scp11c-authorization-mechanism",
+        S16_MODE 29 "s16mode", EAKA 30 "eaka", IOT_MINIMAL 31 "iotminimal",
+    }
 }
 
 /// Bits of `rspCapability` (RspCapability).
@@ -138,6 +144,26 @@ pub struct EuiccInfo2<'a> {
 impl EuiccInfo2<'_> {
     /// The tag of the message.
     pub const TAG: Tag = Tag(0xBF22);
+
+    /// additionalEuiccProfilePackageVersions, `AF`: the highest versions of other generations of the profile package
+    /// that are supported. What cannot be read is left out.
+    #[must_use]
+    pub fn additional_profile_versions(&self) -> Vec<Version> {
+        let mut versions = Vec::new();
+        for member in &self.others {
+            let Ok(list) = Reader::new(member, "additionalEuiccProfilePackageVersions").read() else {
+                continue;
+            };
+            if list.tag != Tag(0xAF) {
+                continue;
+            }
+            let mut entries = list.members("additionalEuiccProfilePackageVersions");
+            while let Ok(entry) = entries.read() {
+                versions.extend(entry.array("VersionType").ok().map(|octets| Version(*octets)));
+            }
+        }
+        versions
+    }
 
     /// Free non-volatile memory in octets: member `82` of extCardResource, if it can be read.
     #[must_use]
@@ -226,5 +252,35 @@ impl Encode for EuiccInfo2<'_> {
                 members.raw(other);
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn further_package_versions_are_read_and_kept() {
+        let list = [0xAF, 12, 4, 3, 2, 3, 1, 4, 2, 9, 9, 4, 3, 2, 1, 0];
+        let others = vec![&[0x8D, 1, 0][..], &list];
+        let der = EuiccInfo2 { others, ..EuiccInfo2::default() }.to_der();
+        let read = EuiccInfo2::from_der(&der).unwrap();
+        assert_eq!(read.additional_profile_versions(), [Version([2, 3, 1]), Version([2, 1, 0])]);
+        assert_eq!(read.to_der(), der);
+        assert_eq!(EuiccInfo2::default().additional_profile_versions(), []);
+    }
+
+    #[test]
+    fn free_memory_is_read_where_it_can_be() {
+        for (resources, expected) in [
+            (&[0x81, 1, 5, 0x82, 3, 1, 0, 0, 0x83, 1, 9][..], Some(0x1_0000)),
+            (&[0x82, 1, 0], Some(0)),
+            (&[], None),
+            (&[0x81, 1, 5], None),
+            (&[1, 2, 3], None),
+        ] {
+            let der = EuiccInfo2 { ext_card_resource: resources, ..EuiccInfo2::default() }.to_der();
+            assert_eq!(EuiccInfo2::from_der(&der).unwrap().free_non_volatile_memory(), expected);
+        }
     }
 }

@@ -105,6 +105,30 @@ pub mod error_reason {
     pub const PPR_NOT_ALLOWED: u32 = 15;
     /// installFailedDueToUnknownError.
     pub const UNKNOWN: u32 = 127;
+
+    /// The name of a code; `None` for one of a later version.
+    #[must_use]
+    pub const fn name(code: u32) -> Option<&'static str> {
+        Some(match code {
+            INCORRECT_INPUT_VALUES => "incorrectInputValues",
+            INVALID_SIGNATURE => "invalidSignature",
+            INVALID_TRANSACTION_ID => "invalidTransactionId",
+            UNSUPPORTED_CRT_VALUES => "unsupportedCrtValues",
+            UNSUPPORTED_REMOTE_OPERATION_TYPE => "unsupportedRemoteOperationType",
+            UNSUPPORTED_PROFILE_CLASS => "unsupportedProfileClass",
+            SCP03T_STRUCTURE_ERROR => "scp03tStructureError",
+            SCP03T_SECURITY_ERROR => "scp03tSecurityError",
+            ICCID_ALREADY_EXISTS => "installFailedDueToIccidAlreadyExistsOnEuicc",
+            INSUFFICIENT_MEMORY => "installFailedDueToInsufficientMemoryForProfile",
+            INTERRUPTION => "installFailedDueToInterruption",
+            PE_PROCESSING_ERROR => "installFailedDueToPEProcessingError",
+            DATA_MISMATCH => "installFailedDueToDataMismatch",
+            INVALID_NAA_KEY => "testProfileInstallFailedDueToInvalidNaaKey",
+            PPR_NOT_ALLOWED => "pprNotAllowed",
+            UNKNOWN => "installFailedDueToUnknownError",
+            _ => return None,
+        })
+    }
 }
 
 /// finalResult of an installation, `A2`.

@@ -2,6 +2,7 @@
 
 use super::{ElementKind, ProfileElement};
 use crate::oid::Oid;
+use crate::rsp::info::uicc_capability as bits;
 use crate::tlv::{Error, ErrorKind, Reader, Tag};
 
 /// The largest number of templates and of AIDs that a header may name.
@@ -60,6 +61,47 @@ services! {
     22 ProfileAX25519 "profile-a-x25519", 23 ProfileBP256 "profile-b-p256",
     24 SuciCalculatorApi "suciCalculatorApi", 25 DnsResolution "dns-resolution", 26 Scp11ac "scp11ac",
     27 Scp11cAuthorizationMechanism "scp11c-authorization-mechanism", 28 S16Mode "s16mode", 29 Eaka "eaka",
+}
+
+impl Service {
+    /// The bit of uiccCapability (SGP.22, EUICCInfo2) by which an eUICC says that it has this service; `None` for a
+    /// service that this version does not know.
+    #[must_use]
+    pub const fn uicc_capability(self) -> Option<u32> {
+        Some(match self {
+            Self::Contactless => bits::CONTACTLESS,
+            Self::Usim => bits::USIM,
+            Self::Isim => bits::ISIM,
+            Self::Csim => bits::CSIM,
+            Self::Milenage => bits::MILENAGE,
+            Self::Tuak128 => bits::TUAK_128,
+            Self::Cave => bits::CAVE,
+            Self::GbaUsim => bits::GBA_USIM,
+            Self::GbaIsim => bits::GBA_ISIM,
+            Self::Mbms => bits::MBMS,
+            Self::Eap => bits::EAP,
+            Self::Javacard => bits::JAVACARD,
+            Self::Multos => bits::MULTOS,
+            Self::MultipleUsim => bits::MULTIPLE_USIM,
+            Self::MultipleIsim => bits::MULTIPLE_ISIM,
+            Self::MultipleCsim => bits::MULTIPLE_CSIM,
+            Self::Tuak256 => bits::TUAK_256,
+            Self::UsimTestAlgorithm => bits::USIM_TEST_ALGORITHM,
+            Self::BerTlv => bits::BER_TLV_FILES,
+            Self::DfLink => bits::DF_LINK,
+            Self::CatTp => bits::CAT_TP,
+            Self::GetIdentity => bits::GET_IDENTITY,
+            Self::ProfileAX25519 => bits::PROFILE_A_X25519,
+            Self::ProfileBP256 => bits::PROFILE_B_P256,
+            Self::SuciCalculatorApi => bits::SUCI_CALCULATOR_API,
+            Self::DnsResolution => bits::DNS_RESOLUTION,
+            Self::Scp11ac => bits::SCP11AC,
+            Self::Scp11cAuthorizationMechanism => bits::SCP11C_AUTHORIZATION_MECHANISM,
+            Self::S16Mode => bits::S16_MODE,
+            Self::Eaka => bits::EAKA,
+            Self::Unknown(_) => return None,
+        })
+    }
 }
 
 /// What the first element says.
@@ -204,9 +246,13 @@ mod tests {
         );
         assert_eq!(header.mandatory_templates[0].to_string(), "2.23.143.1.2.1");
         assert_eq!(octets[header.iccid_offset..][..10], *header.iccid);
+        let mut bits = std::collections::BTreeSet::new();
         for (number, service) in Service::KNOWN.iter().enumerate() {
             assert_eq!(service.number() as usize, number, "{}", service.name());
+            let bit = service.uicc_capability().unwrap();
+            assert!(crate::rsp::info::uicc_capability::name(bit).is_some() && bits.insert(bit), "{bit}");
         }
+        assert_eq!(Service::Unknown(40).uicc_capability(), None);
     }
 
     #[test]
