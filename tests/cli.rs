@@ -446,8 +446,8 @@ fn every_option_of_an_order_reaches_the_server() {
     lpa("download LPA:1$smdp.example.com$MINE$$1").failed("confirmation code");
     lpa("download LPA:1$smdp.example.com$MINE --confirmation-code 1111").failed("8.2.7/3.8");
     lpa("--binding asn1 download LPA:1$smdp.example.com$YOURS").failed("matchingIdRefused (6)");
-    let by_parts = "--binding asn1 download --address smdp.example.com --matching-id MINE --confirmation-code 0815 \
-                    --accept-policy-rules --imei 352906111111116";
+    let by_parts = "download --binding asn1 --address smdp.example.com --matching-id MINE \
+                    --confirmation-code 0815 --accept-policy-rules --imei 352906111111116";
     assert!(lpa(by_parts).ok().contains(one));
     es2plus(&format!("download-order --iccid {two} --eid {EID}")).ok();
     es2plus(&format!("cancel-order --iccid {two}")).failed("8.1.1/3.10");

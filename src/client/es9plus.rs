@@ -39,18 +39,6 @@ impl Es9PlusClient {
         self
     }
 
-    async fn call<Q: Body + Asn1Request, A: Body + Asn1Answer>(
-        &self,
-        server: &ServerAddress,
-        path: &'static str,
-        request: &Q,
-    ) -> Result<A, ClientError> {
-        match self.binding {
-            MessageBinding::Json => self.http.call_for(server, path, request).await,
-            MessageBinding::Asn1 => self.http.call_asn1(server, request).await,
-        }
-    }
-
     /// As [`Es9PlusClient::new`], but each call opens a connection of its own and no TLS session is resumed.
     ///
     /// # Errors
@@ -133,5 +121,17 @@ impl Es9PlusClient {
     ) -> Result<(), ClientError> {
         let CancelSessionResponse = self.call(server, "es9plus/cancelSession", request).await?;
         Ok(())
+    }
+
+    async fn call<Q: Body + Asn1Request, A: Body + Asn1Answer>(
+        &self,
+        server: &ServerAddress,
+        path: &'static str,
+        request: &Q,
+    ) -> Result<A, ClientError> {
+        match self.binding {
+            MessageBinding::Json => self.http.call_for(server, path, request).await,
+            MessageBinding::Asn1 => self.http.call_asn1(server, request).await,
+        }
     }
 }
