@@ -19,7 +19,7 @@ use super::sessions::{ClientAuthenticated, Initiated, Session};
 use super::status::{Es9PlusError, FunctionError, Reason, Subject};
 use super::{RACES, Smdp};
 use crate::binding::es9plus::{AuthenticateClientRequest, AuthenticateClientResponse};
-use crate::crypto::ecdsa::EcdsaError;
+use crate::crypto::ecdsa::{EcdsaError, PublicKey};
 use crate::crypto::hash::sha256;
 use crate::domain::{Accepted, AcceptedAs, ErrorReason, Limits, Order, Refusal, select_order};
 use crate::ident::{Eid, MatchingId, Peer, TransactionId};
@@ -262,6 +262,7 @@ async fn authenticate(
     let kept = match accepted.accepted_as {
         AcceptedAs::First => None,
         AcceptedAs::Retry => {
+            let curve = initiated.identity.dp_pb().key.public_key().curve();
             let material = match &material {
                 Some(material) => Some(material.clone()),
                 None => smdp.store.material(&order.iccid).await.map_err(AuthenticateClientError::Store)?,
@@ -269,6 +270,8 @@ async fn authenticate(
             material
                 .and_then(|material| material.binding)
                 .filter(|binding| binding.eid == *euicc.eid() && binding.sealed_session_keys.is_some())
+                // A key on another curve than that of the CERT.DPpb of this session agrees with none of it.
+                .filter(|binding| PublicKey::from_point(curve, &binding.euicc_otpk).is_ok())
         }
     };
     let smdp_signed2 = SmdpSigned2 {

@@ -242,7 +242,9 @@ async fn deliver(
     if euicc_signed2.value.transaction_id != id.as_octets() {
         return Err(GetBoundProfilePackageError::OtherTransaction(id.clone()));
     }
-    let euicc_otpk = PublicKey::from_point(Curve::P256, euicc_signed2.value.euicc_otpk)
+    // Both one-time keys lie on the curve of CERT.DPpb (annex G).
+    let curve = session.identity.dp_pb().key.public_key().curve();
+    let euicc_otpk = PublicKey::from_point(curve, euicc_signed2.value.euicc_otpk)
         .map_err(|_| GetBoundProfilePackageError::OneTimeKey)?;
 
     // What AuthenticateClient read; a change since then shows when the binding is recorded. A confirmation code is
@@ -339,7 +341,7 @@ async fn bind_and_record(
         .as_ref()
         .filter(|kept| kept.eid == *eid && kept.euicc_otpk == euicc_otpk.as_point())
         .filter(|kept| kept.content_digest == content_digest)
-        .map(|kept| reopen(smdp, kept, &place))
+        .map(|kept| reopen(smdp, kept, euicc_otpk.curve(), &place))
         .transpose()?
         .flatten();
     let (smdp_otpk, keys) = match kept {
@@ -380,12 +382,13 @@ async fn bind_and_record(
 fn reopen(
     smdp: &Smdp,
     kept: &KeptBinding,
+    curve: Curve,
     place: &str,
 ) -> Result<Option<(PublicKey, BindingKeys)>, GetBoundProfilePackageError> {
     let Some(sealed) = &kept.sealed_session_keys else { return Ok(None) };
     let opened: Zeroizing<Vec<u8>> = smdp.sealer.open(place, sealed)?;
     let Some(keys) = BindingKeys::from_octets(&opened) else { return Ok(None) };
-    let smdp_otpk = PublicKey::from_point(Curve::P256, &kept.smdp_otpk)
-        .map_err(|_| GetBoundProfilePackageError::OneTimeKey)?;
+    let smdp_otpk =
+        PublicKey::from_point(curve, &kept.smdp_otpk).map_err(|_| GetBoundProfilePackageError::OneTimeKey)?;
     Ok(Some((smdp_otpk, keys)))
 }

@@ -16,7 +16,7 @@ use super::downloads::DownloadResult;
 use super::sessions::{ClientAuthenticated, SessionGuard};
 use super::{RACES, Smdp};
 use crate::binding::es9plus::HandleNotificationRequest;
-use crate::crypto::ecdsa::{Curve, PublicKey};
+use crate::crypto::ecdsa::PublicKey;
 use crate::domain::{ErrorReason, Order, ProfileEvent, State};
 use crate::ident::{Eid, Iccid, TransactionId};
 use crate::pki::{Certificate, verify_euicc};
@@ -112,7 +112,7 @@ async fn installation_result(
             Some(download) => download,
             None => match smdp.store.download_by_transaction(&id).await? {
                 Some((order, binding)) => {
-                    let Ok(key) = PublicKey::from_point(Curve::P256, &binding.euicc_public_key) else {
+                    let Ok(key) = PublicKey::from_point_of_any_curve(&binding.euicc_public_key) else {
                         return Ok(Err(Dropped::Signature));
                     };
                     Download { order, eid: binding.eid, key }
@@ -190,7 +190,7 @@ async fn other_notification(
         return Ok(Err(Dropped::UnknownProfile));
     };
     // The key that the package was bound to vouches for its eUICC even when the certificates ran out since.
-    let known = PublicKey::from_point(Curve::P256, &binding.euicc_public_key)
+    let known = PublicKey::from_point_of_any_curve(&binding.euicc_public_key)
         .is_ok_and(|key| key.verify(other.tbs.bytes, other.signature).is_ok());
     let sender = if known { Ok(binding.eid) } else { certified_sender(smdp, other) };
     let eid = match sender {
