@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 use super::{BenchError, batch};
 use crate::binding::RequestHeader;
 use crate::binding::es2plus::{ConfirmOrderRequest, DownloadOrderRequest};
-use crate::device::state::Material;
+use crate::device::state::{CredentialMaterial, Material};
 use crate::domain::{Operator, ProfileType};
 use crate::env::{Clock, Rng};
 use crate::ident::{Eid, Iccid, MatchingId};
@@ -105,9 +105,11 @@ pub fn issue_euiccs(
         let eid = Eid::with_check_digits(&format!("{range}{number:022}"))?;
         let issued = issuer.issue_euicc(&eid, rng, clock.now())?;
         let euicc = Material {
-            euicc_key: issued.key.to_pkcs8_der()?,
-            euicc_certificate: issued.certificate.der().to_vec(),
-            eum_certificate: pki.eum.certificate.der().to_vec(),
+            credentials: vec![CredentialMaterial {
+                euicc_key: issued.key.to_pkcs8_der()?,
+                euicc_certificate: issued.certificate.der().to_vec(),
+                eum_certificate: pki.eum.certificate.der().to_vec(),
+            }],
             ci_certificates: vec![pki.ci.certificate.der().to_vec()],
         };
         Ok(Job { matching_id, euicc })

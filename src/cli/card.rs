@@ -13,7 +13,7 @@ use super::output::{self, line};
 use crate::crypto::keyfile::{load_certificates, load_private_key_der, load_signing_key};
 use crate::device::card::Card;
 use crate::device::serve::{CLIENT_SILENCE, serve_stdio, serve_tcp};
-use crate::device::state::Material;
+use crate::device::state::{CredentialMaterial, Material};
 use crate::env::{Clock, Rng};
 use crate::ident::Eid;
 use crate::pki::Certificate;
@@ -51,6 +51,10 @@ struct NewArgs {
     /// The card's EID: 32 digits. Another than the test PKI's needs the key of its EUM.
     #[arg(long, value_name = "DIGITS", requires = "pki")]
     eid: Option<Eid>,
+    /// Take the CI of the test PKI on this curve; may be given several times, preferred first. By default all that the
+    /// folder has, P-256 first.
+    #[arg(long, value_name = "CURVE", requires = "pki")]
+    curve: Vec<CurveName>,
     /// The eUICC certificate, PEM or DER.
     #[arg(long, value_name = "FILE", conflicts_with = "pki", requires_all = ["euicc_key", "eum_cert", "ci"])]
     euicc_cert: Option<PathBuf>,
@@ -63,6 +67,25 @@ struct NewArgs {
     /// A CI certificate that the card trusts; may be given several times, preferred first.
     #[arg(long, value_name = "FILE", requires = "euicc_cert")]
     ci: Vec<PathBuf>,
+}
+
+/// A curve of the test PKI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum CurveName {
+    /// NIST P-256.
+    P256,
+    /// brainpoolP256r1.
+    Brainpool,
+}
+
+impl CurveName {
+    /// What the names of its files end in.
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::P256 => "",
+            Self::Brainpool => "-brp",
+        }
+    }
 }
 
 #[derive(Args)]
@@ -107,11 +130,13 @@ fn new(args: &NewArgs) -> anyhow::Result<()> {
     let clock = Clock::system();
     let rng = Rng::system();
     let material = match (&args.pki, &args.euicc_cert, &args.euicc_key, &args.eum_cert) {
-        (Some(pki), ..) => from_test_pki(pki, args.eid.as_ref(), &clock, &rng)?,
+        (Some(pki), ..) => from_test_pki(pki, args, &clock, &rng)?,
         (None, Some(certificate), Some(key), Some(eum)) => Material {
-            euicc_key: load_private_key_der(key)?,
-            euicc_certificate: first_certificate(certificate)?,
-            eum_certificate: first_certificate(eum)?,
+            credentials: vec![CredentialMaterial {
+                euicc_key: load_private_key_der(key)?,
+                euicc_certificate: first_certificate(certificate)?,
+                eum_certificate: first_certificate(eum)?,
+            }],
             ci_certificates: args.ci.iter().map(|ci| first_certificate(ci)).collect::<Result<_, _>>()?,
         },
         _ => anyhow::bail!("give --pki, or --euicc-cert with --euicc-key, --eum-cert and --ci"),
@@ -121,21 +146,46 @@ fn new(args: &NewArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The eUICC of a test PKI, or one with another EID issued by its EUM.
-fn from_test_pki(folder: &Path, eid: Option<&Eid>, clock: &Clock, rng: &Rng) -> anyhow::Result<Material> {
-    let eum_certificate = first_certificate(&folder.join("eum.pem"))?;
-    let mut euicc_certificate = first_certificate(&folder.join("euicc.pem"))?;
-    let mut euicc_key: Zeroizing<Vec<u8>> = load_private_key_der(&folder.join("euicc.key.pem"))?;
+/// The eUICC of a test PKI, under each of its CIs or those that were asked for.
+fn from_test_pki(folder: &Path, args: &NewArgs, clock: &Clock, rng: &Rng) -> anyhow::Result<Material> {
+    let mut curves = args.curve.clone();
+    if curves.is_empty() {
+        curves.push(CurveName::P256);
+        // Folders that older versions made have no second set.
+        if folder.join("ci-brp.pem").exists() {
+            curves.push(CurveName::Brainpool);
+        }
+    }
+    let mut material = Material { credentials: Vec::new(), ci_certificates: Vec::new() };
+    for curve in curves {
+        let suffix = curve.suffix();
+        material.credentials.push(credential(folder, suffix, args.eid.as_ref(), clock, rng)?);
+        material.ci_certificates.push(first_certificate(&folder.join(format!("ci{suffix}.pem")))?);
+    }
+    Ok(material)
+}
+
+/// Keys and certificates of the eUICC of a test PKI, or of one with another EID issued by its EUM.
+fn credential(
+    folder: &Path,
+    suffix: &str,
+    eid: Option<&Eid>,
+    clock: &Clock,
+    rng: &Rng,
+) -> anyhow::Result<CredentialMaterial> {
+    let file = |name: &str, extension: &str| folder.join(format!("{name}{suffix}.{extension}"));
+    let eum_certificate = first_certificate(&file("eum", "pem"))?;
+    let mut euicc_certificate = first_certificate(&file("euicc", "pem"))?;
+    let mut euicc_key: Zeroizing<Vec<u8>> = load_private_key_der(&file("euicc", "key.pem"))?;
     let own = Certificate::from_der(&euicc_certificate).context("euicc.pem")?;
     if let Some(eid) = eid.filter(|eid| own.serial_number() != Some(eid.as_str())) {
         let certificate = Certificate::from_der(&eum_certificate).context("eum.pem")?;
-        let issuer = Issuer::new(certificate, load_signing_key(&folder.join("eum.key.pem"))?)?;
+        let issuer = Issuer::new(certificate, load_signing_key(&file("eum", "key.pem"))?)?;
         let issued = issuer.issue_euicc(eid, rng, clock.now())?;
         euicc_certificate = issued.certificate.der().to_vec();
         euicc_key = issued.key.to_pkcs8_der()?;
     }
-    let ci_certificates = vec![first_certificate(&folder.join("ci.pem"))?];
-    Ok(Material { euicc_key, euicc_certificate, eum_certificate, ci_certificates })
+    Ok(CredentialMaterial { euicc_key, euicc_certificate, eum_certificate })
 }
 
 fn first_certificate(path: &Path) -> anyhow::Result<Vec<u8>> {
@@ -165,6 +215,7 @@ fn show(args: &ShowArgs) -> anyhow::Result<()> {
             "eid": overview.eid.to_string(),
             "defaultDpAddress": overview.default_dp_address,
             "trustedCiKeys": overview.trusted_ci_keys.iter().map(hex::encode_upper).collect::<Vec<_>>(),
+            "signingCiKeys": overview.signing_ci_keys.iter().map(hex::encode_upper).collect::<Vec<_>>(),
             "freeMemory": overview.free_memory,
             "profiles": profiles,
             "notifications": overview.notifications,
@@ -175,6 +226,9 @@ fn show(args: &ShowArgs) -> anyhow::Result<()> {
     line(&format!("EID            {}", overview.eid));
     for key in &overview.trusted_ci_keys {
         line(&format!("trusted CI     {}", hex::encode_upper(key)));
+    }
+    for key in &overview.signing_ci_keys {
+        line(&format!("signs under    {}", hex::encode_upper(key)));
     }
     line(&format!("free memory    {} octets", overview.free_memory));
     line(&format!("notifications  {} waiting", overview.notifications.len()));

@@ -46,6 +46,8 @@ pub(super) struct Authenticated {
     pub(super) transaction_id: Vec<u8>,
     pub(super) server_address: String,
     pub(super) dp_auth: VerifiedDpAuth,
+    /// The CI under which the card signs in this session: euiccCiPKIdToBeUsed.
+    pub(super) ci_key_identifier: Vec<u8>,
     euicc_signature1: [u8; 64],
 }
 
@@ -72,16 +74,9 @@ pub(super) struct OneTimeKey {
 }
 
 impl OneTimeKey {
-    fn generate(rng: &Rng) -> Result<Self, EckaError> {
-        // One draw in 2³² is no scalar; the second is.
-        for _ in 0..8 {
-            let mut scalar = Zeroizing::new([0; 32]);
-            rng.fill(scalar.as_mut_slice());
-            if let Ok(key) = EphemeralKey::from_scalar(Curve::P256, &scalar) {
-                return Ok(Self { scalar, public: *key.public_key() });
-            }
-        }
-        Err(EckaError::Randomness)
+    fn generate(rng: &Rng, curve: Curve) -> Result<Self, EckaError> {
+        let (key, scalar) = EphemeralKey::generate_with_scalar(rng, curve)?;
+        Ok(Self { scalar, public: *key.public_key() })
     }
 
     pub(super) const fn public(&self) -> &PublicKey {
@@ -89,7 +84,7 @@ impl OneTimeKey {
     }
 
     pub(super) fn key(&self) -> Result<EphemeralKey, EckaError> {
-        EphemeralKey::from_scalar(Curve::P256, &self.scalar)
+        EphemeralKey::from_scalar(self.public.curve(), &self.scalar)
     }
 }
 
@@ -161,7 +156,7 @@ impl Card {
         request: &AuthenticateServerRequest<'_>,
         challenge: &[u8; 16],
     ) -> Result<VerifiedDpAuth, u32> {
-        if !self.signing_keys().contains(&request.ci_pk_id_to_be_used) {
+        if !self.identity.signing_keys().contains(&request.ci_pk_id_to_be_used) {
             return Err(authenticate_error::CI_PK_UNKNOWN);
         }
         let certificate = Certificate::from_der(request.server_certificate)
@@ -197,21 +192,23 @@ impl Card {
                 .raw(request.ctx_params1.bytes);
         });
         let euicc_signed1 = writer.finish();
-        let euicc_signature1 = self.identity.sign(&euicc_signed1)?;
+        let credential = self.identity.credential(request.ci_pk_id_to_be_used)?;
+        let euicc_signature1 = credential.sign(&euicc_signed1)?;
         let mut writer = Writer::new();
         writer.nested(AuthenticateServerRequest::TAG, |choice| {
             choice.nested(Tag(0xA0), |members| {
                 members
                     .raw(&euicc_signed1)
                     .tlv(SIGNATURE, &euicc_signature1)
-                    .raw(self.identity.euicc_certificate.der())
-                    .raw(self.identity.eum_certificate.der());
+                    .raw(credential.euicc_certificate.der())
+                    .raw(credential.eum_certificate.der());
             });
         });
         self.session = Session::Authenticated(Box::new(Authenticated {
             transaction_id: signed1.transaction_id.to_vec(),
             server_address: signed1.server_address.to_owned(),
             dp_auth,
+            ci_key_identifier: request.ci_pk_id_to_be_used.to_vec(),
             euicc_signature1,
         }));
         Ok(writer.finish())
@@ -270,10 +267,12 @@ impl Card {
         let signed2 = &request.smdp_signed2.value;
         // The key of an earlier binding is used again if the server still has that package and the card the key.
         let wanted = signed2.bpp_euicc_otpk;
+        let curve = dp_pb.public_key().curve();
         let kept = self.kept_key.take().filter(|kept| wanted == Some(kept.public().as_point().as_slice()));
+        let kept = kept.filter(|kept| kept.public().curve() == curve);
         let one_time = match kept {
             Some(kept) => kept,
-            None => OneTimeKey::generate(&self.rng).map_err(|error| {
+            None => OneTimeKey::generate(&self.rng, curve).map_err(|error| {
                 tracing::error!(%error, "the card cannot make a one-time key");
                 StatusWord::TECHNICAL_PROBLEM
             })?,
@@ -288,7 +287,9 @@ impl Card {
         let euicc_signed2 = writer.finish();
         let mut covered = euicc_signed2.clone();
         covered.extend(signature_tlv(request.smdp_signature2));
-        let euicc_signature2 = self.identity.sign(&covered)?;
+        let authenticated = self.session.authenticated().ok_or(StatusWord::TECHNICAL_PROBLEM)?;
+        let credential = self.identity.credential(&authenticated.ci_key_identifier)?;
+        let euicc_signature2 = credential.sign(&covered)?;
         let mut writer = Writer::new();
         writer.nested(PrepareDownloadRequest::TAG, |choice| {
             choice.nested(Tag(0xA0), |members| {
@@ -322,7 +323,7 @@ impl Card {
             reason: request.reason,
         };
         let signed = value.to_der();
-        let signature = self.identity.sign(&signed)?;
+        let signature = self.identity.credential(&authenticated.ci_key_identifier)?.sign(&signed)?;
         let response =
             CancelSessionResponse::Ok { signed: Raw { bytes: &signed, value }, signature: &signature };
         let response = response.to_der();

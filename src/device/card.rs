@@ -14,7 +14,7 @@ use super::apdu::{ApduError, Command, MAX_RESPONSE_DATA, Response, StatusWord, i
 use super::authenticate::{OneTimeKey, Session};
 use super::es10_client::InstalledProfile;
 use super::isdr::{Chain, ISD_R_AID};
-use super::state::{CardState, Folder, FolderError, Material, Storage};
+use super::state::{CardState, CredentialMaterial, Folder, FolderError, Material, Storage};
 use super::uicc::{Position, Uicc};
 use crate::crypto::ecdsa::{EcdsaError, SigningKey};
 use crate::env::{Clock, Rng};
@@ -44,6 +44,17 @@ pub enum CardError {
     /// The key cannot be used.
     #[error("the card's private key: {0}")]
     Key(#[from] EcdsaError),
+    /// No key and no certificate.
+    #[error("a card needs a key and certificates under at least one CI")]
+    NoCredential,
+    /// Certificates of two eUICCs.
+    #[error("the eUICC certificates of a card name two EIDs, {first} and {other}; give those of one eUICC")]
+    TwoEids {
+        /// By the first.
+        first: Eid,
+        /// By another.
+        other: Eid,
+    },
     /// The certificate is for another key.
     #[error("the eUICC certificate is not for the card's private key; give the two that were made together")]
     OtherKey,
@@ -60,33 +71,26 @@ pub enum CardError {
     },
 }
 
-/// Who the card is and whom it trusts.
-pub(super) struct Identity {
-    pub(super) eid: Eid,
-    pub(super) key: SigningKey,
+/// What the card signs with under one CI.
+pub(super) struct Credential {
+    key: SigningKey,
     pub(super) euicc_certificate: Certificate,
     pub(super) eum_certificate: Certificate,
-    pub(super) anchors: Anchors,
 }
 
-impl Identity {
-    fn new(material: &Material) -> Result<Self, CardError> {
-        let read = |der: &[u8], which| {
-            Certificate::from_der(der).map_err(|error| CardError::Certificate { which, error })
-        };
+impl Credential {
+    fn new(material: &CredentialMaterial) -> Result<Self, CardError> {
         let key = SigningKey::from_der(&material.euicc_key)?;
         let euicc_certificate = read(&material.euicc_certificate, "eUICC")?;
         if !euicc_certificate.is_of(&key) {
             return Err(CardError::OtherKey);
         }
-        let anchors = material.ci_certificates.iter().map(|der| read(der, "CI")).collect::<Result<_, _>>()?;
-        Ok(Self {
-            eid: Eid::parse(euicc_certificate.serial_number().unwrap_or_default())?,
-            key,
-            euicc_certificate,
-            eum_certificate: read(&material.eum_certificate, "EUM")?,
-            anchors: Anchors::new(anchors)?,
-        })
+        Ok(Self { key, euicc_certificate, eum_certificate: read(&material.eum_certificate, "EUM")? })
+    }
+
+    /// subjectKeyIdentifier of the CI: the issuer of the manufacturer's certificate.
+    pub(super) fn ci_key_identifier(&self) -> Option<&[u8]> {
+        self.eum_certificate.authority_key_identifier()
     }
 
     /// Signs; the card's key signs anything, so a failure is a technical problem.
@@ -95,6 +99,49 @@ impl Identity {
             tracing::error!(%error, "the card cannot sign");
             StatusWord::TECHNICAL_PROBLEM
         })
+    }
+}
+
+fn read(der: &[u8], which: &'static str) -> Result<Certificate, CardError> {
+    Certificate::from_der(der).map_err(|error| CardError::Certificate { which, error })
+}
+
+/// Who the card is and whom it trusts.
+pub(super) struct Identity {
+    pub(super) eid: Eid,
+    /// One for each CI, preferred first; never empty.
+    credentials: Vec<Credential>,
+    pub(super) anchors: Anchors,
+}
+
+impl Identity {
+    fn new(material: &Material) -> Result<Self, CardError> {
+        let credentials: Vec<Credential> =
+            material.credentials.iter().map(Credential::new).collect::<Result<_, _>>()?;
+        let eid = |credential: &Credential| {
+            Eid::parse(credential.euicc_certificate.serial_number().unwrap_or_default())
+        };
+        let first = eid(credentials.first().ok_or(CardError::NoCredential)?)?;
+        for credential in &credentials {
+            let other = eid(credential)?;
+            if other != first {
+                return Err(CardError::TwoEids { first, other });
+            }
+        }
+        let anchors = material.ci_certificates.iter().map(|der| read(der, "CI")).collect::<Result<_, _>>()?;
+        Ok(Self { eid: first, credentials, anchors: Anchors::new(anchors)? })
+    }
+
+    /// The CIs under which the card has a certificate, preferred first.
+    pub(super) fn signing_keys(&self) -> Vec<&[u8]> {
+        self.credentials.iter().filter_map(Credential::ci_key_identifier).collect()
+    }
+
+    /// What the card signs with under this CI; under the preferred one if it has nothing under it.
+    pub(super) fn credential(&self, ci_key_identifier: &[u8]) -> Result<&Credential, StatusWord> {
+        let under = |credential: &&Credential| credential.ci_key_identifier() == Some(ci_key_identifier);
+        let found = self.credentials.iter().find(under).or_else(|| self.credentials.first());
+        found.ok_or(StatusWord::TECHNICAL_PROBLEM)
     }
 }
 
@@ -130,6 +177,8 @@ pub struct Overview {
     pub default_dp_address: Option<String>,
     /// Key identifiers of the trusted CIs, preferred first.
     pub trusted_ci_keys: Vec<Vec<u8>>,
+    /// Key identifiers of the CIs under which the card has a certificate, preferred first.
+    pub signing_ci_keys: Vec<Vec<u8>>,
     /// Octets left for profiles.
     pub free_memory: usize,
     /// The profiles in the order of their installation.
@@ -227,6 +276,7 @@ impl Card {
             eid: self.identity.eid.clone(),
             default_dp_address: self.state.default_dp_address.clone(),
             trusted_ci_keys: self.identity.anchors.key_identifiers().map(<[u8]>::to_vec).collect(),
+            signing_ci_keys: self.identity.signing_keys().into_iter().map(<[u8]>::to_vec).collect(),
             free_memory: self.state.free_memory(),
             profiles: profiles.collect(),
             notifications: self.state.notifications.iter().map(|record| record.seq_number).collect(),

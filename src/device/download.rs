@@ -29,7 +29,7 @@ use super::notifications::{keep, next_seq_number, notify};
 use super::profiles::new_isdp_aid;
 use super::state::{CardState, MAX_PROFILES, NotificationRecord, ProfileRecord};
 use crate::crypto::bsp::{Bsp, BspError, MAX_PLAINTEXT, MAX_SEGMENT, SessionKeys};
-use crate::crypto::ecdsa::{Curve, PublicKey};
+use crate::crypto::ecdsa::PublicKey;
 use crate::ident::Eid;
 use crate::profile::image::{ProfileImage, Reason};
 
@@ -166,7 +166,8 @@ impl Load {
         if template.key_type != [KEY_TYPE_AES] || template.key_len != [KEY_LEN_AES_128] {
             return Err(fail(error_reason::UNSUPPORTED_CRT_VALUES));
         }
-        let peer = PublicKey::from_point(Curve::P256, request.smdp_otpk).map_err(|_| incorrect())?;
+        let peer =
+            PublicKey::from_point(one_time.public().curve(), request.smdp_otpk).map_err(|_| incorrect())?;
         let secret = one_time.key().and_then(|key| key.agree(&peer)).map_err(|_| incorrect())?;
         let keys = SessionKeys::derive(&secret, template.host_id, eid).map_err(|_| incorrect())?;
         let left = length.checked_sub(first.len()).ok_or_else(incorrect)?;
@@ -438,7 +439,9 @@ impl Card {
         let result = FinalResult::Success { aid: &aid, sima_response: &response };
         let pending = self.installation_result(&mut state, prepared, Some(metadata.iccid), result)?;
         let told = Some(prepared.authenticated.server_address.as_str());
-        notify(&self.identity, &mut state, &load.metadata, notification_event::INSTALL, told)?;
+        let ci_key_identifier = prepared.authenticated.ci_key_identifier.clone();
+        let credential = self.identity.credential(&ci_key_identifier)?;
+        notify(credential, &mut state, &load.metadata, notification_event::INSTALL, told)?;
         state.profiles.push(ProfileRecord {
             iccid: metadata.iccid.to_vec(),
             isdp_aid: aid.clone(),
@@ -446,6 +449,7 @@ impl Card {
             nickname: None,
             enabled: false,
             size: load.package.len(),
+            ci_key_identifier,
         });
         self.storage.save_profile(metadata.iccid, &image).map_err(|error| {
             tracing::error!(%error, "the profile cannot be written");
@@ -502,7 +506,8 @@ impl Card {
             final_result,
         }
         .to_der();
-        let signature = self.identity.sign(&data)?;
+        let credential = self.identity.credential(&prepared.authenticated.ci_key_identifier)?;
+        let signature = credential.sign(&data)?;
         let mut writer = Writer::new();
         writer.nested(ProfileInstallationResult::TAG, |members| {
             members.raw(&data).tlv(SIGNATURE, &signature);

@@ -124,7 +124,7 @@ impl Card {
         Ok(EuiccInfo1 {
             svn: SVN,
             ci_pk_ids_for_verification: self.verification_keys(),
-            ci_pk_ids_for_signing: self.signing_keys(),
+            ci_pk_ids_for_signing: self.identity.signing_keys(),
             extensions: &[],
         }
         .to_der())
@@ -139,11 +139,6 @@ impl Card {
     fn verification_keys(&self) -> Vec<&[u8]> {
         let usable = self.identity.anchors.certificates().iter().filter(|ci| ci.public_key().is_ok());
         usable.filter_map(|ci| ci.subject_key_identifier()).collect()
-    }
-
-    /// CI keys under which the card has a certificate: the issuer of its manufacturer's.
-    pub(super) fn signing_keys(&self) -> Vec<&[u8]> {
-        self.identity.eum_certificate.authority_key_identifier().into_iter().collect()
     }
 
     /// EUICCInfo2 as DER; what euiccSigned1 carries is the same.
@@ -167,7 +162,7 @@ impl Card {
             globalplatform_version: None,
             rsp_capability: NamedBits(capabilities),
             ci_pk_ids_for_verification: self.verification_keys(),
-            ci_pk_ids_for_signing: self.signing_keys(),
+            ci_pk_ids_for_signing: self.identity.signing_keys(),
             category: None,
             forbidden_profile_policy_rules: NamedBits::default(),
             pp_version: Some(Version([0, 0, 1])),

@@ -9,7 +9,7 @@ use simyard_asn1::rsp::notification::{NotificationMetadata, PendingNotification}
 use simyard_asn1::tlv::{Decode, Encode, NamedBits, Tag, Writer};
 
 use super::apdu::StatusWord;
-use super::card::{Card, Identity};
+use super::card::{Card, Credential};
 use super::es10::{malformed, request_members};
 use super::state::{CardState, MAX_NOTIFICATIONS, NotificationRecord};
 
@@ -31,7 +31,7 @@ pub(super) fn keep(state: &mut CardState, record: NotificationRecord) {
 /// Makes the notifications of an event: one for each address that the profile's metadata name for it, signed each by
 /// itself. `told` has had the same news by another message: of an installation, the SM-DP+ that delivered it.
 pub(super) fn notify(
-    identity: &Identity,
+    credential: &Credential,
     state: &mut CardState,
     metadata: &[u8],
     event: u32,
@@ -50,14 +50,14 @@ pub(super) fn notify(
             iccid: Some(metadata.iccid),
         }
         .to_der();
-        let signature = identity.sign(&tbs)?;
+        let signature = credential.sign(&tbs)?;
         let mut writer = Writer::new();
         writer.nested(Tag::SEQUENCE, |members| {
             members
                 .raw(&tbs)
                 .tlv(SIGNATURE, &signature)
-                .raw(identity.euicc_certificate.der())
-                .raw(identity.eum_certificate.der());
+                .raw(credential.euicc_certificate.der())
+                .raw(credential.eum_certificate.der());
         });
         keep(state, NotificationRecord { seq_number, event, der: writer.finish() });
     }

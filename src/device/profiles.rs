@@ -164,19 +164,19 @@ impl Card {
         let mut enabled = None;
         for (at, profile) in state.profiles.iter_mut().enumerate() {
             if profile.enabled {
-                disabled = Some(profile.metadata.clone());
+                disabled = Some((profile.metadata.clone(), profile.ci_key_identifier.clone()));
             }
             profile.enabled = next == Some(at);
             if profile.enabled {
-                enabled = Some(profile.metadata.clone());
+                enabled = Some((profile.metadata.clone(), profile.ci_key_identifier.clone()));
             }
         }
         state.displaced = displaced;
-        if let Some(metadata) = disabled {
-            notify(&self.identity, &mut state, &metadata, notification_event::DISABLE, None)?;
+        if let Some((metadata, ci)) = disabled {
+            notify(self.identity.credential(&ci)?, &mut state, &metadata, notification_event::DISABLE, None)?;
         }
-        if let Some(metadata) = enabled {
-            notify(&self.identity, &mut state, &metadata, notification_event::ENABLE, None)?;
+        if let Some((metadata, ci)) = enabled {
+            notify(self.identity.credential(&ci)?, &mut state, &metadata, notification_event::ENABLE, None)?;
         }
         self.commit(state)?;
         self.start_enabled_profile();
@@ -213,7 +213,8 @@ impl Card {
             state.displaced = Vec::new();
         }
         for profile in &removed {
-            notify(&self.identity, &mut state, &profile.metadata, notification_event::DELETE, None)?;
+            let credential = self.identity.credential(&profile.ci_key_identifier)?;
+            notify(credential, &mut state, &profile.metadata, notification_event::DELETE, None)?;
         }
         self.commit(state)?;
         for profile in &removed {

@@ -1,6 +1,7 @@
 //! What a card remembers: its state as data, and the folder that keeps it.
 //!
-//! A folder holds `card.json` (this state), `euicc.key`, `euicc.der`, `eum.der`, a `ci-N.der` for each CI, and below `profiles/` for each profile what was built from its package (`ICCID.json`): files, PINs, keys. A
+//! A folder holds `card.json` (this state), `euicc.key`, `euicc.der`, `eum.der` (`euicc-1.key` … for a second CI), a
+//! `ci-N.der` for each CI that is trusted, and below `profiles/` for each profile what was built from its package (`ICCID.json`): files, PINs, keys. A
 //! profile exists when `card.json` names it: its content is written before, and what is left of an interrupted
 //! installation is passed over. Every file is written beside its place, flushed to disk and renamed, so a
 //! reader finds the old or the new one. Keys and packages are readable by their owner alone.
@@ -59,6 +60,10 @@ pub struct ProfileRecord {
     pub enabled: bool,
     /// Octets of its package.
     pub size: usize,
+    /// subjectKeyIdentifier of the CI under which the card signed when it was loaded: its notifications are signed under
+    /// it too. Empty in folders that older versions made: the preferred one.
+    #[serde(with = "hex_octets", default)]
+    pub ci_key_identifier: Vec<u8>,
 }
 
 /// A notification that no server has received yet.
@@ -160,14 +165,20 @@ pub enum FolderError {
     },
 }
 
-/// The keys and certificates of a card, as files keep them.
-pub struct Material {
+/// What a card signs with under one CI, as files keep it.
+pub struct CredentialMaterial {
     /// The private key of the eUICC: PKCS#8 or SEC1 DER.
     pub euicc_key: Zeroizing<Vec<u8>>,
     /// CERT.EUICC as DER.
     pub euicc_certificate: Vec<u8>,
     /// CERT.EUM as DER.
     pub eum_certificate: Vec<u8>,
+}
+
+/// The keys and certificates of a card, as files keep them.
+pub struct Material {
+    /// Keys and certificates of the eUICC, one set for each CI, preferred first.
+    pub credentials: Vec<CredentialMaterial>,
     /// The trusted CERT.CI as DER, preferred first.
     pub ci_certificates: Vec<Vec<u8>>,
 }
@@ -202,9 +213,12 @@ impl Folder {
             return Err(FolderError::Exists(path.to_owned()));
         }
         make_folder(&path.join(PROFILES))?;
-        folder.write("euicc.key", &material.euicc_key)?;
-        folder.write("euicc.der", &material.euicc_certificate)?;
-        folder.write("eum.der", &material.eum_certificate)?;
+        for (number, credential) in material.credentials.iter().enumerate() {
+            let [key, euicc, eum] = credential_names(number);
+            folder.write(&key, &credential.euicc_key)?;
+            folder.write(&euicc, &credential.euicc_certificate)?;
+            folder.write(&eum, &credential.eum_certificate)?;
+        }
         for (number, certificate) in material.ci_certificates.iter().enumerate() {
             folder.write(&format!("ci-{number}.der"), certificate)?;
         }
@@ -233,12 +247,20 @@ impl Folder {
         while path.join(format!("ci-{}.der", ci_certificates.len())).is_file() {
             ci_certificates.push(folder.read(&format!("ci-{}.der", ci_certificates.len()))?.to_vec());
         }
-        let material = Material {
-            euicc_key: folder.read("euicc.key")?,
-            euicc_certificate: folder.read("euicc.der")?.to_vec(),
-            eum_certificate: folder.read("eum.der")?.to_vec(),
-            ci_certificates,
-        };
+        let mut credentials = Vec::new();
+        loop {
+            let [key, euicc, eum] = credential_names(credentials.len());
+            // The first must be there; what is wrong with it is told by reading it.
+            if !credentials.is_empty() && !path.join(&key).is_file() {
+                break;
+            }
+            credentials.push(CredentialMaterial {
+                euicc_key: folder.read(&key)?,
+                euicc_certificate: folder.read(&euicc)?.to_vec(),
+                eum_certificate: folder.read(&eum)?.to_vec(),
+            });
+        }
+        let material = Material { credentials, ci_certificates };
         Ok((folder, state, material))
     }
 
@@ -378,6 +400,12 @@ fn to_json(image: &ProfileImage) -> serde_json::Result<Zeroizing<Vec<u8>>> {
     Ok(json)
 }
 
+/// The files of a card's key, CERT.EUICC and CERT.EUM: those of the preferred CI have no number.
+fn credential_names(number: usize) -> [String; 3] {
+    let suffix = if number == 0 { String::new() } else { format!("-{number}") };
+    [format!("euicc{suffix}.key"), format!("euicc{suffix}.der"), format!("eum{suffix}.der")]
+}
+
 fn profile_name(iccid: &[u8]) -> String {
     format!("{PROFILES}/{}.json", hex::encode_upper(iccid))
 }
@@ -430,12 +458,12 @@ mod tests {
     use super::*;
 
     fn material() -> Material {
-        Material {
-            euicc_key: Zeroizing::new(vec![1]),
-            euicc_certificate: vec![2],
-            eum_certificate: vec![3],
-            ci_certificates: vec![vec![4], vec![5]],
-        }
+        let credential = |octet| CredentialMaterial {
+            euicc_key: Zeroizing::new(vec![octet]),
+            euicc_certificate: vec![octet + 1],
+            eum_certificate: vec![octet + 2],
+        };
+        Material { credentials: vec![credential(1), credential(11)], ci_certificates: vec![vec![4], vec![5]] }
     }
 
     #[test]
@@ -452,6 +480,9 @@ mod tests {
         let (folder, read, material) = Folder::open(&path).unwrap();
         assert_eq!(read, state);
         assert_eq!(material.ci_certificates, [vec![4], vec![5]]);
+        let keys: Vec<u8> = material.credentials.iter().map(|credential| credential.euicc_key[0]).collect();
+        assert_eq!(keys, [1, 11]);
+        assert_eq!(material.credentials[1].eum_certificate, [13]);
         let mut storage = Storage::Folder(folder);
         assert!(storage.load_profile(&[0x98; 10]).is_err());
         storage.remove_profile(&[0x98; 10]).unwrap();

@@ -373,19 +373,19 @@ fn keys_and_certificates_must_belong_together() {
     assert_eq!(create(|_| {}), None);
     let cases: [(Change, &str); 5] = [
         (
-            |material| material.euicc_key = PKI.eum.key.to_pkcs8_der().unwrap(),
+            |material| material.credentials[0].euicc_key = PKI.eum.key.to_pkcs8_der().unwrap(),
             "not for the card's private key",
         ),
-        (|material| material.euicc_key = vec![0x30, 0x00].into(), "no private key"),
-        (|material| material.eum_certificate = vec![0x30, 0x00], "EUM certificate"),
+        (|material| material.credentials[0].euicc_key = vec![0x30, 0x00].into(), "no private key"),
+        (|material| material.credentials[0].eum_certificate = vec![0x30, 0x00], "EUM certificate"),
         (
             |material| material.ci_certificates.push(PKI.dp_pb.certificate.der().to_vec()),
             "may not issue others",
         ),
         (
             |material| {
-                material.euicc_certificate = PKI.dp_pb.certificate.der().to_vec();
-                material.euicc_key = PKI.dp_pb.key.to_pkcs8_der().unwrap();
+                material.credentials[0].euicc_certificate = PKI.dp_pb.certificate.der().to_vec();
+                material.credentials[0].euicc_key = PKI.dp_pb.key.to_pkcs8_der().unwrap();
             },
             "no EID",
         ),

@@ -10,7 +10,7 @@ use simyard::device::apdu::{Response, StatusWord};
 use simyard::device::card::Card;
 use simyard::device::es10_client::parts;
 use simyard::device::isdr::ISD_R_AID;
-use simyard::device::state::Material;
+use simyard::device::state::{CredentialMaterial, Material};
 use simyard::env::{Clock, Rng, Timestamp};
 use simyard::ident::Eid;
 use simyard::pki::test_pki::{Issued, TestPki, TestPkiOptions};
@@ -44,9 +44,11 @@ pub static PKI: LazyLock<TestPki> = LazyLock::new(|| {
 
 pub fn material() -> Material {
     Material {
-        euicc_key: PKI.euicc.key.to_pkcs8_der().unwrap(),
-        euicc_certificate: PKI.euicc.certificate.der().to_vec(),
-        eum_certificate: PKI.eum.certificate.der().to_vec(),
+        credentials: vec![CredentialMaterial {
+            euicc_key: PKI.euicc.key.to_pkcs8_der().unwrap(),
+            euicc_certificate: PKI.euicc.certificate.der().to_vec(),
+            eum_certificate: PKI.eum.certificate.der().to_vec(),
+        }],
         ci_certificates: vec![PKI.ci.certificate.der().to_vec()],
     }
 }

@@ -9,7 +9,7 @@ use simyard::binding::MessageBinding;
 use simyard::crypto::ecdsa::{Curve, SigningKey};
 use simyard::crypto::ecka::EphemeralKey;
 use simyard::crypto::hash;
-use simyard::device::state::Material;
+use simyard::device::state::{CredentialMaterial, Material};
 use simyard::env::Rng;
 use simyard::ident::{Eid, Iccid, TransactionId};
 use simyard::pki::test_pki::Issued;
@@ -169,9 +169,11 @@ impl Euicc {
     /// What a virtual card of this eUICC is made from.
     pub fn material(&self) -> Material {
         Material {
-            euicc_key: self.pkcs8.clone(),
-            euicc_certificate: self.certificate.clone(),
-            eum_certificate: self.eum.clone(),
+            credentials: vec![CredentialMaterial {
+                euicc_key: self.pkcs8.clone(),
+                euicc_certificate: self.certificate.clone(),
+                eum_certificate: self.eum.clone(),
+            }],
             ci_certificates: vec![PKI.ci.certificate.der().to_vec()],
         }
     }

@@ -30,7 +30,7 @@ use crate::client::es9plus::Es9PlusClient;
 use crate::device::card::Card;
 use crate::device::es10_client::{Es10Client, ProfileAction};
 use crate::device::lpa::{DownloadRequest, Lpa};
-use crate::device::state::Material;
+use crate::device::state::{CredentialMaterial, Material};
 use crate::domain::{RunTimeState, State};
 use crate::env::{Clock, Rng};
 use crate::ident::{ActivationCode, Eid, Iccid, ServerAddress};
@@ -301,9 +301,11 @@ impl World {
 
     fn card_material(&self) -> anyhow::Result<Material> {
         Ok(Material {
-            euicc_key: self.pki.euicc.key.to_pkcs8_der()?,
-            euicc_certificate: self.pki.euicc.certificate.der().to_vec(),
-            eum_certificate: self.pki.eum.certificate.der().to_vec(),
+            credentials: vec![CredentialMaterial {
+                euicc_key: self.pki.euicc.key.to_pkcs8_der()?,
+                euicc_certificate: self.pki.euicc.certificate.der().to_vec(),
+                eum_certificate: self.pki.eum.certificate.der().to_vec(),
+            }],
             ci_certificates: vec![self.pki.ci.certificate.der().to_vec()],
         })
     }
