@@ -23,6 +23,7 @@ use simyard::smdp::Smdp;
 use simyard::smdp::authenticate_client::authenticate_client;
 use simyard::smdp::get_bound_profile_package::get_bound_profile_package;
 use simyard::smdp::handle_notification::handle_notification;
+use simyard::smdp::identity::OfferedCis;
 use simyard::smdp::initiate_authentication::initiate_authentication;
 use simyard::smdp::sessions::{Initiated, Session};
 use simyard::smdp::status::{FunctionError as _, Reason, Subject};
@@ -219,7 +220,7 @@ fn the_services_refuse_the_recording() {
             euicc_info1: recording.read("euicc-info1.der"),
             smdp_address: "smdp.example.com".to_owned(),
         };
-        let error = initiate_authentication(&smdp, peer(), &request).unwrap_err();
+        let error = initiate_authentication(&smdp, peer(), &OfferedCis::all(), &request).unwrap_err();
         assert_eq!(error.status(), (Subject::SecurityConfiguration, Reason::Unsupported), "8.8.2/3.1");
 
         let request = AuthenticateClientRequest {

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::AppError;
-use super::config::{ConfigError, CredentialSetting, FileSetting};
+use super::config::{ConfigError, CredentialSetting, FileSetting, ListenSetting};
 use crate::crypto::ecdsa::SigningKey;
 use crate::crypto::keyfile::{load_certificates, load_signing_key};
 use crate::env::Clock;
 use crate::ident::ServerAddress;
 use crate::pki::tls::{ClientVerifier, TlsIdentity, server_config};
 use crate::pki::{Anchors, Certificate, is_test_ci};
-use crate::smdp::identity::{Credential, Identity, IdentityError};
+use crate::smdp::identity::{Credential, Identity, IdentityError, OfferedCis};
 
 /// The certificates of the CIs that are trusted, from the files of the setting `ci`.
 ///
@@ -73,7 +73,7 @@ fn credential(setting: &CredentialSetting) -> Result<Credential, ConfigError> {
     Ok(Credential { certificate, key: key(&setting.key)? })
 }
 
-pub(super) fn identity(
+fn identity(
     dp_auth: &CredentialSetting,
     dp_pb: &CredentialSetting,
     anchors: &Anchors,
@@ -88,6 +88,62 @@ pub(super) fn identity(
         };
         file.error(&error)
     })
+}
+
+/// The CIs that a listener of ES9+ offers.
+///
+/// # Errors
+/// [`AppError`] unless all of them are trusted, and one of our pairs lies under one of them.
+pub(super) fn offered(
+    setting: &ListenSetting,
+    anchors: &Anchors,
+    identities: &[Arc<Identity>],
+) -> Result<OfferedCis, AppError> {
+    let Some(files) = &setting.ci else { return Ok(OfferedCis::all()) };
+    let mut offered = Vec::new();
+    for file in files {
+        for ci in certificates(std::slice::from_ref(file))? {
+            let identifier = ci.subject_key_identifier().unwrap_or_default();
+            if anchors.ci(identifier).is_none() {
+                let message =
+                    "a listener offers CIs that the setting ci of the whole file trusts: add it there";
+                return Err(file.error(&message).into());
+            }
+            offered.push(identifier.to_vec());
+        }
+    }
+    let offered = OfferedCis::only(offered);
+    let serves = |identity: &Arc<Identity>| offered.contains(identity.ci_key_identifier());
+    if !identities.iter().any(serves) {
+        let message = "no [[identity]] lies under a CI of this listener: it could serve nobody";
+        return Err(files
+            .first()
+            .map_or_else(|| setting.tls.certificate.error(&message), |file| file.error(&message))
+            .into());
+    }
+    Ok(offered)
+}
+
+/// Our pairs of certificates, each under a CI of its own.
+///
+/// # Errors
+/// [`ConfigError`] at the setting that is wrong.
+pub(super) fn identities(
+    settings: &[(CredentialSetting, CredentialSetting)],
+    anchors: &Anchors,
+    clock: &Clock,
+) -> Result<Vec<Arc<Identity>>, ConfigError> {
+    let mut identities: Vec<Arc<Identity>> = Vec::new();
+    for (dp_auth, dp_pb) in settings {
+        let identity = identity(dp_auth, dp_pb, anchors, clock)?;
+        let same_ci = |other: &Arc<Identity>| other.ci_key_identifier() == identity.ci_key_identifier();
+        if identities.iter().any(same_ci) {
+            let message = "another [[identity]] lies under the same CI: this one would never be used";
+            return Err(dp_auth.certificate.error(&message));
+        }
+        identities.push(Arc::new(identity));
+    }
+    Ok(identities)
 }
 
 /// The addresses whose host is no dNSName of the certificate.

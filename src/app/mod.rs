@@ -16,6 +16,7 @@ use crate::env::{Clock, Rng};
 use crate::http::caller::Operators;
 use crate::http::listener::{Listener, ListenerLimits};
 use crate::http::{es2plus, es9plus};
+use crate::ident::ServerAddress;
 use crate::pki::AnchorError;
 use crate::pki::tls::{ClientVerifier, PeerIdentity};
 use crate::profile::description::{self, DescriptionError};
@@ -36,7 +37,7 @@ pub use credentials::{anchors_of, cis};
 use config::{
     Config, ConfigError, FileSetting, OperatorKey, OperatorSetting, ProfileTypeSetting, TemplateSetting,
 };
-use credentials::{client_cas, identity, tls, uncovered, warn_of_test_cis};
+use credentials::{client_cas, identities, offered, tls, uncovered, warn_of_test_cis};
 
 /// Why the server cannot be put together.
 #[derive(Debug, thiserror::Error)]
@@ -128,6 +129,8 @@ fn store_error(config: &Config, cause: StoreError) -> AppError {
 pub struct Sockets {
     /// ES9+.
     pub es9plus: TcpListener,
+    /// Further listeners of ES9+, in the order of the settings.
+    pub further_es9plus: Vec<TcpListener>,
     /// ES2+.
     pub es2plus: TcpListener,
 }
@@ -141,7 +144,12 @@ impl Sockets {
         let bind = async |interface, address| {
             TcpListener::bind(address).await.map_err(|cause| AppError::Listen { interface, address, cause })
         };
+        let mut further_es9plus = Vec::new();
+        for setting in &config.further_es9plus {
+            further_es9plus.push(bind("es9plus_listener", setting.listen).await?);
+        }
         Ok(Self {
+            further_es9plus,
             es9plus: bind("es9plus", config.es9plus.listen).await?,
             es2plus: bind("es2plus", config.es2plus.listen).await?,
         })
@@ -178,11 +186,7 @@ impl App {
     ) -> Result<Self, AppError> {
         let anchors = Arc::new(cis(&config.ci)?);
         warn_of_test_cis(&anchors);
-        let identities = config
-            .identities
-            .iter()
-            .map(|(dp_auth, dp_pb)| identity(dp_auth, dp_pb, &anchors, &clock).map(Arc::new))
-            .collect::<Result<_, _>>()?;
+        let identities = identities(&config.identities, &anchors, &clock)?;
         let client_anchors = Arc::new(client_cas(&config.es2plus_client_ca)?);
         let orders = Orders {
             store: stock.store.clone(),
@@ -218,27 +222,15 @@ impl App {
         }
         let operators: Arc<dyn Operators> = Arc::new(KnownOperators(config.operators.clone()));
         let verifier = Arc::new(ClientVerifier::new(client_anchors, clock));
-        let es9plus_tls = tls(&config.es9plus.tls, None)?;
-        for address in uncovered(&config.es9plus.tls, &config.addresses)? {
-            tracing::warn!(%address, "no dNSName of the TLS certificate of es9plus: LPAs will refuse the server");
-        }
         let es2plus_tls = tls(&config.es2plus.tls, Some(verifier))?;
-        let listeners = vec![
-            Listener {
-                name: "es9plus",
-                socket: sockets.es9plus,
-                tls: es9plus_tls,
-                router: es9plus::router(Arc::clone(&smdp)),
-                limits: ListenerLimits::new(config.es9plus.max_connections),
-            },
-            Listener {
-                name: "es2plus",
-                socket: sockets.es2plus,
-                tls: es2plus_tls,
-                router: es2plus::router(Arc::new(orders), operators),
-                limits: ListenerLimits::new(config.es2plus.max_connections),
-            },
-        ];
+        let mut listeners = es9plus_listeners(config, sockets.es9plus, sockets.further_es9plus, &smdp)?;
+        listeners.push(Listener {
+            name: "es2plus",
+            socket: sockets.es2plus,
+            tls: es2plus_tls,
+            router: es2plus::router(Arc::new(orders), operators),
+            limits: ListenerLimits::new(config.es2plus.max_connections),
+        });
         Ok(Self { smdp, listeners })
     }
 
@@ -251,6 +243,36 @@ impl App {
         all_ended(interfaces).await;
         self.smdp.store.close().await;
     }
+}
+
+/// The listeners of ES9+: all serve one set of sessions and orders.
+fn es9plus_listeners(
+    config: &Config,
+    first: TcpListener,
+    further: Vec<TcpListener>,
+    smdp: &Arc<Smdp>,
+) -> Result<Vec<Listener>, AppError> {
+    let settings = std::iter::once(&config.es9plus).chain(&config.further_es9plus);
+    let mut uncovered_by_all: Option<Vec<&ServerAddress>> = None;
+    let mut listeners = Vec::new();
+    for (setting, socket) in settings.zip(std::iter::once(first).chain(further)) {
+        let uncovered = uncovered(&setting.tls, &config.addresses)?;
+        uncovered_by_all = Some(match uncovered_by_all {
+            None => uncovered,
+            Some(others) => others.into_iter().filter(|address| uncovered.contains(address)).collect(),
+        });
+        listeners.push(Listener {
+            name: "es9plus",
+            socket,
+            tls: tls(&setting.tls, None)?,
+            router: es9plus::router(Arc::clone(smdp), offered(setting, &smdp.anchors, &smdp.identities)?),
+            limits: ListenerLimits::new(setting.max_connections),
+        });
+    }
+    for address in uncovered_by_all.unwrap_or_default() {
+        tracing::warn!(%address, "no dNSName of the TLS certificate of es9plus: LPAs will refuse the server");
+    }
+    Ok(listeners)
 }
 
 /// Waits for all interfaces. One that fails ends the others: half a server would go unnoticed.

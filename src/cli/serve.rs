@@ -56,9 +56,13 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let config = args.config.load()?;
     let sockets = Sockets::bind(&config).await?;
     let (es9plus, es2plus) = (sockets.es9plus.local_addr()?, sockets.es2plus.local_addr()?);
+    let further: Vec<_> = sockets.further_es9plus.iter().map(|socket| socket.local_addr()).collect();
     let app = App::open(&config, sockets, Clock::system(), Rng::system()).await?;
     let addresses: Vec<&str> = config.addresses.iter().map(|address| address.as_str()).collect();
     line(&format!("ES9+ on {es9plus} as {}", addresses.join(", ")));
+    for address in further {
+        line(&format!("ES9+ on {}", address?));
+    }
     line(&format!("ES2+ on {es2plus}"));
     let store = app.smdp.store.clone();
     let (end, ended) = watch::channel(false);

@@ -3,11 +3,38 @@
 //! They are checked when the server starts, by the rules that eUICCs apply: a wrong pair is refused here, not by the
 //! first card.
 
+use std::sync::Arc;
+
 use simyard_asn1::Oid;
 
 use crate::crypto::ecdsa::SigningKey;
 use crate::env::Timestamp;
 use crate::pki::{Anchors, Certificate, ServerCertificateError};
+
+/// The CIs that an interface offers: those of the server, or some of them. What it does not offer is as unknown there.
+/// A session belongs to the server: opened on one interface, it may go on at another.
+#[derive(Clone, Debug)]
+pub struct OfferedCis(Option<Arc<[Vec<u8>]>>);
+
+impl OfferedCis {
+    /// All that the server has.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self(None)
+    }
+
+    /// Those with these key identifiers alone.
+    #[must_use]
+    pub fn only(key_identifiers: Vec<Vec<u8>>) -> Self {
+        Self(Some(key_identifiers.into()))
+    }
+
+    /// Whether the CI with this key identifier is among them.
+    #[must_use]
+    pub fn contains(&self, key_identifier: &[u8]) -> bool {
+        self.0.as_ref().is_none_or(|some| some.iter().any(|offered| offered == key_identifier))
+    }
+}
 
 /// A certificate with its key, as loaded.
 #[derive(Debug)]

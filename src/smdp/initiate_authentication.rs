@@ -12,6 +12,7 @@ use simyard_asn1::rsp::info::EuiccInfo1;
 use simyard_asn1::{Decode as _, Encode as _, Tag, Writer};
 
 use super::Smdp;
+use super::identity::OfferedCis;
 use super::sessions::{Initiated, Session, TooManySessions};
 use super::status::{Es9PlusError, FunctionError, Reason, Subject};
 use crate::binding::es9plus::{InitiateAuthenticationRequest, InitiateAuthenticationResponse};
@@ -87,13 +88,14 @@ impl Es9PlusError for InitiateAuthenticationError {
     }
 }
 
-/// Opens a session.
+/// Opens a session, under the CIs that the interface offers on which it was called.
 ///
 /// # Errors
 /// [`InitiateAuthenticationError`]; nothing is kept then.
 pub fn initiate_authentication(
     smdp: &Smdp,
     peer: Peer,
+    offered: &OfferedCis,
     request: &InitiateAuthenticationRequest,
 ) -> Result<InitiateAuthenticationResponse, InitiateAuthenticationError> {
     let info = EuiccInfo1::from_der(&request.euicc_info1)?;
@@ -107,15 +109,18 @@ pub fn initiate_authentication(
 
     check_version(&info, smdp.version3_euiccs)?;
 
-    // The lists are in the eUICC's order of preference and independent of each other.
+    // The lists are in the eUICC's order of preference and independent of each other: the CI under which it signs may
+    // be another than the one under which it verifies, and on another curve.
     let ci_to_be_used = info
         .ci_pk_ids_for_signing
         .iter()
+        .filter(|id| offered.contains(id))
         .find(|id| smdp.anchors.ci(id).is_some_and(|ci| ci.public_key().is_ok()))
         .ok_or(InitiateAuthenticationError::CiForSigning)?;
     let identity = info
         .ci_pk_ids_for_verification
         .iter()
+        .filter(|id| offered.contains(id))
         .find_map(|id| smdp.identities.iter().find(|identity| identity.ci_key_identifier() == *id))
         .ok_or(InitiateAuthenticationError::CiForVerification)?;
 

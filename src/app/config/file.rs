@@ -62,6 +62,8 @@ struct ConfigFile {
     #[serde(default)]
     es9plus: ListenTable,
     #[serde(default)]
+    es9plus_listener: Vec<ListenTable>,
+    #[serde(default)]
     es2plus: ListenTable,
     #[serde(default)]
     operator: Vec<OperatorTable>,
@@ -87,6 +89,7 @@ struct ListenTable {
     certificate: Text,
     key: Text,
     client_ca: Option<Vec<Spanned<String>>>,
+    ci: Option<Vec<Spanned<String>>>,
     max_connections: Option<Spanned<usize>>,
 }
 
@@ -160,9 +163,15 @@ impl Reader<'_> {
 
     fn config(&self, file: ConfigFile) -> Result<Config, ConfigError> {
         let es9plus = self.listen(&file.es9plus, "es9plus", "127.0.0.1:8443")?;
-        if let Some(values) = &file.es9plus.client_ca {
+        for table in std::iter::once(&file.es9plus).chain(&file.es9plus_listener) {
+            if let Some(values) = &table.client_ca {
+                let span = values.first().map(Spanned::span);
+                return Err(self.error(span, "es9plus.client_ca", "LPAs have no certificates; remove it"));
+            }
+        }
+        if let Some(values) = &file.es2plus.ci {
             let span = values.first().map(Spanned::span);
-            return Err(self.error(span, "es9plus.client_ca", "LPAs have no certificates; remove it"));
+            return Err(self.error(span, "es2plus.ci", "eUICCs do not come here; did you mean client_ca?"));
         }
         let default_address = format!("localhost:{}", es9plus.listen.port());
         let addresses = match file.addresses {
@@ -185,6 +194,7 @@ impl Reader<'_> {
             sealing_key: self.file(file.sealing_key.as_ref(), "sealing_key", "sealing.key"),
             ci: self.files(file.ci, "ci", "pki/ci.pem"),
             identities: identity_tables.iter().map(|table| self.identity(table)).collect(),
+            further_es9plus: self.further_es9plus(&file.es9plus_listener)?,
             es2plus: self.listen(&file.es2plus, "es2plus", "127.0.0.1:8444")?,
             es2plus_client_ca: self.files(file.es2plus.client_ca, "es2plus.client_ca", "pki/ci.pem"),
             es9plus,
@@ -286,7 +296,22 @@ impl Reader<'_> {
                 key: self.file(table.key.as_ref(), "key", "pki/dp-tls.key.pem"),
             },
             max_connections: self.positive(table.max_connections.as_ref(), "max_connections", 4096)?,
+            ci: table
+                .ci
+                .as_ref()
+                .map(|values| values.iter().map(|value| self.file(Some(value), "ci", "")).collect()),
         })
+    }
+
+    fn further_es9plus(&self, tables: &[ListenTable]) -> Result<Vec<ListenSetting>, ConfigError> {
+        let listen = |table: &ListenTable| {
+            if table.listen.is_none() {
+                let message = "listen is missing: each further listener has an address of its own";
+                return Err(self.error(None, "es9plus_listener", message));
+            }
+            self.listen(table, "es9plus_listener", "")
+        };
+        tables.iter().map(listen).collect()
     }
 
     fn identity(&self, table: &IdentityTable) -> (CredentialSetting, CredentialSetting) {

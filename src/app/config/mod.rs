@@ -42,6 +42,8 @@ pub struct ListenSetting {
     pub tls: CredentialSetting,
     /// Connections at a time.
     pub max_connections: usize,
+    /// Of ES9+: the CIs that are offered here; `None` for all that are trusted.
+    pub ci: Option<Vec<FileSetting>>,
 }
 
 /// How an operator is recognised.
@@ -122,6 +124,8 @@ pub struct Config {
     pub identities: Vec<(CredentialSetting, CredentialSetting)>,
     /// ES9+.
     pub es9plus: ListenSetting,
+    /// Further listeners of ES9+.
+    pub further_es9plus: Vec<ListenSetting>,
     /// ES2+.
     pub es2plus: ListenSetting,
     /// Certificates of the CAs of operators' client certificates.

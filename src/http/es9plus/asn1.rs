@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -22,12 +23,14 @@ use crate::smdp::authenticate_client::authenticate_client;
 use crate::smdp::cancel_session::cancel_session;
 use crate::smdp::get_bound_profile_package::get_bound_profile_package;
 use crate::smdp::handle_notification::handle_notification;
+use crate::smdp::identity::OfferedCis;
 use crate::smdp::initiate_authentication::initiate_authentication;
 use crate::smdp::status::Es9PlusError;
 
 /// One call, whichever function it is of.
 pub(super) async fn call(
     caller: Lpa,
+    Extension(offered): Extension<OfferedCis>,
     State(smdp): State<Arc<Smdp>>,
     headers: HeaderMap,
     octets: Bytes,
@@ -41,7 +44,7 @@ pub(super) async fn call(
     };
     match function {
         Function::InitiateAuthentication => {
-            let run = async |request| initiate_authentication(&smdp, caller.peer(), &request);
+            let run = async |request| initiate_authentication(&smdp, caller.peer(), &offered, &request);
             answer("initiateAuthentication", &headers, message, run).await
         }
         Function::AuthenticateClient => {

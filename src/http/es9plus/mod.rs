@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::post;
+use axum::{Extension, Router};
 
 use super::caller::Lpa;
 use super::function;
@@ -17,12 +17,14 @@ use crate::smdp::authenticate_client::authenticate_client;
 use crate::smdp::cancel_session::cancel_session;
 use crate::smdp::get_bound_profile_package::get_bound_profile_package;
 use crate::smdp::handle_notification::handle_notification;
+use crate::smdp::identity::OfferedCis;
 use crate::smdp::initiate_authentication::initiate_authentication;
 
 mod asn1;
 
-/// The five functions at their paths, and all of them at the one of the ASN.1 binding.
-pub fn router(smdp: Arc<Smdp>) -> Router {
+/// The five functions at their paths, and all of them at the one of the ASN.1 binding, for a listener that offers these
+/// CIs.
+pub fn router(smdp: Arc<Smdp>, offered: OfferedCis) -> Router {
     Router::new()
         .route("/gsma/rsp2/es9plus/initiateAuthentication", post(initiate))
         .route("/gsma/rsp2/es9plus/authenticateClient", post(authenticate))
@@ -30,13 +32,20 @@ pub fn router(smdp: Arc<Smdp>) -> Router {
         .route("/gsma/rsp2/es9plus/handleNotification", post(notify))
         .route("/gsma/rsp2/es9plus/cancelSession", post(cancel))
         .route("/gsma/rsp2/asn1", post(asn1::call))
+        .layer(Extension(offered))
         .layer(DefaultBodyLimit::max(function::MAX_REQUEST_OCTETS))
         .with_state(smdp)
 }
 
-async fn initiate(caller: Lpa, State(smdp): State<Arc<Smdp>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn initiate(
+    caller: Lpa,
+    Extension(offered): Extension<OfferedCis>,
+    State(smdp): State<Arc<Smdp>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     function::answer("initiateAuthentication", &headers, &body, async |request| {
-        initiate_authentication(&smdp, caller.peer(), &request)
+        initiate_authentication(&smdp, caller.peer(), &offered, &request)
     })
     .await
 }
