@@ -1,10 +1,11 @@
-//! ES2+ (SGP.22 6.5.2.1 to 6.5.2.4): one request and one answer for each function towards the SM-DP+.
-//!
-//! HandleDownloadProgressInfo, the call back to the operator, is not there yet.
+//! ES2+ (SGP.22 6.5.2.1 to 6.5.2.5): one request and one answer for each function towards the SM-DP+, and the request
+//! of HandleDownloadProgressInfo, the call back to the operator, whose answer has no body.
 
 use serde_json::{Map, Value};
 
-use super::{Body, MemberError, Members, RequestHeader, members};
+use super::header::{read_status, status_value};
+use super::{Body, MemberError, Members, RequestHeader, StatusCodeData, members, to_base64};
+use crate::env::Timestamp;
 use crate::ident::{Eid, Iccid, MatchingId, ServerAddress};
 
 const ICCID: &str = "an ICCID of 18 to 20 digits";
@@ -246,9 +247,125 @@ impl Body for ReleaseProfileRequest {
     }
 }
 
+/// Request of HandleDownloadProgressInfo (5.3.5), from the SM-DP+ to the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandleDownloadProgressInfoRequest {
+    /// header.
+    pub header: RequestHeader,
+    /// eid.
+    pub eid: Option<Eid>,
+    /// iccid.
+    pub iccid: Iccid,
+    /// profileType.
+    pub profile_type: String,
+    /// timestamp: when it happened, to the second.
+    pub timestamp: Timestamp,
+    /// notificationPointId.
+    pub notification_point_id: u32,
+    /// notificationPointStatus: passed, or why not.
+    pub notification_point_status: Result<(), StatusCodeData>,
+    /// resultData: the ProfileInstallationResultData that the eUICC signed, in DER.
+    pub result_data: Option<Vec<u8>>,
+}
+
+impl Body for HandleDownloadProgressInfoRequest {
+    fn to_members(&self) -> Map<String, Value> {
+        members! {
+            "header": self.header.to_value(),
+            "eid": eid(self.eid.as_ref()),
+            "iccid": iccid(&self.iccid),
+            "profileType": Value::from(self.profile_type.as_str()),
+            "timestamp": Value::from(self.timestamp.to_string()),
+            "notificationPointId": Value::from(self.notification_point_id),
+            "notificationPointStatus": status_value(self.notification_point_status.as_ref().copied()),
+            "resultData": self.result_data.as_deref().map(to_base64),
+        }
+    }
+
+    fn from_members(members: &Members) -> Result<Self, MemberError> {
+        let timestamp = Timestamp::parse(members.text("timestamp")?);
+        let status = members.optional_object("notificationPointStatus")?;
+        let result_data = members.optional_text("resultData")?.map(|_| members.base64("resultData"));
+        Ok(Self {
+            header: RequestHeader::read(members)?,
+            eid: members.optional_parsed("eid", EID)?,
+            iccid: members.parsed("iccid", ICCID)?,
+            profile_type: bounded(members, "profileType")?.ok_or(MemberError::Missing("profileType"))?,
+            timestamp: timestamp
+                .ok_or(MemberError::Invalid { member: "timestamp", expected: "a time as in ISO 8601" })?,
+            notification_point_id: members.number("notificationPointId")?,
+            notification_point_status: read_status(
+                &status.ok_or(MemberError::Missing("notificationPointStatus"))?,
+            )?,
+            result_data: result_data.transpose()?,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn progress_is_told_in_the_members_of_the_standard() {
+        let mut request = HandleDownloadProgressInfoRequest {
+            header: RequestHeader {
+                function_requester_identifier: "2.999.10".to_owned(),
+                function_call_identifier: "TX-1".to_owned(),
+            },
+            eid: None,
+            iccid: Iccid::parse("8988211000000123456").unwrap(),
+            profile_type: "iot".to_owned(),
+            timestamp: Timestamp::from_secs(1_795_329_780),
+            notification_point_id: 3,
+            notification_point_status: Ok(()),
+            result_data: None,
+        };
+        let text = |request: &HandleDownloadProgressInfoRequest| Value::Object(request.to_members());
+        assert_eq!(
+            text(&request),
+            serde_json::json!({
+                "header": {"functionRequesterIdentifier": "2.999.10", "functionCallIdentifier": "TX-1"},
+                "iccid": "8988211000000123456F",
+                "profileType": "iot",
+                "timestamp": "2026-11-22T06:43:00Z",
+                "notificationPointId": 3,
+                "notificationPointStatus": {"status": "Executed-Success"},
+            })
+        );
+        let read = |value: &Value| {
+            let members = Members::read(value.to_string().as_bytes()).unwrap();
+            HandleDownloadProgressInfoRequest::from_members(&members)
+        };
+        assert_eq!(read(&text(&request)), Ok(request.clone()));
+        request.eid = Some(Eid::parse("89049032000000000000279973200019").unwrap());
+        request.notification_point_status = Err(StatusCodeData {
+            subject_code: "8.2.10".to_owned(),
+            reason_code: "4.2".to_owned(),
+            subject_identifier: None,
+            message: Some("errorReason 12".to_owned()),
+        });
+        request.result_data = Some(vec![0xBF, 0x27, 0x00]);
+        assert_eq!(read(&text(&request)), Ok(request.clone()));
+        let mut told = text(&request);
+        assert_eq!(told["resultData"], "vycA");
+        told["notificationPointId"] = "5".into();
+        assert_eq!(read(&told).unwrap().notification_point_id, 5);
+        for (member, value) in [
+            ("notificationPointId", Value::from(-1)),
+            ("timestamp", "now".into()),
+            ("resultData", "%".into()),
+        ] {
+            let mut wrong = told.clone();
+            wrong[member] = value;
+            assert!(matches!(read(&wrong), Err(MemberError::Invalid { .. })), "{member}");
+        }
+        for member in ["profileType", "timestamp", "notificationPointId", "notificationPointStatus"] {
+            let mut without = told.clone();
+            without.as_object_mut().unwrap().remove(member);
+            assert_eq!(read(&without), Err(MemberError::Missing(member)));
+        }
+    }
 
     #[test]
     fn a_confirm_order_of_the_field_is_read() {

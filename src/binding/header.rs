@@ -93,45 +93,28 @@ impl fmt::Display for StatusCodeData {
     }
 }
 
-fn answer(status: ExecutionStatus, data: Option<&StatusCodeData>, mut body: Map<String, Value>) -> Vec<u8> {
-    let data = data.map(|data| {
+impl StatusCodeData {
+    fn to_value(&self) -> Value {
         Value::Object(members! {
-            "subjectCode": Value::from(data.subject_code.as_str()),
-            "reasonCode": Value::from(data.reason_code.as_str()),
-            "subjectIdentifier": data.subject_identifier.as_deref().map(Value::from),
-            "message": data.message.as_deref().map(Value::from),
+            "subjectCode": Value::from(self.subject_code.as_str()),
+            "reasonCode": Value::from(self.reason_code.as_str()),
+            "subjectIdentifier": self.subject_identifier.as_deref().map(Value::from),
+            "message": self.message.as_deref().map(Value::from),
         })
-    });
-    let status = members! { "status": Value::from(status.as_str()), "statusCodeData": data };
-    let header = members! { "functionExecutionStatus": Value::Object(status) };
-    body.insert("header".to_owned(), Value::Object(header));
-    Value::Object(body).to_string().into_bytes()
+    }
 }
 
-/// The answer of a function that succeeded.
-#[must_use]
-pub fn success(body: Map<String, Value>) -> Vec<u8> {
-    answer(ExecutionStatus::ExecutedSuccess, None, body)
+/// An object of status and statusCodeData: functionExecutionStatus, and notificationPointStatus.
+pub(super) fn status_value(outcome: Result<(), &StatusCodeData>) -> Value {
+    let status = if outcome.is_ok() { ExecutionStatus::ExecutedSuccess } else { ExecutionStatus::Failed };
+    let data = outcome.err().map(StatusCodeData::to_value);
+    Value::Object(members! { "status": Value::from(status.as_str()), "statusCodeData": data })
 }
 
-/// The answer of a function that failed: the header alone.
-#[must_use]
-pub fn failed(data: &StatusCodeData) -> Vec<u8> {
-    answer(ExecutionStatus::Failed, Some(data), Map::new())
-}
-
-/// What an answer says: its members, or why the function failed.
-///
-/// # Errors
-/// [`MemberError`] if it is no answer.
-pub fn read_answer(body: &[u8]) -> Result<Result<Members, StatusCodeData>, MemberError> {
-    let members = Members::read(body)?;
-    let header = members.optional_object("header")?.ok_or(MemberError::Missing("header"))?;
-    let status = header
-        .optional_object("functionExecutionStatus")?
-        .ok_or(MemberError::Missing("functionExecutionStatus"))?;
+/// Reads such an object: what is no success is a failure, with what it says of it.
+pub(super) fn read_status(status: &Members) -> Result<Result<(), StatusCodeData>, MemberError> {
     match status.text("status")? {
-        "Executed-Success" | "Executed-WithWarning" => Ok(Ok(members)),
+        "Executed-Success" | "Executed-WithWarning" => Ok(Ok(())),
         _ => {
             let data = status.optional_object("statusCodeData")?;
             let text = |name| -> Option<String> {
@@ -145,6 +128,37 @@ pub fn read_answer(body: &[u8]) -> Result<Result<Members, StatusCodeData>, Membe
             }))
         }
     }
+}
+
+fn answer(outcome: Result<(), &StatusCodeData>, mut body: Map<String, Value>) -> Vec<u8> {
+    let header = members! { "functionExecutionStatus": status_value(outcome) };
+    body.insert("header".to_owned(), Value::Object(header));
+    Value::Object(body).to_string().into_bytes()
+}
+
+/// The answer of a function that succeeded.
+#[must_use]
+pub fn success(body: Map<String, Value>) -> Vec<u8> {
+    answer(Ok(()), body)
+}
+
+/// The answer of a function that failed: the header alone.
+#[must_use]
+pub fn failed(data: &StatusCodeData) -> Vec<u8> {
+    answer(Err(data), Map::new())
+}
+
+/// What an answer says: its members, or why the function failed.
+///
+/// # Errors
+/// [`MemberError`] if it is no answer.
+pub fn read_answer(body: &[u8]) -> Result<Result<Members, StatusCodeData>, MemberError> {
+    let members = Members::read(body)?;
+    let header = members.optional_object("header")?.ok_or(MemberError::Missing("header"))?;
+    let status = header
+        .optional_object("functionExecutionStatus")?
+        .ok_or(MemberError::Missing("functionExecutionStatus"))?;
+    Ok(read_status(&status)?.map(|()| members))
 }
 
 #[cfg(test)]

@@ -163,6 +163,18 @@ impl Members {
         }
     }
 
+    /// A mandatory member that is a number, or a text of one.
+    ///
+    /// # Errors
+    /// [`MemberError`] if it is missing, negative, or beyond 32 bits.
+    pub fn number(&self, name: &'static str) -> Result<u32, MemberError> {
+        let number = match self.get(name).ok_or(MemberError::Missing(name))? {
+            Value::String(text) => text.parse().ok(),
+            value => value.as_u64().and_then(|number| u32::try_from(number).ok()),
+        };
+        number.ok_or(MemberError::Invalid { member: name, expected: "a number" })
+    }
+
     /// A member that is an object, if it is there.
     ///
     /// # Errors

@@ -1,13 +1,14 @@
-//! ES2+ from the operator's side (SGP.22 5.3).
+//! ES2+ from the operator's side (SGP.22 5.3), and the call back from the SM-DP+'s (5.3.5).
 
 use super::{ClientError, ConnectTo, Http};
 use crate::binding::es2plus::{
     CancelOrderRequest, ConfirmOrderRequest, ConfirmOrderResponse, DownloadOrderRequest,
-    DownloadOrderResponse, ReleaseProfileRequest,
+    DownloadOrderResponse, HandleDownloadProgressInfoRequest, ReleaseProfileRequest,
 };
+use crate::binding::read_answer;
 use crate::ident::ServerAddress;
 
-/// Calls an SM-DP+ as an operator.
+/// Calls an SM-DP+ as an operator, or an operator as an SM-DP+.
 #[derive(Clone, Debug)]
 pub struct Es2PlusClient {
     http: Http,
@@ -63,5 +64,24 @@ impl Es2PlusClient {
     /// [`ClientError`].
     pub async fn release_profile(&self, request: &ReleaseProfileRequest) -> Result<(), ClientError> {
         self.http.call(&self.server, "es2plus/releaseProfile", request).await.map(drop)
+    }
+
+    /// ES2+.HandleDownloadProgressInfo (5.3.5), called by an SM-DP+: HTTP 204, or 200 with a header that says success.
+    ///
+    /// # Errors
+    /// [`ClientError`]; the operator may have taken it nevertheless, if the answer was lost.
+    pub async fn handle_download_progress_info(
+        &self,
+        request: &HandleDownloadProgressInfoRequest,
+    ) -> Result<(), ClientError> {
+        let address = || self.server.to_string();
+        match self.http.post_json(&self.server, "es2plus/handleDownloadProgressInfo", request).await? {
+            (204, _) => Ok(()),
+            (200, answer) => read_answer(&answer)
+                .map_err(|cause| ClientError::Answer { address: address(), cause })?
+                .map(drop)
+                .map_err(ClientError::Function),
+            (status, _) => Err(ClientError::Http { address: address(), status }),
+        }
     }
 }

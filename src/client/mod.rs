@@ -1,4 +1,4 @@
-//! Outgoing HTTPS: what an LPA calls at an SM-DP+, and what an operator calls at one.
+//! Outgoing HTTPS: what an LPA calls at an SM-DP+, what an operator calls at one, and what an SM-DP+ calls at an operator.
 //!
 //! `reqwest` keeps the connections; trust is ours: the caller brings a TLS configuration whose verifier knows the
 //! certificates of SGP.22. Every answer is bounded in size and time.
@@ -19,8 +19,8 @@ pub mod es9plus;
 
 /// The largest answer that is read: a bound profile package in base64, and room.
 const MAX_ANSWER_OCTETS: usize = 8 * 1024 * 1024;
-/// How long a call may take.
-const TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a call may take, its answer included.
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
