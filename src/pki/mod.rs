@@ -9,6 +9,7 @@
 //! | [`error`] | why a certificate is refused, and the three kinds that status codes tell apart | SGP.22 5.6 |
 //! | [`tls`] | server and client configurations, verifiers of both sides | SGP.22 2.6.6 |
 //! | [`issue`] | writing certificates | SGP.22 4.5.2 |
+//! | [`web`] | TLS servers of operators | SGP.22 2.6.6 |
 //! | [`test_pki`] | the named test PKI and its wrong twins, from `certs/test-pki.toml` | SGP.26 |
 //!
 //! Reading is not verifying: a [`Certificate`] proves nothing, a [`VerifiedEum`] does. Time is an argument. Not here:
@@ -25,6 +26,7 @@ pub mod role;
 pub mod test_ci;
 pub mod test_pki;
 pub mod tls;
+pub mod web;
 
 pub use certificate::{Certificate, CertificateError, UnusableKey};
 pub use chain::{Anchors, VerifiedDpAuth, VerifiedDpPb, VerifiedEuicc, VerifiedEum, verify_euicc};

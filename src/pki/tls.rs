@@ -34,7 +34,7 @@ use crate::crypto::ecdsa::{Curve, PublicKey, SigningKey};
 use crate::env::{Clock, Timestamp};
 
 /// The one signature scheme, under its TLS 1.3 name; in TLS 1.2 it stands for ECDSA with SHA-256.
-const SCHEME: SignatureScheme = SignatureScheme::ECDSA_NISTP256_SHA256;
+pub(super) const SCHEME: SignatureScheme = SignatureScheme::ECDSA_NISTP256_SHA256;
 /// The application protocol of all interfaces (SGP.22 6.1).
 const HTTP_1_1: &[u8] = b"http/1.1";
 
@@ -142,7 +142,7 @@ impl Signer for HandshakeKey {
     }
 }
 
-fn provider() -> Arc<CryptoProvider> {
+pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
@@ -312,7 +312,7 @@ impl ClientCertVerifier for ClientVerifier {
 }
 
 /// Proof of possession: the peer signed the handshake with the key of its certificate.
-fn verify_handshake(
+pub(super) fn verify_handshake(
     message: &[u8],
     leaf: &CertificateDer<'_>,
     signed: &DigitallySignedStruct,

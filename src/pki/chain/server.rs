@@ -129,18 +129,26 @@ impl Anchors {
         self.below_ci(certificate, now)?;
         check_leaf(certificate)?;
         check_role(certificate, Role::DpTls)?;
-        if !certificate.extended_key_usage.is_some_and(|usage| usage.server_auth) {
-            return Err(ServerCertificateError::Purpose("serverAuth"));
+        check_server(certificate, host)
+    }
+
+    /// Verifies the server certificate of an operator, issued by an anchor directly, for this host. It need not name a
+    /// role; one that names roles must be for TLS of an SM-DP+.
+    ///
+    /// # Errors
+    /// [`ServerCertificateError`] with the first rule in the order of this module.
+    pub fn verify_web_server(
+        &self,
+        certificate: &Certificate,
+        host: &str,
+        now: Timestamp,
+    ) -> Result<(), ServerCertificateError> {
+        self.below_ci(certificate, now)?;
+        check_leaf(certificate)?;
+        if certificate.has_any_role() {
+            check_role(certificate, Role::DpTls)?;
         }
-        check_extensions(certificate)?;
-        certificate.public_key().map_err(PathError::Key)?;
-        if !certificate.dns_names().iter().any(|name| name.eq_ignore_ascii_case(host)) {
-            return Err(ServerCertificateError::HostName {
-                host: host.to_owned(),
-                names: certificate.dns_names().to_vec(),
-            });
-        }
-        Ok(())
+        check_server(certificate, host)
     }
 
     /// Verifies the client certificate of an operator or of a device, issued by an anchor directly. It need not name
@@ -165,6 +173,22 @@ impl Anchors {
         certificate.public_key().map_err(PathError::Key)?;
         Ok(())
     }
+}
+
+/// What is demanded of a TLS server's certificate beyond its place and role.
+fn check_server(certificate: &Certificate, host: &str) -> Result<(), ServerCertificateError> {
+    if !certificate.extended_key_usage.is_some_and(|usage| usage.server_auth) {
+        return Err(ServerCertificateError::Purpose("serverAuth"));
+    }
+    check_extensions(certificate)?;
+    certificate.public_key().map_err(PathError::Key)?;
+    if !certificate.dns_names().iter().any(|name| name.eq_ignore_ascii_case(host)) {
+        return Err(ServerCertificateError::HostName {
+            host: host.to_owned(),
+            names: certificate.dns_names().to_vec(),
+        });
+    }
+    Ok(())
 }
 
 #[cfg(test)]
