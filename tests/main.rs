@@ -80,6 +80,7 @@ fn main() -> std::process::ExitCode {
         sgp26::TESTS,
         status::TESTS,
         store::TESTS,
+        store::callbacks::TESTS,
         store::orders::TESTS,
         tidy::TESTS,
     ])

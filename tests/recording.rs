@@ -245,10 +245,10 @@ fn the_services_refuse_the_recording() {
         let error = get_bound_profile_package(&smdp, peer(), &request).await.unwrap_err();
         assert_eq!(error.status(), (Subject::TransactionId, Reason::Unknown), "8.10.1/3.9");
 
-        // Taken, as every notification is, and dropped: no package was bound in this transaction.
+        // Taken, as every notification is, and refused: no package was bound in this transaction.
         let request =
             HandleNotificationRequest { pending_notification: recording.read("pending-notification.der") };
-        handle_notification(&smdp, &request).await.unwrap();
+        handle_notification(&smdp, peer(), &request).await.unwrap();
         assert!(smdp.store.counts().await.unwrap().is_empty());
     });
 }

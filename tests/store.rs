@@ -20,6 +20,7 @@ use simyard::store::{
 use crate::harness::block_on;
 use crate::postgres;
 
+pub mod callbacks;
 pub mod orders;
 
 crate::tests!(
@@ -146,6 +147,7 @@ fn binding(transaction: u8) -> NewBinding {
         sealed_session_keys: vec![8; 80],
         content_digest: [transaction; 32],
         at: now(),
+        callback: None,
     }
 }
 
@@ -158,6 +160,7 @@ fn notification(seq_number: i64, event: ProfileEvent) -> NewNotification {
         signed: format!("{seq_number} {event:?}").into_bytes(),
         raw: format!("notification {seq_number} {event:?}").into_bytes(),
         at: now(),
+        callback: None,
     }
 }
 
@@ -374,14 +377,14 @@ fn attempts_are_counted_up_to_the_limit() {
         stock(&store, 2).await;
         let order = released(&store, 0, "M-0").await;
         for expected in 1..=3 {
-            assert_eq!(store.count_download_attempt(&order, 3).await.unwrap(), expected);
+            assert_eq!(store.count_download_attempt(&order, 3, None).await.unwrap(), expected);
         }
-        let over = store.count_download_attempt(&order, 3).await;
+        let over = store.count_download_attempt(&order, 3, None).await;
         assert!(matches!(over, Err(StoreError::Conflict)), "{over:?}");
-        assert_eq!(store.count_confirmation_attempt(&order, 1).await.unwrap(), 1);
+        assert_eq!(store.count_confirmation_attempt(&order, 1, None).await.unwrap(), 1);
         let attempts = read(&store, 0).await.attempts();
         assert_eq!((attempts.download, attempts.confirmation), (3, 1));
-        let available = store.count_download_attempt(&read(&store, 1).await, 3).await;
+        let available = store.count_download_attempt(&read(&store, 1).await, 3, None).await;
         assert!(matches!(available, Err(StoreError::Conflict)), "{available:?}");
         // Back in stock and ordered again, the profile starts from nothing.
         let back = store.save(read(&store, 0).await.cancel(FinalStatus::Available).unwrap()).await.unwrap();

@@ -25,6 +25,7 @@ use crate::smdp::Smdp;
 use crate::smdp::catalogue::{Catalogue, Product};
 use crate::smdp::downloads::DownloadCounts;
 use crate::smdp::guesses::Guesses;
+use crate::smdp::handle_download_progress_info::Callbacks;
 use crate::smdp::orders::{OrderSettings, Orders};
 use crate::smdp::sessions::Sessions;
 use crate::store::{Store, StoreError, StoreUrl};
@@ -212,6 +213,7 @@ impl App {
             catalogue: catalogue(config)?,
             limits: config.limits,
             version3_euiccs: config.version3_euiccs,
+            callbacks: Callbacks::default(),
         });
         if let ([_, _, ..], Some(place)) =
             (client_anchors.certificates(), config.operators.iter().find_map(OperatorSetting::place_of_oid))

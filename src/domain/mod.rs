@@ -5,16 +5,19 @@
 //! | [`state`] | the states of a profile at the SM-DP+ and the data that each state owns |
 //! | [`order`] | one profile and the order for it: the transitions |
 //! | [`selection`] | which order a pair of matching identifier and EID may download, and why not |
+//! | [`progress`] | the points of a download at which the operator is told |
 //! | [`repetition`] | whether an ES2+ call repeats an earlier one |
 //!
 //! Nothing here reads a clock, draws random octets or talks to a database: everything comes as an argument.
 
 pub mod order;
+pub mod progress;
 pub mod repetition;
 pub mod selection;
 pub mod state;
 
 pub use order::{InvalidTransition, Order, Transition};
+pub use progress::NotificationPoint;
 pub use repetition::{ConfirmOrderParameters, DownloadOrderParameters};
 pub use selection::{Accepted, AcceptedAs, Limits, Refusal, select_order};
 pub use state::{

@@ -14,6 +14,7 @@ use simyard_asn1::{Decode as _, Encode as _};
 
 use super::catalogue::Product;
 use super::guesses::TooManyGuesses;
+use super::handle_download_progress_info::Progress;
 use super::initiate_authentication::tlv;
 use super::sessions::{ClientAuthenticated, Initiated, Session};
 use super::status::{Es9PlusError, FunctionError, Reason, Subject};
@@ -21,7 +22,9 @@ use super::{RACES, Smdp};
 use crate::binding::es9plus::{AuthenticateClientRequest, AuthenticateClientResponse};
 use crate::crypto::ecdsa::{EcdsaError, PublicKey};
 use crate::crypto::hash::sha256;
-use crate::domain::{Accepted, AcceptedAs, ErrorReason, Limits, Order, Refusal, select_order};
+use crate::domain::{
+    Accepted, AcceptedAs, ErrorReason, Limits, NotificationPoint, Order, Refusal, select_order,
+};
 use crate::ident::{Eid, MatchingId, Peer, TransactionId};
 use crate::pki::{
     Certificate, CertificateError, EuiccError, EumError, Refusal as CertificateRefusal, VerifiedEuicc,
@@ -245,18 +248,16 @@ async fn authenticate(
     // 3. to 10. Certificates, signature, challenge.
     let euicc = verify(smdp, id, initiated, &ok)?;
 
-    // 12. to 15. The order, and its attempt is counted before anything is answered.
+    // 12. to 16. The order, whether it fits, and its attempt is counted before anything is answered.
     let params = &ok.euicc_signed1.value.ctx_params1.value;
     let matching_id = match params.matching_id {
         None => None,
         Some(text) => Some(MatchingId::parse(text).map_err(|_| Refusal::MatchingIdRefused)?),
     };
+    let info = &ok.euicc_signed1.value.euicc_info2.value;
     let Found { accepted, product, material } =
-        find_order(smdp, peer, matching_id.as_ref(), euicc.eid()).await?;
+        find_order(smdp, peer, matching_id.as_ref(), euicc.eid(), info).await?;
     let order = accepted.order;
-
-    // 16. Eligibility.
-    check_eligibility(&product.metadata, &ok.euicc_signed1.value.euicc_info2.value)?;
 
     // 17. The one-time key of an earlier binding is offered again; the order says whether a code is asked for.
     let kept = match accepted.accepted_as {
@@ -333,31 +334,34 @@ struct Found<'s> {
     material: Option<Material>,
 }
 
-/// Steps 12 to 15 for a caller that may still guess. A matching identifier that is refused was a guess; without one
+/// Steps 12 to 16 for a caller that may still guess. A matching identifier that is refused was a guess; without one
 /// there is nothing to guess.
 async fn find_order<'s>(
     smdp: &'s Smdp,
     peer: Peer,
     matching_id: Option<&MatchingId>,
     eid: &Eid,
+    info: &EuiccInfo2<'_>,
 ) -> Result<Found<'s>, AuthenticateClientError> {
     if matching_id.is_none_or(MatchingId::is_empty) {
-        return accept_order(smdp, matching_id, eid).await;
+        return accept_order(smdp, matching_id, eid, info).await;
     }
     smdp.guesses.check(peer, eid)?;
-    let found = accept_order(smdp, matching_id, eid).await;
+    let found = accept_order(smdp, matching_id, eid, info).await;
     if matches!(found, Err(AuthenticateClientError::Order(Refusal::MatchingIdRefused))) {
         smdp.guesses.count(peer, eid);
     }
     found
 }
 
-/// Steps 12 to 15. An order that ended by its limits is put into state Error. A fault of ours costs the order no attempt:
-/// its profile type is looked up before the count.
+/// Steps 12 to 16. An order that ended by its limits is put into state Error. A fault of ours costs the order no attempt:
+/// its profile type is looked up before the count. Eligibility is looked at before it too, since the operator is told of
+/// both in one, and is refused behind it.
 async fn accept_order<'s>(
     smdp: &'s Smdp,
     matching_id: Option<&MatchingId>,
     eid: &Eid,
+    info: &EuiccInfo2<'_>,
 ) -> Result<Found<'s>, AuthenticateClientError> {
     for _ in 0..RACES {
         let (candidates, material) = match matching_id.filter(|id| !id.is_empty()) {
@@ -375,7 +379,7 @@ async fn accept_order<'s>(
             Ok(accepted) => accepted,
             Err(refusal) => {
                 if let Some((order, reason)) = ended_by(&refusal, &smdp.limits)
-                    && let Err(error) = end_order(smdp, &order, reason).await
+                    && let Err(error) = end_order(smdp, &order, eid, point_of(reason), reason).await
                 {
                     // The next call finds the same limit and ends the order then.
                     tracing::warn!(iccid = %order.iccid, %error, "the order could not be ended");
@@ -388,8 +392,16 @@ async fn accept_order<'s>(
             .catalogue
             .product(profile_type)
             .ok_or_else(|| AuthenticateClientError::ProfileType(profile_type.to_string()))?;
-        match smdp.store.count_download_attempt(&accepted.order, smdp.limits.download_attempts).await {
-            Ok(_) => return Ok(Found { accepted, product, material }),
+        let eligible = check_eligibility(&product.metadata, info);
+        let progress =
+            eligible.as_ref().map_or_else(|why| Progress::NotEligible(why), |()| Progress::Eligible);
+        let callback = smdp.callback(&accepted.order, Some(eid), progress);
+        let most = smdp.limits.download_attempts;
+        match smdp.store.count_download_attempt(&accepted.order, most, callback).await {
+            Ok(_) => {
+                eligible.map_err(AuthenticateClientError::NotEligible)?;
+                return Ok(Found { accepted, product, material });
+            }
             Err(StoreError::Conflict) => {}
             Err(error) => return Err(AuthenticateClientError::Store(error)),
         }
@@ -410,29 +422,48 @@ fn ended_by(refusal: &Refusal, limits: &Limits) -> Option<(Order, ErrorReason)> 
     }
 }
 
-/// Puts an order into state Error; nothing to do where its state does not allow it.
+/// Where the operator is told that an order has come to its limits: what ended it is of the code, or of all else.
+const fn point_of(reason: ErrorReason) -> NotificationPoint {
+    match reason {
+        ErrorReason::ConfirmationAttempts => NotificationPoint::ConfirmationFailure,
+        ErrorReason::DownloadAttempts
+        | ErrorReason::Expired
+        | ErrorReason::NotEligible
+        | ErrorReason::Cancelled(_)
+        | ErrorReason::Installation(_) => NotificationPoint::EligibilityAndRetryLimitCheck,
+    }
+}
+
+/// Puts an order into state Error, and tells the operator that it failed at `point` with this eUICC; nothing to do where
+/// its state does not allow it.
 ///
 /// # Errors
 /// [`StoreError::Conflict`] if the order changed since it was read; others if the store fails.
-pub(super) async fn end_order(smdp: &Smdp, order: &Order, reason: ErrorReason) -> Result<(), StoreError> {
+pub(super) async fn end_order(
+    smdp: &Smdp,
+    order: &Order,
+    eid: &Eid,
+    point: NotificationPoint,
+    reason: ErrorReason,
+) -> Result<(), StoreError> {
     match order.clone().fail(reason, smdp.clock.now()) {
-        Ok(failed) => smdp.store.save(failed).await.map(drop),
+        Ok(failed) => {
+            let callback = smdp.callback(&failed, Some(eid), Progress::Failed(point, reason));
+            smdp.store.save_and_tell(failed, callback).await.map(drop)
+        }
         Err(_) => Ok(()),
     }
 }
 
 /// What the eUICC itself would refuse after the download (3.1.3). A refusal leaves the order released: the same order
 /// may be fetched by an eUICC that fits.
-fn check_eligibility(
-    metadata: &ProfileMetadata,
-    info: &EuiccInfo2<'_>,
-) -> Result<(), AuthenticateClientError> {
+fn check_eligibility(metadata: &ProfileMetadata, info: &EuiccInfo2<'_>) -> Result<(), &'static str> {
     let rules = metadata.profile_policy_rules.0 & info.forbidden_profile_policy_rules.0;
     if rules != 0 {
-        return Err(AuthenticateClientError::NotEligible("it forbids a policy rule of the profile"));
+        return Err("it forbids a policy rule of the profile");
     }
     if metadata.is_test() && !info.rsp_capability.has(rsp_capability::TEST_PROFILE_SUPPORT) {
-        return Err(AuthenticateClientError::NotEligible("it does not support test profiles"));
+        return Err("it does not support test profiles");
     }
     Ok(())
 }

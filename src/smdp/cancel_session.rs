@@ -12,8 +12,8 @@ use super::downloads::DownloadResult;
 use super::status::{Es9PlusError, FunctionError, Reason, Subject};
 use super::{RACES, Smdp};
 use crate::binding::es9plus::CancelSessionRequest;
-use crate::domain::{ErrorReason, Order};
-use crate::ident::TransactionId;
+use crate::domain::{ErrorReason, NotificationPoint, Order};
+use crate::ident::{Eid, TransactionId};
 use crate::store::StoreError;
 
 /// sessionAborted of version 3: not terminal.
@@ -109,7 +109,8 @@ pub async fn cancel_session(smdp: &Smdp, request: &CancelSessionRequest) -> Resu
     // 6. The order as it stands now ends with a terminal reason, if it is still the one of this session.
     let terminal = reason.filter(|reason| is_terminal(*reason));
     if let Some(reason) = terminal {
-        cancel_order(smdp, &session.order, ErrorReason::Cancelled(i64::from(reason))).await?;
+        let reason = ErrorReason::Cancelled(i64::from(reason));
+        cancel_order(smdp, &session.order, session.euicc.eid(), reason).await?;
     }
     smdp.downloads.add(terminal.map_or(DownloadResult::Postponed, |_| DownloadResult::Rejected));
     guard.end();
@@ -117,11 +118,16 @@ pub async fn cancel_session(smdp: &Smdp, request: &CancelSessionRequest) -> Resu
 }
 
 /// What the user rejected is not offered again: the order is over before the answer, whatever else changed it.
-async fn cancel_order(smdp: &Smdp, known: &Order, reason: ErrorReason) -> Result<(), CancelSessionError> {
+async fn cancel_order(
+    smdp: &Smdp,
+    known: &Order,
+    eid: &Eid,
+    reason: ErrorReason,
+) -> Result<(), CancelSessionError> {
     for _ in 0..RACES {
         let order = smdp.store.order(&known.iccid).await.map_err(CancelSessionError::Store)?;
         let Some(order) = order.filter(|order| order.number == known.number) else { return Ok(()) };
-        match end_order(smdp, &order, reason).await {
+        match end_order(smdp, &order, eid, NotificationPoint::BppInstallation, reason).await {
             Err(StoreError::Conflict) => {}
             ended => return ended.map_err(CancelSessionError::Store),
         }

@@ -16,6 +16,7 @@ use super::authenticate_client::end_order;
 use super::catalogue::PackageError;
 use super::downloads::DownloadResult;
 use super::guesses::TooManyGuesses;
+use super::handle_download_progress_info::Progress;
 use super::sessions::{ClientAuthenticated, Delivered};
 use super::status::{Es9PlusError, FunctionError, Reason, Subject};
 use super::{RACES, Smdp, session_keys_place};
@@ -25,7 +26,7 @@ use crate::crypto::ecdsa::{Curve, PublicKey};
 use crate::crypto::ecka::{EckaError, EphemeralKey};
 use crate::crypto::hash::{proves_code, sha256};
 use crate::crypto::seal::SealError;
-use crate::domain::{ErrorReason, Order};
+use crate::domain::{ErrorReason, NotificationPoint, Order};
 use crate::ident::{Peer, TransactionId};
 use crate::profile::bind::{BindError, Binding, BindingKeys, HOST_ID, bind};
 use crate::store::{Binding as KeptBinding, Material, NewBinding, StoreError};
@@ -284,7 +285,10 @@ async fn check_order(
 ) -> Result<(), GetBoundProfilePackageError> {
     let now = smdp.clock.now();
     if order.expires_at().is_some_and(|at| at <= now) {
-        end_order(smdp, order, ErrorReason::Expired).await.map_err(GetBoundProfilePackageError::Store)?;
+        let ended =
+            end_order(smdp, order, session.euicc.eid(), NotificationPoint::BppDownload, ErrorReason::Expired)
+                .await;
+        ended.map_err(GetBoundProfilePackageError::Store)?;
         return Err(GetBoundProfilePackageError::Expired);
     }
     // The transition itself is made in the store; here it only shows whether the state allows it.
@@ -302,14 +306,22 @@ async fn check_order(
             return Ok(());
         }
         // The count is durable before the answer: guessing is not undone by a cut connection.
-        let counted = smdp.store.count_confirmation_attempt(order, most).await;
+        // Of the last one the operator is told in the change that ends the order.
+        let is_last = order.attempts().confirmation.saturating_add(1) >= most;
+        let callback = if is_last {
+            None
+        } else {
+            smdp.callback(order, Some(session.euicc.eid()), Progress::CodeRefused)
+        };
+        let counted = smdp.store.count_confirmation_attempt(order, most, callback).await;
         smdp.guesses.count(peer, session.euicc.eid());
         if counted.map_err(GetBoundProfilePackageError::Store)? < most {
             return Err(GetBoundProfilePackageError::ConfirmationCodeRefused);
         }
     }
     // Without attempts left the right code is not looked at any more.
-    end_order(smdp, order, ErrorReason::ConfirmationAttempts)
+    let (point, reason) = (NotificationPoint::ConfirmationFailure, ErrorReason::ConfirmationAttempts);
+    end_order(smdp, order, session.euicc.eid(), point, reason)
         .await
         .map_err(GetBoundProfilePackageError::Store)?;
     Err(GetBoundProfilePackageError::ConfirmationCodeRetriesExceeded)
@@ -369,6 +381,7 @@ async fn bind_and_record(
         content_digest,
         sealed_session_keys: smdp.sealer.seal(&place, &keys.to_octets())?,
         at: smdp.clock.now(),
+        callback: smdp.callback(order, Some(eid), Progress::Bound),
     };
     let version = smdp.store.bind(order, &record).await.map_err(GetBoundProfilePackageError::Store)?;
     let order = order

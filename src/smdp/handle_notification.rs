@@ -3,8 +3,9 @@
 //! The answer is HTTP 204 whatever the notification says, since the LPA then deletes it and would otherwise send it for
 //! ever; only one that could not be kept because the store failed is asked for again. Repeated, nothing changes.
 //!
-//! A notification is kept only if it is about a profile that is bound to the eUICC that signed it; any other is logged
-//! and dropped, and one that came before is known by what was signed: to keep more would let anybody fill the store.
+//! A notification is kept only if it is about a profile that is bound to the eUICC that signed it, and the newest of a
+//! profile stay; one that came before is known by what was signed. Any other is refused: it changes nothing, and its first
+//! octets are kept with the reason, so many of a peer and in all, since anybody may send them.
 
 use simyard_asn1::rsp::notification::{
     FinalResult, NotificationMetadata, OtherSignedNotification, PendingNotification,
@@ -13,12 +14,13 @@ use simyard_asn1::rsp::notification::{
 use simyard_asn1::{Decode as _, Encode as _};
 
 use super::downloads::DownloadResult;
+use super::handle_download_progress_info::Progress;
 use super::sessions::{ClientAuthenticated, SessionGuard};
 use super::{RACES, Smdp};
 use crate::binding::es9plus::HandleNotificationRequest;
 use crate::crypto::ecdsa::PublicKey;
 use crate::domain::{ErrorReason, Order, ProfileEvent, State};
-use crate::ident::{Eid, Iccid, TransactionId};
+use crate::ident::{Eid, Iccid, Peer, TransactionId};
 use crate::pki::{Certificate, verify_euicc};
 use crate::store::{NewNotification, Recorded, ResultChange, StoreError};
 
@@ -33,9 +35,14 @@ pub enum HandleNotificationError {
     Race,
 }
 
-/// Why a notification is dropped.
+/// The longest notification that is kept whole: certificates and metadata take a tenth of it.
+const NOTIFICATION_OCTETS_MAX: usize = 16 * 1024;
+
+/// Why a notification is refused.
 #[derive(Debug, thiserror::Error)]
-enum Dropped {
+enum Refused {
+    #[error("it has {0} octets, more than the {NOTIFICATION_OCTETS_MAX} that are kept")]
+    TooLong(usize),
     #[error("it cannot be read: {0}")]
     Form(#[from] simyard_asn1::Error),
     #[error("no package was bound in transaction {0}")]
@@ -52,15 +59,18 @@ enum Dropped {
     Certificate(String),
 }
 
-/// Keeps a notification and does what it says.
+/// Keeps a notification that came from `peer` and does what it says, or keeps it with the reason for which it does not.
 ///
 /// # Errors
 /// [`HandleNotificationError`] if it could not be kept.
 pub async fn handle_notification(
     smdp: &Smdp,
+    peer: Peer,
     request: &HandleNotificationRequest,
 ) -> Result<(), HandleNotificationError> {
-    let handled = match PendingNotification::from_der(&request.pending_notification) {
+    let octets = &request.pending_notification;
+    let handled = match PendingNotification::from_der(octets) {
+        Ok(_) if octets.len() > NOTIFICATION_OCTETS_MAX => Err(Refused::TooLong(octets.len())),
         Ok(PendingNotification::InstallationResult(result)) => {
             let handled = installation_result(smdp, &result).await?;
             if matches!(handled, Ok(Recorded::New)) {
@@ -76,7 +86,11 @@ pub async fn handle_notification(
     };
     match handled {
         Ok(recorded) => tracing::debug!(?recorded, "notification"),
-        Err(reason) => tracing::warn!(%reason, "notification dropped"),
+        Err(reason) => {
+            tracing::warn!(%peer, %reason, "notification refused");
+            let (reason, now) = (reason.to_string(), smdp.clock.now());
+            smdp.store.keep_refused_notification(peer, octets, &reason, now).await?;
+        }
     }
     Ok(())
 }
@@ -99,9 +113,9 @@ impl Download {
 async fn installation_result(
     smdp: &Smdp,
     result: &ProfileInstallationResult<'_>,
-) -> Result<Result<Recorded, Dropped>, HandleNotificationError> {
+) -> Result<Result<Recorded, Refused>, HandleNotificationError> {
     let data = &result.data.value;
-    let unknown = || Dropped::UnknownTransaction(hex::encode_upper(data.transaction_id));
+    let unknown = || Refused::UnknownTransaction(hex::encode_upper(data.transaction_id));
     let Some(id) = TransactionId::from_octets(data.transaction_id) else { return Ok(Err(unknown())) };
     let mut session = smdp.sessions.take(&id).await;
     // The session remembers what it bound; a change since then shows when the result is recorded.
@@ -113,7 +127,7 @@ async fn installation_result(
             None => match smdp.store.download_by_transaction(&id).await? {
                 Some((order, binding)) => {
                     let Ok(key) = PublicKey::from_point_of_any_curve(&binding.euicc_public_key) else {
-                        return Ok(Err(Dropped::Signature));
+                        return Ok(Err(Refused::Signature));
                     };
                     Download { order, eid: binding.eid, key }
                 }
@@ -122,14 +136,21 @@ async fn installation_result(
         };
         let Download { order, eid, key } = download;
         if key.verify(result.data.bytes, result.signature).is_err() {
-            return Ok(Err(Dropped::Signature));
+            return Ok(Err(Refused::Signature));
         }
         if let Some(oid) = &data.smdp_oid
             && !smdp.identities.iter().any(|identity| identity.oid() == oid)
         {
-            return Ok(Err(Dropped::OtherSmdp(oid.clone())));
+            return Ok(Err(Refused::OtherSmdp(oid.clone())));
         }
+        let progress = match &data.final_result {
+            FinalResult::Success { .. } => Progress::Installed(result.data.bytes),
+            FinalResult::Error { error_reason, .. } => {
+                Progress::NotInstalled(result.data.bytes, *error_reason)
+            }
+        };
         let notification = NewNotification {
+            callback: smdp.callback(&order, Some(&eid), progress),
             eid,
             iccid: order.iccid.clone(),
             seq_number: i64::from(data.notification_metadata.seq_number),
@@ -181,13 +202,13 @@ fn next_state(smdp: &Smdp, order: Order, result: &FinalResult<'_>) -> ResultChan
 async fn other_notification(
     smdp: &Smdp,
     other: &OtherSignedNotification<'_>,
-) -> Result<Result<Recorded, Dropped>, HandleNotificationError> {
+) -> Result<Result<Recorded, Refused>, HandleNotificationError> {
     let metadata = &other.tbs.value;
     let Some(iccid) = metadata.iccid.and_then(|iccid| Iccid::from_bcd(iccid).ok()) else {
-        return Ok(Err(Dropped::UnknownProfile));
+        return Ok(Err(Refused::UnknownProfile));
     };
     let Some((order, binding)) = smdp.store.latest_download(&iccid).await? else {
-        return Ok(Err(Dropped::UnknownProfile));
+        return Ok(Err(Refused::UnknownProfile));
     };
     // The key that the package was bound to vouches for its eUICC even when the certificates ran out since.
     let known = PublicKey::from_point_of_any_curve(&binding.euicc_public_key)
@@ -195,14 +216,18 @@ async fn other_notification(
     let sender = if known { Ok(binding.eid) } else { certified_sender(smdp, other) };
     let eid = match sender {
         Ok(eid) if order.eid() == Some(&eid) => eid,
-        Ok(eid) => return Ok(Err(Dropped::OtherEuicc(eid))),
-        Err(dropped) => return Ok(Err(dropped)),
+        Ok(eid) => return Ok(Err(Refused::OtherEuicc(eid))),
+        Err(refused) => return Ok(Err(refused)),
     };
+    let event = event(metadata);
+    let callback =
+        event.run_time_state().and_then(|state| smdp.callback(&order, Some(&eid), Progress::RunTime(state)));
     let notification = NewNotification {
+        callback,
         eid,
         iccid,
         seq_number: i64::from(metadata.seq_number),
-        event: event(metadata),
+        event,
         signed: other.tbs.bytes.to_vec(),
         raw: other.to_der(),
         at: smdp.clock.now(),
@@ -211,14 +236,14 @@ async fn other_notification(
 }
 
 /// Who signed, by the certificates that the notification brings: the eUICC may have another key for another CI.
-fn certified_sender(smdp: &Smdp, other: &OtherSignedNotification<'_>) -> Result<Eid, Dropped> {
+fn certified_sender(smdp: &Smdp, other: &OtherSignedNotification<'_>) -> Result<Eid, Refused> {
     let now = smdp.clock.now();
-    let refused = |error: &dyn std::fmt::Display| Dropped::Certificate(error.to_string());
+    let refused = |error: &dyn std::fmt::Display| Refused::Certificate(error.to_string());
     let eum = Certificate::from_der(other.eum_certificate).map_err(|error| refused(&error))?;
     let eum = smdp.anchors.verify_eum(&eum, now).map_err(|error| refused(&error))?;
     let certificate = Certificate::from_der(other.euicc_certificate).map_err(|error| refused(&error))?;
     let euicc = verify_euicc(&eum, &certificate, now).map_err(|error| refused(&error))?;
-    euicc.public_key().verify(other.tbs.bytes, other.signature).map_err(|_| Dropped::Signature)?;
+    euicc.public_key().verify(other.tbs.bytes, other.signature).map_err(|_| Refused::Signature)?;
     Ok(euicc.eid().clone())
 }
 

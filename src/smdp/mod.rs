@@ -11,6 +11,7 @@
 //! | [`get_bound_profile_package`] | ES9+.GetBoundProfilePackage | 5.6.2 |
 //! | [`handle_notification`] | ES9+.HandleNotification | 5.6.4 |
 //! | [`cancel_session`] | ES9+.CancelSession | 5.6.5 |
+//! | [`handle_download_progress_info`] | ES2+.HandleDownloadProgressInfo, what it tells | 5.3.5 |
 //!
 //! Beside them: [`identity`], the server's own certificates; [`sessions`], what is kept between the calls of one
 //! download; [`guesses`], who may try another matching identifier or code; [`downloads`], counts of what became of them;
@@ -39,6 +40,7 @@ pub mod download_order;
 pub mod downloads;
 pub mod get_bound_profile_package;
 pub mod guesses;
+pub mod handle_download_progress_info;
 pub mod handle_notification;
 pub mod identity;
 pub mod initiate_authentication;
@@ -52,6 +54,7 @@ pub mod status;
 use catalogue::Catalogue;
 use downloads::DownloadCounts;
 use guesses::Guesses;
+use handle_download_progress_info::Callbacks;
 use identity::Identity;
 use initiate_authentication::Version3Euiccs;
 use sessions::Sessions;
@@ -84,6 +87,8 @@ pub struct Smdp {
     pub guesses: Guesses,
     /// What became of downloads.
     pub downloads: DownloadCounts,
+    /// Which operators are told of downloads.
+    pub callbacks: Callbacks,
 }
 
 /// How often a function reads an order again that changed under it, before it gives up.

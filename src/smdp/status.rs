@@ -17,6 +17,8 @@ pub enum Subject {
     ProtocolVersion,
     /// 1.6 Function.
     Function,
+    /// 8 eUICC remote provisioning.
+    RemoteProvisioning,
     /// 8.1 eUICC.
     Euicc,
     /// 8.1.1 EID.
@@ -35,6 +37,16 @@ pub enum Subject {
     MatchingId,
     /// 8.2.7 Confirmation code.
     ConfirmationCode,
+    /// 8.2.8 Profile policy rules.
+    ProfilePolicyRules,
+    /// 8.2.9 Profile metadata.
+    ProfileMetadata,
+    /// 8.2.10 Bound profile package.
+    BoundProfilePackage,
+    /// 8.2.13 Enterprise configuration.
+    EnterpriseConfiguration,
+    /// 8.2.14 LPA proxy.
+    LpaProxy,
     /// 8.8 SM-DP+.
     SmdpPlus,
     /// 8.8.1 SM-DP+ address.
@@ -47,10 +59,14 @@ pub enum Subject {
     SmdpCertificate,
     /// 8.8.5 Download order.
     DownloadOrder,
+    /// 8.8.6 RPM order.
+    RpmOrder,
     /// 8.9 SM-DS.
     SmDs,
     /// 8.10.1 TransactionId.
     TransactionId,
+    /// 8.10.3 Device change.
+    DeviceChange,
     /// 8.11.1 Public key of the CI.
     CiPublicKey,
 }
@@ -65,6 +81,7 @@ impl Subject {
             Self::ProtocolFormat => "1.3.1",
             Self::ProtocolVersion => "1.3.2",
             Self::Function => "1.6",
+            Self::RemoteProvisioning => "8",
             Self::Euicc => "8.1",
             Self::Eid => "8.1.1",
             Self::EumCertificate => "8.1.2",
@@ -74,14 +91,21 @@ impl Subject {
             Self::ProfileType => "8.2.5",
             Self::MatchingId => "8.2.6",
             Self::ConfirmationCode => "8.2.7",
+            Self::ProfilePolicyRules => "8.2.8",
+            Self::ProfileMetadata => "8.2.9",
+            Self::BoundProfilePackage => "8.2.10",
+            Self::EnterpriseConfiguration => "8.2.13",
+            Self::LpaProxy => "8.2.14",
             Self::SmdpPlus => "8.8",
             Self::SmdpAddress => "8.8.1",
             Self::SecurityConfiguration => "8.8.2",
             Self::SpecificationVersion => "8.8.3",
             Self::SmdpCertificate => "8.8.4",
             Self::DownloadOrder => "8.8.5",
+            Self::RpmOrder => "8.8.6",
             Self::SmDs => "8.9",
             Self::TransactionId => "8.10.1",
+            Self::DeviceChange => "8.10.3",
             Self::CiPublicKey => "8.11.1",
         }
     }
@@ -114,6 +138,10 @@ pub enum Reason {
     Unknown,
     /// 3.10 Invalid association.
     InvalidAssociation,
+    /// 3.11 Value has changed.
+    ValueHasChanged,
+    /// 3.12 Invalid match.
+    InvalidMatch,
     /// 4.2 Execution error.
     ExecutionError,
     /// 4.3 Stopped on warning.
@@ -149,6 +177,8 @@ impl Reason {
             Self::Refused => "3.8",
             Self::Unknown => "3.9",
             Self::InvalidAssociation => "3.10",
+            Self::ValueHasChanged => "3.11",
+            Self::InvalidMatch => "3.12",
             Self::ExecutionError => "4.2",
             Self::StoppedOnWarning => "4.3",
             Self::InsufficientMemory => "4.8",

@@ -4,6 +4,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::batches::{Package, package};
+use super::callbacks::{CallbackRow, NewCallback, keep_callback};
 use super::engine::{Row, Statement, set_statement};
 use super::order_row::{order, order_columns, reason_text, run_time_code, state_code};
 use super::writer::{Change, Done};
@@ -64,20 +65,37 @@ const NOTIFICATION_KNOWN: Statement = Statement::common(
     "SELECT seq_number FROM notification WHERE eid = $1 AND seq_number = $2 AND digest = $3",
 );
 
+/// What [`COUNT_DOWNLOAD`] and [`COUNT_CONFIRMATION`] demand of an order whose count is in the column named.
+macro_rules! may_be_counted {
+    ($count:literal) => {
+        concat!(
+            "profile.iccid = change.iccid AND profile.version = change.version AND profile.state IN (4, 5) AND profile.",
+            $count,
+            " < change.attempts_max"
+        )
+    };
+}
+
 pub(super) const COUNT_DOWNLOAD: Statement = set_statement!(
     [iccid text, version bigint, attempts_max bigint]
     "UPDATE profile SET download_attempts = profile.download_attempts + 1 FROM change \
-     WHERE profile.iccid = change.iccid AND profile.version = change.version AND profile.state IN (4, 5) \
-     AND profile.download_attempts < change.attempts_max \
-     RETURNING profile.iccid, profile.download_attempts"
+     WHERE ", may_be_counted!("download_attempts"), " RETURNING profile.iccid, profile.download_attempts"
+);
+
+/// Before [`COUNT_DOWNLOAD`].
+pub(super) const TELL_OF_DOWNLOAD: Statement = keep_callback!(
+    [iccid text, version bigint, attempts_max bigint] may_be_counted!("download_attempts")
 );
 
 pub(super) const COUNT_CONFIRMATION: Statement = set_statement!(
     [iccid text, version bigint, attempts_max bigint]
     "UPDATE profile SET confirmation_attempts = profile.confirmation_attempts + 1 FROM change \
-     WHERE profile.iccid = change.iccid AND profile.version = change.version AND profile.state IN (4, 5) \
-     AND profile.confirmation_attempts < change.attempts_max \
-     RETURNING profile.iccid, profile.confirmation_attempts"
+     WHERE ", may_be_counted!("confirmation_attempts"), " RETURNING profile.iccid, profile.confirmation_attempts"
+);
+
+/// Before [`COUNT_CONFIRMATION`].
+pub(super) const TELL_OF_CONFIRMATION: Statement = keep_callback!(
+    [iccid text, version bigint, attempts_max bigint] may_be_counted!("confirmation_attempts")
 );
 
 /// What [`BIND`] demands of an order. The statements that go with it stand before it, while the row still says so.
@@ -116,6 +134,10 @@ pub(super) const KEEP_TRANSACTION: Statement = set_statement!(
      ON CONFLICT (transaction_id) DO NOTHING RETURNING iccid, CAST(1 AS BIGINT)"
 );
 
+/// Before [`BIND`].
+pub(super) const TELL_OF_BINDING: Statement =
+    keep_callback!([iccid text, version bigint, eid text] may_be_bound!());
+
 pub(super) const RECORD_RESULT: Statement = set_statement!(
     [iccid text, version bigint, state bigint, ended_at bigint, error_reason text]
     "UPDATE profile SET state = change.state, version = profile.version + 1, ended_at = change.ended_at, \
@@ -144,6 +166,26 @@ pub(super) const INSERT_NOTIFICATION: Statement = set_statement!(
      ON CONFLICT (eid, seq_number, digest) DO NOTHING RETURNING digest, seq_number"
 );
 
+/// An eUICC may send what it likes about its profile: the newest 500 stay. Behind [`INSERT_NOTIFICATION`].
+pub(super) const TRIM_NOTIFICATIONS: Statement = set_statement!(
+    [iccid text]
+    "DELETE FROM notification WHERE (eid, seq_number, digest) IN (\
+     SELECT old.eid, old.seq_number, old.digest FROM (SELECT DISTINCT change.iccid FROM change) own \
+     JOIN notification old ON old.iccid = own.iccid AND (old.received_at, old.seq_number, old.digest) <= (\
+     SELECT newer.received_at, newer.seq_number, newer.digest FROM notification newer \
+     WHERE newer.iccid = own.iccid \
+     ORDER BY newer.received_at DESC, newer.seq_number DESC, newer.digest DESC LIMIT 1 OFFSET 500)) \
+     RETURNING digest, seq_number"
+);
+
+/// Of a notification that is kept and was not kept before. Before [`INSERT_NOTIFICATION`].
+pub(super) const TELL_OF_NOTIFICATION: Statement = keep_callback!(
+    [iccid text, eid text, seq_number bigint, digest text, version bigint, state bigint]
+    "profile.iccid = change.iccid AND (change.state IS NULL OR profile.version = change.version) \
+     AND NOT EXISTS (SELECT 1 FROM notification WHERE notification.eid = change.eid \
+     AND notification.seq_number = change.seq_number AND notification.digest = change.digest)"
+);
+
 /// Notifications may overtake each other: the highest number says how things stand. One that overtakes the
 /// installation result waits in the row until that comes. Before [`RECORD_RESULT`].
 pub(super) const RECORD_RUN_TIME: Statement = set_statement!(
@@ -163,13 +205,18 @@ pub(super) const STATEMENTS: &[Statement] = &[
     NOTIFICATIONS,
     NOTIFICATION_KNOWN,
     COUNT_DOWNLOAD,
+    TELL_OF_DOWNLOAD,
     COUNT_CONFIRMATION,
+    TELL_OF_CONFIRMATION,
     BIND,
     KEEP_BINDING,
     KEEP_TRANSACTION,
+    TELL_OF_BINDING,
     RECORD_RESULT,
     WIPE_ENDED,
     INSERT_NOTIFICATION,
+    TRIM_NOTIFICATIONS,
+    TELL_OF_NOTIFICATION,
     RECORD_RUN_TIME,
 ];
 
@@ -192,6 +239,8 @@ pub struct NewBinding {
     pub sealed_session_keys: Vec<u8>,
     /// Now.
     pub at: Timestamp,
+    /// What the operator is to be told.
+    pub callback: Option<NewCallback>,
 }
 
 /// The latest binding of a profile.
@@ -244,6 +293,8 @@ pub struct NewNotification {
     pub raw: Vec<u8>,
     /// Now.
     pub at: Timestamp,
+    /// What the operator is to be told.
+    pub callback: Option<NewCallback>,
 }
 
 impl NewNotification {
@@ -291,6 +342,8 @@ pub(super) struct CountRow {
     pub(super) iccid: String,
     version: i64,
     attempts_max: i64,
+    #[serde(flatten)]
+    pub(super) callback: Option<CallbackRow>,
 }
 
 #[derive(Serialize)]
@@ -305,6 +358,8 @@ pub(super) struct BindRow {
     content_digest: String,
     session_keys: String,
     bound_at: i64,
+    #[serde(flatten)]
+    pub(super) callback: Option<CallbackRow>,
 }
 
 #[derive(Serialize)]
@@ -321,6 +376,8 @@ pub(super) struct RecordRow {
     pub(super) ended_at: Option<i64>,
     error_reason: Option<String>,
     pub(super) run_time_state: Option<i64>,
+    #[serde(flatten)]
+    pub(super) callback: Option<CallbackRow>,
 }
 
 fn binding(row: &Row) -> Result<Binding, StoreError> {
@@ -386,17 +443,23 @@ impl Store {
         rows.first().map(|row| Ok((order(row)?, binding(row)?))).transpose()
     }
 
-    /// AuthenticateClient reached this order (3.1.5): counts the attempt before it is answered and returns the new
-    /// count.
+    /// AuthenticateClient reached this order (3.1.5): counts the attempt before it is answered, keeps what the operator is
+    /// to be told of it, and returns the new count.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if the order changed since it was read, is neither Released nor Downloaded, or has no
     /// attempt left: read it again and select again.
-    pub async fn count_download_attempt(&self, order: &Order, attempts_max: u32) -> Result<u32, StoreError> {
-        self.count(Change::CountDownload(count_row(order, attempts_max))).await
+    pub async fn count_download_attempt(
+        &self,
+        order: &Order,
+        attempts_max: u32,
+        callback: Option<NewCallback>,
+    ) -> Result<u32, StoreError> {
+        self.count(Change::CountDownload(Box::new(count_row(order, attempts_max, callback)))).await
     }
 
-    /// A wrong confirmation code came: counts it before it is answered and returns the new count.
+    /// A wrong confirmation code came: counts it before it is answered, keeps what the operator is to be told of it, and
+    /// returns the new count.
     ///
     /// # Errors
     /// As [`Store::count_download_attempt`].
@@ -404,8 +467,9 @@ impl Store {
         &self,
         order: &Order,
         attempts_max: u32,
+        callback: Option<NewCallback>,
     ) -> Result<u32, StoreError> {
-        self.count(Change::CountConfirmation(count_row(order, attempts_max))).await
+        self.count(Change::CountConfirmation(Box::new(count_row(order, attempts_max, callback)))).await
     }
 
     async fn count(&self, change: Change) -> Result<u32, StoreError> {
@@ -417,7 +481,8 @@ impl Store {
 
     /// GetBoundProfilePackage is about to hand over a package: the order becomes Downloaded by this eUICC, and the
     /// binding replaces an earlier one. Results will be accepted for this transaction and all earlier ones of the
-    /// profile. The same call serves the retry that keeps the binding: with the kept values and the new transaction.
+    /// profile. The same call serves the retry that keeps the binding: with the kept values and the new transaction. What the
+    /// operator is to be told is kept with it.
     /// Returns the new version of the order.
     ///
     /// # Errors
@@ -435,6 +500,7 @@ impl Store {
             content_digest: hex::encode(new.content_digest),
             session_keys: hex::encode(&new.sealed_session_keys),
             bound_at: new.at.as_millis(),
+            callback: new.callback.clone().map(CallbackRow::new),
         };
         match self.writer.change(Change::Bind(Box::new(row))).await? {
             Done::Number(version) => Ok(version),
@@ -471,6 +537,7 @@ impl Store {
             ended_at: order.and_then(|order| order.ended_at()).map(Timestamp::as_millis),
             error_reason: order.and_then(|order| order.failure()).map(|failure| reason_text(failure.reason)),
             run_time_state: notification.event.run_time_state().map(run_time_code),
+            callback: notification.callback.clone().map(CallbackRow::new),
         };
         match self.writer.change(Change::Record(Box::new(row))).await? {
             Done::Number(0) => Ok(Recorded::Repeated),
@@ -512,10 +579,11 @@ impl Store {
     }
 }
 
-fn count_row(order: &Order, attempts_max: u32) -> CountRow {
+fn count_row(order: &Order, attempts_max: u32, callback: Option<NewCallback>) -> CountRow {
     CountRow {
         iccid: order.iccid.as_str().to_owned(),
         version: order.version,
         attempts_max: i64::from(attempts_max),
+        callback: callback.map(CallbackRow::new),
     }
 }

@@ -8,6 +8,8 @@
 //! | `orders` | orders read; ES2+ changes |
 //! | `order_runs` | which orders a run of `simyard order create` made |
 //! | `downloads` | ES9+ changes and what they leave: attempts, bindings, notifications |
+//! | `callbacks` | what operators are to be told, and who tells it |
+//! | `refused_notifications` | notifications that nobody could believe |
 //! | `batches` | what manufacturers deliver |
 //! | `overview` | listings and counts |
 //! | [`watch`] | where tests let a server die |
@@ -25,12 +27,14 @@
 //! code and public keys lie as they are.
 
 mod batches;
+mod callbacks;
 mod downloads;
 mod engine;
 mod order_row;
 mod order_runs;
 mod orders;
 mod overview;
+mod refused_notifications;
 pub mod watch;
 mod writer;
 
@@ -46,9 +50,11 @@ use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _};
 use tokio::sync::Mutex;
 
 pub use batches::{Batch, BatchError, Duplicate, DuplicateOf, NewProfile, PLACES_MAX, Package, PackageKind};
+pub use callbacks::{Attempt, Callback, CallbackCount, CallbackFailure, CallbackSelection, NewCallback};
 pub use downloads::{Binding, Material, NewBinding, NewNotification, Notification, Recorded, ResultChange};
 pub use order_runs::{OrderRun, RunPlace};
 pub use overview::{Count, Selection};
+pub use refused_notifications::{REFUSED_OCTETS_MAX, RefusedNotification};
 
 use engine::{Pools, Readers, Statement};
 use watch::CommitWatch;
@@ -64,10 +70,12 @@ const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "stock", include_str!("migrations/sqlite/0001_stock.sql")),
     (2, "order_run", include_str!("migrations/sqlite/0002_order_run.sql")),
+    (4, "callback", include_str!("migrations/sqlite/0004_callback.sql")),
 ];
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "stock", include_str!("migrations/postgres/0001_stock.sql")),
     (2, "order_run", include_str!("migrations/postgres/0002_order_run.sql")),
+    (4, "callback", include_str!("migrations/postgres/0004_callback.sql")),
 ];
 
 /// Where the data lies.
@@ -251,6 +259,8 @@ impl Store {
         [
             orders::STATEMENTS,
             downloads::STATEMENTS,
+            callbacks::STATEMENTS,
+            refused_notifications::STATEMENTS,
             batches::STATEMENTS,
             order_runs::STATEMENTS,
             overview::STATEMENTS,

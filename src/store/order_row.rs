@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::StoreError;
+use super::callbacks::CallbackRow;
 use super::engine::Row;
 use crate::domain::{
     Attempts, Bound, CallIdentity, CodeHash, Confirmation, Download, ErrorReason, Failure, Installation,
@@ -52,6 +53,8 @@ pub(super) struct OrderRow {
     pub(super) download_attempts: Option<i64>,
     /// `None` leaves the count as it is.
     pub(super) confirmation_attempts: Option<i64>,
+    #[serde(flatten)]
+    pub(super) callback: Option<CallbackRow>,
 }
 
 impl OrderRow {
@@ -101,6 +104,7 @@ impl OrderRow {
             error_reason: order.failure().map(|failure| reason_text(failure.reason)),
             download_attempts: None,
             confirmation_attempts: None,
+            callback: None,
         }
     }
 

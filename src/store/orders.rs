@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::callbacks::{CallbackRow, NewCallback, keep_callback};
 use super::engine::{Row, Statement, set_statement};
 use super::order_row::{OrderRow, named_by_code, order, order_columns, state_code};
 use super::writer::{Change, Done};
@@ -41,6 +42,13 @@ const NEXT_AVAILABLE: Statement = Statement::common(concat!(
 const OWNERS_OF_TYPE: Statement =
     Statement::common("SELECT DISTINCT owner FROM batch WHERE profile_type = $1 ORDER BY owner LIMIT 1000");
 
+/// What [`SAVE`] demands of an order.
+macro_rules! may_be_saved {
+    () => {
+        "profile.iccid = change.iccid AND profile.version = change.version"
+    };
+}
+
 /// Writes the order as it shall be. Attempts and run-time state belong to a released order: before that they are
 /// cleared, after that they are left to those who count, unless the change says how many there are.
 pub(super) const SAVE: Statement = set_statement!(
@@ -61,9 +69,11 @@ pub(super) const SAVE: Statement = set_statement!(
      COALESCE(change.confirmation_attempts, profile.confirmation_attempts) END, \
      run_time_state = CASE WHEN change.state < 4 THEN NULL ELSE profile.run_time_state END, \
      run_time_number = CASE WHEN change.state < 4 THEN NULL ELSE profile.run_time_number END \
-     FROM change WHERE profile.iccid = change.iccid AND profile.version = change.version \
-     RETURNING profile.iccid, profile.version"
+     FROM change WHERE ", may_be_saved!(), " RETURNING profile.iccid, profile.version"
 );
+
+/// Before [`SAVE`].
+pub(super) const TELL_OF_SAVED: Statement = keep_callback!([iccid text, version bigint] may_be_saved!());
 
 /// The next available numbers. PostgreSQL passes over those that another node is just taking.
 pub(super) const TAKE: Statement = Statement {
@@ -94,6 +104,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
     NEXT_AVAILABLE,
     OWNERS_OF_TYPE,
     SAVE,
+    TELL_OF_SAVED,
     TAKE,
     FIND_REPETITION,
 ];
@@ -144,6 +155,7 @@ impl TakeRow {
             error_reason: None,
             download_attempts: None,
             confirmation_attempts: None,
+            callback: None,
         })
     }
 }
@@ -219,10 +231,20 @@ impl Store {
     /// [`StoreError::Conflict`] if the order changed since it was read; [`StoreError::InUse`] if another order has its
     /// matching identifier; others if the engine fails.
     pub async fn save(&self, order: Order) -> Result<Order, StoreError> {
-        match self.writer.change(Change::Save(Box::new(OrderRow::new(&order)))).await? {
-            Done::Number(version) => Ok(Order { version, ..order }),
-            Done::Taken(_) | Done::NoneLeft => Err(StoreError::Conflict),
-        }
+        self.save_row(OrderRow::new(&order), order).await
+    }
+
+    /// As [`Store::save`], and keeps in the same change what the operator is to be told of it.
+    ///
+    /// # Errors
+    /// As [`Store::save`].
+    pub async fn save_and_tell(
+        &self,
+        order: Order,
+        callback: Option<NewCallback>,
+    ) -> Result<Order, StoreError> {
+        let callback = callback.map(CallbackRow::new);
+        self.save_row(OrderRow { callback, ..OrderRow::new(&order) }, order).await
     }
 
     /// As [`Store::save`], and writes the attempts that `order` has: those counted since it was read are forgotten.
@@ -230,7 +252,11 @@ impl Store {
     /// # Errors
     /// As [`Store::save`].
     pub async fn save_with_attempts(&self, order: Order) -> Result<Order, StoreError> {
-        match self.writer.change(Change::Save(Box::new(OrderRow::with_attempts(&order)))).await? {
+        self.save_row(OrderRow::with_attempts(&order), order).await
+    }
+
+    async fn save_row(&self, row: OrderRow, order: Order) -> Result<Order, StoreError> {
+        match self.writer.change(Change::Save(Box::new(row))).await? {
             Done::Number(version) => Ok(Order { version, ..order }),
             Done::Taken(_) | Done::NoneLeft => Err(StoreError::Conflict),
         }

@@ -40,6 +40,8 @@ pub enum ChangeKind {
     Bind,
     /// A notification was kept.
     Record,
+    /// A notification that was refused was kept.
+    Refuse,
 }
 
 impl ChangeKind {
@@ -51,6 +53,7 @@ impl ChangeKind {
             Change::CountConfirmation(_) => Self::CountConfirmation,
             Change::Bind(_) => Self::Bind,
             Change::Record(_) => Self::Record,
+            Change::Refuse(_) => Self::Refuse,
         }
     }
 }

@@ -11,14 +11,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::StoreError;
 use super::downloads::{BIND, BindRow, COUNT_CONFIRMATION, COUNT_DOWNLOAD, CountRow, RecordRow, WIPE_ENDED};
 use super::downloads::{INSERT_NOTIFICATION, KEEP_BINDING, KEEP_TRANSACTION, RECORD_RESULT, RECORD_RUN_TIME};
+use super::downloads::{
+    TELL_OF_BINDING, TELL_OF_CONFIRMATION, TELL_OF_DOWNLOAD, TELL_OF_NOTIFICATION, TRIM_NOTIFICATIONS,
+};
 use super::engine::{Argument, Failure, Part, Pools, Row, Statement, Writing, set_statement, to_set};
 use super::order_row::OrderRow;
-use super::orders::{FIND_REPETITION, SAVE, TAKE, TakeRow};
+use super::orders::{FIND_REPETITION, SAVE, TAKE, TELL_OF_SAVED, TakeRow};
+use super::refused_notifications::{KEEP_REFUSED, RefusedRow, TRIM_REFUSED};
 use super::watch::{ChangeKind, CommitPhase, CommitWatch, Verdict};
 
 /// Changes in one commit at most.
@@ -48,10 +52,24 @@ pub(super) const STATEMENTS: &[Statement] = &[WIPE_KEYS];
 pub(super) enum Change {
     Save(Box<OrderRow>),
     Take(TakeRow),
-    CountDownload(CountRow),
-    CountConfirmation(CountRow),
+    CountDownload(Box<CountRow>),
+    CountConfirmation(Box<CountRow>),
     Bind(Box<BindRow>),
     Record(Box<RecordRow>),
+    Refuse(Box<RefusedRow>),
+}
+
+impl Change {
+    /// Whether an operator is to be told of it.
+    const fn has_callback(&self) -> bool {
+        match self {
+            Self::Save(row) => row.callback.is_some(),
+            Self::Take(_) | Self::Refuse(_) => false,
+            Self::CountDownload(row) | Self::CountConfirmation(row) => row.callback.is_some(),
+            Self::Bind(row) => row.callback.is_some(),
+            Self::Record(row) => row.callback.is_some(),
+        }
+    }
 }
 
 /// What a change came to.
@@ -77,6 +95,7 @@ struct Waiting {
 pub(super) struct Writer {
     queue: mpsc::Sender<Option<Waiting>>,
     commits: Arc<AtomicU64>,
+    callbacks: watch::Sender<u64>,
 }
 
 impl Writer {
@@ -84,9 +103,15 @@ impl Writer {
     pub(super) fn start(pools: Pools, watch: Option<Arc<dyn CommitWatch>>) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let commits = Arc::new(AtomicU64::new(0));
-        let engine = Engine { pools, watch, commits: Arc::clone(&commits) };
+        let callbacks = watch::Sender::new(0);
+        let engine = Engine { pools, watch, commits: Arc::clone(&commits), callbacks: callbacks.clone() };
         tokio::spawn(run(engine, waiting));
-        Self { queue, commits }
+        Self { queue, commits, callbacks }
+    }
+
+    /// Changes with every commit that wrote callbacks.
+    pub(super) fn callbacks_written(&self) -> watch::Receiver<u64> {
+        self.callbacks.subscribe()
     }
 
     pub(super) fn commits(&self) -> u64 {
@@ -114,6 +139,7 @@ struct Engine {
     pools: Pools,
     watch: Option<Arc<dyn CommitWatch>>,
     commits: Arc<AtomicU64>,
+    callbacks: watch::Sender<u64>,
 }
 
 impl Engine {
@@ -199,6 +225,9 @@ async fn write(engine: &Engine, changes: &[&Change]) -> Result<Vec<Outcome>, Fai
     };
     engine.commits.fetch_add(1, Ordering::Relaxed);
     engine.stand(CommitPhase::After, changes).await;
+    if changes.iter().any(|change| change.has_callback()) {
+        engine.callbacks.send_modify(|written| *written += 1);
+    }
     for judgement in &batch.judgements {
         judgement.pass(&answers, &mut outcomes).map_err(Failed::Broken)?;
     }
@@ -216,15 +245,16 @@ async fn apply<'a>(
 ) -> Result<(Vec<Outcome>, Batch<'a>), StoreError> {
     let mut outcomes: Vec<Outcome> = changes.iter().map(|_| Err(StoreError::Conflict)).collect();
     let (mut saves, mut takes, mut binds, mut records) = (Rows::new(), Rows::new(), Rows::new(), Rows::new());
-    let (mut downloads, mut confirmations) = (Rows::new(), Rows::new());
+    let (mut downloads, mut confirmations, mut refused) = (Rows::new(), Rows::new(), Rows::new());
     for (place, change) in changes.iter().enumerate() {
         match change {
             Change::Save(row) => saves.push((place, &**row)),
             Change::Take(row) => takes.push((place, row)),
-            Change::CountDownload(row) => downloads.push((place, row)),
-            Change::CountConfirmation(row) => confirmations.push((place, row)),
+            Change::CountDownload(row) => downloads.push((place, &**row)),
+            Change::CountConfirmation(row) => confirmations.push((place, &**row)),
             Change::Bind(row) => binds.push((place, &**row)),
             Change::Record(row) => records.push((place, &**row)),
+            Change::Refuse(row) => refused.push((place, &**row)),
         }
     }
     for round in rounds(saves, |_, row| row.iccid.clone()) {
@@ -234,9 +264,12 @@ async fn apply<'a>(
         take(writing, &round, &mut outcomes).await?;
     }
     let mut batch = Batch::default();
-    for (statement, rows) in [(&COUNT_DOWNLOAD, downloads), (&COUNT_CONFIRMATION, confirmations)] {
+    for (statement, tell, rows) in [
+        (&COUNT_DOWNLOAD, &TELL_OF_DOWNLOAD, downloads),
+        (&COUNT_CONFIRMATION, &TELL_OF_CONFIRMATION, confirmations),
+    ] {
         for round in rounds(rows, |_, row| row.iccid.clone()) {
-            batch.count(statement, &round)?;
+            batch.count(statement, tell, &round)?;
         }
     }
     for round in rounds(binds, |_, row| row.iccid.clone()) {
@@ -244,6 +277,9 @@ async fn apply<'a>(
     }
     for round in rounds(records, |_, row| row.iccid.clone()) {
         batch.record(round)?;
+    }
+    for round in rounds(refused, |_, row| row.digest.clone()) {
+        batch.refuse(&round)?;
     }
     if !batch.judged.is_empty() {
         writing.lock(LOCK, || to_set(&keys(batch.judged.iter().copied()))).await?;
@@ -263,7 +299,7 @@ struct Batch<'a> {
 
 /// How the answers become outcomes; statements by their place in [`Batch::parts`].
 enum Judgement<'a> {
-    /// Whoever's ICCID the statement returned has the number beside it.
+    /// Whoever's key (the ICCID, for most) the statement returned has the number beside it.
     Numbered { by: usize, rows: Vec<(usize, &'a str)> },
     /// A notification is kept unless it changes an order and did not.
     Kept { changed: usize, new: usize, rows: Rows<'a, RecordRow> },
@@ -283,12 +319,24 @@ impl<'a> Batch<'a> {
         self.parts.len() - 1
     }
 
+    /// Adds the statement that keeps the callbacks of the last set, if it has any, before the one that changes what both
+    /// judge by.
+    fn tell(&mut self, statement: &'static Statement, of: impl Iterator<Item = (&'a str, bool)>) {
+        let judged = self.judged.len();
+        self.judged.extend(of.filter(|(_, has_callback)| *has_callback).map(|(iccid, _)| iccid));
+        if self.judged.len() > judged {
+            self.add(statement);
+        }
+    }
+
     fn count(
         &mut self,
         statement: &'static Statement,
+        tell: &'static Statement,
         round: &[(usize, &'a CountRow)],
     ) -> Result<(), StoreError> {
         self.add_set(round)?;
+        self.tell(tell, round.iter().map(|(_, row)| (row.iccid.as_str(), row.callback.is_some())));
         let rows = round.iter().map(|(place, row)| (*place, row.iccid.as_str())).collect();
         let by = self.add(statement);
         self.judgements.push(Judgement::Numbered { by, rows });
@@ -299,9 +347,22 @@ impl<'a> Batch<'a> {
         self.add_set(round)?;
         self.add(&KEEP_BINDING);
         self.add(&KEEP_TRANSACTION);
+        self.tell(
+            &TELL_OF_BINDING,
+            round.iter().map(|(_, row)| (row.iccid.as_str(), row.callback.is_some())),
+        );
         let by = self.add(&BIND);
         let rows: Vec<_> = round.iter().map(|(place, row)| (*place, row.iccid.as_str())).collect();
         self.judged.extend(rows.iter().map(|(_, iccid)| iccid));
+        self.judgements.push(Judgement::Numbered { by, rows });
+        Ok(())
+    }
+
+    fn refuse(&mut self, round: &[(usize, &'a RefusedRow)]) -> Result<(), StoreError> {
+        self.add_set(round)?;
+        let rows = round.iter().map(|(place, row)| (*place, row.digest.as_str())).collect();
+        let by = self.add(&KEEP_REFUSED);
+        self.add(&TRIM_REFUSED);
         self.judgements.push(Judgement::Numbered { by, rows });
         Ok(())
     }
@@ -310,7 +371,15 @@ impl<'a> Batch<'a> {
     /// judged; then, and for all others, the notification is kept.
     fn record(&mut self, round: Rows<'a, RecordRow>) -> Result<(), StoreError> {
         self.add_set(&round)?;
+        self.tell(
+            &TELL_OF_NOTIFICATION,
+            round.iter().map(|(_, row)| (row.iccid.as_str(), row.callback.is_some())),
+        );
         let new = self.add(&INSERT_NOTIFICATION);
+        // Of those that change an order there are few.
+        if round.iter().any(|(_, row)| row.state.is_none()) {
+            self.add(&TRIM_NOTIFICATIONS);
+        }
         if round.iter().any(|(_, row)| row.run_time_state.is_some()) {
             self.add(&RECORD_RUN_TIME);
         }
@@ -410,6 +479,10 @@ async fn save(
     round: &[(usize, &OrderRow)],
     outcomes: &mut [Outcome],
 ) -> Result<(), StoreError> {
+    if round.iter().any(|(_, row)| row.callback.is_some()) {
+        writing.lock(LOCK, || to_set(&keys(round.iter().map(|(_, row)| row.iccid.as_str())))).await?;
+        set(writing, &TELL_OF_SAVED, round).await?;
+    }
     let saved = set(writing, &SAVE, round).await?;
     confirm(round, outcomes, |row| saved.get(&row.iccid).copied());
     let ended = |row: &OrderRow| row.ended_at.is_some() && saved.contains_key(&row.iccid);

@@ -219,6 +219,7 @@ fn other_content_gets_other_keys() {
             content_digest: [9; 32],
             sealed_session_keys: kept.sealed_session_keys.unwrap(),
             at: kept.at,
+            callback: None,
         };
         store.bind(&order, &binding).await.unwrap();
     });

@@ -1,17 +1,20 @@
 //! ES9+.HandleNotification (SGP.22 5.6.4, 3.5; SGP.23 4.3.15): always 204, and what becomes of the order.
 
 use simyard::domain::{RunTimeState, State};
+use simyard::env::Rng;
 use simyard::ident::Iccid;
 use simyard::pki::test_pki::{Fault, Kind};
 
 use crate::server::euicc::{SMDP_OID, flipped, nested, octets, otpk};
-use crate::server::{Euicc, Offer, OrderOptions, Ordered, PKI, TestServer};
+use crate::server::{Euicc, NOW, Offer, OrderOptions, Ordered, PKI, TestServer};
 
 crate::tests!(
     each_reason_of_a_failed_installation_has_its_consequence,
     a_success_installs_and_every_later_result_changes_nothing,
     notifications_tell_the_run_time_state_by_their_numbers,
-    what_nobody_vouches_for_is_dropped_and_changes_nothing,
+    what_nobody_vouches_for_is_refused_and_changes_nothing,
+    a_notification_under_another_key_of_its_euicc_is_believed_by_its_chain,
+    what_is_refused_is_kept_with_its_reason,
     a_result_may_come_late_and_after_the_session,
     a_store_that_fails_asks_for_the_notification_again,
 );
@@ -117,7 +120,7 @@ fn notifications_tell_the_run_time_state_by_their_numbers() {
     assert_eq!(server.state(iccid), "Installed");
 }
 
-fn what_nobody_vouches_for_is_dropped_and_changes_nothing() {
+fn what_nobody_vouches_for_is_refused_and_changes_nothing() {
     let server = TestServer::start();
     let (euicc, stranger) = (Euicc::new(0), Euicc::new(1));
     let (order, offer) = downloaded(&server, &euicc);
@@ -173,6 +176,66 @@ fn what_nobody_vouches_for_is_dropped_and_changes_nothing() {
     assert_eq!(server.notify(&stranger.notification(iccid, 50, 3)), 204);
     assert_eq!(run_time(&server, iccid), Some(RunTimeState::Disabled), "as its own eUICC said");
     assert_eq!(euicc.result_of(&id, iccid, 1, None, SMDP_OID).len(), length);
+}
+
+/// The eUICC may have a certificate under another CI, or a new one: then the attached chain vouches for it.
+fn a_notification_under_another_key_of_its_euicc_is_believed_by_its_chain() {
+    let server = TestServer::start();
+    let euicc = Euicc::new(0);
+    let (order, offer) = downloaded(&server, &euicc);
+    assert_eq!(server.notify(&euicc.result(&octets(&offer.transaction_id), &order.iccid, 1, None)), 204);
+    let issued = PKI.eum_issuer().unwrap().issue_euicc(&euicc.eid, &Rng::seeded(99), NOW).unwrap();
+    let renewed = Euicc::of(&issued, &PKI.eum);
+    assert_ne!(renewed.certificate, euicc.certificate);
+    // Bit 0, install, says nothing about the run-time state, and is kept as the others are.
+    for (seq_number, event, expected) in [
+        (2, 0, None),
+        (3, 1, Some(RunTimeState::Enabled)),
+        (4, 2, Some(RunTimeState::Disabled)),
+        (5, 3, Some(RunTimeState::Deleted)),
+    ] {
+        assert_eq!(server.notify(&renewed.notification(&order.iccid, seq_number, event)), 204);
+        assert_eq!(run_time(&server, &order.iccid), expected);
+    }
+    assert_eq!(server.notifications(&order.iccid), 5);
+    assert_eq!(server.state(&order.iccid), "Installed");
+}
+
+fn what_is_refused_is_kept_with_its_reason() {
+    let server = TestServer::start();
+    let (euicc, stranger) = (Euicc::new(0), Euicc::new(1));
+    let (order, offer) = downloaded(&server, &euicc);
+    let (id, iccid) = (octets(&offer.transaction_id), &order.iccid);
+    let success = euicc.result(&id, iccid, 1, None);
+    let last = success.len() - 1;
+    let store = server.smdp().store.clone();
+    let newest = || server.wait(store.refused_notifications(0, 1)).unwrap().remove(0);
+    let unknown = server.any_available();
+    for (notification, reason) in [
+        (euicc.result(&flipped(&id, 0), iccid, 1, None), "no package was bound in transaction"),
+        (flipped(&success, last), "signature does not verify"),
+        (euicc.result_of(&id, iccid, 1, None, "2.999.11"), "it names another SM-DP+: 2.999.11"),
+        (vec![0x30, 0x00], "it cannot be read"),
+        (euicc.notification(&unknown, 2, 1), "nothing was ever bound for the profile"),
+        (stranger.notification(iccid, 2, 1), "has no part in the order of that profile"),
+        (vec![0x30; 20_000], "it cannot be read"),
+    ] {
+        assert_eq!(server.notify(&notification), 204);
+        let refused = newest();
+        assert!(refused.reason.contains(reason), "{reason}: {}", refused.reason);
+        assert_eq!(refused.octets, notification.len() as u64);
+        assert!(notification.starts_with(&refused.raw) && !refused.raw.is_empty());
+        assert_eq!((refused.peer.as_str(), refused.repetitions), ("127.0.0.1", 0));
+    }
+    let before = newest();
+    server.clock.advance(std::time::Duration::from_secs(60));
+    assert_eq!(server.notify(&vec![0x30; 20_000]), 204);
+    let again = newest();
+    assert_eq!((again.number, again.repetitions), (before.number, 1));
+    assert_eq!(again.repeated_at, Some(server.clock.now()));
+    assert_eq!(server.notify(&success), 204);
+    assert_eq!(newest(), again, "what is believed is not refused");
+    assert_eq!(server.state(iccid), "Installed");
 }
 
 fn a_result_may_come_late_and_after_the_session() {

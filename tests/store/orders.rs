@@ -57,8 +57,8 @@ fn attempts_are_written_where_they_are_said_and_left_alone_elsewhere() {
     on_both(|store, _| async move {
         stock(&store, 1).await;
         let order = released(&store, 0, "M-0").await;
-        store.count_download_attempt(&order, 9).await.unwrap();
-        store.count_confirmation_attempt(&order, 9).await.unwrap();
+        store.count_download_attempt(&order, 9, None).await.unwrap();
+        store.count_confirmation_attempt(&order, 9, None).await.unwrap();
         // A transition as ES2+ and ES9+ make it leaves what was counted since it was read.
         let failed = store.save(order.fail(ErrorReason::Expired, now()).unwrap()).await.unwrap();
         let failed_as_read = read(&store, 0).await;
@@ -80,7 +80,7 @@ fn attempts_are_written_where_they_are_said_and_left_alone_elsewhere() {
         let bound = reset(&store, &read(&store, 0).await, None).await.unwrap();
         assert_eq!(bound, read(&store, 0).await);
         assert_eq!((bound.state_name(), bound.eid()), (StateName::Downloaded, Some(&eid())));
-        assert_eq!(store.count_download_attempt(&bound, 9).await.unwrap(), 1);
+        assert_eq!(store.count_download_attempt(&bound, 9, None).await.unwrap(), 1);
     });
 }
 

@@ -60,7 +60,9 @@ pub(super) async fn call(
             answer("cancelSession", &headers, message, run).await
         }
         Function::HandleNotification => match read("handleNotification", &headers, message) {
-            Ok(request) => keep("handleNotification", handle_notification(&smdp, &request)).await,
+            Ok(request) => {
+                keep("handleNotification", handle_notification(&smdp, caller.peer(), &request)).await
+            }
             Err(Unreadable) => without_body(StatusCode::NO_CONTENT),
         },
     }

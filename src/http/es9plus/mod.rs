@@ -74,9 +74,9 @@ async fn get_package(
     .await
 }
 
-async fn notify(_: Lpa, State(smdp): State<Arc<Smdp>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn notify(caller: Lpa, State(smdp): State<Arc<Smdp>>, headers: HeaderMap, body: Bytes) -> Response {
     function::notify("handleNotification", &headers, &body, async |request| {
-        handle_notification(&smdp, &request).await
+        handle_notification(&smdp, caller.peer(), &request).await
     })
     .await
 }
