@@ -13,6 +13,7 @@
 //! | [`app`] | composition root: the only file that names every concrete type |
 //! | [`mod@bench`] | the benchmarks behind `simyard bench`, composed like `app` |
 //! | [`http`] | listeners, TLS, caller identity, limits; one folder per interface |
+//! | [`jobs`] | follow-up work taken from the store, one file per job, each safe to run twice |
 //! | [`device`] | virtual eUICC and LPA: knows the standards, never the server's services |
 //! | [`smdp`] | the SM-DP+: one file per function of the standard |
 //! | [`inventory`] | stock: batches in, numbers out |
@@ -38,6 +39,7 @@ pub mod env;
 pub mod http;
 pub mod ident;
 pub mod inventory;
+pub mod jobs;
 pub mod pki;
 pub mod profile;
 pub mod smdp;

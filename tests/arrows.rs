@@ -16,7 +16,7 @@ const LEVELS: &[&[&str]] = &[
     &["main"],
     &["cli"],
     &["app", "bench"],
-    &["http"],
+    &["http", "jobs"],
     &["device"],
     &["smdp", "inventory"],
     &["store", "client", "profile", "pki"],

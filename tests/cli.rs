@@ -11,6 +11,7 @@ use simyard::profile::identity::PackageIdentity;
 use crate::binary::{HOST, ICCIDS, Place, Running, SETTINGS, batch, command};
 use crate::harness::{left_out, vectors};
 
+pub mod callbacks;
 pub mod order;
 pub mod profile;
 
@@ -75,8 +76,12 @@ fn every_command_teaches_and_is_run_by_a_test() {
     commands(&[], &mut all);
     assert!(all.len() > 15, "{all:?}");
     // The command lines of these files: string literals, as words.
-    let source =
-        concat!(include_str!("cli.rs"), include_str!("cli/order.rs"), include_str!("cli/profile.rs"));
+    let source = concat!(
+        include_str!("cli.rs"),
+        include_str!("cli/callbacks.rs"),
+        include_str!("cli/order.rs"),
+        include_str!("cli/profile.rs")
+    );
     let lines: Vec<Vec<&str>> = source.split('"').map(|text| text.split_whitespace().collect()).collect();
     let is_run = |path: &[String], option: Option<&str>| {
         lines.iter().any(|words| {

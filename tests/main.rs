@@ -20,6 +20,7 @@ mod arrows;
 mod asn1;
 mod bench;
 mod binary;
+mod callbacks;
 mod cli;
 mod content;
 mod crypto;
@@ -45,7 +46,9 @@ fn main() -> std::process::ExitCode {
         arrows::TESTS,
         asn1::TESTS,
         bench::TESTS,
+        callbacks::TESTS,
         cli::TESTS,
+        cli::callbacks::TESTS,
         cli::order::TESTS,
         cli::profile::TESTS,
         content::TESTS,

@@ -35,6 +35,7 @@ use tokio::sync::watch;
 
 pub mod asn1;
 pub mod euicc;
+pub mod operator;
 
 pub use euicc::{Euicc, Initiated, Offer};
 
@@ -231,7 +232,8 @@ struct Running {
     es2plus: SocketAddr,
     lpa: reqwest::Client,
     operator: reqwest::Client,
-    _end: watch::Sender<bool>,
+    end: watch::Sender<bool>,
+    server: tokio::task::JoinHandle<()>,
 }
 
 /// The server, its folder, and those who call it.
@@ -262,15 +264,25 @@ impl TestServer {
     /// With more settings (lines of the top level, then whole tables), and perhaps another store than SQLite in its
     /// folder.
     pub fn with(settings: &str, url: Option<StoreUrl>) -> Self {
+        Self::calling_back(&[], settings, url)
+    }
+
+    /// Calls operators back at these addresses, each given as the name of its operator and members of `[[operator]]`.
+    pub fn calling_back(operators: &[(&str, &str)], settings: &str, url: Option<StoreUrl>) -> Self {
+        let tables = if settings.starts_with('[') { Some(0) } else { settings.find("\n[") };
+        let (top, tables) = settings.split_at(tables.unwrap_or(settings.len()));
+        let mut all = format!("{top}\n{SETTINGS}\n{tables}");
+        for (name, members) in operators {
+            let operator = format!("name = \"{name}\"\n");
+            assert!(all.contains(&operator));
+            all = all.replacen(&operator, &format!("{operator}{members}\n"), 1);
+        }
         listen_to_the_log();
         let folder = tempfile::tempdir().unwrap();
         let rng = Rng::seeded(u64::from(NUMBERS.load(Ordering::SeqCst)) + 1000);
         PKI.write_to(&folder.path().join("pki"), Existing::Refuse).unwrap();
-        let tables = if settings.starts_with('[') { Some(0) } else { settings.find("\n[") };
-        let (top, tables) = settings.split_at(tables.unwrap_or(settings.len()));
-        let settings = format!("{top}\n{SETTINGS}\n{tables}");
         let server = Self {
-            config: Config::parse(&settings, &folder.path().join("simyard.toml")).unwrap(),
+            config: Config::parse(&all, &folder.path().join("simyard.toml")).unwrap(),
             url: url.unwrap_or_else(|| StoreUrl::Sqlite(folder.path().join("simyard.db"))),
             _folder: folder,
             number: NUMBERS.fetch_add(1, Ordering::SeqCst),
@@ -292,7 +304,7 @@ impl TestServer {
 
     fn run(&self) {
         let runtime = runtime(&self.thread_name(), 2);
-        let (smdp, es9plus, es2plus, end) = runtime.block_on(async {
+        let (smdp, es9plus, es2plus, end, server) = runtime.block_on(async {
             let watch: Arc<dyn CommitWatch> = Arc::clone(&self.deaths) as _;
             let stock = Stock {
                 store: Store::open_watched(&self.url, watch).await.unwrap(),
@@ -305,12 +317,12 @@ impl TestServer {
                 App::with_stock(&self.config, sockets, stock, self.clock.clone(), self.rng.clone()).unwrap();
             let smdp = Arc::clone(&app.smdp);
             let (end, ended) = watch::channel(false);
-            tokio::spawn(app.run(ended));
-            (smdp, es9plus, es2plus, end)
+            let server = tokio::spawn(app.run(ended));
+            (smdp, es9plus, es2plus, end, server)
         });
         let operator = self.http(Some(&PKI.operator), es2plus);
         let lpa = self.http(None, es9plus);
-        let running = Running { runtime, smdp, es9plus, es2plus, lpa, operator, _end: end };
+        let running = Running { runtime, smdp, es9plus, es2plus, lpa, operator, end, server };
         *self.running.borrow_mut() = Some(running);
     }
 
@@ -322,6 +334,14 @@ impl TestServer {
     pub fn kill(&self) {
         if let Some(running) = self.running.borrow_mut().take() {
             running.runtime.shutdown_background();
+        }
+    }
+
+    /// Ends the server in order: what is under way finishes or is given back.
+    pub fn end(&self) {
+        if let Some(running) = self.running.borrow_mut().take() {
+            running.end.send(true).unwrap();
+            running.runtime.block_on(running.server).unwrap();
         }
     }
 
@@ -458,6 +478,11 @@ impl TestServer {
     pub fn tls(&self, interface: Interface) -> rustls::ClientConfig {
         let operator = matches!(interface, Interface::Es2Plus).then(|| tls_identity(&PKI.operator));
         client_config(self.verifier(), operator.as_ref()).unwrap()
+    }
+
+    /// How the server itself calls operators back.
+    pub fn callback_tls(&self) -> rustls::ClientConfig {
+        client_config(self.verifier(), Some(&tls_identity(&PKI.dp_tls))).unwrap()
     }
 
     /// Where the interface listens.

@@ -58,7 +58,7 @@ pub(super) fn warn_of_test_cis(anchors: &Anchors) {
     }
 }
 
-fn chain(file: &FileSetting) -> Result<Vec<Vec<u8>>, ConfigError> {
+pub(super) fn chain(file: &FileSetting) -> Result<Vec<Vec<u8>>, ConfigError> {
     load_certificates(&file.path).map_err(|error| file.error(&error))
 }
 
@@ -164,12 +164,14 @@ pub(super) fn tls(
     setting: &CredentialSetting,
     client: Option<Arc<ClientVerifier>>,
 ) -> Result<Arc<rustls::ServerConfig>, ConfigError> {
-    let file = &setting.certificate;
-    let identity = TlsIdentity::new(chain(file)?, Arc::new(key(&setting.key)?));
-    identity
-        .and_then(|identity| server_config(&identity, client.map(|verifier| verifier as _)))
+    server_config(&tls_identity(setting)?, client.map(|verifier| verifier as _))
         .map(Arc::new)
-        .map_err(|error| file.error(&error))
+        .map_err(|error| setting.certificate.error(&error))
+}
+
+pub(super) fn tls_identity(setting: &CredentialSetting) -> Result<TlsIdentity, ConfigError> {
+    let file = &setting.certificate;
+    TlsIdentity::new(chain(file)?, Arc::new(key(&setting.key)?)).map_err(|error| file.error(&error))
 }
 
 #[cfg(test)]

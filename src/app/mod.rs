@@ -17,6 +17,7 @@ use crate::http::caller::Operators;
 use crate::http::listener::{Listener, ListenerLimits};
 use crate::http::{es2plus, es9plus};
 use crate::ident::ServerAddress;
+use crate::jobs::deliver_callbacks::DeliverCallbacks;
 use crate::pki::AnchorError;
 use crate::pki::tls::{ClientVerifier, PeerIdentity};
 use crate::profile::description::{self, DescriptionError};
@@ -25,16 +26,17 @@ use crate::smdp::Smdp;
 use crate::smdp::catalogue::{Catalogue, Product};
 use crate::smdp::downloads::DownloadCounts;
 use crate::smdp::guesses::Guesses;
-use crate::smdp::handle_download_progress_info::Callbacks;
 use crate::smdp::orders::{OrderSettings, Orders};
 use crate::smdp::sessions::Sessions;
 use crate::store::{Store, StoreError, StoreUrl};
 
+mod callbacks;
 pub mod config;
 mod credentials;
 
 pub use credentials::{anchors_of, cis};
 
+use callbacks::{callbacks, deliver_callbacks};
 use config::{
     Config, ConfigError, FileSetting, OperatorKey, OperatorSetting, ProfileTypeSetting, TemplateSetting,
 };
@@ -162,6 +164,7 @@ pub struct App {
     /// ES9+.
     pub smdp: Arc<Smdp>,
     listeners: Vec<Listener>,
+    callbacks: DeliverCallbacks,
 }
 
 impl App {
@@ -213,8 +216,9 @@ impl App {
             catalogue: catalogue(config)?,
             limits: config.limits,
             version3_euiccs: config.version3_euiccs,
-            callbacks: Callbacks::default(),
+            callbacks: callbacks(config),
         });
+        let callbacks = deliver_callbacks(config, &smdp)?;
         if let ([_, _, ..], Some(place)) =
             (client_anchors.certificates(), config.operators.iter().find_map(OperatorSetting::place_of_oid))
         {
@@ -233,7 +237,7 @@ impl App {
             router: es2plus::router(Arc::new(orders), operators),
             limits: ListenerLimits::new(config.es2plus.max_connections),
         });
-        Ok(Self { smdp, listeners })
+        Ok(Self { smdp, listeners, callbacks })
     }
 
     /// Serves until `end` turns true; open requests finish, and the store is closed behind them.
@@ -242,6 +246,7 @@ impl App {
         for listener in self.listeners {
             interfaces.spawn(listener.serve(end.clone()));
         }
+        interfaces.spawn(self.callbacks.run(end));
         all_ended(interfaces).await;
         self.smdp.store.close().await;
     }

@@ -8,12 +8,14 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub mod bench;
+pub mod callbacks;
 pub mod card;
 pub mod demo;
 pub mod es2plus;
 mod folder;
 pub mod ingest;
 pub mod lpa;
+pub mod notifications;
 pub mod order;
 pub mod output;
 pub mod pki;
@@ -45,8 +47,12 @@ enum Command {
     Ingest(ingest::IngestArgs),
     /// Order profiles as an operator.
     Es2plus(Box<es2plus::Es2PlusArgs>),
+    /// Look at the calls back to operators that wait.
+    Callbacks(Box<callbacks::CallbacksArgs>),
     /// Prepare, look at and mend orders in the stock, without a server.
     Order(Box<order::OrderArgs>),
+    /// Look at notifications that were refused.
+    Notifications(notifications::NotificationsArgs),
     /// Read, build, check, compare and personalise profile packages.
     Profile(profile::ProfileArgs),
     /// Make certificates for tests.
@@ -82,7 +88,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Ingest(args) => ingest::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Es2plus(args) => es2plus::run(*args).await.map(|()| ExitCode::SUCCESS),
+        Command::Callbacks(args) => callbacks::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Order(args) => order::run(*args).await.map(|()| ExitCode::SUCCESS),
+        Command::Notifications(args) => notifications::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Profile(args) => profile::run(args),
         Command::Pki(args) => pki::run(args).map(|()| ExitCode::SUCCESS),
         Command::Card(args) => card::run(args).await.map(|()| ExitCode::SUCCESS),

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use simyard_asn1::Oid;
 use toml::Spanned;
 
+use super::callbacks::{CallbackMembers, CallbacksTable, PointsTable};
 use super::profile_type::ProfileTypeTable;
 use super::{
     Config, ConfigError, CredentialSetting, FileSetting, ListenSetting, OperatorKey, OperatorSetting, Place,
@@ -71,6 +72,8 @@ struct ConfigFile {
     profile_type: Vec<ProfileTypeTable>,
     #[serde(default)]
     limits: LimitsTable,
+    #[serde(default)]
+    callbacks: CallbacksTable,
 }
 
 #[derive(Default, Deserialize)]
@@ -99,6 +102,19 @@ struct OperatorTable {
     name: Spanned<String>,
     oid: Text,
     certificate_sha256: Text,
+    es2plus_address: Text,
+    es2plus_ca: Option<Vec<Spanned<String>>>,
+    notification_points: Option<Spanned<PointsTable>>,
+}
+
+impl OperatorTable {
+    fn callback(&self) -> CallbackMembers {
+        CallbackMembers {
+            es2plus_address: self.es2plus_address.clone(),
+            es2plus_ca: self.es2plus_ca.clone(),
+            notification_points: self.notification_points.clone(),
+        }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -149,7 +165,7 @@ impl Reader<'_> {
         }
     }
 
-    fn files(
+    pub(super) fn files(
         &self,
         values: Option<Vec<Spanned<String>>>,
         setting: &'static str,
@@ -188,7 +204,8 @@ impl Reader<'_> {
         }
         let identity_tables =
             if file.identity.is_empty() { vec![IdentityTable::default()] } else { file.identity };
-        let operators = self.operators(&file.operator)?;
+        let client_ca = self.files(file.es2plus.client_ca.clone(), "es2plus.client_ca", "pki/ci.pem");
+        let operators = self.operators(&file.operator, &client_ca)?;
         Ok(Config {
             store: self.store(file.store.as_ref()),
             sealing_key: self.file(file.sealing_key.as_ref(), "sealing_key", "sealing.key"),
@@ -196,13 +213,14 @@ impl Reader<'_> {
             identities: identity_tables.iter().map(|table| self.identity(table)).collect(),
             further_es9plus: self.further_es9plus(&file.es9plus_listener)?,
             es2plus: self.listen(&file.es2plus, "es2plus", "127.0.0.1:8444")?,
-            es2plus_client_ca: self.files(file.es2plus.client_ca, "es2plus.client_ca", "pki/ci.pem"),
+            es2plus_client_ca: client_ca,
             es9plus,
             profile_types: self.profile_types(&file.profile_type, &addresses, &operators)?,
             operators,
             addresses,
             limits: self.limits(&file.limits)?,
             version3_euiccs: file.version3_euiccs,
+            callbacks: self.callback_limits(&file.callbacks)?,
             order_lifetime_s: file
                 .limits
                 .order_lifetime_days
@@ -331,10 +349,14 @@ impl Reader<'_> {
     }
 
     /// All operators; no two have one name or one key, or nobody could say whose profiles are whose.
-    fn operators(&self, tables: &[OperatorTable]) -> Result<Vec<OperatorSetting>, ConfigError> {
+    fn operators(
+        &self,
+        tables: &[OperatorTable],
+        client_ca: &[FileSetting],
+    ) -> Result<Vec<OperatorSetting>, ConfigError> {
         let mut operators: Vec<OperatorSetting> = Vec::new();
         for table in tables {
-            let operator = self.operator(table)?;
+            let operator = self.operator(table, client_ca)?;
             let refused = |message| Err(self.error(Some(table.name.span()), "operator", message));
             if operators.iter().any(|other| other.name == operator.name) {
                 return refused("another operator has this name");
@@ -347,7 +369,11 @@ impl Reader<'_> {
         Ok(operators)
     }
 
-    fn operator(&self, table: &OperatorTable) -> Result<OperatorSetting, ConfigError> {
+    fn operator(
+        &self,
+        table: &OperatorTable,
+        client_ca: &[FileSetting],
+    ) -> Result<OperatorSetting, ConfigError> {
         let name = self.operator_name(&table.name, "operator.name")?;
         let key = match (&table.oid, &table.certificate_sha256) {
             (Some(oid), None) => {
@@ -370,7 +396,7 @@ impl Reader<'_> {
                 return Err(self.error(Some(table.name.span()), "operator", message));
             }
         };
-        Ok(OperatorSetting { name, key })
+        Ok(OperatorSetting { name, key, callback: self.callback(table.callback(), client_ca)? })
     }
 
     pub(super) fn operator_name(

@@ -3,7 +3,8 @@
 //! Every setting has a default; with all of them, the server runs on a folder that `simyard pki init pki` has filled.
 //! Relative paths are relative to the file. An error names the file and the line.
 //!
-//! What the settings are stands here; [`file`] reads them from the text, [`profile_type`] the tables of profile types.
+//! What the settings are stands here; [`file`] reads them from the text, [`profile_type`] the tables of profile types,
+//! [`callbacks`] what is said of calls back to operators.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,12 +13,15 @@ use simyard_asn1::Oid;
 
 use crate::domain::{Limits, Operator, ProfileType};
 use crate::ident::ServerAddress;
+use crate::jobs::deliver_callbacks::CallbackLimits;
 use crate::profile::metadata::ProfileMetadata;
 use crate::profile::shipped::Shipped;
 use crate::smdp::guesses::GuessLimits;
+use crate::smdp::handle_download_progress_info::RunTimePoints;
 use crate::smdp::initiate_authentication::Version3Euiccs;
 use crate::smdp::sessions::SessionLimits;
 
+mod callbacks;
 mod file;
 mod place;
 mod profile_type;
@@ -74,6 +78,19 @@ pub struct OperatorSetting {
     pub name: Operator,
     /// How its certificate is recognised.
     pub key: OperatorKey,
+    /// How it is told of downloads; `None` if it is not.
+    pub callback: Option<CallbackSetting>,
+}
+
+/// How an operator is called back over ES2+.HandleDownloadProgressInfo.
+#[derive(Clone, Debug)]
+pub struct CallbackSetting {
+    /// Its ES2+ server.
+    pub address: ServerAddress,
+    /// Certificates of the CAs under which that server's certificate lies.
+    pub ca: Vec<FileSetting>,
+    /// What it is told of the life of installed profiles.
+    pub points: RunTimePoints,
 }
 
 impl OperatorSetting {
@@ -136,6 +153,8 @@ pub struct Config {
     pub profile_types: Vec<ProfileTypeSetting>,
     /// How often an order may be tried.
     pub limits: Limits,
+    /// How hard operators are tried with calls back.
+    pub callbacks: CallbackLimits,
     /// How long an order lasts after ConfirmOrder, in seconds; `None` for ever.
     pub order_lifetime_s: Option<u64>,
     /// What becomes of eUICCs of version 3.
@@ -202,6 +221,20 @@ mod tests {
                 "simyard.toml:5: operator: another operator has the same oid",
             ),
             (
+                "[[operator]]\nname = \"x\"\noid = \"2.1\"\nes2plus_address = \"https://x\"",
+                "simyard.toml:4: operator.es2plus_address",
+            ),
+            (
+                "[[operator]]\nname = \"x\"\noid = \"2.1\"\nes2plus_ca = [\"x.pem\"]",
+                "simyard.toml:4: operator: es2plus_address is missing",
+            ),
+            (
+                "[[operator]]\nname = \"x\"\noid = \"2.1\"\nes2plus_address = \"x\"\n\
+                 notification_points = { enable = 4 }",
+                "simyard.toml:5: operator.notification_points: 4 is a point of the standard's own",
+            ),
+            ("[callbacks]\nconcurrency = 0", "simyard.toml:2: callbacks.concurrency: must be at least 1"),
+            (
                 "[[operator]]\nname = \"b\"\noid = \"2.1\"\n[[profile_type]]\nname = \"a\"\nowner = \"b\"\n\
                  [[profile_type]]\nname = \"a\"\nowner = \"b\"",
                 "simyard.toml:8: profile_type.name: another profile type",
@@ -210,6 +243,30 @@ mod tests {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn an_operator_is_called_back_where_it_says() {
+        let operator = "[[operator]]\nname = \"x\"\noid = \"2.1\"\n";
+        assert!(parse(operator).unwrap().operators[0].callback.is_none());
+        let text = format!("{operator}es2plus_address = \"es2.example.com:8445\"\n");
+        let config = parse(&text).unwrap();
+        let callback = config.operators[0].callback.as_ref().unwrap();
+        assert_eq!(callback.address.as_str(), "es2.example.com:8445");
+        assert_eq!(callback.ca[0].path, Path::new("/etc/simyard/pki/ci.pem"), "as its client certificate");
+        assert_eq!(callback.points, RunTimePoints::default());
+        assert_eq!(config.callbacks, CallbackLimits::default());
+        let text = format!(
+            "{text}es2plus_ca = [\"x.pem\"]\nnotification_points = {{ enable = 6, delete = 5 }}\n\
+             [callbacks]\ngive_up_after_days = 2\nconcurrency = 3"
+        );
+        let config = parse(&text).unwrap();
+        let callback = config.operators[0].callback.as_ref().unwrap();
+        assert_eq!(callback.ca[0].path, Path::new("/etc/simyard/x.pem"));
+        let points = [callback.points.enable, callback.points.disable, callback.points.delete];
+        assert_eq!(points.map(|point| point.map(|point| point.id())), [Some(6), None, Some(5)]);
+        assert_eq!(config.callbacks.give_up_after.as_secs(), 2 * 24 * 3600);
+        assert_eq!(config.callbacks.concurrency, 3);
     }
 
     #[test]

@@ -1,0 +1,9 @@
+//! Follow-up work that changes leave in the store, one file per job.
+//!
+//! | file | job |
+//! |---|---|
+//! | [`deliver_callbacks`] | tells operators of downloads over ES2+.HandleDownloadProgressInfo |
+//!
+//! Each job may run in several processes on one store, may be killed at any instruction, and is done at least once.
+
+pub mod deliver_callbacks;
