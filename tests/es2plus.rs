@@ -11,6 +11,8 @@ use crate::server::{
     TestServer, iccid,
 };
 
+pub mod client;
+
 crate::tests!(
     nobody_without_a_known_certificate_gets_in,
     an_operator_acts_on_its_own_profiles_alone,

@@ -59,6 +59,7 @@ fn main() -> std::process::ExitCode {
         device::refusals::TESTS,
         device::usim::TESTS,
         es2plus::TESTS,
+        es2plus::client::TESTS,
         es9plus::TESTS,
         es9plus::asn1::TESTS,
         es9plus::authenticate_client::TESTS,
