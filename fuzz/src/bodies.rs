@@ -43,6 +43,9 @@ pub fn es2plus() -> Vec<Vec<u8>> {
         ),
         format!(r#"{{{header},{iccid},{eid},"matchingId":"AB-12","finalProfileStatusIndicator":"Unavailable"}}"#),
         format!(r#"{{{header},{iccid}}}"#),
+        format!(
+            r#"{{{header},{iccid},{eid},"profileType":"iot","timestamp":"2026-11-22T06:43:00Z","notificationPointId":4,"notificationPointStatus":{{"status":"Failed","statusCodeData":{{"subjectCode":"8.2.10","reasonCode":"4.2"}}}},"resultData":"vycA"}}"#
+        ),
         format!(r#"{{{eid},"matchingId":"AB-12","smdpAddress":"smdp.example.com:8443"}}"#),
     ]
     .map(String::into_bytes)

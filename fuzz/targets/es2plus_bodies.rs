@@ -15,4 +15,5 @@ simyard_fuzz::target!(seeds: bodies::es2plus(), |input| {
     round_trip::<es2plus::ConfirmOrderResponse>(&members);
     round_trip::<es2plus::CancelOrderRequest>(&members);
     round_trip::<es2plus::ReleaseProfileRequest>(&members);
+    round_trip::<es2plus::HandleDownloadProgressInfoRequest>(&members);
 });

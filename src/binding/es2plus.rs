@@ -283,7 +283,8 @@ impl Body for HandleDownloadProgressInfoRequest {
     }
 
     fn from_members(members: &Members) -> Result<Self, MemberError> {
-        let timestamp = Timestamp::parse(members.text("timestamp")?);
+        let timestamp =
+            Timestamp::parse(members.text("timestamp")?).map(|at| Timestamp::from_secs(at.as_secs()));
         let status = members.optional_object("notificationPointStatus")?;
         let result_data = members.optional_text("resultData")?.map(|_| members.base64("resultData"));
         Ok(Self {
