@@ -193,6 +193,10 @@ impl Place {
         std::fs::write(self.path().join(name), text).unwrap();
     }
 
+    pub fn write_octets(&self, name: &str, octets: &[u8]) {
+        std::fs::write(self.path().join(name), octets).unwrap();
+    }
+
     pub fn command(&self, line: &str) -> Command {
         let words: Vec<&str> = line.split_whitespace().collect();
         let mut command = command(self.path(), &words);

@@ -1,6 +1,6 @@
 //! ES9+ over the wire: bodies, headers, and every row of SGP.23 4.3.12 to 4.3.16 that applies to P-256.
 //!
-//! Profile protection keys are not built, and neither is an SM-DS: its rows are those of an order found by its token.
+//! There is no SM-DS: its rows are those of an order found by its token.
 
 use serde_json::{Value, json};
 

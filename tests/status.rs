@@ -9,6 +9,7 @@ use simyard::domain::{ProfileType, Refusal, StateName};
 use simyard::ident::{Eid, Iccid, MatchingId, ServerAddress, TransactionId};
 use simyard::pki::{Certificate, CertificateError};
 use simyard::profile::bind::BindError;
+use simyard::profile::metadata::InvalidMetadata;
 use simyard::smdp::authenticate_client::AuthenticateClientError as Authenticate;
 use simyard::smdp::cancel_order::CancelOrderError as CancelOrder;
 use simyard::smdp::cancel_session::CancelSessionError as CancelSession;
@@ -216,6 +217,7 @@ fn authenticate_client() -> Table {
         Authenticate::TooManyGuesses(guesses()) => "1.2/3.7",
         Authenticate::NotEligible("x") => "8.2.5/4.3",
         Authenticate::ProfileType(String::new()) => "1.6/4.2",
+        Authenticate::Metadata(InvalidMetadata::Gid) => "1.6/4.2",
         Authenticate::Race => "1.6/4.2",
         Authenticate::Store(STORE) => "1.6/4.2",
         Authenticate::Signing(ecdsa()) => "1.6/4.2",

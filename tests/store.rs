@@ -8,7 +8,7 @@ use std::time::Duration;
 use simyard::domain::{
     CallIdentity, CodeHash, Confirmation, DownloadOrderParameters, ErrorReason, FinalStatus,
     MatchingIdOrigin, NamedBy, Operator, Order, ProfileEvent, ProfileType, ReleaseTime, Reservation,
-    RunTimeState, State, StateName,
+    RunTimeState, State, StateName, Terms,
 };
 use simyard::env::Timestamp;
 use simyard::ident::{Eid, Iccid, Imsi, MatchingId, TransactionId};
@@ -111,7 +111,8 @@ async fn stock(store: &Store, count: u32) {
 }
 
 fn reservation() -> Reservation {
-    Reservation { call: CallIdentity::new("1.2.3", "call-1"), named_by: NamedBy::Iccid, at: now() }
+    let call = CallIdentity::new("1.2.3", "call-1");
+    Reservation { call, named_by: NamedBy::Iccid, at: now(), terms: Terms::default() }
 }
 
 fn confirmation(matching_id: &str, reservation: Reservation, ordered_eid: Option<Eid>) -> Confirmation {
@@ -201,7 +202,7 @@ fn an_order_is_written_and_read_in_every_state() {
                 };
                 order.confirm(later).unwrap()
             }),
-            Box::new(|order| order.release().unwrap()),
+            Box::new(|order| order.release(now().plus(Duration::from_secs(5))).unwrap()),
             Box::new(|order| order.bind(eid(), now()).unwrap()),
             Box::new(|order| order.fail(ErrorReason::Cancelled(16), now()).unwrap()),
             Box::new(|order| order.install(now()).unwrap()),

@@ -327,7 +327,11 @@ fn package(octets: Vec<u8>, file: &FileSetting) -> Result<Vec<u8>, ConfigError> 
 fn catalogue(config: &Config) -> Result<Catalogue, AppError> {
     let mut catalogue = Catalogue::default();
     for setting in &config.profile_types {
-        let product = Product { metadata: setting.metadata.clone(), template: template_of(setting)? };
+        let product = Product {
+            metadata: setting.metadata.clone(),
+            key_mode: setting.key_mode,
+            template: template_of(setting)?,
+        };
         catalogue.add(setting.name.clone(), product);
     }
     Ok(catalogue)

@@ -22,6 +22,6 @@ pub use repetition::{ConfirmOrderParameters, DownloadOrderParameters};
 pub use selection::{Accepted, AcceptedAs, Limits, Refusal, select_order};
 pub use state::{
     Attempts, Bound, CallIdentity, CodeHash, Confirmation, Download, ErrorReason, Failure, FinalStatus,
-    Installation, MatchingIdOrigin, NamedBy, Operator, ProfileEvent, ProfileType, Release, ReleaseTime,
-    Reservation, RunTimeState, State, StateName,
+    Installation, KeyMode, ManualCommand, MatchingIdOrigin, NamedBy, Operator, Person, ProfileEvent,
+    ProfileType, Release, ReleaseTime, Reservation, RunTimeState, State, StateName, Terms,
 };

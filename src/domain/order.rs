@@ -6,7 +6,7 @@
 
 use super::state::{
     Attempts, Bound, CodeHash, Confirmation, Download, ErrorReason, Failure, FinalStatus, Installation,
-    Operator, ProfileType, Release, ReleaseTime, Reservation, State, StateName,
+    Operator, ProfileType, Release, ReleaseTime, Reservation, State, StateName, Terms,
 };
 use crate::env::Timestamp;
 use crate::ident::{Eid, Iccid, Imsi, MatchingId};
@@ -32,6 +32,8 @@ pub enum Transition {
     Recount,
     /// [`Order::reset`].
     Reset,
+    /// [`Order::furnish`].
+    Furnish,
 }
 
 /// A state refused an event; the order stays what it was.
@@ -158,6 +160,12 @@ impl Order {
         }
     }
 
+    /// What the order asks of its package; `None` where there is no order.
+    #[must_use]
+    pub fn terms(&self) -> Option<&Terms> {
+        self.reservation().map(|reservation| &reservation.terms)
+    }
+
     /// The matching identifier, once assigned.
     #[must_use]
     pub fn matching_id(&self) -> Option<&MatchingId> {
@@ -255,7 +263,10 @@ impl Order {
             | State::Unavailable => return Err(self.refuses(Transition::Confirm)),
         };
         let state = match confirmation.release_time {
-            ReleaseTime::AtOnce => State::Released(Release { confirmation, attempts: Attempts::default() }),
+            ReleaseTime::AtOnce => {
+                let at = confirmation.at;
+                State::Released(Release { confirmation, at, attempts: Attempts::default() })
+            }
             ReleaseTime::Later => State::Confirmed(confirmation),
         };
         Ok(Self { state, ..self })
@@ -265,11 +276,11 @@ impl Order {
     ///
     /// # Errors
     /// [`InvalidTransition`] from any other state.
-    pub fn release(self) -> Result<Self, InvalidTransition> {
+    pub fn release(self, at: Timestamp) -> Result<Self, InvalidTransition> {
         let State::Confirmed(confirmation) = self.state else {
             return Err(self.refuses(Transition::Release));
         };
-        let state = State::Released(Release { confirmation, attempts: Attempts::default() });
+        let state = State::Released(Release { confirmation, at, attempts: Attempts::default() });
         Ok(Self { state, ..self })
     }
 
@@ -398,10 +409,32 @@ impl Order {
             | State::Unavailable => return Err(self.refuses(Transition::Reset)),
         };
         let confirmation = Confirmation { expires_at, ..release.confirmation };
-        let release = Release { confirmation, attempts: Attempts::default() };
+        let release = Release { confirmation, at: release.at, attempts: Attempts::default() };
         let state = match bound {
             None => State::Released(release),
             Some(bound) => State::Downloaded(Download { release, bound }),
+        };
+        Ok(Self { state, ..self })
+    }
+
+    /// Says what the order asks of its package, before a matching identifier leads to it. The standard has no such
+    /// function.
+    ///
+    /// # Errors
+    /// [`InvalidTransition`] unless it is Allocated or Linked.
+    pub fn furnish(self, terms: Terms) -> Result<Self, InvalidTransition> {
+        let state = match self.state {
+            State::Allocated(reservation) => State::Allocated(Reservation { terms, ..reservation }),
+            State::Linked { reservation, eid } => {
+                State::Linked { reservation: Reservation { terms, ..reservation }, eid }
+            }
+            State::Available
+            | State::Confirmed(_)
+            | State::Released(_)
+            | State::Downloaded(_)
+            | State::Installed(_)
+            | State::Error(_)
+            | State::Unavailable => return Err(self.refuses(Transition::Furnish)),
         };
         Ok(Self { state, ..self })
     }
@@ -441,7 +474,8 @@ pub(super) mod tests {
     }
 
     pub(crate) fn reservation() -> Reservation {
-        Reservation { call: CallIdentity::new("1.2.3", "call"), named_by: NamedBy::Iccid, at: at(10) }
+        let call = CallIdentity::new("1.2.3", "call");
+        Reservation { call, named_by: NamedBy::Iccid, at: at(10), terms: Terms::default() }
     }
 
     pub(crate) fn confirmation(reservation: Reservation, ordered_eid: Option<Eid>) -> Confirmation {
@@ -487,11 +521,11 @@ pub(super) mod tests {
     #[test]
     fn every_state_meets_every_event() {
         type Event = (&'static str, fn(Order) -> Result<Order, InvalidTransition>);
-        let events: [Event; 12] = [
+        let events: [Event; 13] = [
             ("reserve", |order| order.reserve(reservation(), None)),
             ("reserve for an EID", |order| order.reserve(reservation(), Some(eid(EID)))),
             ("confirm", |order| order.confirm(confirmation)),
-            ("release", Order::release),
+            ("release", |order| order.release(at(50))),
             ("cancel to Available", |order| order.cancel(FinalStatus::Available)),
             ("cancel to Unavailable", |order| order.cancel(FinalStatus::Unavailable)),
             ("bind", |order| order.bind(eid(EID), at(50))),
@@ -500,6 +534,7 @@ pub(super) mod tests {
             ("fail", |order| order.fail(ErrorReason::Expired, at(50))),
             ("recount", |order| order.recount(Attempts { download: 3, confirmation: 2 })),
             ("reset", |order| order.reset(None)),
+            ("furnish", |order| order.furnish(Terms::default())),
         ];
         let mut table = String::new();
         for (state, order) in in_every_state() {
@@ -520,9 +555,11 @@ pub(super) mod tests {
         Allocated: confirm -> Released
         Allocated: cancel to Available -> Available
         Allocated: cancel to Unavailable -> Unavailable
+        Allocated: furnish -> Allocated
         Linked: confirm -> Released
         Linked: cancel to Available -> Available
         Linked: cancel to Unavailable -> Unavailable
+        Linked: furnish -> Linked
         Confirmed: release -> Released
         Confirmed: cancel to Available -> Available
         Confirmed: cancel to Unavailable -> Unavailable

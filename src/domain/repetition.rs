@@ -104,7 +104,7 @@ fn same_parameters(confirmation: &Confirmation, parameters: &ConfirmOrderParamet
 mod tests {
     use super::super::Reservation;
     use super::super::order::tests::{
-        EID, OTHER_EID, available, confirmation, eid, in_every_state, reservation,
+        EID, OTHER_EID, at, available, confirmation, eid, in_every_state, reservation,
     };
     use super::*;
 
@@ -195,7 +195,7 @@ mod tests {
     fn only_an_order_that_release_profile_released_is_released_again() {
         for (state, order) in in_every_state() {
             assert!(!order.is_repeated_release_profile(), "{state}");
-            if let Ok(released) = order.release() {
+            if let Ok(released) = order.release(at(60)) {
                 assert!(released.is_repeated_release_profile(), "{state}");
             }
         }

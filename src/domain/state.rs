@@ -52,6 +52,19 @@ name!(
     ProfileType
 );
 
+name!(
+    /// Who changes orders by hand, as the system or the person says: nobody proves it.
+    Person
+);
+
+impl Person {
+    /// Where nobody says who it was.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self("unknown".to_owned())
+    }
+}
+
 /// How an ES2+ caller marked its call (6.5.1.3). Neither text is a proof of anything: they only recognise repetitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallIdentity {
@@ -113,6 +126,52 @@ pub enum NamedBy {
     Type,
 }
 
+/// Which keys protect the profile's own segments (2.5.3, 5.5.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyMode {
+    /// Those of the session.
+    #[default]
+    SessionKeys,
+    /// Random ones for each binding (PPK), which ReplaceSessionKeys hands to the eUICC.
+    RandomKeys,
+}
+
+/// What people do to orders at the server itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ManualCommand {
+    /// `simyard order create`.
+    Create,
+    /// `simyard order release`.
+    Release,
+    /// `simyard order cancel`.
+    Cancel,
+    /// `simyard order reset`.
+    Reset,
+}
+
+impl fmt::Display for ManualCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Create => "create",
+            Self::Release => "release",
+            Self::Cancel => "cancel",
+            Self::Reset => "reset",
+        })
+    }
+}
+
+/// What an order asks of its package instead of what its profile type says. ES2+ has no words for it; it is erased with
+/// the order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// The keys of the profile's segments; `None`: as its type says at the first binding.
+    pub key_mode: Option<KeyMode>,
+    /// The whole StoreMetadataRequest, `BF25`: a later change of the type's settings does not reach it. `None`: as the
+    /// type says whenever the profile is announced.
+    pub metadata: Option<Vec<u8>>,
+}
+
 /// What DownloadOrder left (5.3.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reservation {
@@ -122,6 +181,8 @@ pub struct Reservation {
     pub named_by: NamedBy,
     /// When.
     pub at: Timestamp,
+    /// What it asks of its package.
+    pub terms: Terms,
 }
 
 /// Whose matching identifier it is.
@@ -187,6 +248,8 @@ pub struct Attempts {
 pub struct Release {
     /// What ConfirmOrder left.
     pub confirmation: Confirmation,
+    /// When: by ConfirmOrder, or later by ReleaseProfile.
+    pub at: Timestamp,
     /// What was counted since.
     pub attempts: Attempts,
 }

@@ -78,6 +78,44 @@ impl fmt::Display for Eid {
 
 text_form!(Eid);
 
+/// The first digits of EIDs, as of those of one manufacturer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EidPrefix(String);
+
+impl EidPrefix {
+    /// Reads 1 to 32 decimal digits.
+    ///
+    /// # Errors
+    /// [`InvalidIdentifier`] for anything else.
+    pub fn parse(text: &str) -> Result<Self, InvalidIdentifier> {
+        if (1..=32).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_digit()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidIdentifier::new("beginning of an EID", "1 to 32 decimal digits", text))
+        }
+    }
+
+    /// The 32 digits of the first number that begins so.
+    #[must_use]
+    pub fn first(&self) -> String {
+        format!("{:0<32}", self.0)
+    }
+
+    /// The 32 digits of the last number that begins so.
+    #[must_use]
+    pub fn last(&self) -> String {
+        format!("{:9<32}", self.0)
+    }
+}
+
+impl std::str::FromStr for EidPrefix {
+    type Err = InvalidIdentifier;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,5 +129,17 @@ mod tests {
         assert!(!Eid::parse("89049032123451234512345678901236").unwrap().has_valid_check_digits());
         assert!(Eid::parse("8904903212345123451234567890123F").is_err());
         assert!(Eid::from_bcd(&[0xFF; 16]).is_err());
+    }
+
+    #[test]
+    fn a_beginning_has_a_first_and_a_last_number() {
+        let prefix = EidPrefix::parse("8904").unwrap();
+        assert_eq!(prefix.first(), "89040000000000000000000000000000");
+        assert_eq!(prefix.last(), "89049999999999999999999999999999");
+        let whole = EidPrefix::parse("89049032000000000000279973200019").unwrap();
+        assert_eq!(whole.first(), whole.last());
+        for text in ["", "8904x", "890490320000000000002799732000199"] {
+            assert!(EidPrefix::parse(text).is_err(), "{text}");
+        }
     }
 }

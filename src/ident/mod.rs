@@ -12,7 +12,7 @@ mod server_address;
 mod transaction_id;
 
 pub use activation_code::ActivationCode;
-pub use eid::Eid;
+pub use eid::{Eid, EidPrefix};
 pub use iccid::Iccid;
 pub use imsi::Imsi;
 pub use matching_id::MatchingId;

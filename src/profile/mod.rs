@@ -10,13 +10,14 @@
 //!
 //! [`tree`] is what a package says, read to its end whatever is wrong with it; [`overview`] puts that into words,
 //! [`comparison`] says what two packages mean differently, and [`lint`] what is wrong with a package. A package becomes a
-//! bound one by [`metadata`] and [`bind`].
+//! bound one by [`metadata`], with an [`icon`], and [`bind`].
 
 pub mod bind;
 pub mod cap;
 pub mod comparison;
 pub mod content;
 pub mod description;
+pub mod icon;
 pub mod identity;
 pub mod image;
 pub mod lint;

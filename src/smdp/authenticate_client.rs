@@ -3,6 +3,7 @@
 //! Repeated with the same octets before a package was handed over, it gives the same answer again. Any other second
 //! call finds no session. A refusal ends the session; an internal error leaves it for a repetition.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use simyard_asn1::rsp::SIGNATURE;
@@ -12,7 +13,6 @@ use simyard_asn1::rsp::es9plus::error::{UNDEFINED, authenticate_client as code};
 use simyard_asn1::rsp::info::{EuiccInfo2, rsp_capability};
 use simyard_asn1::{Decode as _, Encode as _};
 
-use super::catalogue::Product;
 use super::guesses::TooManyGuesses;
 use super::handle_download_progress_info::Progress;
 use super::initiate_authentication::tlv;
@@ -30,7 +30,7 @@ use crate::pki::{
     Certificate, CertificateError, EuiccError, EumError, Refusal as CertificateRefusal, VerifiedEuicc,
     verify_euicc,
 };
-use crate::profile::metadata::ProfileMetadata;
+use crate::profile::metadata::{InvalidMetadata, ProfileMetadata};
 use crate::store::{Material, StoreError};
 
 /// Octets of a sealed package up to which a session remembers it.
@@ -81,6 +81,9 @@ pub enum AuthenticateClientError {
     /// The order's profile type is not in the catalogue.
     #[error("profile type {0} is not configured")]
     ProfileType(String),
+    /// The order's own metadata is none that this version makes.
+    #[error("the metadata of the order cannot be used")]
+    Metadata(#[source] InvalidMetadata),
     /// The order changed again and again while it was read.
     #[error("the order is in use")]
     Race,
@@ -123,7 +126,7 @@ impl FunctionError for AuthenticateClientError {
             },
             Self::TooManyGuesses(_) => (Subject::FunctionProvider, Reason::Unavailable),
             Self::NotEligible(_) => (Subject::ProfileType, Reason::StoppedOnWarning),
-            Self::ProfileType(_) | Self::Race | Self::Store(_) | Self::Signing(_) => {
+            Self::ProfileType(_) | Self::Metadata(_) | Self::Race | Self::Store(_) | Self::Signing(_) => {
                 (Subject::Function, Reason::ExecutionError)
             }
         }
@@ -132,6 +135,7 @@ impl FunctionError for AuthenticateClientError {
     fn internal_cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Store(cause) => Some(cause),
+            Self::Metadata(cause) => Some(cause),
             Self::Signing(cause) => Some(cause),
             _ => None,
         }
@@ -166,6 +170,7 @@ impl Es9PlusError for AuthenticateClientError {
             Self::NotEligible(_) => code::NO_ELIGIBLE_PROFILE,
             Self::TooManyGuesses(_)
             | Self::ProfileType(_)
+            | Self::Metadata(_)
             | Self::Race
             | Self::Store(_)
             | Self::Signing(_) => UNDEFINED,
@@ -255,9 +260,14 @@ async fn authenticate(
         Some(text) => Some(MatchingId::parse(text).map_err(|_| Refusal::MatchingIdRefused)?),
     };
     let info = &ok.euicc_signed1.value.euicc_info2.value;
-    let Found { accepted, product, material } =
+    let Found { accepted, metadata, material } =
         find_order(smdp, peer, matching_id.as_ref(), euicc.eid(), info).await?;
     let order = accepted.order;
+    let profile_metadata = if info.rsp_capability.has(rsp_capability::SERVICE_SPECIFIC_DATA) {
+        metadata.to_store_metadata(&order.iccid)
+    } else {
+        metadata.to_plain_store_metadata(&order.iccid)
+    };
 
     // 17. The one-time key of an earlier binding is offered again; the order says whether a code is asked for.
     let kept = match accepted.accepted_as {
@@ -288,7 +298,7 @@ async fn authenticate(
     Ok(ClientAuthenticated {
         identity,
         euicc,
-        profile_metadata: product.metadata.to_store_metadata(&order.iccid),
+        profile_metadata,
         order,
         material: material.filter(|material| material.package.sealed.len() <= REMEMBERED_OCTETS_MAX),
         request_hash,
@@ -329,7 +339,7 @@ fn verify(
 /// An order that may be downloaded.
 struct Found<'s> {
     accepted: Accepted,
-    product: &'s Product,
+    metadata: Cow<'s, ProfileMetadata>,
     /// Of an order that was found by its matching identifier.
     material: Option<Material>,
 }
@@ -355,8 +365,8 @@ async fn find_order<'s>(
 }
 
 /// Steps 12 to 16. An order that ended by its limits is put into state Error. A fault of ours costs the order no attempt:
-/// its profile type is looked up before the count. Eligibility is looked at before it too, since the operator is told of
-/// both in one, and is refused behind it.
+/// its profile type and metadata are looked up before the count. Eligibility is looked at before it too, since the
+/// operator is told of both in one, and is refused behind it.
 async fn accept_order<'s>(
     smdp: &'s Smdp,
     matching_id: Option<&MatchingId>,
@@ -392,7 +402,8 @@ async fn accept_order<'s>(
             .catalogue
             .product(profile_type)
             .ok_or_else(|| AuthenticateClientError::ProfileType(profile_type.to_string()))?;
-        let eligible = check_eligibility(&product.metadata, info);
+        let metadata = product.metadata_of(&accepted.order).map_err(AuthenticateClientError::Metadata)?;
+        let eligible = check_eligibility(&metadata, info);
         let progress =
             eligible.as_ref().map_or_else(|why| Progress::NotEligible(why), |()| Progress::Eligible);
         let callback = smdp.callback(&accepted.order, Some(eid), progress);
@@ -400,7 +411,7 @@ async fn accept_order<'s>(
         match smdp.store.count_download_attempt(&accepted.order, most, callback).await {
             Ok(_) => {
                 eligible.map_err(AuthenticateClientError::NotEligible)?;
-                return Ok(Found { accepted, product, material });
+                return Ok(Found { accepted, metadata, material });
             }
             Err(StoreError::Conflict) => {}
             Err(error) => return Err(AuthenticateClientError::Store(error)),

@@ -1,12 +1,13 @@
 //! The profile types: what is told of their profiles, and how a profile's package is made.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use zeroize::Zeroizing;
 
 use crate::crypto::seal::{SealError, Sealer};
-use crate::domain::{Order, ProfileType};
-use crate::profile::metadata::ProfileMetadata;
+use crate::domain::{KeyMode, Order, ProfileType};
+use crate::profile::metadata::{InvalidMetadata, ProfileMetadata};
 use crate::profile::personal_data::{InvalidPersonalData, PersonalData};
 use crate::profile::plan::{PersonaliseError, Template};
 use crate::store::{Package, PackageKind};
@@ -15,6 +16,8 @@ use crate::store::{Package, PackageKind};
 pub struct Product {
     /// What is told of its profiles.
     pub metadata: ProfileMetadata,
+    /// The keys of its profiles' segments.
+    pub key_mode: KeyMode,
     /// What personal data is put into; `None` for a type whose profiles come as ready-made packages.
     pub template: Option<Template>,
 }
@@ -40,6 +43,19 @@ pub enum PackageError {
     Personalise(#[from] PersonaliseError),
 }
 
+impl Product {
+    /// What is told of an order's profile: as the order says, or this type.
+    ///
+    /// # Errors
+    /// [`InvalidMetadata`] for what another version of Simyard wrote down with the order.
+    pub fn metadata_of<'a>(&'a self, order: &Order) -> Result<Cow<'a, ProfileMetadata>, InvalidMetadata> {
+        match order.terms().and_then(|terms| terms.metadata.as_ref()) {
+            Some(own) => ProfileMetadata::from_store_metadata(own, &order.iccid).map(Cow::Owned),
+            None => Ok(Cow::Borrowed(&self.metadata)),
+        }
+    }
+}
+
 impl Catalogue {
     /// Adds a profile type, or replaces it.
     pub fn add(&mut self, name: ProfileType, product: Product) {
@@ -50,6 +66,14 @@ impl Catalogue {
     #[must_use]
     pub fn product(&self, name: &ProfileType) -> Option<&Product> {
         self.0.get(name)
+    }
+
+    /// The keys of the segments of an order's profile: as the order says, or its type.
+    #[must_use]
+    pub fn key_mode(&self, order: &Order) -> KeyMode {
+        let own = order.terms().and_then(|terms| terms.key_mode);
+        let of_type = || self.product(&order.profile_type).map(|product| product.key_mode);
+        own.or_else(of_type).unwrap_or_default()
     }
 
     /// The unprotected profile package of an order.

@@ -8,7 +8,7 @@ use super::RACES;
 use super::orders::{NotYours, Orders, call_identity};
 use super::status::{FunctionError, Reason, Subject};
 use crate::binding::es2plus::{DownloadOrderRequest, DownloadOrderResponse};
-use crate::domain::{DownloadOrderParameters, NamedBy, Operator, ProfileType, Reservation};
+use crate::domain::{DownloadOrderParameters, NamedBy, Operator, ProfileType, Reservation, Terms};
 use crate::ident::Iccid;
 use crate::store::StoreError;
 
@@ -109,7 +109,12 @@ async fn by_iccid(
         // 3. It is available, or this call reserved it before. 8. The order is linked if an EID is given.
         let other_type = request.profile_type.as_ref().filter(|given| *given != order.profile_type.as_str());
         let repeated = other_type.is_none() && order.is_repeated_download_order(&parameters);
-        let reservation = Reservation { call: parameters.call.clone(), named_by, at: orders.clock.now() };
+        let reservation = Reservation {
+            call: parameters.call.clone(),
+            named_by,
+            at: orders.clock.now(),
+            terms: Terms::default(),
+        };
         let reserved = order.reserve(reservation, request.eid.clone());
         if !repeated && reserved.is_err() {
             return Err(DownloadOrderError::NotAvailable(iccid.clone()));

@@ -26,7 +26,7 @@ use crate::crypto::ecdsa::{Curve, PublicKey};
 use crate::crypto::ecka::{EckaError, EphemeralKey};
 use crate::crypto::hash::{proves_code, sha256};
 use crate::crypto::seal::SealError;
-use crate::domain::{ErrorReason, NotificationPoint, Order};
+use crate::domain::{ErrorReason, KeyMode, NotificationPoint, Order};
 use crate::ident::{Peer, TransactionId};
 use crate::profile::bind::{BindError, Binding, BindingKeys, HOST_ID, bind};
 use crate::store::{Binding as KeptBinding, Material, NewBinding, StoreError};
@@ -364,7 +364,11 @@ async fn bind_and_record(
             let secret = one_time.agree(euicc_otpk)?;
             let session = SessionKeys::derive(&secret, HOST_ID, eid)
                 .map_err(GetBoundProfilePackageError::Derivation)?;
-            (smdp_otpk, BindingKeys { session, random: None })
+            let random = match smdp.catalogue.key_mode(order) {
+                KeyMode::SessionKeys => None,
+                KeyMode::RandomKeys => Some(SessionKeys::generate(&smdp.rng)),
+            };
+            (smdp_otpk, BindingKeys { session, random })
         }
     };
     let binding =

@@ -2,18 +2,23 @@
 //!
 //! Laboratories prepare situations with it, and operators put stuck orders back. The states and their transitions are
 //! those of ES2+ (SGP.22 3.1.6, 5.3), and so is what an order needs; beyond them attempts and expiry are set as wanted.
-//! An order that is placed is one change: nobody sees half of it.
+//! An order that is placed is one change: nobody sees half of it. Each change is written down with who made it.
+//!
+//! Downloaded and Installed cannot be made by hand: they say that an eUICC got a package under keys that only it and
+//! this server could agree on, or signed that it holds the profile. A download makes them.
 
 use std::time::Duration;
 
 use super::RACES;
 use crate::domain::{
-    Attempts, CallIdentity, CodeHash, Confirmation, FinalStatus, InvalidTransition, MatchingIdOrigin,
-    NamedBy, Operator, Order, ProfileType, ReleaseTime, Reservation, StateName,
+    Attempts, CallIdentity, CodeHash, Confirmation, ErrorReason, FinalStatus, InvalidTransition, KeyMode,
+    ManualCommand, MatchingIdOrigin, NamedBy, Operator, Order, Person, ProfileType, ReleaseTime, Reservation,
+    StateName, Terms,
 };
 use crate::env::{Rng, Timestamp};
 use crate::ident::{Eid, Iccid, MatchingId};
-use crate::store::{Constraint, Store, StoreError};
+use crate::profile::metadata::ProfileMetadata;
+use crate::store::{Constraint, NewManualChange, Store, StoreError};
 
 /// What stands for functionRequesterIdentifier in orders of this kind.
 pub const REQUESTER: &str = "simyard order create";
@@ -65,6 +70,22 @@ pub enum ManualOrderError {
     Store(StoreError),
 }
 
+/// Whose hand it is, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hand {
+    /// Who.
+    pub person: Person,
+    /// Now.
+    pub at: Timestamp,
+}
+
+impl Hand {
+    /// What is written down of a change of an order that was `from`.
+    pub(super) fn change(&self, command: ManualCommand, from: StateName, detail: String) -> NewManualChange {
+        NewManualChange { person: self.person.clone(), command, detail, from, at: self.at }
+    }
+}
+
 /// How far an order is brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goal {
@@ -74,6 +95,8 @@ pub enum Goal {
     Confirmed,
     /// Ready for download.
     Released,
+    /// Failed, as if after its release and before any package was handed over.
+    Failed(ErrorReason),
 }
 
 /// From when on an order is refused.
@@ -114,6 +137,10 @@ pub struct NewOrder {
     pub expiry: Expiry,
     /// What counts as tried already.
     pub attempts: Attempts,
+    /// The keys of the profile's segments; `None`: as its type says.
+    pub key_mode: Option<KeyMode>,
+    /// What is told of the profile; `None`: as its type says.
+    pub metadata: Option<ProfileMetadata>,
 }
 
 impl NewOrder {
@@ -125,10 +152,38 @@ impl NewOrder {
         if self.eid.is_none() && self.matching_id.as_ref().is_some_and(MatchingId::is_empty) {
             return Err(ManualOrderError::EidMissing);
         }
-        if self.goal != Goal::Released && self.attempts != Attempts::default() {
+        if matches!(self.goal, Goal::Reserved | Goal::Confirmed) && self.attempts != Attempts::default() {
             return Err(ManualOrderError::AttemptsBeforeRelease);
         }
         Ok(())
+    }
+
+    fn terms(&self, iccid: &Iccid) -> Terms {
+        let metadata = self.metadata.as_ref().map(|metadata| metadata.to_store_metadata(iccid));
+        Terms { key_mode: self.key_mode, metadata }
+    }
+
+    /// What is written down of it beside the states.
+    pub(super) fn detail(&self) -> String {
+        let mut parts = Vec::new();
+        parts.extend(self.eid.as_ref().map(|eid| format!("EID {eid}")));
+        parts.extend(self.matching_id.as_ref().map(|id| format!("matching identifier {:?}", id.as_str())));
+        parts.extend(self.code_hash.as_ref().map(|_| "a confirmation code".to_owned()));
+        parts.extend(match self.expiry {
+            Expiry::Never => None,
+            Expiry::At(at) => Some(format!("expires {at}")),
+            Expiry::After(duration) => Some(format!("expires after {} s", duration.as_secs())),
+        });
+        if self.attempts != Attempts::default() {
+            let Attempts { download, confirmation } = self.attempts;
+            parts.push(format!("{download} downloads and {confirmation} confirmation codes tried"));
+        }
+        parts.extend(self.key_mode.map(|mode| match mode {
+            KeyMode::SessionKeys => "session keys".to_owned(),
+            KeyMode::RandomKeys => "random keys".to_owned(),
+        }));
+        parts.extend(self.metadata.as_ref().map(|_| "metadata of its own".to_owned()));
+        parts.join(", ")
     }
 
     /// The reserved order as it is to be.
@@ -138,6 +193,8 @@ impl NewOrder {
         now: Timestamp,
         rng: &Rng,
     ) -> Result<Order, InvalidTransition> {
+        let terms = self.terms(&reserved.iccid);
+        let reserved = reserved.furnish(terms)?;
         if self.goal == Goal::Reserved {
             return Ok(reserved);
         }
@@ -152,7 +209,7 @@ impl NewOrder {
             },
             code_hash: self.code_hash.clone(),
             release_time: match self.goal {
-                Goal::Released => ReleaseTime::AtOnce,
+                Goal::Released | Goal::Failed(_) => ReleaseTime::AtOnce,
                 Goal::Reserved | Goal::Confirmed => ReleaseTime::Later,
             },
             at: now,
@@ -160,6 +217,7 @@ impl NewOrder {
         })?;
         match self.goal {
             Goal::Released => confirmed.recount(self.attempts),
+            Goal::Failed(reason) => confirmed.recount(self.attempts)?.fail(reason, now),
             Goal::Reserved | Goal::Confirmed => Ok(confirmed),
         }
     }
@@ -203,7 +261,7 @@ pub async fn owner_of_type(
 pub async fn place_order(
     store: &Store,
     rng: &Rng,
-    now: Timestamp,
+    hand: &Hand,
     wanted: &Wanted,
     new: &NewOrder,
 ) -> Result<Order, ManualOrderError> {
@@ -225,10 +283,11 @@ pub async fn place_order(
         let iccid = order.iccid.clone();
         let call = CallIdentity::new(REQUESTER, &hex::encode(rng.array::<8>()));
         let order = order
-            .reserve(Reservation { call, named_by, at: now }, new.eid.clone())
-            .and_then(|reserved| new.finish(reserved, now, rng))
+            .reserve(Reservation { call, named_by, at: hand.at, terms: Terms::default() }, new.eid.clone())
+            .and_then(|reserved| new.finish(reserved, hand.at, rng))
             .map_err(|refused| unfit(iccid, refused, "Available"))?;
-        match store.save_with_attempts(order).await {
+        let change = hand.change(ManualCommand::Create, StateName::Available, new.detail());
+        match store.save_by_hand(order, &change).await {
             Ok(order) => return Ok(order),
             Err(StoreError::InUse(Constraint::MatchingId)) => {
                 // A drawn identifier that is in use is drawn again.
@@ -247,17 +306,26 @@ pub async fn place_order(
 ///
 /// # Errors
 /// [`ManualOrderError`]; the order stays as it was then.
-pub async fn release(store: &Store, order: Order) -> Result<Order, ManualOrderError> {
+pub async fn release(store: &Store, hand: &Hand, order: Order) -> Result<Order, ManualOrderError> {
     let iccid = order.iccid.clone();
-    let released = order.release().map_err(|refused| unfit(iccid, refused, "Confirmed"))?;
-    saved(store.save(released).await)
+    let change = hand.change(ManualCommand::Release, order.state_name(), String::new());
+    let released = order.release(hand.at).map_err(|refused| unfit(iccid, refused, "Confirmed"))?;
+    saved(store.save_by_hand(released, &change).await)
 }
 
 /// Cancels an order, as CancelOrder does. A profile whose package was handed over never returns to the stock.
 ///
 /// # Errors
 /// [`ManualOrderError`]; the order stays as it was then.
-pub async fn cancel(store: &Store, order: Order, status: FinalStatus) -> Result<Order, ManualOrderError> {
+pub async fn cancel(
+    store: &Store,
+    hand: &Hand,
+    order: Order,
+    status: FinalStatus,
+) -> Result<Order, ManualOrderError> {
+    let erased = order.matching_id().filter(|id| !id.is_empty());
+    let detail = erased.map(|id| format!("its matching identifier was {id}")).unwrap_or_default();
+    let change = hand.change(ManualCommand::Cancel, order.state_name(), detail);
     let iccid = order.iccid.clone();
     let expected = match status {
         FinalStatus::Available => {
@@ -266,7 +334,7 @@ pub async fn cancel(store: &Store, order: Order, status: FinalStatus) -> Result<
         FinalStatus::Unavailable => "Allocated, Linked, Confirmed, Released or Error",
     };
     let cancelled = order.cancel(status).map_err(|refused| unfit(iccid, refused, expected))?;
-    saved(store.save(cancelled).await)
+    saved(store.save_by_hand(cancelled, &change).await)
 }
 
 /// What [`reset`] will make of an order.
@@ -284,13 +352,23 @@ pub fn reset_order(order: &Order, expires_at: Option<Timestamp>) -> Result<Order
 /// [`ManualOrderError`]; the order stays as it was then.
 pub async fn reset(
     store: &Store,
+    hand: &Hand,
     order: &Order,
     expires_at: Option<Timestamp>,
 ) -> Result<Order, ManualOrderError> {
-    let reset = saved(store.save_with_attempts(reset_order(order, expires_at)?).await)?;
-    // The store keeps no list of what was done by hand; the log does, where it is kept.
-    tracing::info!(iccid = %reset.iccid, from = %order.state_name(), to = %reset.state_name(), "order reset by hand");
-    Ok(reset)
+    let reset = reset_order(order, expires_at)?;
+    let Attempts { download, confirmation } = order.attempts();
+    let expiry = |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| at.to_string());
+    let mut detail = format!(
+        "{download} downloads and {confirmation} confirmation codes forgotten, expiry {} instead of {}",
+        expiry(expires_at),
+        expiry(order.expires_at()),
+    );
+    if let Some(failure) = order.failure() {
+        detail += &format!(", failed {}: {:?}", failure.at, failure.reason);
+    }
+    let change = hand.change(ManualCommand::Reset, order.state_name(), detail);
+    saved(store.save_by_hand(reset, &change).await)
 }
 
 fn unfit(iccid: Iccid, refused: InvalidTransition, expected: &'static str) -> ManualOrderError {

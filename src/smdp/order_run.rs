@@ -8,11 +8,11 @@
 use tokio::task::JoinSet;
 
 use super::RACES;
-use super::manual_order::{Expiry, Goal, ManualOrderError, NewOrder, REQUESTER};
+use super::manual_order::{Expiry, Goal, Hand, ManualOrderError, NewOrder, REQUESTER};
 use crate::crypto::hash::sha256;
 use crate::domain::{
-    CallIdentity, DownloadOrderParameters, FinalStatus, NamedBy, Operator, Order, ProfileType, State,
-    StateName,
+    CallIdentity, DownloadOrderParameters, FinalStatus, ManualCommand, NamedBy, Operator, Order, Person,
+    ProfileType, State, StateName,
 };
 use crate::env::{Clock, Rng, Timestamp};
 use crate::ident::{Eid, Iccid};
@@ -69,6 +69,8 @@ pub enum OrderRunError {
 pub struct NewRun {
     /// Its name.
     pub run_id: String,
+    /// Who makes it.
+    pub person: Person,
     /// Whose profiles.
     pub owner: Operator,
     /// Their type.
@@ -129,6 +131,11 @@ impl NewRun {
             "{}\n{}\n{}\n{matching_id:?}\n{code:?}\n{goal:?}\n{expiry:?}\n{attempts:?}\n",
             self.owner, self.profile_type, self.count
         );
+        // A run that says nothing of them has the digest that it had before there was anything to say.
+        let NewOrder { key_mode, metadata, .. } = &self.order;
+        if key_mode.is_some() || metadata.is_some() {
+            text += &format!("{key_mode:?}\n{metadata:?}\n");
+        }
         for eid in &self.eids {
             text += eid.as_str();
             text.push('\n');
@@ -170,11 +177,12 @@ pub async fn run_orders(
         }
         let mut tasks = JoinSet::new();
         for place in places.into_values() {
-            let (store, rng, now) = (store.clone(), rng.clone(), clock.now());
+            let (store, rng) = (store.clone(), rng.clone());
+            let hand = Hand { person: new.person.clone(), at: clock.now() };
             let new = NewOrder { expiry, ..new.order_at(place.place) };
             tasks.spawn(async move {
                 let number = place.place;
-                let order = confirm(&store, &rng, now, &new, place).await;
+                let order = confirm(&store, &rng, &hand, &new, place).await;
                 (number, order)
             });
         }
@@ -275,7 +283,7 @@ async fn give_back(store: &Store, place: &RunPlace) -> Result<(), StoreError> {
 async fn confirm(
     store: &Store,
     rng: &Rng,
-    now: Timestamp,
+    hand: &Hand,
     new: &NewOrder,
     place: RunPlace,
 ) -> Result<RunOrder, ManualOrderError> {
@@ -285,11 +293,17 @@ async fn confirm(
             return Ok(RunOrder { iccid: place.iccid, order: None });
         };
         let reserved = matches!(order.state, State::Allocated(_) | State::Linked { .. });
-        if !reserved || new.goal == Goal::Reserved {
+        let is_done = match new.goal {
+            // Nothing but the list of changes tells an order that is to stay reserved from one that was just taken.
+            Goal::Reserved if reserved => is_written_down(store, &order).await?,
+            Goal::Reserved | Goal::Confirmed | Goal::Released | Goal::Failed(_) => !reserved,
+        };
+        if is_done {
             return Ok(RunOrder { iccid: place.iccid, order: Some(order) });
         }
-        let finished = new.finish(order, now, rng).map_err(|_| ManualOrderError::Race)?;
-        match store.save_with_attempts(finished).await {
+        let finished = new.finish(order, hand.at, rng).map_err(|_| ManualOrderError::Race)?;
+        let change = hand.change(ManualCommand::Create, StateName::Available, new.detail());
+        match store.save_by_hand(finished, &change).await {
             Ok(order) => return Ok(RunOrder { iccid: place.iccid, order: Some(order) }),
             // A drawn identifier that is in use is drawn again.
             Err(StoreError::Conflict | StoreError::InUse(Constraint::MatchingId)) => {}
@@ -297,6 +311,11 @@ async fn confirm(
         }
     }
     Err(ManualOrderError::Race)
+}
+
+async fn is_written_down(store: &Store, order: &Order) -> Result<bool, ManualOrderError> {
+    let changes = store.manual_changes(&order.iccid).await.map_err(ManualOrderError::Store)?;
+    Ok(changes.iter().any(|change| change.number == order.number))
 }
 
 #[cfg(test)]
@@ -347,8 +366,11 @@ mod tests {
             goal: Goal::Confirmed,
             expiry: Expiry::Never,
             attempts: crate::domain::Attempts::default(),
+            key_mode: None,
+            metadata: None,
         };
-        confirm(&store, &Rng::seeded(1), now, &new, place.clone()).await.unwrap();
+        let hand = Hand { person: Person::parse("tester").unwrap(), at: now };
+        confirm(&store, &Rng::seeded(1), &hand, &new, place.clone()).await.unwrap();
         give_back(&store, &place).await.unwrap();
         assert_eq!(state().await, StateName::Confirmed, "somebody has it");
     }

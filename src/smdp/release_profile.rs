@@ -73,9 +73,8 @@ pub async fn release_profile(
         if order.is_repeated_release_profile() {
             return Ok(());
         }
-        let released = order.release().map_err(|refused| ReleaseProfileError::NotConfirmed {
-            iccid: iccid.clone(),
-            state: refused.from,
+        let released = order.release(orders.clock.now()).map_err(|refused| {
+            ReleaseProfileError::NotConfirmed { iccid: iccid.clone(), state: refused.from }
         })?;
 
         // 4. It is Released.

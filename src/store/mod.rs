@@ -6,6 +6,7 @@
 //! | `writer` | the task that gathers waiting changes into one commit |
 //! | `order_row` | the row of an order and the order itself |
 //! | `orders` | orders read; ES2+ changes |
+//! | `manual_changes` | who changed orders by hand |
 //! | `order_runs` | which orders a run of `simyard order create` made |
 //! | `downloads` | ES9+ changes and what they leave: attempts, bindings, notifications |
 //! | `callbacks` | what operators are to be told, and who tells it |
@@ -30,6 +31,7 @@ mod batches;
 mod callbacks;
 mod downloads;
 mod engine;
+mod manual_changes;
 mod order_row;
 mod order_runs;
 mod orders;
@@ -52,6 +54,7 @@ use tokio::sync::Mutex;
 pub use batches::{Batch, BatchError, Duplicate, DuplicateOf, NewProfile, PLACES_MAX, Package, PackageKind};
 pub use callbacks::{Attempt, Callback, CallbackCount, CallbackFailure, CallbackSelection, NewCallback};
 pub use downloads::{Binding, Material, NewBinding, NewNotification, Notification, Recorded, ResultChange};
+pub use manual_changes::{DETAIL_MAX, MANUAL_CHANGES_MAX, ManualChange, NewManualChange};
 pub use order_runs::{OrderRun, RunPlace};
 pub use overview::{Count, Selection};
 pub use refused_notifications::{REFUSED_OCTETS_MAX, RefusedNotification};
@@ -70,11 +73,13 @@ const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "stock", include_str!("migrations/sqlite/0001_stock.sql")),
     (2, "order_run", include_str!("migrations/sqlite/0002_order_run.sql")),
+    (3, "order_terms", include_str!("migrations/sqlite/0003_order_terms.sql")),
     (4, "callback", include_str!("migrations/sqlite/0004_callback.sql")),
 ];
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "stock", include_str!("migrations/postgres/0001_stock.sql")),
     (2, "order_run", include_str!("migrations/postgres/0002_order_run.sql")),
+    (3, "order_terms", include_str!("migrations/postgres/0003_order_terms.sql")),
     (4, "callback", include_str!("migrations/postgres/0004_callback.sql")),
 ];
 
@@ -262,6 +267,7 @@ impl Store {
             callbacks::STATEMENTS,
             refused_notifications::STATEMENTS,
             batches::STATEMENTS,
+            manual_changes::STATEMENTS,
             order_runs::STATEMENTS,
             overview::STATEMENTS,
             writer::STATEMENTS,
@@ -427,7 +433,7 @@ mod tests {
                 if step.contains("profile_by_call") {
                     by_call = step.clone();
                 }
-                let tables = ["profile", "package", "binding", "notification"];
+                let tables = ["profile", "package", "binding", "notification", "manual_change"];
                 if tables.iter().any(|table| step.starts_with(&format!("SCAN {table}"))) {
                     scans.push(statement.sqlite);
                 }

@@ -5,10 +5,11 @@ use serde::Serialize;
 use super::StoreError;
 use super::callbacks::CallbackRow;
 use super::engine::Row;
+use super::manual_changes::ManualChangeRow;
 use crate::domain::{
     Attempts, Bound, CallIdentity, CodeHash, Confirmation, Download, ErrorReason, Failure, Installation,
-    MatchingIdOrigin, NamedBy, Operator, Order, ProfileType, Release, ReleaseTime, Reservation, RunTimeState,
-    State, StateName,
+    KeyMode, MatchingIdOrigin, NamedBy, Operator, Order, ProfileType, Release, ReleaseTime, Reservation,
+    RunTimeState, State, StateName, Terms,
 };
 use crate::env::Timestamp;
 use crate::ident::{Eid, Iccid, Imsi, MatchingId};
@@ -21,7 +22,8 @@ macro_rules! order_columns {
          profile.ordered_eid, profile.ordered_at, profile.confirmed_eid, profile.matching_id, \
          profile.matching_id_origin, profile.code_hash, profile.release_time, profile.confirmed_at, \
          profile.expires_at, profile.download_attempts, profile.confirmation_attempts, profile.bound_at, \
-         profile.ended_at, profile.error_reason, profile.run_time_state"
+         profile.ended_at, profile.error_reason, profile.run_time_state, profile.key_mode, profile.metadata, \
+         profile.released_at"
     };
 }
 pub(super) use order_columns;
@@ -46,6 +48,9 @@ pub(super) struct OrderRow {
     pub(super) release_time: Option<i64>,
     pub(super) confirmed_at: Option<i64>,
     pub(super) expires_at: Option<i64>,
+    pub(super) key_mode: Option<i64>,
+    pub(super) metadata: Option<String>,
+    pub(super) released_at: Option<i64>,
     pub(super) bound_at: Option<i64>,
     pub(super) ended_at: Option<i64>,
     pub(super) error_reason: Option<String>,
@@ -55,6 +60,9 @@ pub(super) struct OrderRow {
     pub(super) confirmation_attempts: Option<i64>,
     #[serde(flatten)]
     pub(super) callback: Option<CallbackRow>,
+    /// Who did it by hand, in the same commit.
+    #[serde(skip)]
+    pub(super) manual_change: Option<ManualChangeRow>,
 }
 
 impl OrderRow {
@@ -99,21 +107,26 @@ impl OrderRow {
             }),
             confirmed_at: confirmation.map(|confirmation| confirmation.at.as_millis()),
             expires_at: order.expires_at().map(Timestamp::as_millis),
+            key_mode: order.terms().and_then(|terms| terms.key_mode).map(key_mode_code),
+            metadata: order.terms().and_then(|terms| terms.metadata.as_ref()).map(hex::encode),
+            released_at: order.released().map(|release| release.at.as_millis()),
             bound_at: order.bound().map(|bound| bound.at.as_millis()),
             ended_at: order.ended_at().map(Timestamp::as_millis),
             error_reason: order.failure().map(|failure| reason_text(failure.reason)),
             download_attempts: None,
             confirmation_attempts: None,
             callback: None,
+            manual_change: None,
         }
     }
 
-    /// With the attempts of the order, which are otherwise left to those who count.
-    pub(super) fn with_attempts(order: &Order) -> Self {
+    /// By hand: with the attempts of the order, which are otherwise left to those who count.
+    pub(super) fn by_hand(order: &Order, manual_change: ManualChangeRow) -> Self {
         let attempts = order.attempts();
         Self {
             download_attempts: Some(i64::from(attempts.download)),
             confirmation_attempts: Some(i64::from(attempts.confirmation)),
+            manual_change: Some(manual_change),
             ..Self::new(order)
         }
     }
@@ -154,6 +167,13 @@ pub(super) const fn named_by_code(named_by: NamedBy) -> i64 {
         NamedBy::Iccid => 0,
         NamedBy::IccidAndType => 1,
         NamedBy::Type => 2,
+    }
+}
+
+const fn key_mode_code(mode: KeyMode) -> i64 {
+    match mode {
+        KeyMode::SessionKeys => 0,
+        KeyMode::RandomKeys => 1,
     }
 }
 
@@ -238,7 +258,17 @@ impl Columns<'_> {
             requester: self.row.text_or_null("requester")?.unwrap_or_default(),
             call_identifier: self.row.text_or_null("call_identifier")?.unwrap_or_default(),
         };
-        Ok(Reservation { call, named_by, at: self.time("ordered_at")? })
+        Ok(Reservation { call, named_by, at: self.time("ordered_at")?, terms: self.terms()? })
+    }
+
+    fn terms(&self) -> Result<Terms, StoreError> {
+        let key_mode = match self.row.integer_or_null("key_mode")? {
+            None => None,
+            Some(0) => Some(KeyMode::SessionKeys),
+            Some(1) => Some(KeyMode::RandomKeys),
+            Some(_) => return Err(self.corrupt("key_mode")),
+        };
+        Ok(Terms { key_mode, metadata: self.row.octets_or_null("metadata")? })
     }
 
     fn confirmation(&self) -> Result<Confirmation, StoreError> {
@@ -279,7 +309,9 @@ impl Columns<'_> {
             download: self.count("download_attempts")?,
             confirmation: self.count("confirmation_attempts")?,
         };
-        Ok(Release { confirmation: self.confirmation()?, attempts })
+        let confirmation = self.confirmation()?;
+        let at = self.row.integer_or_null("released_at")?.map_or(confirmation.at, Timestamp::from_millis);
+        Ok(Release { confirmation, at, attempts })
     }
 
     fn bound(&self) -> Result<Bound, StoreError> {

@@ -55,13 +55,14 @@ pub(super) const SAVE: Statement = set_statement!(
     [iccid text, version bigint, number bigint, state bigint, eid text, requester text, call_identifier text,
      named_by bigint, ordered_eid text, ordered_at bigint, confirmed_eid text, matching_id text,
      matching_id_origin bigint, code_hash octets, release_time bigint, confirmed_at bigint, expires_at bigint,
-     bound_at bigint, ended_at bigint, error_reason text, download_attempts bigint, confirmation_attempts bigint]
+     key_mode bigint, metadata octets, released_at bigint, bound_at bigint, ended_at bigint, error_reason text, download_attempts bigint, confirmation_attempts bigint]
     "UPDATE profile SET version = profile.version + 1, number = change.number, state = change.state, \
      eid = change.eid, requester = change.requester, call_identifier = change.call_identifier, \
      named_by = change.named_by, ordered_eid = change.ordered_eid, ordered_at = change.ordered_at, \
      confirmed_eid = change.confirmed_eid, matching_id = change.matching_id, \
      matching_id_origin = change.matching_id_origin, code_hash = change.code_hash, \
      release_time = change.release_time, confirmed_at = change.confirmed_at, expires_at = change.expires_at, \
+     key_mode = change.key_mode, metadata = change.metadata, released_at = change.released_at, \
      bound_at = change.bound_at, ended_at = change.ended_at, error_reason = change.error_reason, \
      download_attempts = CASE WHEN change.state < 4 THEN 0 ELSE \
      COALESCE(change.download_attempts, profile.download_attempts) END, \
@@ -150,12 +151,16 @@ impl TakeRow {
             release_time: None,
             confirmed_at: None,
             expires_at: None,
+            key_mode: None,
+            metadata: None,
+            released_at: None,
             bound_at: None,
             ended_at: None,
             error_reason: None,
             download_attempts: None,
             confirmation_attempts: None,
             callback: None,
+            manual_change: None,
         })
     }
 }
@@ -245,14 +250,6 @@ impl Store {
     ) -> Result<Order, StoreError> {
         let callback = callback.map(CallbackRow::new);
         self.save_row(OrderRow { callback, ..OrderRow::new(&order) }, order).await
-    }
-
-    /// As [`Store::save`], and writes the attempts that `order` has: those counted since it was read are forgotten.
-    ///
-    /// # Errors
-    /// As [`Store::save`].
-    pub async fn save_with_attempts(&self, order: Order) -> Result<Order, StoreError> {
-        self.save_row(OrderRow::with_attempts(&order), order).await
     }
 
     async fn save_row(&self, row: OrderRow, order: Order) -> Result<Order, StoreError> {

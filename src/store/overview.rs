@@ -3,8 +3,8 @@
 use super::engine::Statement;
 use super::order_row::{order, order_columns, state_code, state_name};
 use super::{Store, StoreError};
-use crate::domain::{Order, ProfileType, StateName};
-use crate::ident::{Eid, Iccid};
+use crate::domain::{Operator, Order, ProfileType, StateName};
+use crate::ident::{EidPrefix, Iccid, MatchingId};
 
 /// Rows of one page at most.
 const PAGE_MAX: u32 = 1000;
@@ -15,27 +15,38 @@ const ORDERS_AFTER: Statement = Statement::common(concat!(
     " FROM profile WHERE profile.iccid > $1 ORDER BY profile.iccid LIMIT $2"
 ));
 
-/// What a listing leaves out; -1 stands for every state that an order has, and an empty text for every type. The walk
-/// goes along the key, so a page costs what it passes over.
+/// What a listing leaves out; -1 stands for every state that an order has, and an empty text for every type and owner.
 macro_rules! selected {
-    () => {
-        " AND (profile.state = $2 OR ($2 = -1 AND profile.state <> 0)) \
-         AND (profile.profile_type = $3 OR $3 = '') ORDER BY profile.iccid LIMIT $4"
+    ($table:literal, $condition:literal) => {
+        concat!(
+            "SELECT ",
+            order_columns!(),
+            " FROM ",
+            $table,
+            " WHERE ",
+            $condition,
+            " AND profile.iccid > $1 AND (profile.state = $2 OR ($2 = -1 AND profile.state <> 0)) \
+             AND (profile.profile_type = $3 OR $3 = '') AND (profile.owner = $4 OR $4 = '') \
+             ORDER BY profile.iccid LIMIT $5"
+        )
     };
 }
 
-const SELECTED_ORDERS: Statement = Statement::common(concat!(
-    "SELECT ",
-    order_columns!(),
-    " FROM profile WHERE profile.iccid > $1",
-    selected!()
-));
+/// Along the key: a page costs what it passes over.
+const SELECTED_ORDERS: Statement = Statement::common(selected!("profile", "true"));
 
-const SELECTED_ORDERS_OF_EID: Statement = Statement::common(concat!(
-    "SELECT ",
-    order_columns!(),
-    " FROM profile WHERE profile.eid = $5 AND profile.iccid > $1",
-    selected!()
+const SELECTED_ORDERS_OF_OWNER: Statement = Statement::common(selected!("profile", "profile.owner = $4"));
+
+/// SQLite would rather walk along the key, past every profile of the stock.
+const SELECTED_ORDERS_OF_EIDS: Statement = Statement {
+    sqlite: selected!("profile INDEXED BY profile_by_eid", "profile.eid >= $6 AND profile.eid <= $7"),
+    postgres: selected!("profile", "profile.eid >= $6 AND profile.eid <= $7"),
+};
+
+const SELECTED_ORDER_OF_MATCHING_ID: Statement = Statement::common(selected!(
+    "profile",
+    "profile.matching_id = $8 AND profile.matching_id <> '' \
+     AND ($6 = '' OR (profile.eid >= $6 AND profile.eid <= $7))"
 ));
 
 const COUNTS: Statement = Statement::common(
@@ -43,7 +54,14 @@ const COUNTS: Statement = Statement::common(
      GROUP BY owner, profile_type, state ORDER BY owner, profile_type, state",
 );
 
-pub(super) const STATEMENTS: &[Statement] = &[ORDERS_AFTER, SELECTED_ORDERS, SELECTED_ORDERS_OF_EID, COUNTS];
+pub(super) const STATEMENTS: &[Statement] = &[
+    ORDERS_AFTER,
+    SELECTED_ORDERS,
+    SELECTED_ORDERS_OF_OWNER,
+    SELECTED_ORDERS_OF_EIDS,
+    SELECTED_ORDER_OF_MATCHING_ID,
+    COUNTS,
+];
 
 /// Which orders a listing holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,8 +70,12 @@ pub struct Selection {
     pub state: Option<StateName>,
     /// Those of this type.
     pub profile_type: Option<ProfileType>,
-    /// Those linked or bound to this eUICC.
-    pub eid: Option<Eid>,
+    /// Those of this operator.
+    pub owner: Option<Operator>,
+    /// Those linked or bound to an eUICC whose EID begins so.
+    pub eid: Option<EidPrefix>,
+    /// The one with this matching identifier; none has the empty one.
+    pub matching_id: Option<MatchingId>,
 }
 
 /// How many profiles of one owner and type are in one state.
@@ -95,12 +117,28 @@ impl Store {
         let state = selection.state.map_or(-1, state_code).into();
         let profile_type =
             selection.profile_type.as_ref().map(ProfileType::as_str).unwrap_or_default().into();
+        let owner = selection.owner.as_ref().map(Operator::as_str).unwrap_or_default().into();
         let limit = i64::from(limit.min(PAGE_MAX)).into();
-        let rows = match &selection.eid {
-            None => self.pools.fetch(&SELECTED_ORDERS, [after, state, profile_type, limit]).await?,
-            Some(eid) => {
-                let arguments = [after, state, profile_type, limit, eid.as_str().into()];
-                self.pools.fetch(&SELECTED_ORDERS_OF_EID, arguments).await?
+        let eids = selection.eid.as_ref();
+        let first = eids.map(EidPrefix::first).unwrap_or_default().as_str().into();
+        let last = eids.map(EidPrefix::last).unwrap_or_default().as_str().into();
+        let rows = match (&selection.matching_id, eids, &selection.owner) {
+            (Some(id), _, _) => {
+                let id = id.as_str().into();
+                let arguments = [after, state, profile_type, owner, limit, first, last, id];
+                self.pools.fetch(&SELECTED_ORDER_OF_MATCHING_ID, arguments).await?
+            }
+            (None, Some(_), _) => {
+                let arguments = [after, state, profile_type, owner, limit, first, last];
+                self.pools.fetch(&SELECTED_ORDERS_OF_EIDS, arguments).await?
+            }
+            (None, None, Some(_)) => {
+                let arguments = [after, state, profile_type, owner, limit];
+                self.pools.fetch(&SELECTED_ORDERS_OF_OWNER, arguments).await?
+            }
+            (None, None, None) => {
+                let arguments = [after, state, profile_type, owner, limit];
+                self.pools.fetch(&SELECTED_ORDERS, arguments).await?
             }
         };
         rows.iter().map(order).collect()

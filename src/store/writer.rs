@@ -20,6 +20,7 @@ use super::downloads::{
     TELL_OF_BINDING, TELL_OF_CONFIRMATION, TELL_OF_DOWNLOAD, TELL_OF_NOTIFICATION, TRIM_NOTIFICATIONS,
 };
 use super::engine::{Argument, Failure, Part, Pools, Row, Statement, Writing, set_statement, to_set};
+use super::manual_changes::{FORGET_MANUAL_CHANGES, KEEP_MANUAL_CHANGE};
 use super::order_row::OrderRow;
 use super::orders::{FIND_REPETITION, SAVE, TAKE, TELL_OF_SAVED, TakeRow};
 use super::refused_notifications::{KEEP_REFUSED, RefusedRow, TRIM_REFUSED};
@@ -485,6 +486,11 @@ async fn save(
     }
     let saved = set(writing, &SAVE, round).await?;
     confirm(round, outcomes, |row| saved.get(&row.iccid).copied());
+    let by_hand = round.iter().filter(|(_, row)| saved.contains_key(&row.iccid));
+    let by_hand = by_hand.filter_map(|(place, row)| Some((*place, row.manual_change.as_ref()?)));
+    set(writing, &KEEP_MANUAL_CHANGE, &by_hand.clone().collect::<Vec<_>>()).await?;
+    let listed = keys(by_hand.map(|(_, row)| row.iccid.as_str()));
+    set(writing, &FORGET_MANUAL_CHANGES, &listed.iter().map(|row| (0, row)).collect::<Vec<_>>()).await?;
     let ended = |row: &OrderRow| row.ended_at.is_some() && saved.contains_key(&row.iccid);
     wipe(writing, round.iter().filter(|(_, row)| ended(row)).map(|(_, row)| row.iccid.as_str())).await
 }

@@ -9,6 +9,7 @@ crate::tests!(
     options_that_do_not_go_together_are_wrong_usage,
     an_order_by_hand_is_downloaded_and_others_are_refused_with_their_codes,
     every_situation_is_prepared_listed_and_shown,
+    an_order_says_what_its_package_is_to_be,
     orders_are_released_and_cancelled_by_hand,
     an_order_that_is_stuck_is_reset_with_yes_alone,
     many_orders_are_made_once_and_written_whole,
@@ -172,6 +173,10 @@ fn every_situation_is_prepared_listed_and_shown() {
     assert_eq!(listed("list --state released"), (of(&[0, 1, 3, 5]), Value::Null));
     assert_eq!(listed("list --state Available --config simyard.toml").0, of(&[6, 7]));
     assert_eq!(listed(&format!("list --eid {EID}")).0, of(&[1]));
+    assert_eq!(listed("list --eid 8904903 --owner acme").0, of(&[1]));
+    assert_eq!(listed("list --eid 8904904").0, of(&[]));
+    assert_eq!(listed("list --owner beta").0, of(&[]));
+    assert_eq!(listed("list --matching-id MINE").0, of(&[3]));
     assert_eq!(listed("list --profile-type none").0, of(&[]));
     let run = place.run("order list --limit 1");
     assert_eq!(run.ok().lines().count(), 1);
@@ -196,17 +201,101 @@ fn every_situation_is_prepared_listed_and_shown() {
     place.run("order list").failed("absent/x.db");
 }
 
+/// Of so many octets, with a header that says 64 x 64.
+fn icon(octets: usize) -> Vec<u8> {
+    let mut image = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x40\0\0\0\x40".to_vec();
+    image.resize(octets - 12, 7);
+    image.extend(b"\0\0\0\0IEND\xae\x42\x60\x82");
+    image
+}
+
+fn an_order_says_what_its_package_is_to_be() {
+    let place = stocked(6);
+    place.write_octets("icon.png", &icon(1024));
+    place.write_octets("long.png", &icon(1025));
+    place.write(
+        "metadata.toml",
+        "service_provider_name = \"Acme Lab\"\nicon = \"icon.png\"\nmcc_mnc = \"310260\"\ngid1 = \"0A\"\n\
+         policy_rules = [\"ppr1\"]\nnotification_addresses = [\"two.example.com\"]\n\
+         notification = [{ address = \"three.example.com\", events = [\"install\"] }]\n\
+         service_specific_data = [{ vendor = \"2.999.7\", data = \"800107\", stored = true }]\n",
+    );
+    let order = created(&place, "create --key-mode random-keys --metadata metadata.toml");
+    assert_eq!(order["keyMode"], "random-keys");
+    let expected = json!({
+        "isOwn": true,
+        "serviceProviderName": "Acme Lab",
+        "profileName": order["metadata"]["profileName"],
+        "profileClass": "operational",
+        "icon": { "type": "png", "octets": 1024 },
+        "profileOwner": { "mccMnc": "310260", "gid1": "0A", "gid2": null },
+        "profilePolicyRules": ["ppr1"],
+        "notifications": [
+            { "address": "two.example.com", "events": ["enable", "disable", "delete"] },
+            { "address": "three.example.com", "events": ["install"] },
+        ],
+        "serviceSpecificData": [{ "vendor": "2.999.7", "data": "800107", "stored": true }],
+    });
+    assert_eq!(order["metadata"], expected);
+    let page = place.run(&format!("order show {}", iccid(0))).ok();
+    for words in ["random keys", "of its own", "Acme Lab", "png, 1024 octets", "310260, gid1 0A", "ppr1"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    // What its type says stays out of it.
+    let plain = created(&place, "create");
+    assert_eq!((&plain["keyMode"], &plain["metadata"]["isOwn"]), (&json!("session-keys"), &json!(false)));
+    assert!(place.run(&format!("order show {}", iccid(1))).ok().contains("session keys, as its type says"));
+    let ruled = created(&place, "create --metadata metadata.toml --policy-rules ppr2,ppr-update-control");
+    assert_eq!(ruled["metadata"]["profilePolicyRules"], json!(["ppr-update-control", "ppr2"]));
+    let unruled = created(&place, "create --metadata metadata.toml --policy-rules none");
+    assert_eq!(unruled["metadata"]["profilePolicyRules"], json!([]));
+
+    for (file, says) in [
+        ("icon = \"long.png\"\n", "wrong.toml:1: icon: an icon has 1 to 1024 octets"),
+        ("icon = \"absent.png\"\n", "wrong.toml:1: icon"),
+        ("icon = \"wrong.toml\"\n", "PNG or a JPEG"),
+        ("\npolicy_rules = [\"ppr1\"]\n", "wrong.toml:2: policy_rules: policy rules need an owner"),
+        ("gid1 = \"01\"\n", "wrong.toml:1: gid1, gid2: a group needs its operator"),
+        ("mcc_mnc = \"26201\"\ngid1 = \"xx\"\n", "wrong.toml:2: gid1: expected hexadecimal digits"),
+        ("profile_name = \"\"\nnames = 1\n", "unknown field `names`"),
+        ("notification = [{ address = \"a\", events = [] }]\n", "at least one event"),
+        ("service_specific_data = [{ vendor = \"2.999\", data = \"80\" }]\n", "whole TLVs"),
+        ("service_specific_data = [{ vendor = \"x\", data = \"8000\" }]\n", "object identifier"),
+    ] {
+        place.write("wrong.toml", file);
+        place.run("order create --profile-type iot --metadata wrong.toml").failed(says);
+    }
+    let long = format!("profile_name = \"{}\"\n", "x".repeat(65));
+    place.write("wrong.toml", &long);
+    let refused = place.run("order create --profile-type iot --metadata wrong.toml");
+    refused.failed("wrong.toml:1: profile_name: profile_name may have 64 characters, and has 65");
+    place.run("order create --profile-type iot --metadata none.toml").failed("cannot read none.toml");
+    place.run("order create --profile-type iot --policy-rules ppr1").failed("need an owner");
+    assert_eq!(place.run("order create --profile-type iot --policy-rules ppr3").code, Some(2));
+    assert_eq!(place.run("order create --profile-type iot --key-mode none").code, Some(2));
+    assert_eq!(created(&place, "create --by somebody")["iccid"], iccid(4), "nothing was ordered meanwhile");
+
+    // Many of them, each with its own number in the metadata.
+    let many = "order create --profile-type iot --count 1 --csv out.csv --run-id r --metadata metadata.toml";
+    place.run(many).ok();
+    let made = place.run(&format!("order show {} --json", iccid(5))).json();
+    assert_eq!(made["metadata"], expected);
+    place.run(&many.replace(" --metadata metadata.toml", "")).failed("made with other options");
+}
+
 fn orders_are_released_and_cancelled_by_hand() {
     let place = stocked(3);
     let held = created(&place, "create --hold --matching-id HELD");
     assert_eq!(held["iccid"], iccid(0));
-    let released = place.run("order release --matching-id HELD --json --config simyard.toml").json();
+    let released =
+        place.run("order release --matching-id HELD --by somebody --json --config simyard.toml").json();
     assert_eq!((&released["state"], &released["matchingId"]), (&json!("Released"), &json!("HELD")));
     place.run(&format!("order release {}", iccid(0))).failed("is Released; expected Confirmed");
     created(&place, "create --hold");
     assert!(place.run(&format!("order release {}", iccid(1))).ok().contains("Released"));
 
-    let cancelled = place.run("order cancel --matching-id HELD --json --config simyard.toml").json();
+    let cancelled =
+        place.run("order cancel --matching-id HELD --by somebody --json --config simyard.toml").json();
     assert_eq!((&cancelled["state"], &cancelled["matchingId"]), (&json!("Available"), &Value::Null));
     place.run(&format!("order cancel {}", iccid(0))).failed("is Available; expected Allocated");
     let text = place.run(&format!("order cancel {} --final-status Unavailable", iccid(1))).ok();
@@ -229,7 +318,7 @@ fn an_order_that_is_stuck_is_reset_with_yes_alone() {
     }
     let shown = || place.run("order show --matching-id STUCK --json").json();
     assert_eq!((&shown()["expired"], &shown()["attempts"]["downloadLeft"]), (&json!(true), &json!(0)));
-    let told = place.run("order reset --matching-id STUCK --yes --expires-in 2h").ok();
+    let told = place.run("order reset --matching-id STUCK --yes --by somebody --expires-in 2h").ok();
     assert!(told.contains("becomes Released, until 20") && told.contains("done at "), "{told}");
     assert_eq!((&shown()["expired"], &shown()["attempts"]["downloadLeft"]), (&json!(false), &json!(10)));
     let until = shown()["expiresAt"].clone();

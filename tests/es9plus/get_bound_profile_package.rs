@@ -3,17 +3,28 @@
 use std::time::Duration;
 
 use serde_json::json;
+use simyard::crypto::bsp::{Bsp, SessionKeys};
 use simyard::crypto::ecdsa::{Curve, PublicKey};
+use simyard::crypto::ecka::EphemeralKey;
+use simyard::domain::{Attempts, ErrorReason, KeyMode, Operator, Order, Person, ProfileType};
 use simyard::ident::TransactionId;
-use simyard::smdp::manual_order::reset;
+use simyard::profile::icon::Icon;
+use simyard::profile::metadata::{NotificationEvent, PolicyRule, ProfileMetadata, ProfileOwner, Recipient};
+use simyard::smdp::manual_order::{Expiry, Goal, Hand, NewOrder, Wanted, place_order, reset};
 use simyard::store::NewBinding;
-use simyard_asn1::rsp::package::{BoundProfilePackage, InitialiseSecureChannelRequest};
+use simyard_asn1::rsp::download::SmdpSigned2;
+use simyard_asn1::rsp::package::{
+    BoundProfilePackage, InitialiseSecureChannelRequest, ReplaceSessionKeysRequest,
+};
 use simyard_asn1::{Decode as _, Tag};
 
-use crate::server::euicc::{base64, flipped, hash_cc, nested, octets, otpk, tlv};
-use crate::server::{Euicc, Interface, OrderOptions, PKI, TestServer};
+use crate::server::euicc::{base64, flipped, from_base64, hash_cc, nested, octets, otpk, tlv};
+use crate::server::{Euicc, Interface, OPERATOR, Offer, OrderOptions, PKI, PROFILE_TYPE, TestServer};
 
 crate::tests!(
+    random_keys_are_those_of_one_binding,
+    metadata_may_be_longer_than_a_segment,
+    a_retry_without_an_offered_key_gets_another_binding,
     a_package_is_signed_for_its_session_and_installed_by_a_card,
     what_the_euicc_signed_must_fit_the_session,
     a_wrong_code_may_be_corrected_in_the_same_session,
@@ -36,12 +47,176 @@ fn halves(package: &[u8]) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
     (request.smdp_otpk.to_vec(), bound.initialise_secure_channel.to_vec(), rest)
 }
 
-/// #01, #02: what the card verifies is verified by a card; the signature of BF23 here.
-fn a_package_is_signed_for_its_session_and_installed_by_a_card() {
-    let server = TestServer::start();
+/// A server with a second profile type, whose packages are under random keys.
+fn with_random_keys() -> TestServer {
+    let random =
+        format!("[[profile_type]]\nname = \"{RANDOM}\"\nowner = \"acme\"\nkey_mode = \"random-keys\"\n");
+    let server = TestServer::with(&random, None);
+    server.ingest(OPERATOR, RANDOM, 10);
+    server.deaths.committed();
+    server
+}
+
+/// The profile type with random keys.
+const RANDOM: &str = "random";
+
+/// Both key modes, each with and without a confirmation code.
+const KEYS_AND_CODES: [(&str, Option<&str>); 4] =
+    [(PROFILE_TYPE, None), (PROFILE_TYPE, Some("1234")), (RANDOM, None), (RANDOM, Some("1234"))];
+
+fn order_of<'a>(profile_type: &'a str, code: Option<&'a str>) -> OrderOptions<'a> {
+    OrderOptions { profile_type: Some(profile_type), code, ..OrderOptions::default() }
+}
+
+/// bppEuiccOtpk of smdpSigned2.
+fn offered(offer: &Offer) -> Option<Vec<u8>> {
+    SmdpSigned2::from_der(&offer.smdp_signed2).unwrap().bpp_euicc_otpk.map(<[u8]>::to_vec)
+}
+
+/// What a card reads in a package whose one-time key has this number: metadata, random keys, profile package.
+struct Opened {
+    metadata: Vec<u8>,
+    random: Option<Vec<u8>>,
+    package: Vec<u8>,
+}
+
+fn opened(euicc: &Euicc, package: &[u8], number: u8) -> Opened {
+    let bound = BoundProfilePackage::from_der(package).unwrap();
+    let request = InitialiseSecureChannelRequest::from_der(bound.initialise_secure_channel).unwrap();
+    let smdp_otpk = PublicKey::from_point(Curve::P256, request.smdp_otpk).unwrap();
+    let secret = EphemeralKey::from_scalar(Curve::P256, &[number; 32]).unwrap().agree(&smdp_otpk).unwrap();
+    let host_id = request.control_ref_template.host_id;
+    let mut bsp = Bsp::new(&SessionKeys::derive(&secret, host_id, &euicc.eid).unwrap());
+    let segments = |sequence: &[u8], tag| {
+        let segments = BoundProfilePackage::segments(sequence, Tag(tag)).unwrap();
+        assert!(segments.iter().all(|segment| segment.len() <= 1020));
+        segments.into_iter().map(<[u8]>::to_vec).collect::<Vec<_>>()
+    };
+    let configure = segments(bound.first_sequence_of_87, 0x87);
+    assert_eq!(*bsp.open_encrypted(&configure[0]).unwrap(), [0xBF, 0x24, 0x00]);
+    let metadata: Vec<Vec<u8>> = segments(bound.sequence_of_88, 0x88)
+        .iter()
+        .map(|segment| bsp.open_authenticated(segment).unwrap().to_vec())
+        .collect();
+    let random = bound.second_sequence_of_87.map(|sequence| {
+        let plain = bsp.open_encrypted(&segments(sequence, 0x87)[0]).unwrap();
+        let request = ReplaceSessionKeysRequest::from_der(&plain).unwrap();
+        let octets = [*request.initial_mac_chaining_value, *request.ppk_enc, *request.ppk_cmac].concat();
+        bsp.replace_keys(&SessionKeys::from_octets(octets.as_slice().try_into().unwrap()));
+        octets
+    });
+    let package: Vec<Vec<u8>> = segments(bound.sequence_of_86, 0x86)
+        .iter()
+        .map(|segment| bsp.open_encrypted(segment).unwrap().to_vec())
+        .collect();
+    Opened { metadata: metadata.concat(), random, package: package.concat() }
+}
+
+/// Random keys are drawn for each binding: those of no two are the same, and none are the session's.
+fn random_keys_are_those_of_one_binding() {
+    let server = with_random_keys();
     let euicc = Euicc::new(0);
-    for code in [None, Some("1234")] {
-        let order = server.order(OrderOptions { code, ..OrderOptions::default() });
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..2 {
+        let order = server.order(order_of(RANDOM, None));
+        for number in [1, 2, 2] {
+            let offer = server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
+            let package = server.package(&euicc, &offer, &otpk(number), None).unwrap();
+            let opened = opened(&euicc, &package, number);
+            assert_eq!(opened.metadata, from_base64(&offer.answer["profileMetadata"]));
+            simyard_asn1::saip::Package::from_der(&opened.package).unwrap();
+            seen.insert(opened.random.unwrap());
+        }
+    }
+    assert_eq!(seen.len(), 4, "one for each one-time key of each order");
+    // An order may ask for the other mode than its type.
+    for (profile_type, key_mode) in [(PROFILE_TYPE, KeyMode::RandomKeys), (RANDOM, KeyMode::SessionKeys)] {
+        let order = by_hand(&server, profile_type, NewOrder { key_mode: Some(key_mode), ..new_order() });
+        let offer = server.authenticate(&euicc, Some(order.matching_id().unwrap().as_str())).unwrap();
+        let package = server.package(&euicc, &offer, &otpk(1), None).unwrap();
+        let random = opened(&euicc, &package, 1).random;
+        assert_eq!(random.is_some(), key_mode == KeyMode::RandomKeys, "{profile_type}");
+    }
+}
+
+fn new_order() -> NewOrder {
+    NewOrder {
+        eid: None,
+        matching_id: None,
+        code_hash: None,
+        goal: Goal::Released,
+        expiry: Expiry::Never,
+        attempts: Attempts::default(),
+        key_mode: None,
+        metadata: None,
+    }
+}
+
+/// An order that ES2+ has no words for.
+fn by_hand(server: &TestServer, profile_type: &str, new: NewOrder) -> Order {
+    let owner = Operator::parse(OPERATOR).unwrap();
+    let wanted = Wanted::Type(owner, ProfileType::parse(profile_type).unwrap());
+    let hand = Hand { person: Person::unknown(), at: server.clock.now() };
+    server.wait(place_order(&server.smdp().store, &server.rng, &hand, &wanted, &new)).unwrap()
+}
+
+/// An image of so many octets that passes for an icon.
+fn icon(octets: usize) -> Icon {
+    let mut image = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x40\0\0\0\x40".to_vec();
+    image.resize(octets - 12, 7);
+    image.extend(b"\0\0\0\0IEND\xae\x42\x60\x82");
+    Icon::new(image).unwrap()
+}
+
+/// #05, #06: A1 with two 88 segments.
+fn metadata_may_be_longer_than_a_segment() {
+    let server = with_random_keys();
+    let euicc = Euicc::new(0);
+    for profile_type in [PROFILE_TYPE, RANDOM] {
+        let metadata = ProfileMetadata {
+            service_provider_name: "Simyard of its own".into(),
+            profile_name: "two segments".into(),
+            icon: Some(icon(1024)),
+            profile_owner: Some(ProfileOwner {
+                mcc_mnc: [0x62, 0xF2, 0x10],
+                gid1: Some(vec![7]),
+                gid2: None,
+            }),
+            profile_policy_rules: PolicyRule::Ppr2.bit(),
+            recipients: vec![Recipient {
+                address: "other.example.com".parse().unwrap(),
+                events: vec![NotificationEvent::Install, NotificationEvent::Delete],
+            }],
+            ..ProfileMetadata::default()
+        };
+        let new = NewOrder { metadata: Some(metadata.clone()), ..new_order() };
+        let order = by_hand(&server, profile_type, new.clone());
+        let offer = server.authenticate(&euicc, Some(order.matching_id().unwrap().as_str())).unwrap();
+        let announced = from_base64(&offer.answer["profileMetadata"]);
+        assert_eq!(announced, metadata.to_store_metadata(&order.iccid));
+        let package = server.package(&euicc, &offer, &otpk(1), None).unwrap();
+        let bound = BoundProfilePackage::from_der(&package).unwrap();
+        let segments = BoundProfilePackage::segments(bound.sequence_of_88, Tag(0x88)).unwrap();
+        assert_eq!((segments.len(), segments[0].len()), (2, 1020));
+        let opened = opened(&euicc, &package, 1);
+        assert_eq!((opened.metadata, opened.random.is_some()), (announced, profile_type == RANDOM));
+
+        let order = by_hand(&server, profile_type, new);
+        let mut request = crate::server::download_request(order.matching_id().unwrap().as_str(), None);
+        request.accept_policy_rules = true;
+        let mut lpa = server.lpa(server.card(&euicc));
+        let report = server.callers.block_on(lpa.download(&request, &mut |_, _| {}));
+        assert_eq!(report.unwrap().iccid, order.iccid);
+        assert_eq!(server.state(&order.iccid), "Installed");
+    }
+}
+
+/// #01 to #04: what the card verifies is verified by a card; the signature of BF23 here.
+fn a_package_is_signed_for_its_session_and_installed_by_a_card() {
+    let server = with_random_keys();
+    let euicc = Euicc::new(0);
+    for (profile_type, code) in KEYS_AND_CODES {
+        let order = server.order(order_of(profile_type, code));
         let offer = server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
         let package = server.package(&euicc, &offer, &otpk(1), code).unwrap();
         let bound = BoundProfilePackage::from_der(&package).unwrap();
@@ -50,10 +225,11 @@ fn a_package_is_signed_for_its_session_and_installed_by_a_card() {
         let key = PKI.dp_pb.key.signing_key().unwrap();
         key.public_key().verify(&request.signed_octets(&otpk(1)), request.smdp_sign).unwrap();
         PublicKey::from_point(Curve::P256, request.smdp_otpk).unwrap();
+        assert_eq!(bound.second_sequence_of_87.is_some(), profile_type == RANDOM);
         assert_eq!(server.state(&order.iccid), "Downloaded");
         assert_eq!(server.stored(&order.iccid).eid(), Some(&euicc.eid));
 
-        let order = server.order(OrderOptions { code, ..OrderOptions::default() });
+        let order = server.order(order_of(profile_type, code));
         let (_, outcome) = server.download(server.card(&euicc), &order.matching_id, code);
         assert_eq!(outcome.unwrap().iccid, order.iccid);
         assert_eq!(server.state(&order.iccid), "Installed");
@@ -175,17 +351,19 @@ fn a_repetition_gets_the_same_package() {
     assert_eq!(server.deaths.committed(), [], "nothing is bound again");
 }
 
-/// RetryCases_ReuseOTPK #01, #02.
+/// RetryCases_ReuseOTPK #01 to #04; AuthenticateClient_RetryCases_Reuse_OTPK #03.
 fn the_same_one_time_key_gets_the_same_segments_under_a_fresh_request() {
-    let server = TestServer::start();
+    let server = with_random_keys();
     let euicc = Euicc::new(0);
-    for code in [None, Some("1234")] {
-        let order = server.order(OrderOptions { code, ..OrderOptions::default() });
+    for (profile_type, code) in KEYS_AND_CODES {
+        let order = server.order(order_of(profile_type, code));
         let offer = server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
+        assert_eq!(offered(&offer), None);
         let first = halves(&server.package(&euicc, &offer, &otpk(1), code).unwrap());
         server.cancel(&euicc, &offer.transaction_id, 1).unwrap();
         server.restart();
         let offer = server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
+        assert_eq!(offered(&offer).as_deref(), Some(&otpk(1)[..]));
         let package = server.package(&euicc, &offer, &otpk(1), code).unwrap();
         let second = halves(&package);
         let request = InitialiseSecureChannelRequest::from_der(&second.1).unwrap();
@@ -228,12 +406,37 @@ fn other_content_gets_other_keys() {
     assert_eq!(package(), second);
 }
 
-/// RetryCases_ReuseOTPK #05, #06, RetryCases_DifferentOTPK #01, #02.
-fn another_one_time_key_gets_another_binding() {
-    let server = TestServer::start();
+/// RetryCases_DifferentOTPK #01 to #04: nothing is offered, since the keys of the first binding are gone.
+fn a_retry_without_an_offered_key_gets_another_binding() {
+    let server = with_random_keys();
     let euicc = Euicc::new(0);
-    for code in [None, Some("1234")] {
-        let order = server.order(OrderOptions { code, ..OrderOptions::default() });
+    for (profile_type, code) in KEYS_AND_CODES {
+        let order = server.order(order_of(profile_type, code));
+        let offer = server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
+        let first = halves(&server.package(&euicc, &offer, &otpk(1), code).unwrap());
+        server.cancel(&euicc, &offer.transaction_id, 1).unwrap();
+        let store = server.smdp().store.clone();
+        let failed = server.stored(&order.iccid).fail(ErrorReason::NotEligible, server.clock.now()).unwrap();
+        let failed = server.wait(store.save(failed)).unwrap();
+        let hand = Hand { person: Person::unknown(), at: server.clock.now() };
+        server.wait(reset(&store, &hand, &failed, None)).unwrap();
+        for number in [1, 2] {
+            let offer = server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
+            if number == 1 {
+                assert_eq!(offered(&offer), None);
+            }
+            let other = halves(&server.package(&euicc, &offer, &otpk(number), code).unwrap());
+            assert!(other.0 != first.0 && other.2 != first.2, "even for the same key of the eUICC");
+        }
+    }
+}
+
+/// RetryCases_ReuseOTPK #05 to #08.
+fn another_one_time_key_gets_another_binding() {
+    let server = with_random_keys();
+    let euicc = Euicc::new(0);
+    for (profile_type, code) in KEYS_AND_CODES {
+        let order = server.order(order_of(profile_type, code));
         let mut seen: Vec<Vec<u8>> = Vec::new();
         for number in 1..=3 {
             let offer = server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
@@ -344,7 +547,8 @@ fn an_order_that_is_reset_by_hand_stays_with_its_euicc() {
     assert_eq!(refused.unwrap_err(), "8.2.6/3.8");
 
     let stuck = server.stored(&order.iccid);
-    server.wait(reset(&server.smdp().store, &stuck, None)).unwrap();
+    let hand = Hand { person: Person::unknown(), at: server.clock.now() };
+    server.wait(reset(&server.smdp().store, &hand, &stuck, None)).unwrap();
     assert_eq!(server.state(&order.iccid), "Downloaded");
     assert_eq!(server.notify(&failed), 204, "the error is told again");
     assert_eq!(server.state(&order.iccid), "Downloaded");

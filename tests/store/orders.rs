@@ -3,14 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use simyard::domain::{Attempts, ErrorReason, FinalStatus, ProfileType, StateName};
+use simyard::domain::{
+    Attempts, ErrorReason, FinalStatus, KeyMode, ManualCommand, Person, ProfileType, StateName,
+};
 use simyard::env::{Clock, Rng};
+use simyard::ident::EidPrefix;
+use simyard::profile::metadata::ProfileMetadata;
 use simyard::smdp::manual_order::{
-    Expiry, Goal, ManualOrderError, NewOrder, Wanted, cancel, owner_of_type, place_order, release, reset,
+    Expiry, Goal, Hand, ManualOrderError, NewOrder, Wanted, cancel, owner_of_type, place_order, release,
+    reset,
 };
 use simyard::smdp::order_run::{NewRun, OrderRunError, RunOrder, run_orders};
 use simyard::store::watch::{ChangeKind, CommitPhase, CommitWatch};
-use simyard::store::{OrderRun, RunPlace, Selection, Store, StoreError};
+use simyard::store::{
+    DETAIL_MAX, MANUAL_CHANGES_MAX, NewManualChange, OrderRun, RunPlace, Selection, Store, StoreError,
+};
 
 use super::*;
 use crate::server::Deaths;
@@ -18,6 +25,10 @@ use crate::server::Deaths;
 crate::tests!(
     attempts_are_written_where_they_are_said_and_left_alone_elsewhere,
     a_selection_is_read_page_by_page,
+    a_selection_is_by_owner_eid_and_matching_identifier,
+    an_order_keeps_its_terms_until_it_is_erased,
+    what_is_done_by_hand_is_written_down_with_the_order_or_not_at_all,
+    a_run_of_reserved_orders_says_its_terms_once,
     an_order_by_hand_is_made_in_one_change_or_not_at_all,
     what_the_state_does_not_allow_is_refused_by_hand_too,
     a_run_is_written_down_once,
@@ -35,12 +46,23 @@ fn new_order() -> NewOrder {
         goal: Goal::Released,
         expiry: Expiry::Never,
         attempts: Attempts::default(),
+        key_mode: None,
+        metadata: None,
     }
+}
+
+fn person() -> Person {
+    Person::parse("tester").unwrap()
+}
+
+fn hand() -> Hand {
+    Hand { person: person(), at: now() }
 }
 
 fn new_run(count: u64) -> NewRun {
     NewRun {
         run_id: "run-1".to_owned(),
+        person: person(),
         owner: operator(),
         profile_type: profile_type(),
         count,
@@ -64,20 +86,27 @@ fn attempts_are_written_where_they_are_said_and_left_alone_elsewhere() {
         let failed_as_read = read(&store, 0).await;
         assert_eq!(failed_as_read.attempts(), Attempts { download: 1, confirmation: 1 });
         assert_eq!(failed.version, failed_as_read.version);
-        let order = reset(&store, &failed_as_read, None).await.unwrap();
+        let order = reset(&store, &hand(), &failed_as_read, None).await.unwrap();
         assert_eq!(order, read(&store, 0).await);
         assert_eq!((order.state_name(), order.attempts()), (StateName::Released, Attempts::default()));
         assert_eq!(order.expires_at(), None);
         let used_up = Attempts { download: 7, confirmation: 3 };
-        let order = store.save_with_attempts(order.recount(used_up).unwrap()).await.unwrap();
+        let change = NewManualChange {
+            person: person(),
+            command: ManualCommand::Reset,
+            detail: String::new(),
+            from: StateName::Released,
+            at: now(),
+        };
+        let order = store.save_by_hand(order.recount(used_up).unwrap(), &change).await.unwrap();
         assert_eq!(read(&store, 0).await.attempts(), used_up);
         // Whoever read an older version resets nothing.
-        let late = reset(&store, &failed_as_read, None).await;
+        let late = reset(&store, &hand(), &failed_as_read, None).await;
         assert!(matches!(late, Err(ManualOrderError::Race)), "{late:?}");
         // One that was bound is bound still, and its attempts go on from where they are put.
         let order = Order { version: store.bind(&order, &binding(1)).await.unwrap(), ..order };
         assert_eq!(order.version, read(&store, 0).await.version);
-        let bound = reset(&store, &read(&store, 0).await, None).await.unwrap();
+        let bound = reset(&store, &hand(), &read(&store, 0).await, None).await.unwrap();
         assert_eq!(bound, read(&store, 0).await);
         assert_eq!((bound.state_name(), bound.eid()), (StateName::Downloaded, Some(&eid())));
         assert_eq!(store.count_download_attempt(&bound, 9, None).await.unwrap(), 1);
@@ -107,7 +136,7 @@ fn a_selection_is_read_page_by_page() {
         let state = |state| Selection { state: Some(state), ..Selection::default() };
         assert_eq!(select(state(StateName::Released), Some(1), 10).await, [3, 5].map(iccid));
         assert_eq!(select(state(StateName::Available), None, 2).await, [0, 2].map(iccid));
-        let of_eid = Selection { eid: Some(eid()), ..Selection::default() };
+        let of_eid = Selection { eid: Some(beginning("89049032")), ..Selection::default() };
         assert_eq!(select(of_eid.clone(), None, 10).await, [iccid(6)]);
         assert_eq!(select(of_eid.clone(), Some(6), 10).await, []);
         let both = Selection { state: Some(StateName::Released), ..of_eid };
@@ -120,6 +149,155 @@ fn a_selection_is_read_page_by_page() {
     });
 }
 
+fn beginning(digits: &str) -> EidPrefix {
+    EidPrefix::parse(digits).unwrap()
+}
+
+fn a_selection_is_by_owner_eid_and_matching_identifier() {
+    on_both(|store, _| async move {
+        stock(&store, 4).await;
+        let others = Batch { owner: Operator::parse("other").unwrap(), ..batch("second") };
+        store.insert_batch(&others, &[profile(8), profile(9)], |_| {}).await.unwrap();
+        for (number, eid) in [(0, Some(EID)), (1, Some(OTHER_EID)), (2, None), (8, Some(EID)), (9, None)] {
+            let new = NewOrder {
+                eid: eid.map(|eid| Eid::parse(eid).unwrap()),
+                matching_id: Some(MatchingId::parse(&format!("M-{number}")).unwrap()),
+                ..new_order()
+            };
+            let wanted = Wanted::Iccid(iccid(number));
+            place_order(&store, &Rng::seeded(3), &hand(), &wanted, &new).await.unwrap();
+        }
+        let whole = || Selection::default();
+        let owner = Operator::parse("other");
+        let id = |text: &str| Some(MatchingId::parse(text).unwrap());
+        for (selection, expected) in [
+            (Selection { owner: owner.clone(), ..whole() }, vec![8, 9]),
+            (Selection { owner: Operator::parse("stranger"), ..whole() }, vec![]),
+            (Selection { eid: Some(beginning(EID)), ..whole() }, vec![0, 8]),
+            (Selection { eid: Some(beginning("8904903")), ..whole() }, vec![0, 1, 8]),
+            (Selection { eid: Some(beginning("7")), ..whole() }, vec![]),
+            (Selection { owner: owner.clone(), eid: Some(beginning("89")), ..whole() }, vec![8]),
+            (Selection { matching_id: id("M-2"), ..whole() }, vec![2]),
+            (Selection { matching_id: id(""), ..whole() }, vec![]),
+            (Selection { matching_id: id("M-2"), owner, ..whole() }, vec![]),
+            (Selection { matching_id: id("M-2"), eid: Some(beginning("8")), ..whole() }, vec![]),
+            (Selection { matching_id: id("M-1"), eid: Some(beginning(OTHER_EID)), ..whole() }, vec![1]),
+        ] {
+            let orders = store.selected_orders(&selection, None, 10).await.unwrap();
+            let found: Vec<Iccid> = orders.into_iter().map(|order| order.iccid).collect();
+            assert_eq!(found, expected.into_iter().map(iccid).collect::<Vec<_>>(), "{selection:?}");
+        }
+        let eids = Selection { eid: Some(beginning("89")), ..whole() };
+        let page = store.selected_orders(&eids, Some(&iccid(0)), 1).await.unwrap();
+        assert_eq!(page[0].iccid, iccid(1), "the next page");
+    });
+}
+
+fn an_order_keeps_its_terms_until_it_is_erased() {
+    on_both(|store, _| async move {
+        stock(&store, 2).await;
+        let metadata = ProfileMetadata { profile_name: "of its own".into(), ..ProfileMetadata::default() };
+        let new = NewOrder {
+            goal: Goal::Confirmed,
+            key_mode: Some(KeyMode::RandomKeys),
+            metadata: Some(metadata.clone()),
+            ..new_order()
+        };
+        let wanted = Wanted::Iccid(iccid(0));
+        let order = place_order(&store, &Rng::seeded(4), &hand(), &wanted, &new).await.unwrap();
+        let terms = order.terms().unwrap().clone();
+        let own = ProfileMetadata::from_store_metadata(terms.metadata.as_ref().unwrap(), &iccid(0));
+        assert_eq!((terms.key_mode, own), (Some(KeyMode::RandomKeys), Ok(metadata)));
+        let order = release(&store, &Hand { at: now().plus(Duration::from_secs(9)), ..hand() }, order).await;
+        let order = order.unwrap();
+        assert_eq!(order.released().unwrap().at, now().plus(Duration::from_secs(9)));
+        store.count_download_attempt(&order, 9).await.unwrap();
+        store.bind(&order, &binding(1)).await.unwrap();
+        let bound = read(&store, 0).await;
+        let failed = store.save(bound.fail(ErrorReason::Expired, now()).unwrap()).await.unwrap();
+        assert_eq!(failed, read(&store, 0).await);
+        assert_eq!(failed.terms(), Some(&terms));
+        let gone = store.save(failed.cancel(FinalStatus::Unavailable).unwrap()).await.unwrap();
+        assert_eq!((gone.terms(), read(&store, 0).await.terms()), (None, None));
+        let plain = released(&store, 1, "M-1").await;
+        assert_eq!(plain.terms(), Some(&simyard::domain::Terms::default()));
+    });
+}
+
+fn what_is_done_by_hand_is_written_down_with_the_order_or_not_at_all() {
+    on_both(|store, _| async move {
+        stock(&store, 2).await;
+        let new = NewOrder { goal: Goal::Failed(ErrorReason::Expired), eid: Some(eid()), ..new_order() };
+        let wanted = Wanted::Iccid(iccid(0));
+        let commits = store.commits();
+        let order = place_order(&store, &Rng::seeded(5), &hand(), &wanted, &new).await.unwrap();
+        assert_eq!(store.commits() - commits, 1, "both in one");
+        let other = Hand { person: Person::parse("somebody else").unwrap(), ..hand() };
+        let back = reset(&store, &other, &order, Some(now())).await.unwrap();
+        let late = cancel(&store, &hand(), order, FinalStatus::Available).await;
+        assert!(matches!(late, Err(ManualOrderError::Race)), "{late:?}");
+        cancel(&store, &hand(), back, FinalStatus::Available).await.unwrap();
+        let changes = store.manual_changes(&iccid(0)).await.unwrap();
+        let told: Vec<_> = changes
+            .iter()
+            .map(|change| format!("{} {}: {} to {}", change.person, change.command, change.from, change.to))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "tester create: Available to Error",
+                "somebody else reset: Error to Released",
+                "tester cancel: Released to Available",
+            ]
+        );
+        assert!(changes[0].detail.contains(EID), "{changes:?}");
+        assert!(changes[1].detail.contains("Expired") && changes[1].detail.contains("never"), "{changes:?}");
+        assert_eq!(store.manual_changes(&iccid(1)).await.unwrap(), []);
+
+        // The oldest are forgotten, and long words are cut.
+        let mut order = read(&store, 1).await.reserve(reservation(), None).unwrap();
+        for number in 0..MANUAL_CHANGES_MAX + 3 {
+            let change = NewManualChange {
+                person: person(),
+                command: ManualCommand::Reset,
+                detail: format!("{number} {}", "ä".repeat(DETAIL_MAX)),
+                from: StateName::Available,
+                at: now(),
+            };
+            order = store.save_by_hand(order, &change).await.unwrap();
+        }
+        let changes = store.manual_changes(&iccid(1)).await.unwrap();
+        assert_eq!(changes.len(), MANUAL_CHANGES_MAX);
+        assert!(changes[0].detail.starts_with("3 ") && changes[99].detail.starts_with("102 "));
+        assert!(changes.iter().all(|change| change.detail.len() <= DETAIL_MAX));
+        assert_eq!(store.manual_changes(&iccid(0)).await.unwrap().len(), 3, "those of others stay");
+    });
+}
+
+fn a_run_of_reserved_orders_says_its_terms_once() {
+    on_both(|store, _| async move {
+        stock(&store, 3).await;
+        let order = NewOrder {
+            goal: Goal::Reserved,
+            metadata: Some(ProfileMetadata::default()),
+            key_mode: Some(KeyMode::RandomKeys),
+            ..new_order()
+        };
+        let new = NewRun { order, ..new_run(2) };
+        for _ in 0..2 {
+            for made in run(&store, &new).await.unwrap() {
+                let order = made.order.unwrap();
+                assert_eq!((order.state_name(), order.version), (StateName::Allocated, 2));
+                assert!(order.terms().unwrap().metadata.is_some());
+                assert_eq!(store.manual_changes(&made.iccid).await.unwrap().len(), 1);
+            }
+        }
+        let other = NewRun { order: NewOrder { key_mode: None, ..new.order.clone() }, ..new };
+        let refused = run(&store, &other).await;
+        assert!(matches!(refused, Err(OrderRunError::OtherRun(_))), "{refused:?}");
+    });
+}
+
 fn an_order_by_hand_is_made_in_one_change_or_not_at_all() {
     on_both(|store, _| async move {
         stock(&store, 3).await;
@@ -127,7 +305,7 @@ fn an_order_by_hand_is_made_in_one_change_or_not_at_all() {
         let by_type = Wanted::Type(operator(), profile_type());
         let place = async |wanted: &Wanted, new: &NewOrder| {
             let commits = store.commits();
-            let placed = place_order(&store, &rng, now(), wanted, new).await;
+            let placed = place_order(&store, &rng, &hand(), wanted, new).await;
             (placed, store.commits() - commits)
         };
         let given = NewOrder { matching_id: Some(MatchingId::parse("MINE").unwrap()), ..new_order() };
@@ -181,24 +359,25 @@ fn what_the_state_does_not_allow_is_refused_by_hand_too() {
         stock(&store, 2).await;
         let available = read(&store, 0).await;
         for outcome in [
-            release(&store, available.clone()).await,
-            cancel(&store, available.clone(), FinalStatus::Available).await,
-            reset(&store, &available, None).await,
+            release(&store, &hand(), available.clone()).await,
+            cancel(&store, &hand(), available.clone(), FinalStatus::Available).await,
+            reset(&store, &hand(), &available, None).await,
         ] {
             assert!(matches!(outcome, Err(ManualOrderError::State { .. })), "{outcome:?}");
         }
         assert_eq!(read(&store, 0).await, available);
         let held = NewOrder { goal: Goal::Confirmed, ..new_order() };
-        let order = place_order(&store, &Rng::seeded(2), now(), &Wanted::Iccid(iccid(0)), &held).await;
+        let order = place_order(&store, &Rng::seeded(2), &hand(), &Wanted::Iccid(iccid(0)), &held).await;
         let order = order.unwrap();
         assert_eq!(order.state_name(), StateName::Confirmed);
-        let order = release(&store, order).await.unwrap();
+        let order = release(&store, &hand(), order).await.unwrap();
         assert_eq!(order, read(&store, 0).await);
-        let stale = cancel(&store, Order { version: 0, ..order.clone() }, FinalStatus::Available).await;
+        let stale =
+            cancel(&store, &hand(), Order { version: 0, ..order.clone() }, FinalStatus::Available).await;
         assert!(matches!(stale, Err(ManualOrderError::Race)), "{stale:?}");
-        let gone = cancel(&store, order, FinalStatus::Unavailable).await.unwrap();
+        let gone = cancel(&store, &hand(), order, FinalStatus::Unavailable).await.unwrap();
         assert_eq!(gone, read(&store, 0).await);
-        let again = place_order(&store, &Rng::seeded(2), now(), &Wanted::Iccid(iccid(0)), &held).await;
+        let again = place_order(&store, &Rng::seeded(2), &hand(), &Wanted::Iccid(iccid(0)), &held).await;
         assert!(matches!(again, Err(ManualOrderError::State { .. })), "{again:?}");
     });
 }
@@ -238,7 +417,7 @@ fn a_run_that_is_repeated_makes_no_order_twice() {
         assert_eq!(format!("{made:?}"), format!("{again:?}"));
         // One is cancelled, and its profile ordered by somebody else: the run says so and takes no other.
         let cancelled = made[1].order.clone().unwrap();
-        let back = cancel(&store, cancelled, FinalStatus::Available).await.unwrap();
+        let back = cancel(&store, &hand(), cancelled, FinalStatus::Available).await.unwrap();
         store.save(back.reserve(reservation(), None).unwrap()).await.unwrap();
         let again = run(&store, &new).await.unwrap();
         assert_eq!(iccids(&again), iccids(&made));

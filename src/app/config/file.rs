@@ -29,11 +29,7 @@ impl Config {
     /// [`ConfigError`].
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let read = |cause| ConfigError::Read { path: path.to_owned(), cause };
-        let size = std::fs::metadata(path).map_err(read)?.len();
-        if size > MAX_FILE_OCTETS {
-            return Err(read(std::io::Error::other("the file is larger than 1 MiB")));
-        }
-        Self::parse(&std::fs::read_to_string(path).map_err(read)?, path)
+        Self::parse(&read_text(path).map_err(read)?, path)
     }
 
     /// Reads a text that stands, or would stand, in the file `path`.
@@ -43,8 +39,16 @@ impl Config {
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let file: ConfigFile =
             toml::from_str(text).map_err(|cause| ConfigError::Form { path: path.to_owned(), cause })?;
-        Reader { text, path }.config(file)
+        Reader::new(text, path).config(file)
     }
+}
+
+/// The text of a file of settings.
+pub(super) fn read_text(path: &Path) -> std::io::Result<String> {
+    if std::fs::metadata(path)?.len() > MAX_FILE_OCTETS {
+        return Err(std::io::Error::other("the file is larger than 1 MiB"));
+    }
+    std::fs::read_to_string(path)
 }
 
 pub(super) type Text = Option<Spanned<String>>;
@@ -133,6 +137,13 @@ struct LimitsTable {
 pub(super) struct Reader<'a> {
     text: &'a str,
     path: &'a Path,
+}
+
+impl<'a> Reader<'a> {
+    /// Of the text of the file `path`.
+    pub(super) const fn new(text: &'a str, path: &'a Path) -> Self {
+        Self { text, path }
+    }
 }
 
 impl Reader<'_> {

@@ -4,14 +4,14 @@
 //! Relative paths are relative to the file. An error names the file and the line.
 //!
 //! What the settings are stands here; [`file`] reads them from the text, [`profile_type`] the tables of profile types,
-//! [`callbacks`] what is said of calls back to operators.
+//! [`callbacks`] what is said of calls back to operators, [`metadata`] what they tell of profiles.
 
 use std::fmt;
 use std::net::SocketAddr;
 
 use simyard_asn1::Oid;
 
-use crate::domain::{Limits, Operator, ProfileType};
+use crate::domain::{KeyMode, Limits, Operator, ProfileType};
 use crate::ident::ServerAddress;
 use crate::jobs::deliver_callbacks::CallbackLimits;
 use crate::profile::metadata::ProfileMetadata;
@@ -23,9 +23,11 @@ use crate::smdp::sessions::SessionLimits;
 
 mod callbacks;
 mod file;
+mod metadata;
 mod place;
 mod profile_type;
 
+pub use metadata::order_metadata;
 pub use place::{ConfigError, FileSetting, Place};
 
 /// Certificate and key of a server.
@@ -113,6 +115,8 @@ pub struct ProfileTypeSetting {
     pub owner: Operator,
     /// What is told of its profiles.
     pub metadata: ProfileMetadata,
+    /// The keys of its profiles' segments.
+    pub key_mode: KeyMode,
     /// The template that personal data is put into; `None` for ready-made packages.
     pub template: Option<TemplateSetting>,
 }
@@ -205,7 +209,7 @@ mod tests {
             ),
             (
                 "[[profile_type]]\nname = \"a\"\nowner = \"b\"\nmcc_mnc = \"1\"",
-                "simyard.toml:4: profile_type.mcc_mnc: expected 5 or 6 digits",
+                "simyard.toml:4: mcc_mnc: expected 5 or 6 digits",
             ),
             ("[es9plus]\nclient_ca = [\"x\"]", "simyard.toml:2: es9plus.client_ca"),
             (
@@ -285,9 +289,9 @@ mod tests {
             ))
             .unwrap()
         };
-        let config = with("310260");
-        assert_eq!(config.profile_types[0].metadata.mcc_mnc, Some([0x13, 0x00, 0x62]));
-        let config = with("26201");
-        assert_eq!(config.profile_types[0].metadata.mcc_mnc, Some([0x62, 0xF2, 0x10]));
+        for (code, coded) in [("310260", [0x13, 0x00, 0x62]), ("26201", [0x62, 0xF2, 0x10])] {
+            let owner = with(code).profile_types[0].metadata.profile_owner.clone().unwrap();
+            assert_eq!(owner.mcc_mnc, coded);
+        }
     }
 }

@@ -14,6 +14,14 @@ pub enum ConfigError {
         /// Why.
         cause: std::io::Error,
     },
+    /// The file of an order's metadata cannot be read.
+    #[error("cannot read {path}: {cause}")]
+    Metadata {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
     /// The text is not TOML, a setting is unknown, or a value has another form; the text shows the line.
     #[error("{path}: {cause}")]
     Form {

@@ -1,14 +1,14 @@
 //! `[[profile_type]]`: what profiles are called, whose they are, and what is told of them.
 
 use serde::Deserialize;
-use simyard_asn1::tlv::NamedBits;
 use toml::Spanned;
 
 use super::file::{Reader, Text};
+use super::metadata::{MetadataTable, RecipientTable, ServiceSpecificTable};
 use super::{ConfigError, OperatorSetting, ProfileTypeSetting, TemplateSetting};
-use crate::domain::ProfileType;
+use crate::domain::{KeyMode, ProfileType};
 use crate::ident::ServerAddress;
-use crate::profile::metadata::{ProfileClass, ProfileMetadata};
+use crate::profile::metadata::{NotificationEvent, PolicyRule, ProfileClass, ProfileMetadata, Recipient};
 use crate::profile::shipped;
 
 #[derive(Deserialize)]
@@ -17,12 +17,38 @@ pub(super) struct ProfileTypeTable {
     pub(super) name: Spanned<String>,
     owner: Spanned<String>,
     template: Text,
+    #[serde(default)]
+    key_mode: KeyMode,
+    // What is told of its profiles: the members of `MetadataTable`, which would lose their lines if it were flattened.
     service_provider_name: Text,
     profile_name: Text,
-    #[serde(default)]
-    class: ProfileClass,
+    icon: Text,
+    class: Option<ProfileClass>,
     mcc_mnc: Text,
+    gid1: Text,
+    gid2: Text,
+    policy_rules: Option<Spanned<Vec<PolicyRule>>>,
     notification_addresses: Option<Vec<Spanned<String>>>,
+    notification: Option<Vec<RecipientTable>>,
+    service_specific_data: Option<Vec<ServiceSpecificTable>>,
+}
+
+impl ProfileTypeTable {
+    fn metadata(&self) -> MetadataTable {
+        MetadataTable {
+            service_provider_name: self.service_provider_name.clone(),
+            profile_name: self.profile_name.clone(),
+            icon: self.icon.clone(),
+            class: self.class,
+            mcc_mnc: self.mcc_mnc.clone(),
+            gid1: self.gid1.clone(),
+            gid2: self.gid2.clone(),
+            policy_rules: self.policy_rules.clone(),
+            notification_addresses: self.notification_addresses.clone(),
+            notification: self.notification.clone(),
+            service_specific_data: self.service_specific_data.clone(),
+        }
+    }
 }
 
 impl Reader<'_> {
@@ -57,32 +83,22 @@ impl Reader<'_> {
         let name = ProfileType::parse(table.name.get_ref()).ok_or_else(|| {
             self.error(Some(table.name.span()), "profile_type.name", "expected 1 to 128 octets of text")
         })?;
-        let text = |value: &Text, setting, most: usize, default: &str| match value {
-            None => Ok(default.to_owned()),
-            Some(value) if value.get_ref().chars().count() <= most => Ok(value.get_ref().clone()),
-            Some(value) => {
-                Err(self.error(Some(value.span()), setting, format!("at most {most} characters are allowed")))
-            }
+        let members = table.metadata();
+        let base = ProfileMetadata {
+            service_provider_name: "Simyard".to_owned(),
+            profile_name: "Simyard profile".to_owned(),
+            recipients: addresses
+                .first()
+                .map(|address| Recipient {
+                    address: address.clone(),
+                    events: NotificationEvent::DEFAULT.to_vec(),
+                })
+                .into_iter()
+                .collect(),
+            ..ProfileMetadata::default()
         };
-        let metadata = ProfileMetadata {
-            service_provider_name: text(
-                &table.service_provider_name,
-                "profile_type.service_provider_name",
-                32,
-                "Simyard",
-            )?,
-            profile_name: text(&table.profile_name, "profile_type.profile_name", 64, "Simyard profile")?,
-            profile_class: table.class,
-            mcc_mnc: table.mcc_mnc.as_ref().map(|value| self.mcc_mnc(value)).transpose()?,
-            notification_addresses: match &table.notification_addresses {
-                Some(values) => values
-                    .iter()
-                    .map(|value| self.address(value, "profile_type.notification_addresses"))
-                    .collect::<Result<_, _>>()?,
-                None => addresses.first().cloned().into_iter().collect(),
-            },
-            profile_policy_rules: NamedBits::default(),
-        };
+        let metadata = self.metadata(&members, base)?;
+        self.check_metadata(&members, &metadata)?;
         let template = match &table.template {
             None => shipped::find(shipped::DEFAULT).map(TemplateSetting::BuiltIn),
             Some(value) => match (value.get_ref().as_str(), shipped::find(value.get_ref())) {
@@ -95,24 +111,8 @@ impl Reader<'_> {
             name,
             owner: self.operator_name(&table.owner, "profile_type.owner")?,
             metadata,
+            key_mode: table.key_mode,
             template,
         })
-    }
-
-    /// MCC and MNC as digits, `00101` or `310260`, in the coding of TS 24.008.
-    fn mcc_mnc(&self, value: &Spanned<String>) -> Result<[u8; 3], ConfigError> {
-        let digits: Option<Vec<u8>> =
-            value.get_ref().chars().map(|c| c.to_digit(10).and_then(|d| u8::try_from(d).ok())).collect();
-        match digits.as_deref() {
-            Some([mcc1, mcc2, mcc3, mnc1, mnc2]) => Ok([mcc2 << 4 | mcc1, 0xF0 | mcc3, mnc2 << 4 | mnc1]),
-            Some([mcc1, mcc2, mcc3, mnc1, mnc2, mnc3]) => {
-                Ok([mcc2 << 4 | mcc1, mnc3 << 4 | mcc3, mnc2 << 4 | mnc1])
-            }
-            _ => Err(self.error(
-                Some(value.span()),
-                "profile_type.mcc_mnc",
-                "expected 5 or 6 digits, such as \"90140\"",
-            )),
-        }
     }
 }

@@ -15,7 +15,7 @@ use super::create::CreateArgs;
 use super::view::View;
 use crate::cli::folder::replace_private;
 use crate::cli::output::{self, error_line, line};
-use crate::domain::{Operator, ProfileType};
+use crate::domain::{Operator, Person, ProfileType};
 use crate::env::Rng;
 use crate::ident::Eid;
 use crate::smdp::manual_order::NewOrder;
@@ -33,6 +33,7 @@ pub(super) async fn run(
     owner: Operator,
     profile_type: ProfileType,
     order: NewOrder,
+    person: Person,
 ) -> anyhow::Result<()> {
     let rng = Rng::system();
     let eids = args.eids.as_deref().map(read_eids).transpose()?.unwrap_or_default();
@@ -46,7 +47,7 @@ pub(super) async fn run(
     if args.run_id.is_none() {
         error_line(&format!("run {run_id}: if it is broken off, repeat it with --run-id {run_id}"));
     }
-    let new = NewRun { run_id, owner, profile_type, count, eids, order };
+    let new = NewRun { run_id, person, owner, profile_type, count, eids, order };
     let bar = if std::io::stderr().is_terminal() { ProgressBar::new(count) } else { ProgressBar::hidden() };
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} orders, {per_sec}") {
         bar.set_style(style);

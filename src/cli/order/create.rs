@@ -2,17 +2,20 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::{Context as _, anyhow, bail};
 use clap::{ArgGroup, Args};
 use serde_json::Value;
+use simyard_asn1::tlv::NamedBits;
 
 use super::view::View;
-use super::{Common, Desk, ExpiryArgs, bulk, default_expiry};
+use super::{Common, Desk, ExpiryArgs, HandArgs, bulk, default_expiry};
+use crate::app::config::order_metadata;
 use crate::cli::output::{self, line};
 use crate::crypto::hash::code_hash;
-use crate::domain::{Attempts, CodeHash, Operator, ProfileType};
+use crate::domain::{Attempts, CodeHash, KeyMode, Operator, ProfileType};
 use crate::env::Rng;
 use crate::ident::{Eid, Iccid, MatchingId};
+use crate::profile::metadata::{PolicyRule, ProfileMetadata};
 use crate::smdp::manual_order::{Goal, NewOrder, Wanted, owner_of_type, place_order};
 
 /// Order a profile, or many, in any situation, and print the activation code.
@@ -79,12 +82,26 @@ pub(super) struct CreateArgs {
     /// The name of the run; drawn and printed if absent.
     #[arg(long, value_name = "TEXT", requires = "csv")]
     pub(super) run_id: Option<String>,
+    /// The keys of the profile's segments: session-keys, or random-keys, which ReplaceSessionKeys hands over. Without
+    /// it as the profile type says.
+    #[arg(long, value_name = "MODE", value_parser = parse_key_mode)]
+    key_mode: Option<KeyMode>,
+    /// What is told of the profile, instead of what its type says: a TOML file with the members of [[profile_type]]
+    /// that differ (service_provider_name, profile_name, icon, class, mcc_mnc, gid1, gid2, policy_rules,
+    /// notification_addresses, notification, service_specific_data). The order keeps all of it as it is now.
+    #[arg(long, value_name = "FILE")]
+    metadata: Option<PathBuf>,
+    /// The profile policy rules: ppr-update-control, ppr1, ppr2, separated by commas, or none. They need an owner
+    /// (mcc_mnc).
+    #[arg(long, value_name = "RULES", value_parser = parse_rules)]
+    policy_rules: Option<NamedBits>,
+    #[command(flatten)]
+    hand: HandArgs,
     #[command(flatten)]
     pub(super) common: Common,
 }
 
 pub(super) async fn run(desk: &Desk, args: &CreateArgs) -> anyhow::Result<()> {
-    let new = new_order(desk, args)?;
     let wanted = match (&args.iccid, &args.profile_type) {
         (Some(iccid), _) => Wanted::Iccid(iccid.clone()),
         (None, Some(profile_type)) => {
@@ -93,10 +110,12 @@ pub(super) async fn run(desk: &Desk, args: &CreateArgs) -> anyhow::Result<()> {
         }
         (None, None) => bail!("name an ICCID or a profile type"),
     };
+    let new = new_order(desk, args, metadata(desk, args, &wanted).await?)?;
+    let hand = desk.hand(&args.hand);
     if let (Some(csv), Wanted::Type(owner, profile_type)) = (&args.csv, &wanted) {
-        return bulk::run(desk, args, csv, owner.clone(), profile_type.clone(), new).await;
+        return bulk::run(desk, args, csv, owner.clone(), profile_type.clone(), new, hand.person).await;
     }
-    let order = place_order(&desk.store, &Rng::system(), desk.clock.now(), &wanted, &new).await?;
+    let order = place_order(&desk.store, &Rng::system(), &hand, &wanted, &new).await?;
     let view = View::new(desk, &order);
     if args.common.json {
         output::json(&Value::Object(view.json()));
@@ -113,13 +132,43 @@ pub(super) async fn run(desk: &Desk, args: &CreateArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn new_order(desk: &Desk, args: &CreateArgs) -> anyhow::Result<NewOrder> {
+/// What is told of the profile, where options say otherwise than its type.
+async fn metadata(
+    desk: &Desk,
+    args: &CreateArgs,
+    wanted: &Wanted,
+) -> anyhow::Result<Option<ProfileMetadata>> {
+    if args.metadata.is_none() && args.policy_rules.is_none() {
+        return Ok(None);
+    }
+    let profile_type = match wanted {
+        Wanted::Type(_, profile_type) => profile_type.clone(),
+        Wanted::Iccid(iccid) => {
+            let order = desk.store.order(iccid).await?;
+            order.ok_or_else(|| anyhow!("profile {iccid} is not in the stock"))?.profile_type
+        }
+    };
+    let setting = desk.profile_type(&profile_type).ok_or_else(|| {
+        anyhow!("profile type {profile_type} is not in the settings, which say what metadata begins with")
+    })?;
+    let mut metadata = setting.metadata.clone();
+    if let Some(file) = &args.metadata {
+        metadata = order_metadata(file, metadata)?;
+    }
+    if let Some(rules) = args.policy_rules {
+        metadata.profile_policy_rules = rules;
+    }
+    metadata.check().context("--policy-rules")?;
+    Ok(Some(metadata))
+}
+
+fn new_order(desk: &Desk, args: &CreateArgs, metadata: Option<ProfileMetadata>) -> anyhow::Result<NewOrder> {
     let limits = &desk.config.limits;
     let used = |name: &str, left: Option<u32>, limit: u32| match left {
         None => Ok(0),
-        Some(left) => limit.checked_sub(left).ok_or_else(|| {
-            anyhow::anyhow!("--{name} {left}: the settings allow {limit} in all; raise limits there")
-        }),
+        Some(left) => limit
+            .checked_sub(left)
+            .ok_or_else(|| anyhow!("--{name} {left}: the settings allow {limit} in all; raise limits there")),
     };
     let code = args.confirmation_code.as_ref().filter(|code| !code.is_empty());
     Ok(NewOrder {
@@ -140,6 +189,8 @@ fn new_order(desk: &Desk, args: &CreateArgs) -> anyhow::Result<NewOrder> {
                 limits.confirmation_attempts,
             )?,
         },
+        key_mode: args.key_mode,
+        metadata,
     })
 }
 
@@ -147,6 +198,27 @@ pub(super) fn parse_profile_type(text: &str) -> Result<ProfileType, String> {
     ProfileType::parse(text).ok_or_else(|| "expected 1 to 128 octets without control characters".to_owned())
 }
 
-fn parse_operator(text: &str) -> Result<Operator, String> {
+pub(super) fn parse_operator(text: &str) -> Result<Operator, String> {
     Operator::parse(text).ok_or_else(|| "expected 1 to 128 octets without control characters".to_owned())
+}
+
+fn parse_key_mode(text: &str) -> Result<KeyMode, String> {
+    match text {
+        "session-keys" => Ok(KeyMode::SessionKeys),
+        "random-keys" => Ok(KeyMode::RandomKeys),
+        _ => Err("expected session-keys or random-keys".to_owned()),
+    }
+}
+
+fn parse_rules(text: &str) -> Result<NamedBits, String> {
+    let rule = |name: &str| match name {
+        "ppr-update-control" => Ok(PolicyRule::PprUpdateControl.bit().0),
+        "ppr1" => Ok(PolicyRule::Ppr1.bit().0),
+        "ppr2" => Ok(PolicyRule::Ppr2.bit().0),
+        _ => Err("expected ppr-update-control, ppr1, ppr2, separated by commas, or none".to_owned()),
+    };
+    if text == "none" {
+        return Ok(NamedBits::default());
+    }
+    text.split(',').try_fold(0, |bits, name| Ok(bits | rule(name)?)).map(NamedBits)
 }

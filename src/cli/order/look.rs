@@ -3,12 +3,12 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::create::parse_profile_type;
+use super::create::{parse_operator, parse_profile_type};
 use super::view::View;
 use super::{Common, Desk, Which};
 use crate::cli::output::{self, error_line, line};
-use crate::domain::{ProfileType, StateName};
-use crate::ident::{Eid, Iccid};
+use crate::domain::{Operator, ProfileType, StateName};
+use crate::ident::{EidPrefix, Iccid, MatchingId};
 use crate::store::{Notification, Selection};
 
 /// List orders by rising ICCID, a page at a time.
@@ -23,9 +23,15 @@ pub(super) struct ListArgs {
     /// Those of this type.
     #[arg(long, value_name = "NAME", value_parser = parse_profile_type)]
     profile_type: Option<ProfileType>,
-    /// Those linked or bound to this eUICC.
+    /// Those of this operator.
+    #[arg(long, value_name = "NAME", value_parser = parse_operator)]
+    owner: Option<Operator>,
+    /// Those linked or bound to an eUICC whose EID begins so, or is so.
     #[arg(long, value_name = "DIGITS")]
-    eid: Option<Eid>,
+    eid: Option<EidPrefix>,
+    /// The one with this matching identifier.
+    #[arg(long, value_name = "TEXT")]
+    matching_id: Option<MatchingId>,
     /// Go on behind this profile.
     #[arg(long, value_name = "ICCID")]
     after: Option<Iccid>,
@@ -37,8 +43,13 @@ pub(super) struct ListArgs {
 }
 
 pub(super) async fn list(desk: &Desk, args: &ListArgs) -> anyhow::Result<()> {
-    let selection =
-        Selection { state: args.state, profile_type: args.profile_type.clone(), eid: args.eid.clone() };
+    let selection = Selection {
+        state: args.state,
+        profile_type: args.profile_type.clone(),
+        owner: args.owner.clone(),
+        eid: args.eid.clone(),
+        matching_id: args.matching_id.clone(),
+    };
     // One more than is told says whether there are more.
     let mut orders =
         desk.store.selected_orders(&selection, args.after.as_ref(), args.limit.saturating_add(1)).await?;

@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::view::View;
-use super::{Common, Desk, ExpiryArgs, Which, default_expiry};
+use super::{Common, Desk, ExpiryArgs, HandArgs, Which, default_expiry};
 use crate::binding::es2plus::FinalProfileStatus;
 use crate::cli::output::{self, line};
 use crate::domain::{FinalStatus, Order, State};
@@ -18,12 +18,14 @@ pub(super) struct ReleaseArgs {
     #[command(flatten)]
     which: Which,
     #[command(flatten)]
+    hand: HandArgs,
+    #[command(flatten)]
     pub(super) common: Common,
 }
 
 pub(super) async fn release(desk: &Desk, args: &ReleaseArgs) -> anyhow::Result<()> {
     let order = desk.find(&args.which).await?;
-    let order = manual_order::release(&desk.store, order).await?;
+    let order = manual_order::release(&desk.store, &desk.hand(&args.hand), order).await?;
     print(desk, &order, &args.common);
     Ok(())
 }
@@ -40,6 +42,8 @@ pub(super) struct CancelArgs {
     #[arg(long, value_name = "STATUS", default_value = "Available")]
     final_status: FinalProfileStatus,
     #[command(flatten)]
+    hand: HandArgs,
+    #[command(flatten)]
     pub(super) common: Common,
 }
 
@@ -49,7 +53,7 @@ pub(super) async fn cancel(desk: &Desk, args: &CancelArgs) -> anyhow::Result<()>
         FinalProfileStatus::Unavailable => FinalStatus::Unavailable,
     };
     let order = desk.find(&args.which).await?;
-    let order = manual_order::cancel(&desk.store, order, status).await?;
+    let order = manual_order::cancel(&desk.store, &desk.hand(&args.hand), order, status).await?;
     print(desk, &order, &args.common);
     Ok(())
 }
@@ -58,7 +62,7 @@ pub(super) async fn cancel(desk: &Desk, args: &CancelArgs) -> anyhow::Result<()>
 ///
 /// It is Released again, with no attempt counted. One whose package was handed over is Downloaded again: only the eUICC
 /// that got it may ask once more. An expiry that is past is renewed as the settings say, unless an option says how. What
-/// will happen is printed; without --yes nothing does. The store keeps no list of such changes: keep what is printed.
+/// will happen is printed; without --yes nothing does. 'simyard order history' shows it ever after.
 #[derive(Args)]
 pub(super) struct ResetArgs {
     #[command(flatten)]
@@ -68,6 +72,8 @@ pub(super) struct ResetArgs {
     /// Do it.
     #[arg(long)]
     yes: bool,
+    #[command(flatten)]
+    hand: HandArgs,
     #[command(flatten)]
     pub(super) common: Common,
 }
@@ -87,7 +93,7 @@ pub(super) async fn reset(desk: &Desk, args: &ResetArgs) -> anyhow::Result<()> {
     if !args.yes {
         bail!("nothing was changed: --yes does it");
     }
-    let reset = manual_order::reset(&desk.store, &order, expires_at).await?;
+    let reset = manual_order::reset(&desk.store, &desk.hand(&args.hand), &order, expires_at).await?;
     if args.common.json {
         let mut value = View::new(desk, &reset).json();
         value.insert("before".to_owned(), Value::Object(View::new(desk, &order).json()));

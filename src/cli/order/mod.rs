@@ -6,7 +6,7 @@
 //! | `bulk` | many orders, with a CSV of their activation codes |
 //! | `look` | `list` and `show` |
 //! | `mend` | `release`, `cancel` and `reset` |
-//! | `view` | an order for people and as JSON |
+//! | `view`, `terms` | an order, and what it asks of its package, for people and as JSON |
 //!
 //! The rules are those of [`crate::smdp::manual_order`]. A server may run on the same store meanwhile.
 
@@ -15,18 +15,19 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, Subcommand};
 
 use super::serve::ConfigArgs;
-use crate::app::config::Config;
+use crate::app::config::{Config, ProfileTypeSetting};
 use crate::app::open_store;
-use crate::domain::Order;
+use crate::domain::{Order, Person, ProfileType};
 use crate::env::{Clock, Timestamp};
 use crate::ident::{Iccid, MatchingId};
-use crate::smdp::manual_order::Expiry;
+use crate::smdp::manual_order::{Expiry, Hand};
 use crate::store::Store;
 
 mod bulk;
 mod create;
 mod look;
 mod mend;
+mod terms;
 mod view;
 
 /// Prepare, look at and mend orders in the stock, without a server.
@@ -42,7 +43,7 @@ pub struct OrderArgs {
 #[derive(Subcommand)]
 enum OrderCommand {
     /// Order a profile, or many, in any situation, and print the activation code.
-    Create(create::CreateArgs),
+    Create(Box<create::CreateArgs>),
     /// List orders, a page at a time.
     List(look::ListArgs),
     /// Show all that is known of an order, but for its secrets.
@@ -75,6 +76,14 @@ struct Which {
     /// The order's matching identifier, instead of the profile.
     #[arg(long, value_name = "TEXT")]
     matching_id: Option<MatchingId>,
+}
+
+/// Who changes an order.
+#[derive(Args)]
+struct HandArgs {
+    /// Who does it, for the order's history; the system's user if absent.
+    #[arg(long, value_name = "NAME", value_parser = parse_person)]
+    by: Option<Person>,
 }
 
 /// How long an order lasts.
@@ -121,6 +130,21 @@ impl Desk {
         let config = config.load()?;
         let store = open_store(&config).await?;
         Ok(Self { config, store, clock: Clock::system() })
+    }
+
+    /// Whose hand it is: of the one that is named, or of the system's user.
+    fn hand(&self, args: &HandArgs) -> Hand {
+        let user = || {
+            let names = ["USER", "LOGNAME", "USERNAME"];
+            names.into_iter().find_map(|name| Person::parse(&std::env::var(name).ok()?))
+        };
+        let person = args.by.clone().or_else(user).unwrap_or_else(Person::unknown);
+        Hand { person, at: self.clock.now() }
+    }
+
+    /// The settings of an order's profile type, where they have it.
+    fn profile_type(&self, name: &ProfileType) -> Option<&ProfileTypeSetting> {
+        self.config.profile_types.iter().find(|setting| setting.name == *name)
     }
 
     async fn find(&self, which: &Which) -> anyhow::Result<Order> {
@@ -179,6 +203,10 @@ pub async fn run(args: OrderArgs) -> anyhow::Result<()> {
 async fn closed(desk: &Desk, outcome: anyhow::Result<()>) -> anyhow::Result<()> {
     desk.store.close().await;
     outcome
+}
+
+fn parse_person(text: &str) -> Result<Person, String> {
+    Person::parse(text).ok_or_else(|| "expected 1 to 128 octets without control characters".to_owned())
 }
 
 fn parse_time(text: &str) -> Result<Timestamp, String> {

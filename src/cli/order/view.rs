@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 use simyard_asn1::rsp::download::cancel_session_reason;
 
 use super::Desk;
+use super::terms::TermsView;
 use crate::domain::{ErrorReason, Limits, Order, State};
 use crate::env::Timestamp;
 use crate::ident::{ActivationCode, ServerAddress};
@@ -14,6 +15,7 @@ pub(super) struct View<'a> {
     address: Option<&'a ServerAddress>,
     limits: Limits,
     now: Timestamp,
+    terms: TermsView,
 }
 
 impl<'a> View<'a> {
@@ -23,6 +25,7 @@ impl<'a> View<'a> {
             address: desk.config.addresses.first(),
             limits: desk.config.limits,
             now: desk.clock.now(),
+            terms: TermsView::new(desk, order),
         }
     }
 
@@ -127,12 +130,14 @@ impl<'a> View<'a> {
             ("in stock since", Some(order.created_at.to_string())),
             ("reserved", reserved),
             ("confirmed", time(confirmation.map(|confirmation| confirmation.at))),
+            ("released", time(order.released().map(|release| release.at))),
             ("ended", time(self.order.ended_at())),
             ("on the eUICC", self.run_time()),
             ("orders so far", Some(order.number.to_string())),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
+        .chain(self.terms.lines())
         .collect()
     }
 
@@ -172,11 +177,14 @@ impl<'a> View<'a> {
             "callIdentifier": reservation.map(|reservation| reservation.call.call_identifier.as_str()),
             "reservedAt": time(reservation.map(|reservation| reservation.at)),
             "confirmedAt": time(confirmation.map(|confirmation| confirmation.at)),
+            "releasedAt": time(order.released().map(|release| release.at)),
             "endedAt": time(self.order.ended_at()),
             "runTimeState": self.run_time(),
             "number": order.number,
         });
-        if let Value::Object(members) = value { members } else { Map::new() }
+        let mut members = if let Value::Object(members) = value { members } else { Map::new() };
+        members.extend(self.terms.json().map(|(name, value)| (name.to_owned(), value)));
+        members
     }
 }
 
