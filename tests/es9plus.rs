@@ -3,9 +3,12 @@
 //! There is no SM-DS: its rows are those of an order found by its token.
 
 use serde_json::{Value, json};
+use simyard::domain::{Attempts, Operator, Order, Person, ProfileType};
+use simyard::profile::icon::Icon;
+use simyard::smdp::manual_order::{Expiry, Goal, Hand, NewOrder, Wanted, place_order};
 
 use crate::server::euicc::{base64, octets, otpk};
-use crate::server::{Euicc, Interface, OrderOptions, TestServer};
+use crate::server::{Euicc, Interface, OPERATOR, OrderOptions, TestServer};
 
 pub mod asn1;
 pub mod authenticate_client;
@@ -21,6 +24,36 @@ crate::tests!(
     what_is_no_function_is_not_found,
     a_body_that_never_ends_is_cut_off,
 );
+
+/// An order that asks for nothing special.
+pub fn new_order() -> NewOrder {
+    NewOrder {
+        eid: None,
+        matching_id: None,
+        code_hash: None,
+        goal: Goal::Released,
+        expiry: Expiry::Never,
+        attempts: Attempts::default(),
+        key_mode: None,
+        metadata: None,
+    }
+}
+
+/// An order that ES2+ has no words for.
+pub fn by_hand(server: &TestServer, profile_type: &str, new: NewOrder) -> Order {
+    let owner = Operator::parse(OPERATOR).unwrap();
+    let wanted = Wanted::Type(owner, ProfileType::parse(profile_type).unwrap());
+    let hand = Hand { person: Person::unknown(), at: server.clock.now() };
+    server.wait(place_order(&server.smdp().store, &server.rng, &hand, &wanted, &new)).unwrap()
+}
+
+/// An image of so many octets that passes for an icon.
+pub fn icon(octets: usize) -> Icon {
+    let mut image = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x40\0\0\0\x40".to_vec();
+    image.resize(octets - 12, 7);
+    image.extend(b"\0\0\0\0IEND\xae\x42\x60\x82");
+    Icon::new(image).unwrap()
+}
 
 /// The five functions with a body that would succeed once.
 fn honest(server: &TestServer) -> Vec<(&'static str, Value)> {

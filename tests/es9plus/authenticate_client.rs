@@ -4,15 +4,19 @@ use std::time::Duration;
 
 use serde_json::json;
 use simyard::pki::test_pki::{Fault, Kind};
+use simyard::profile::metadata::{PolicyRule, ProfileMetadata, ProfileOwner, ServiceSpecificItem};
+use simyard::smdp::manual_order::NewOrder;
 use simyard_asn1::rsp::download::SmdpSigned2;
+use simyard_asn1::rsp::info::{EuiccInfo2, rsp_capability};
 use simyard_asn1::rsp::metadata::StoreMetadataRequest;
 use simyard_asn1::tlv::NamedBits;
-use simyard_asn1::{Decode as _, Tag};
+use simyard_asn1::{Decode as _, Encode as _, Oid, Tag};
 
+use super::{by_hand, new_order};
 use crate::server::euicc::{
     Authentication, Signed1, base64, ci_key, flipped, from_base64, info2, nested, octets, otpk, tlv,
 };
-use crate::server::{Euicc, Initiated, Interface, Offer, OrderOptions, PKI, TestServer, reply};
+use crate::server::{Euicc, Initiated, Interface, Offer, OrderOptions, PKI, PROFILE_TYPE, TestServer, reply};
 
 crate::tests!(
     the_offer_is_signed_by_dp_pb_over_what_the_euicc_signed,
@@ -25,6 +29,7 @@ crate::tests!(
     what_the_euicc_signed_must_be_what_it_was_asked,
     an_euicc_that_refuses_the_server_ends_the_session,
     an_euicc_that_does_not_fit_leaves_the_order_for_another,
+    metadata_of_the_order_is_what_the_euicc_must_allow_and_gets,
     orders_expire_and_attempts_are_used_up,
     a_repetition_gets_the_same_answer_and_costs_no_attempt,
     repetitions_that_overtake_the_first_call_wait_for_its_answer,
@@ -367,6 +372,46 @@ fn an_euicc_that_does_not_fit_leaves_the_order_for_another() {
     assert_eq!(refusal(&server, &euicc, Some(&order.matching_id), without, |_| {}), "8.2.5/4.3");
     assert_eq!(server.state(&order.iccid), "Released");
     server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
+}
+
+/// Error #15: the rules of the order, not of its type, are those that the eUICC forbids.
+fn metadata_of_the_order_is_what_the_euicc_must_allow_and_gets() {
+    let server = TestServer::start();
+    let euicc = Euicc::new(0);
+    let item = |stored| ServiceSpecificItem {
+        vendor: Oid::parse("2.999.7").unwrap(),
+        data: vec![0x80, 0x00],
+        stored,
+    };
+    let metadata = ProfileMetadata {
+        profile_owner: Some(ProfileOwner { mcc_mnc: [0x62, 0xF2, 0x10], gid1: None, gid2: None }),
+        profile_policy_rules: PolicyRule::Ppr1.bit(),
+        service_specific_data: vec![item(true), item(false)],
+        ..ProfileMetadata::default()
+    };
+    let new = NewOrder { metadata: Some(metadata.clone()), ..new_order() };
+    let order = by_hand(&server, PROFILE_TYPE, new);
+    let id = order.matching_id().unwrap().as_str();
+    let forbids = |signed1: &mut Signed1| {
+        let mut info = EuiccInfo2::from_der(&signed1.info2).unwrap();
+        info.forbidden_profile_policy_rules = PolicyRule::Ppr1.bit();
+        let der = info.to_der();
+        signed1.info2 = der;
+    };
+    assert_eq!(refusal(&server, &euicc, Some(id), forbids, |_| {}), "8.2.5/4.3");
+    let announced = |capability: u32| {
+        let initiated = server.initiate(&euicc);
+        let mut signed1 = euicc.signed1(&initiated, Some(id));
+        signed1.info2 = info2(NamedBits(1 << rsp_capability::TEST_PROFILE_SUPPORT | 1 << capability), &[]);
+        let response = euicc.authentication(&signed1).to_der();
+        let offer = server.authenticate_with(&initiated.transaction_id, &response).unwrap();
+        from_base64(&offer.answer["profileMetadata"])
+    };
+    let whole = metadata.to_store_metadata(&order.iccid);
+    assert_eq!(announced(rsp_capability::SERVICE_SPECIFIC_DATA), whole);
+    let plain = announced(rsp_capability::CRL_SUPPORT);
+    assert_eq!(plain, metadata.to_plain_store_metadata(&order.iccid));
+    assert_ne!(plain, whole, "what the eUICC does not know");
 }
 
 /// Errors #16, #17.

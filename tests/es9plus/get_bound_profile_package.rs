@@ -6,11 +6,10 @@ use serde_json::json;
 use simyard::crypto::bsp::{Bsp, SessionKeys};
 use simyard::crypto::ecdsa::{Curve, PublicKey};
 use simyard::crypto::ecka::EphemeralKey;
-use simyard::domain::{Attempts, ErrorReason, KeyMode, Operator, Order, Person, ProfileType};
+use simyard::domain::{ErrorReason, KeyMode, Person};
 use simyard::ident::TransactionId;
-use simyard::profile::icon::Icon;
 use simyard::profile::metadata::{NotificationEvent, PolicyRule, ProfileMetadata, ProfileOwner, Recipient};
-use simyard::smdp::manual_order::{Expiry, Goal, Hand, NewOrder, Wanted, place_order, reset};
+use simyard::smdp::manual_order::{Hand, NewOrder, reset};
 use simyard::store::NewBinding;
 use simyard_asn1::rsp::download::SmdpSigned2;
 use simyard_asn1::rsp::package::{
@@ -18,6 +17,7 @@ use simyard_asn1::rsp::package::{
 };
 use simyard_asn1::{Decode as _, Tag};
 
+use super::{by_hand, icon, new_order};
 use crate::server::euicc::{base64, flipped, from_base64, hash_cc, nested, octets, otpk, tlv};
 use crate::server::{Euicc, Interface, OPERATOR, Offer, OrderOptions, PKI, PROFILE_TYPE, TestServer};
 
@@ -137,35 +137,6 @@ fn random_keys_are_those_of_one_binding() {
         let random = opened(&euicc, &package, 1).random;
         assert_eq!(random.is_some(), key_mode == KeyMode::RandomKeys, "{profile_type}");
     }
-}
-
-fn new_order() -> NewOrder {
-    NewOrder {
-        eid: None,
-        matching_id: None,
-        code_hash: None,
-        goal: Goal::Released,
-        expiry: Expiry::Never,
-        attempts: Attempts::default(),
-        key_mode: None,
-        metadata: None,
-    }
-}
-
-/// An order that ES2+ has no words for.
-fn by_hand(server: &TestServer, profile_type: &str, new: NewOrder) -> Order {
-    let owner = Operator::parse(OPERATOR).unwrap();
-    let wanted = Wanted::Type(owner, ProfileType::parse(profile_type).unwrap());
-    let hand = Hand { person: Person::unknown(), at: server.clock.now() };
-    server.wait(place_order(&server.smdp().store, &server.rng, &hand, &wanted, &new)).unwrap()
-}
-
-/// An image of so many octets that passes for an icon.
-fn icon(octets: usize) -> Icon {
-    let mut image = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x40\0\0\0\x40".to_vec();
-    image.resize(octets - 12, 7);
-    image.extend(b"\0\0\0\0IEND\xae\x42\x60\x82");
-    Icon::new(image).unwrap()
 }
 
 /// #05, #06: A1 with two 88 segments.

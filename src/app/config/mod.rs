@@ -181,6 +181,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::profile::metadata::{NotificationEvent, PolicyRule};
 
     fn parse(text: &str) -> Result<Config, ConfigError> {
         Config::parse(text, Path::new("/etc/simyard/simyard.toml"))
@@ -278,6 +279,38 @@ mod tests {
         let config = parse("store = \"postgres://simyard:secret@db/simyard\"").unwrap();
         let text = format!("{config:?}");
         assert!(text.contains("localhost") && !text.contains("secret"), "{text}");
+    }
+
+    #[test]
+    fn a_profile_type_says_keys_and_metadata() {
+        let with = |members: &str| {
+            parse(&format!(
+                "[[operator]]\nname = \"b\"\noid = \"2.1\"\n[[profile_type]]\nname = \"a\"\nowner = \"b\"\n{members}"
+            ))
+        };
+        let plain = with("").unwrap().profile_types.remove(0);
+        assert_eq!((plain.key_mode, plain.metadata.recipients.len()), (KeyMode::SessionKeys, 1));
+        let config = with(
+            "key_mode = \"random-keys\"\nmcc_mnc = \"26201\"\ngid2 = \"0B\"\npolicy_rules = [\"ppr2\"]\n\
+             notification = [{ address = \"two.example.com\", events = [\"install\"] }]",
+        );
+        let setting = config.unwrap().profile_types.remove(0);
+        assert_eq!(setting.key_mode, KeyMode::RandomKeys);
+        assert_eq!(setting.metadata.profile_policy_rules, PolicyRule::Ppr2.bit());
+        assert_eq!(setting.metadata.recipients[0].events, [NotificationEvent::Install]);
+        assert_eq!(setting.metadata.profile_owner.unwrap().gid2, Some(vec![0x0B]));
+        let none = with("notification_addresses = []").unwrap().profile_types.remove(0);
+        assert_eq!(none.metadata.recipients, []);
+        for (members, expected) in [
+            ("policy_rules = [\"ppr1\"]", "simyard.toml:7: policy_rules: policy rules need an owner"),
+            ("policy_rules = [\"ppr3\"]", "unknown variant `ppr3`"),
+            ("key_mode = \"none\"", "unknown variant `none`"),
+            ("icon = \"absent.png\"", "simyard.toml:7: icon"),
+            ("mcc_mnc = \"26201\"\ngid1 = \"0\"", "simyard.toml:8: gid1"),
+        ] {
+            let error = with(members).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]
