@@ -347,7 +347,12 @@ async fn order_by_hand(smdp: &simyard::smdp::Smdp, iccid: &Iccid) -> String {
     let order = smdp.store.order(iccid).await.unwrap().unwrap();
     let at = smdp.clock.now();
     let call = CallIdentity::new("test", "1");
-    let order = order.reserve(Reservation { call, named_by: NamedBy::Iccid, at }, None).unwrap();
+    let order = order
+        .reserve(
+            Reservation { call, named_by: NamedBy::Iccid, terms: simyard::domain::Terms::default(), at },
+            None,
+        )
+        .unwrap();
     let order = order.confirm(|reservation, _| Confirmation {
         reservation,
         ordered_eid: None,

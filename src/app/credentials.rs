@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use simyard_asn1::Oid;
+
 use super::AppError;
-use super::config::{ConfigError, CredentialSetting, FileSetting, ListenSetting};
+use super::config::{Config, ConfigError, CredentialSetting, FileSetting, ListenSetting};
 use crate::crypto::ecdsa::SigningKey;
 use crate::crypto::keyfile::{load_certificates, load_signing_key};
 use crate::env::Clock;
@@ -56,6 +58,19 @@ pub(super) fn warn_of_test_cis(anchors: &Anchors) {
             "a TEST CI is trusted: its private key is no secret, anybody can make eUICCs that get profiles here"
         );
     }
+}
+
+/// The OID of the SM-DP+: registeredID of CERT.DPauth, the same in all identities of one server; `None` without any.
+///
+/// # Errors
+/// [`AppError`] if the first certificate cannot be read or names none.
+pub fn smdp_oid(config: &Config) -> Result<Option<Oid>, AppError> {
+    let Some((dp_auth, _)) = config.identities.first() else { return Ok(None) };
+    let file = &dp_auth.certificate;
+    let der = chain(file)?.into_iter().next().unwrap_or_default();
+    let certificate = Certificate::from_der(&der).map_err(|error| file.error(&error))?;
+    let oid = certificate.registered_id();
+    Ok(Some(oid.ok_or_else(|| file.error(&"the certificate names no OID (registeredID)"))?.clone()))
 }
 
 pub(super) fn chain(file: &FileSetting) -> Result<Vec<Vec<u8>>, ConfigError> {

@@ -34,7 +34,7 @@ mod callbacks;
 pub mod config;
 mod credentials;
 
-pub use credentials::{anchors_of, cis};
+pub use credentials::{anchors_of, cis, smdp_oid};
 
 use callbacks::{callbacks, deliver_callbacks};
 use config::{

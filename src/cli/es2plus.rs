@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::output::{self, line};
+use super::qr;
 use crate::app;
 use crate::binding::RequestHeader;
 use crate::binding::es2plus::{
@@ -189,7 +190,7 @@ fn confirmed(code: Option<&ActivationCode>, matching_id: &MatchingId) -> String 
         Some(code) if matching_id.is_empty() => {
             format!("confirmed for the default SM-DP+ address {}", code.address)
         }
-        Some(code) => format!("{}\n{code}", output::qr(&code.to_string()).unwrap_or_default()),
+        Some(code) => format!("{}\n{code}", qr::terminal(&code.to_string()).unwrap_or_default()),
         None if matching_id.is_empty() => "confirmed for the default SM-DP+ address".to_owned(),
         None => format!(
             "confirmed with matching identifier {matching_id}; the server names no address, so the activation code \

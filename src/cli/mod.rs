@@ -20,6 +20,7 @@ pub mod order;
 pub mod output;
 pub mod pki;
 pub mod profile;
+pub mod qr;
 pub mod serve;
 
 /// A yard for SIMs: subscriptions in, profiles out to eUICCs.

@@ -1,9 +1,6 @@
-//! What commands print: lines on stdout, and QR codes.
+//! What commands print: lines on stdout and stderr.
 
 use std::io::{IsTerminal as _, Write as _};
-
-use qrcode::QrCode;
-use qrcode::render::unicode::Dense1x2;
 
 /// Prints one line on stdout. A reader that went away is no error of ours.
 pub fn line(text: &str) {
@@ -66,11 +63,4 @@ impl Style {
     pub fn dim(self, text: &str) -> String {
         self.paint("2", text)
     }
-}
-
-/// A QR code of two modules a character, dark on light: what phones read from a terminal.
-#[must_use]
-pub fn qr(text: &str) -> Option<String> {
-    let code = QrCode::new(text.as_bytes()).ok()?;
-    Some(code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build())
 }

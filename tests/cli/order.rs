@@ -10,6 +10,9 @@ crate::tests!(
     an_order_by_hand_is_downloaded_and_others_are_refused_with_their_codes,
     every_situation_is_prepared_listed_and_shown,
     an_order_says_what_its_package_is_to_be,
+    an_order_is_made_in_any_state_that_a_hand_can_make,
+    a_history_tells_who_did_what_and_what_followed,
+    activation_codes_are_drawn_and_name_the_server,
     orders_are_released_and_cancelled_by_hand,
     an_order_that_is_stuck_is_reset_with_yes_alone,
     many_orders_are_made_once_and_written_whole,
@@ -60,6 +63,14 @@ fn options_that_do_not_go_together_are_wrong_usage() {
         "order create --profile-type iot --expires-at tomorrow",
         "order create --profile-type iot --expires-in 5s --no-expiry",
         "order create --profile-type iot --hold --download-attempts-left 0",
+        "order create --profile-type iot --state Downloaded",
+        "order create --profile-type iot --state Installed",
+        "order create --profile-type iot --state Unavailable",
+        "order create --profile-type iot --state Released --hold",
+        "order create --profile-type iot --error expired",
+        "order create --profile-type iot --state Error --error tired",
+        "order create --profile-type iot --state Error --error cancelled=x",
+        "order history",
         "order list --state Lost",
         "order list --limit 0",
         "order show",
@@ -281,6 +292,142 @@ fn an_order_says_what_its_package_is_to_be() {
     let made = place.run(&format!("order show {} --json", iccid(5))).json();
     assert_eq!(made["metadata"], expected);
     place.run(&many.replace(" --metadata metadata.toml", "")).failed("made with other options");
+}
+
+fn an_order_is_made_in_any_state_that_a_hand_can_make() {
+    let place = stocked(12);
+    for (options, state, error) in [
+        ("--state Allocated".to_owned(), "Allocated", ""),
+        (format!("--state linked --eid {EID}"), "Linked", ""),
+        ("--state confirmed".to_owned(), "Confirmed", ""),
+        ("--state Released".to_owned(), "Released", ""),
+        ("--state Error --error expired".to_owned(), "Error", "it expired"),
+        ("--state Error --error download-attempts".to_owned(), "Error", "the download attempts"),
+        ("--state Error --error confirmation-attempts".to_owned(), "Error", "the confirmation code attempts"),
+        ("--state Error --error not-eligible".to_owned(), "Error", "not eligible"),
+        ("--state Error --error cancelled=0".to_owned(), "Error", "endUserRejection (0)"),
+        ("--state Error --error installation=12".to_owned(), "Error", "errorReason 12"),
+    ] {
+        let order = created(&place, &format!("create {options}"));
+        assert_eq!(order["state"], state, "{options}");
+        assert!(order["error"].as_str().unwrap_or_default().contains(error), "{order}");
+    }
+    for (options, says) in [
+        (format!("--state Allocated --eid {EID}"), "is Linked, not Allocated"),
+        ("--state Linked".to_owned(), "has an EID: --eid"),
+        ("--state Allocated --matching-id X".to_owned(), "no matching identifier"),
+        ("--state Error".to_owned(), "needs a reason"),
+        ("--state Released --error expired".to_owned(), "Released is another state"),
+        ("--state Confirmed --download-attempts-left 0".to_owned(), "once an order is released"),
+    ] {
+        place.run(&format!("order create --profile-type iot {options}")).failed(says);
+    }
+    let refused = place.run("order create --profile-type iot --state installed");
+    assert!(refused.stderr.contains("takes an eUICC"), "{refused:?}");
+    // One that failed is put back like any other.
+    let back = place.run(&format!("order reset {} --yes --json", iccid(4))).json();
+    assert_eq!((&back["state"], &back["before"]["state"]), (&json!("Released"), &json!("Error")));
+}
+
+fn a_history_tells_who_did_what_and_what_followed() {
+    let place = stocked(2);
+    place.run("card new card --pki pki").ok();
+    let order = created(&place, "create --by Ann --hold --matching-id MINE");
+    place.run("order release --matching-id MINE --by Bob").ok();
+    let server = place.serve();
+    let (_, device) = ways(&server);
+    let code = order["activationCode"].as_str().unwrap();
+    place.run(&format!("lpa --card card {device} download {code}")).ok();
+    let history = place.run("order history --matching-id MINE --json --config simyard.toml").json();
+    assert_eq!((&history["iccid"], &history["state"]), (&json!(iccid(0)), &json!("Installed")));
+    let events = history["events"].as_array().unwrap();
+    let mut names: Vec<&str> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    // The notification says when it came, the order when it was read.
+    names[7..].sort_unstable();
+    assert_eq!(
+        names,
+        [
+            "stocked",
+            "create",
+            "ordered",
+            "confirmed",
+            "release",
+            "released",
+            "downloaded",
+            "installed",
+            "notification"
+        ]
+    );
+    assert_eq!((&events[1]["person"], &events[1]["to"]), (&json!("Ann"), &json!("Confirmed")));
+    assert_eq!((&events[4]["person"], &events[4]["from"]), (&json!("Bob"), &json!("Confirmed")));
+    assert_eq!(events[2]["person"], Value::Null);
+    assert_eq!(server.terminate(), Some(0));
+
+    // Of one that was cancelled the changes by hand are left, in words too, and the system's user has a name.
+    created(&place, "create --state Error --error expired");
+    place.run(&format!("order reset {} --yes", iccid(1))).ok();
+    place.run(&format!("order cancel {} --by Ann", iccid(1))).ok();
+    let text = place.run(&format!("order history {}", iccid(1))).ok();
+    for words in [
+        "create       by ",
+        "Available to Error\n",
+        "failed 20",
+        "cancel       by Ann, Released to Available",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert_eq!(text.lines().count(), 4, "{text}");
+    place.run("order history 89882801000000000014").failed("not in the stock");
+}
+
+fn activation_codes_are_drawn_and_name_the_server() {
+    let place = stocked(6);
+    let read = |name: &str| std::fs::read(place.path().join(name)).unwrap();
+    let drawn = |name: &str, code: &str| {
+        assert_eq!(read(&format!("{name}.png")), simyard::cli::qr::png(code).unwrap(), "{name}");
+        assert_eq!(read(&format!("{name}.svg")), simyard::cli::qr::svg(code).unwrap().as_bytes(), "{name}");
+    };
+    let order = created(&place, "create --matching-id A --code-with-oid --qr codes");
+    assert_eq!(order["activationCode"], "LPA:1$smdp.example.com$A$2.999.10");
+    drawn(&format!("codes/{}", iccid(0)), "LPA:1$smdp.example.com$A$2.999.10");
+    let order = created(&place, "create --matching-id B --code-with-oid --confirmation-code 1");
+    assert_eq!(order["activationCode"], "LPA:1$smdp.example.com$B$2.999.10$1");
+    let shown = place.run("order show --matching-id B --code-with-oid --json").json();
+    assert_eq!(shown["activationCode"], order["activationCode"]);
+    let plain = place.run("order show --matching-id B --json").json();
+    assert_eq!(plain["activationCode"], "LPA:1$smdp.example.com$B$$1");
+    place.run("order create --profile-type iot --json --qr").failed("draws on the terminal");
+    place.run("order create --profile-type iot --count 1 --csv x.csv --qr").failed("draws on the terminal");
+
+    // One for each order of a run, again where they were lost, and none for one that is over.
+    let many =
+        "order create --profile-type iot --count 2 --csv out.csv --run-id r --qr many/codes --code-with-oid";
+    place.run(many).ok();
+    let rows = || {
+        let table = String::from_utf8(read("out.csv")).unwrap();
+        let row = |line: &str| line.split(',').map(str::to_owned).collect::<Vec<_>>();
+        table.lines().skip(1).map(row).collect::<Vec<_>>()
+    };
+    for row in rows() {
+        assert!(row[4].ends_with("$2.999.10"), "{row:?}");
+        drawn(&format!("many/codes/{}", row[1]), &row[4]);
+    }
+    let first = rows()[0].clone();
+    std::fs::remove_file(place.path().join(format!("many/codes/{}.png", first[1]))).unwrap();
+    let second = rows()[1][1].clone();
+    place.run(&format!("order cancel {second}")).ok();
+    place.run(many).ok();
+    drawn(&format!("many/codes/{}", first[1]), &first[4]);
+    assert_eq!(std::fs::read_dir(place.path().join("many/codes")).unwrap().count(), 2);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let file = place.path().join(format!("many/codes/{}.svg", first[1]));
+        assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    // Its certificate is not there.
+    std::fs::remove_file(place.path().join("pki/dp-auth.pem")).unwrap();
+    place.run("order show --matching-id A --code-with-oid").failed("dp_auth_certificate");
 }
 
 fn orders_are_released_and_cancelled_by_hand() {

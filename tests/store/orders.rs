@@ -211,7 +211,7 @@ fn an_order_keeps_its_terms_until_it_is_erased() {
         let order = release(&store, &Hand { at: now().plus(Duration::from_secs(9)), ..hand() }, order).await;
         let order = order.unwrap();
         assert_eq!(order.released().unwrap().at, now().plus(Duration::from_secs(9)));
-        store.count_download_attempt(&order, 9).await.unwrap();
+        store.count_download_attempt(&order, 9, None).await.unwrap();
         store.bind(&order, &binding(1)).await.unwrap();
         let bound = read(&store, 0).await;
         let failed = store.save(bound.fail(ErrorReason::Expired, now()).unwrap()).await.unwrap();

@@ -19,7 +19,8 @@ use steps::Steps;
 use subscription::Subscription;
 
 use super::folder::{Folder, Keep, write_private};
-use super::output::{self, line};
+use super::output::line;
+use super::qr;
 use crate::app::config::Config;
 use crate::app::{App, Sockets, anchors_of, template_of};
 use crate::binding::RequestHeader;
@@ -247,7 +248,7 @@ impl World {
             })
             .await?;
         line("");
-        line(&output::qr(&code.to_string()).unwrap_or_default());
+        line(&qr::terminal(&code.to_string()).unwrap_or_default());
         line(&format!("  {code}\n"));
         Ok(code)
     }

@@ -1,7 +1,7 @@
 //! `simyard order create --csv`: many orders, and a file with a line for each.
 //!
 //! The file is made of what the store holds when all orders are made, written aside and renamed: a run that is killed
-//! leaves none, and the same run again writes it.
+//! leaves none, and the same run again writes it. So are the pictures of --qr, before it.
 
 use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
@@ -9,12 +9,14 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+use simyard_asn1::Oid;
 
 use super::Desk;
 use super::create::CreateArgs;
 use super::view::View;
 use crate::cli::folder::replace_private;
 use crate::cli::output::{self, error_line, line};
+use crate::cli::qr;
 use crate::domain::{Operator, Person, ProfileType};
 use crate::env::Rng;
 use crate::ident::Eid;
@@ -26,15 +28,24 @@ const EIDS_MAX_OCTETS: u64 = 8 << 20;
 /// The columns of the file.
 const COLUMNS: &str = "order,iccid,eid,matching_id,activation_code,expires_at";
 
-pub(super) async fn run(
-    desk: &Desk,
-    args: &CreateArgs,
-    csv: &Path,
-    owner: Operator,
-    profile_type: ProfileType,
-    order: NewOrder,
-    person: Person,
-) -> anyhow::Result<()> {
+/// What the options come to.
+pub(super) struct Many<'a> {
+    /// Where the table goes.
+    pub(super) csv: &'a Path,
+    /// Whose profiles.
+    pub(super) owner: Operator,
+    /// Their type.
+    pub(super) profile_type: ProfileType,
+    /// What each order is to be.
+    pub(super) order: NewOrder,
+    /// Who makes them.
+    pub(super) person: Person,
+    /// Of the SM-DP+, where activation codes are to name it.
+    pub(super) oid: Option<Oid>,
+}
+
+pub(super) async fn run(desk: &Desk, args: &CreateArgs, many: Many<'_>) -> anyhow::Result<()> {
+    let Many { csv, owner, profile_type, order, person, oid } = many;
     let rng = Rng::system();
     let eids = args.eids.as_deref().map(read_eids).transpose()?.unwrap_or_default();
     let listed = u64::try_from(eids.len()).unwrap_or(u64::MAX);
@@ -55,7 +66,10 @@ pub(super) async fn run(
     let made = run_orders(&desk.store, &desk.clock, &rng, &new, |done| bar.set_position(done)).await;
     bar.finish_and_clear();
     let orders = made?;
-    replace_private(csv, table(desk, &orders).as_bytes())?;
+    if let Some(Some(folder)) = &args.qr {
+        draw(desk, &orders, oid.as_ref(), folder)?;
+    }
+    replace_private(csv, table(desk, &orders, oid.as_ref()).as_bytes())?;
     let cancelled = orders.iter().filter(|order| order.order.is_none()).count();
     if args.common.json {
         output::json(&json!({
@@ -87,10 +101,22 @@ async fn check_place(desk: &Desk, csv: &Path, run_id: &str) -> anyhow::Result<()
     Ok(())
 }
 
-fn table(desk: &Desk, orders: &[RunOrder]) -> String {
+/// A picture of each activation code, again for those that are there. An order that was cancelled since loses its own.
+fn draw(desk: &Desk, orders: &[RunOrder], oid: Option<&Oid>, folder: &Path) -> anyhow::Result<()> {
+    for RunOrder { iccid, order } in orders {
+        let view = order.as_ref().map(|order| View::new(desk, order).with_oid(oid));
+        match view.and_then(|view| view.activation_code()) {
+            Some(code) => qr::write(folder, iccid, &code.to_string())?,
+            None => qr::remove(folder, iccid)?,
+        }
+    }
+    Ok(())
+}
+
+fn table(desk: &Desk, orders: &[RunOrder], oid: Option<&Oid>) -> String {
     let mut table = format!("{COLUMNS}\n");
     for (number, RunOrder { iccid, order }) in (1_u64..).zip(orders) {
-        let view = order.as_ref().map(|order| (order, View::new(desk, order)));
+        let view = order.as_ref().map(|order| (order, View::new(desk, order).with_oid(oid)));
         let text = |value: Option<String>| value.unwrap_or_default();
         let fields = [
             number.to_string(),

@@ -7,12 +7,14 @@ use clap::{ArgGroup, Args};
 use serde_json::Value;
 use simyard_asn1::tlv::NamedBits;
 
+use super::look::parse_state;
 use super::view::View;
-use super::{Common, Desk, ExpiryArgs, HandArgs, bulk, default_expiry};
+use super::{CodeArgs, Common, Desk, ExpiryArgs, HandArgs, bulk, default_expiry};
 use crate::app::config::order_metadata;
 use crate::cli::output::{self, line};
+use crate::cli::qr;
 use crate::crypto::hash::code_hash;
-use crate::domain::{Attempts, CodeHash, KeyMode, Operator, ProfileType};
+use crate::domain::{Attempts, CodeHash, ErrorReason, KeyMode, Operator, ProfileType, StateName};
 use crate::env::Rng;
 use crate::ident::{Eid, Iccid, MatchingId};
 use crate::profile::metadata::{PolicyRule, ProfileMetadata};
@@ -50,7 +52,16 @@ pub(super) struct CreateArgs {
     /// The code that the user will be asked for; its hash is stored.
     #[arg(long, value_name = "TEXT")]
     confirmation_code: Option<String>,
-    /// Leave it Confirmed; 'simyard order release' follows.
+    /// The state it is brought to: Allocated, Linked (with --eid), Confirmed, Released or Error. Downloaded and Installed
+    /// cannot be made by hand: there, an eUICC has got a package under keys that nobody else has, or signed that it
+    /// holds the profile; 'simyard lpa download' makes them. Available and Unavailable are no orders.
+    #[arg(long, value_name = "STATE", value_parser = parse_goal, conflicts_with_all = ["hold", "reserve_only"])]
+    state: Option<StateName>,
+    /// Why it is in Error, and no package was ever handed over: download-attempts, confirmation-attempts, expired,
+    /// not-eligible, cancelled=N (N of CancelSessionReason) or installation=N (N of errorReason).
+    #[arg(long, value_name = "REASON", value_parser = parse_reason, requires = "state")]
+    error: Option<ErrorReason>,
+    /// Leave it Confirmed, as --state Confirmed; 'simyard order release' follows.
     #[arg(long, conflicts_with = "reserve_only")]
     hold: bool,
     /// Leave it Allocated, or Linked with --eid: without a matching identifier, for ConfirmOrder to follow.
@@ -67,9 +78,12 @@ pub(super) struct CreateArgs {
     /// How many confirmation codes may still be tried, up to the settings' limit; 0 for none.
     #[arg(long, value_name = "NUMBER", conflicts_with_all = ["hold", "reserve_only"])]
     confirmation_attempts_left: Option<u32>,
-    /// Draw the activation code as a QR code too.
-    #[arg(long, conflicts_with_all = ["json", "csv"])]
-    qr: bool,
+    /// Draw the activation code as a QR code too: on the terminal, or into the folder DIR as ICCID.png and ICCID.svg.
+    #[arg(long, value_name = "DIR", num_args = 0..=1)]
+    #[expect(clippy::option_option, reason = "absent, without a folder, with one")]
+    pub(super) qr: Option<Option<PathBuf>>,
+    #[command(flatten)]
+    pub(super) code: CodeArgs,
     /// Make so many orders.
     #[arg(long, value_name = "NUMBER", conflicts_with_all = ["iccid", "eid"])]
     pub(super) count: Option<u64>,
@@ -102,6 +116,10 @@ pub(super) struct CreateArgs {
 }
 
 pub(super) async fn run(desk: &Desk, args: &CreateArgs) -> anyhow::Result<()> {
+    if args.qr == Some(None) && (args.common.json || args.csv.is_some()) {
+        bail!("--qr without a folder draws on the terminal, where --json or --csv says something else");
+    }
+    let oid = args.code.oid(desk)?;
     let wanted = match (&args.iccid, &args.profile_type) {
         (Some(iccid), _) => Wanted::Iccid(iccid.clone()),
         (None, Some(profile_type)) => {
@@ -113,18 +131,29 @@ pub(super) async fn run(desk: &Desk, args: &CreateArgs) -> anyhow::Result<()> {
     let new = new_order(desk, args, metadata(desk, args, &wanted).await?)?;
     let hand = desk.hand(&args.hand);
     if let (Some(csv), Wanted::Type(owner, profile_type)) = (&args.csv, &wanted) {
-        return bulk::run(desk, args, csv, owner.clone(), profile_type.clone(), new, hand.person).await;
+        let many = bulk::Many {
+            csv,
+            owner: owner.clone(),
+            profile_type: profile_type.clone(),
+            order: new,
+            person: hand.person,
+            oid,
+        };
+        return bulk::run(desk, args, many).await;
     }
     let order = place_order(&desk.store, &Rng::system(), &hand, &wanted, &new).await?;
-    let view = View::new(desk, &order);
+    let view = View::new(desk, &order).with_oid(oid.as_ref());
+    let code = view.activation_code().map(|code| code.to_string());
+    if let (Some(Some(folder)), Some(code)) = (&args.qr, &code) {
+        qr::write(folder, &order.iccid, code)?;
+    }
     if args.common.json {
         output::json(&Value::Object(view.json()));
         return Ok(());
     }
     line(&view.summary());
-    if let Some(code) = view.activation_code() {
-        let code = code.to_string();
-        if let Some(drawn) = output::qr(&code).filter(|_| args.qr) {
+    if let Some(code) = code {
+        if let Some(drawn) = qr::terminal(&code).filter(|_| args.qr == Some(None)) {
             line(&drawn);
         }
         line(&code);
@@ -175,11 +204,7 @@ fn new_order(desk: &Desk, args: &CreateArgs, metadata: Option<ProfileMetadata>) 
         eid: args.eid.clone(),
         matching_id: if args.default_order { Some(MatchingId::parse("")?) } else { args.matching_id.clone() },
         code_hash: code.map(|code| CodeHash::from_octets(code_hash(code))),
-        goal: match (args.reserve_only, args.hold) {
-            (true, _) => Goal::Reserved,
-            (false, true) => Goal::Confirmed,
-            (false, false) => Goal::Released,
-        },
+        goal: goal(args)?,
         expiry: args.expiry.given().unwrap_or_else(|| default_expiry(&desk.config)),
         attempts: Attempts {
             download: used("download-attempts-left", args.download_attempts_left, limits.download_attempts)?,
@@ -192,6 +217,79 @@ fn new_order(desk: &Desk, args: &CreateArgs, metadata: Option<ProfileMetadata>) 
         key_mode: args.key_mode,
         metadata,
     })
+}
+
+/// How far the order is brought; what no order in that state has is refused.
+fn goal(args: &CreateArgs) -> anyhow::Result<Goal> {
+    let state = match (args.state, args.reserve_only, args.hold) {
+        (Some(state), _, _) => state,
+        (None, true, _) if args.eid.is_some() || args.eids.is_some() => StateName::Linked,
+        (None, true, _) => StateName::Allocated,
+        (None, false, true) => StateName::Confirmed,
+        (None, false, false) => StateName::Released,
+    };
+    if state != StateName::Error && args.error.is_some() {
+        bail!("--error says why an order is in Error: --state {state} is another state");
+    }
+    let is_linked = args.eid.is_some() || args.eids.is_some();
+    let is_bare = args.matching_id.is_none()
+        && !args.default_order
+        && args.confirmation_code.is_none()
+        && args.expiry.given().is_none();
+    Ok(match state {
+        StateName::Allocated | StateName::Linked if !is_bare => {
+            bail!(
+                "an order that is {state} has no matching identifier, code or expiry yet: ConfirmOrder gives them"
+            )
+        }
+        StateName::Allocated if is_linked => bail!("an order with an EID is Linked, not Allocated"),
+        StateName::Linked if !is_linked => bail!("an order that is Linked has an EID: --eid"),
+        StateName::Allocated | StateName::Linked => Goal::Reserved,
+        StateName::Confirmed => Goal::Confirmed,
+        StateName::Released => Goal::Released,
+        StateName::Error => Goal::Failed(args.error.context("--state Error needs a reason: --error")?),
+        StateName::Available | StateName::Downloaded | StateName::Installed | StateName::Unavailable => {
+            bail!("--state {state} cannot be made by hand")
+        }
+    })
+}
+
+/// A state that an order may be made in.
+fn parse_goal(text: &str) -> Result<StateName, String> {
+    let state = parse_state(text)?;
+    match state {
+        StateName::Allocated
+        | StateName::Linked
+        | StateName::Confirmed
+        | StateName::Released
+        | StateName::Error => Ok(state),
+        StateName::Downloaded | StateName::Installed => {
+            Err(format!("{state} takes an eUICC, which no hand replaces: order it Released and download it"))
+        }
+        StateName::Available | StateName::Unavailable => {
+            Err(format!("{state} is no order: 'simyard order cancel' makes it of one"))
+        }
+    }
+}
+
+fn parse_reason(text: &str) -> Result<ErrorReason, String> {
+    let expected = || {
+        "expected download-attempts, confirmation-attempts, expired, not-eligible, cancelled=N or installation=N"
+            .to_owned()
+    };
+    let number = |number: &str| number.parse::<u8>().map(i64::from).map_err(|_| expected());
+    match text.split_once('=') {
+        None => match text {
+            "download-attempts" => Ok(ErrorReason::DownloadAttempts),
+            "confirmation-attempts" => Ok(ErrorReason::ConfirmationAttempts),
+            "expired" => Ok(ErrorReason::Expired),
+            "not-eligible" => Ok(ErrorReason::NotEligible),
+            _ => Err(expected()),
+        },
+        Some(("cancelled", reason)) => number(reason).map(ErrorReason::Cancelled),
+        Some(("installation", reason)) => number(reason).map(ErrorReason::Installation),
+        Some(_) => Err(expected()),
+    }
 }
 
 pub(super) fn parse_profile_type(text: &str) -> Result<ProfileType, String> {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::create::{parse_operator, parse_profile_type};
 use super::view::View;
-use super::{Common, Desk, Which};
+use super::{CodeArgs, Common, Desk, Which};
 use crate::cli::output::{self, error_line, line};
 use crate::domain::{Operator, ProfileType, StateName};
 use crate::ident::{EidPrefix, Iccid, MatchingId};
@@ -78,13 +78,16 @@ pub(super) struct ShowArgs {
     #[command(flatten)]
     which: Which,
     #[command(flatten)]
+    code: CodeArgs,
+    #[command(flatten)]
     pub(super) common: Common,
 }
 
 pub(super) async fn show(desk: &Desk, args: &ShowArgs) -> anyhow::Result<()> {
     let order = desk.find(&args.which).await?;
     let notifications = desk.store.notifications(&order.iccid).await?;
-    let view = View::new(desk, &order);
+    let oid = args.code.oid(desk)?;
+    let view = View::new(desk, &order).with_oid(oid.as_ref());
     if args.common.json {
         let mut value = view.json();
         let notifications = notifications.iter().map(|notification| {
@@ -108,7 +111,7 @@ pub(super) async fn show(desk: &Desk, args: &ShowArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn parse_state(text: &str) -> Result<StateName, String> {
+pub(super) fn parse_state(text: &str) -> Result<StateName, String> {
     let named = |state: &StateName| state.to_string().eq_ignore_ascii_case(text);
     StateName::ALL.into_iter().find(named).ok_or_else(|| {
         let names = StateName::ALL.map(|state| state.to_string());

@@ -5,6 +5,7 @@
 //! | `create` | one order |
 //! | `bulk` | many orders, with a CSV of their activation codes |
 //! | `look` | `list` and `show` |
+//! | `history` | what happened to it |
 //! | `mend` | `release`, `cancel` and `reset` |
 //! | `view`, `terms` | an order, and what it asks of its package, for people and as JSON |
 //!
@@ -13,10 +14,11 @@
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Subcommand};
+use simyard_asn1::Oid;
 
 use super::serve::ConfigArgs;
 use crate::app::config::{Config, ProfileTypeSetting};
-use crate::app::open_store;
+use crate::app::{open_store, smdp_oid};
 use crate::domain::{Order, Person, ProfileType};
 use crate::env::{Clock, Timestamp};
 use crate::ident::{Iccid, MatchingId};
@@ -25,6 +27,7 @@ use crate::store::Store;
 
 mod bulk;
 mod create;
+mod history;
 mod look;
 mod mend;
 mod terms;
@@ -54,6 +57,8 @@ enum OrderCommand {
     Cancel(mend::CancelArgs),
     /// Put an order back that is in Error, out of attempts or expired.
     Reset(mend::ResetArgs),
+    /// Show what happened to a profile: the life of its order, and who changed orders by hand.
+    History(history::HistoryArgs),
 }
 
 /// What all of these commands take.
@@ -84,6 +89,21 @@ struct HandArgs {
     /// Who does it, for the order's history; the system's user if absent.
     #[arg(long, value_name = "NAME", value_parser = parse_person)]
     by: Option<Person>,
+}
+
+/// What an activation code names.
+#[derive(Args)]
+struct CodeArgs {
+    /// Name the OID of the SM-DP+ in the activation code: an LPA then refuses a server with another one.
+    #[arg(long)]
+    code_with_oid: bool,
+}
+
+impl CodeArgs {
+    /// The OID, if the code is to name it.
+    fn oid(&self, desk: &Desk) -> anyhow::Result<Option<Oid>> {
+        if self.code_with_oid { Ok(smdp_oid(&desk.config)?) } else { Ok(None) }
+    }
 }
 
 /// How long an order lasts.
@@ -194,6 +214,11 @@ pub async fn run(args: OrderArgs) -> anyhow::Result<()> {
         OrderCommand::Reset(args) => {
             let desk = Desk::open(&args.common.config).await?;
             let outcome = mend::reset(&desk, &args).await;
+            closed(&desk, outcome).await
+        }
+        OrderCommand::History(args) => {
+            let desk = Desk::open(&args.common.config).await?;
+            let outcome = history::history(&desk, &args).await;
             closed(&desk, outcome).await
         }
     }

@@ -1,6 +1,7 @@
 //! An order for people and as JSON. The matching identifier is shown; the hash of a confirmation code and keys are not.
 
 use serde_json::{Map, Value, json};
+use simyard_asn1::Oid;
 use simyard_asn1::rsp::download::cancel_session_reason;
 
 use super::Desk;
@@ -16,6 +17,8 @@ pub(super) struct View<'a> {
     limits: Limits,
     now: Timestamp,
     terms: TermsView,
+    /// Of the SM-DP+, where the activation code is to name it.
+    oid: Option<&'a Oid>,
 }
 
 impl<'a> View<'a> {
@@ -26,7 +29,13 @@ impl<'a> View<'a> {
             limits: desk.config.limits,
             now: desk.clock.now(),
             terms: TermsView::new(desk, order),
+            oid: None,
         }
+    }
+
+    /// With the OID of the SM-DP+ in the activation code.
+    pub(super) fn with_oid(self, oid: Option<&'a Oid>) -> Self {
+        Self { oid, ..self }
     }
 
     /// What a user types or scans; `None` without a matching identifier assigned, even an empty one.
@@ -34,7 +43,7 @@ impl<'a> View<'a> {
         Some(ActivationCode {
             address: self.address?.clone(),
             matching_id: self.order.matching_id()?.clone(),
-            smdp_oid: None,
+            smdp_oid: self.oid.cloned(),
             confirmation_code_required: self.order.code_hash().is_some(),
         })
     }
@@ -188,7 +197,7 @@ impl<'a> View<'a> {
     }
 }
 
-fn reason_words(reason: ErrorReason) -> String {
+pub(super) fn reason_words(reason: ErrorReason) -> String {
     match reason {
         ErrorReason::DownloadAttempts => "the download attempts are used up".to_owned(),
         ErrorReason::ConfirmationAttempts => "the confirmation code attempts are used up".to_owned(),
