@@ -300,7 +300,11 @@ fn serve_names_the_line_of_a_wrong_setting() {
         (with(13, "class = \"golden\""), "line 13"),
         (with(9, "[[profile_type]"), "line 9"),
         (format!("{SETTINGS}[limits]\ndownload_attempts = 0\n"), "simyard.toml:15: limits.download_attempts"),
-        (format!("ci = [\"pki/eum.pem\"]\n{SETTINGS}"), "is not trusted"),
+        (
+            format!("ci = [\"pki/eum.pem\"]\n{SETTINGS}"),
+            "simyard.toml:1: ci: the certificate \"Simyard TEST EUM\"",
+        ),
+        (format!("ci = [\"pki/ci-brp.pem\"]\n{SETTINGS}"), "is not trusted"),
         (
             format!("{SETTINGS}[[identity]]\ndp_auth_certificate = \"pki/dp-pb.pem\"\n"),
             "simyard.toml:15: dp_auth_certificate",
@@ -388,6 +392,17 @@ fn one_subscription_goes_the_way_of_the_readme() {
     let card = place.run("card show card --json").json();
     assert_eq!((&card["eid"], card["profiles"].as_array().unwrap().len()), (&json!(EID), 0));
     assert!(place.run("card show card").ok().contains(EID));
+    // The same eUICC prefers brainpoolP256r1, or knows nothing else.
+    place.run("card new second --pki pki --curve brainpool --curve p256").ok();
+    place.run("card new third --pki pki --curve brainpool").ok();
+    let cis = |card: &str| {
+        let shown = place.run(&format!("card show {card} --json")).json();
+        assert_eq!(shown["signingCiKeys"], shown["trustedCiKeys"]);
+        shown["signingCiKeys"].as_array().unwrap().clone()
+    };
+    let [p256, brainpool] = cis("card").try_into().unwrap();
+    assert_eq!(cis("second"), [brainpool.clone(), p256]);
+    assert_eq!(cis("third"), [brainpool]);
     place.run("card show absent").failed("absent");
     let info = place.run("lpa --card card info --json").json();
     assert_eq!(info["eid"], EID);

@@ -13,6 +13,7 @@ use crate::server::{Euicc, Interface, OPERATOR, OrderOptions, TestServer};
 pub mod asn1;
 pub mod authenticate_client;
 pub mod cancel_session;
+pub mod curves;
 pub mod get_bound_profile_package;
 pub mod handle_notification;
 pub mod initiate_authentication;

@@ -64,6 +64,7 @@ fn main() -> std::process::ExitCode {
         es9plus::asn1::TESTS,
         es9plus::authenticate_client::TESTS,
         es9plus::cancel_session::TESTS,
+        es9plus::curves::TESTS,
         es9plus::get_bound_profile_package::TESTS,
         es9plus::handle_notification::TESTS,
         es9plus::initiate_authentication::TESTS,

@@ -15,6 +15,7 @@ use simyard::app::{App, Sockets, Stock};
 use simyard::binding::MessageBinding;
 use simyard::client::ConnectTo;
 use simyard::client::es9plus::Es9PlusClient;
+use simyard::crypto::ecdsa::Curve;
 use simyard::crypto::seal::{Sealer, SealingKey};
 use simyard::device::card::Card;
 use simyard::device::es10_client::Es10Client;
@@ -24,7 +25,7 @@ use simyard::env::{Clock, Rng, Timestamp};
 use simyard::ident::{Iccid, MatchingId, ServerAddress};
 use simyard::inventory::{Delivery, Inventory, Receipt};
 use simyard::pki::Anchors;
-use simyard::pki::test_pki::{Existing, Issued, TestPki, TestPkiOptions};
+use simyard::pki::test_pki::{CurveSet, Existing, Issued, TestPki, TestPkiOptions};
 use simyard::pki::tls::{ServerVerifier, TlsIdentity, client_config};
 use simyard::smdp::Smdp;
 use simyard::store::watch::{ChangeKind, CommitPhase, CommitWatch, Verdict};
@@ -80,6 +81,12 @@ owner = "beta"
 pub static PKI: LazyLock<TestPki> = LazyLock::new(|| {
     let options = TestPkiOptions { host_names: vec![ADDRESS.to_owned()], eid: euicc::eid(0) };
     TestPki::generate(&Rng::seeded(1), NOW, &options).unwrap()
+});
+
+/// What eUICCs look at on brainpoolP256r1. The EID is the same.
+pub static BRAINPOOL: LazyLock<CurveSet> = LazyLock::new(|| {
+    let options = TestPkiOptions { host_names: vec![ADDRESS.to_owned()], eid: euicc::eid(0) };
+    CurveSet::generate(&Rng::seeded(4), NOW, &options, Curve::BrainpoolP256r1).unwrap()
 });
 
 /// The client certificate of the second operator.
@@ -229,6 +236,7 @@ struct Running {
     runtime: Runtime,
     smdp: Arc<Smdp>,
     es9plus: SocketAddr,
+    further_es9plus: Vec<SocketAddr>,
     es2plus: SocketAddr,
     lpa: reqwest::Client,
     operator: reqwest::Client,
@@ -281,6 +289,10 @@ impl TestServer {
         let folder = tempfile::tempdir().unwrap();
         let rng = Rng::seeded(u64::from(NUMBERS.load(Ordering::SeqCst)) + 1000);
         PKI.write_to(&folder.path().join("pki"), Existing::Refuse).unwrap();
+        // Keys on brainpoolP256r1 take their time: they are there for those who name them.
+        if settings.contains("-brp.pem") {
+            BRAINPOOL.write_beside(&folder.path().join("pki")).unwrap();
+        }
         let server = Self {
             config: Config::parse(&all, &folder.path().join("simyard.toml")).unwrap(),
             url: url.unwrap_or_else(|| StoreUrl::Sqlite(folder.path().join("simyard.db"))),
@@ -304,7 +316,7 @@ impl TestServer {
 
     fn run(&self) {
         let runtime = runtime(&self.thread_name(), 2);
-        let (smdp, es9plus, es2plus, end, server) = runtime.block_on(async {
+        let (smdp, es9plus, further_es9plus, es2plus, end, server) = runtime.block_on(async {
             let watch: Arc<dyn CommitWatch> = Arc::clone(&self.deaths) as _;
             let stock = Stock {
                 store: Store::open_watched(&self.url, watch).await.unwrap(),
@@ -312,17 +324,19 @@ impl TestServer {
             };
             let sockets = Sockets::bind(&self.config).await.unwrap();
             let es9plus = sockets.es9plus.local_addr().unwrap();
+            let further = sockets.further_es9plus.iter();
+            let further = further.map(|socket| socket.local_addr().unwrap()).collect::<Vec<_>>();
             let es2plus = sockets.es2plus.local_addr().unwrap();
             let app =
                 App::with_stock(&self.config, sockets, stock, self.clock.clone(), self.rng.clone()).unwrap();
             let smdp = Arc::clone(&app.smdp);
             let (end, ended) = watch::channel(false);
             let server = tokio::spawn(app.run(ended));
-            (smdp, es9plus, es2plus, end, server)
+            (smdp, es9plus, further, es2plus, end, server)
         });
         let operator = self.http(Some(&PKI.operator), es2plus);
         let lpa = self.http(None, es9plus);
-        let running = Running { runtime, smdp, es9plus, es2plus, lpa, operator, end, server };
+        let running = Running { runtime, smdp, es9plus, further_es9plus, es2plus, lpa, operator, end, server };
         *self.running.borrow_mut() = Some(running);
     }
 
@@ -503,6 +517,18 @@ impl TestServer {
             Interface::Es9Plus => running.lpa.clone(),
             Interface::Es2Plus => running.operator.clone(),
         }
+    }
+
+    /// A function of ES9+, called at a further listener.
+    pub fn es9plus_at(&self, listener: usize, function: &str, body: &Value) -> Result<Value, String> {
+        let address = self.running.borrow().as_ref().unwrap().further_es9plus[listener];
+        let request = self
+            .http(None, address)
+            .post(format!("https://{ADDRESS}/gsma/rsp2/es9plus/{function}"))
+            .header("Content-Type", "application/json")
+            .header("X-Admin-Protocol", "gsma/rsp/v2.2.0")
+            .body(body.to_string());
+        self.try_send(request).unwrap().outcome()
     }
 
     /// A request that the caller finishes: no header is set but the content type.

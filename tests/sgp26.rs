@@ -1,4 +1,4 @@
-//! A server with the published test certificates of SGP.26 (variant O, NIST P-256) and a card with their eUICC key: what
+//! A server with the published test certificates of SGP.26 (variant O, NIST P-256 and brainpoolP256r1) and a card with their eUICC key: what
 //! a laboratory sets up first.
 
 use std::path::Path;
@@ -14,7 +14,10 @@ use simyard_asn1::Oid;
 use crate::binary::{Running, free_port, simyard};
 use crate::harness;
 
-crate::tests!(a_profile_is_downloaded_under_the_published_certificates);
+crate::tests!(
+    a_profile_is_downloaded_under_the_published_certificates,
+    a_profile_is_downloaded_under_the_published_certificates_on_brainpool,
+);
 
 const HOST: &str = "testsmdpplus1.example.com";
 const ICCID: &str = "89882801000000000014";
@@ -25,9 +28,18 @@ fn write_pair(folder: &Path, name: &str, certificate: &Certificate, key: &simyar
 }
 
 fn a_profile_is_downloaded_under_the_published_certificates() {
+    download_with("NIST");
+}
+
+fn a_profile_is_downloaded_under_the_published_certificates_on_brainpool() {
+    download_with("BRP");
+}
+
+/// Server and card have the certificates of this set alone; TLS has a key on P-256 under its CI.
+fn download_with(set: &str) {
     let Some(vectors) = harness::vectors("certificates of SGP.26") else { return };
     let sgp26 = vectors.join("sgp26");
-    let file = |name: &str| sgp26.join(name).to_str().unwrap().to_owned();
+    let file = |name: &str| sgp26.join(name.replace("NIST", set)).to_str().unwrap().to_owned();
     let folder = tempfile::tempdir().unwrap();
 
     // The published TLS certificates are short-lived: the test mints its own under the published CI.

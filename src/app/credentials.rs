@@ -20,7 +20,14 @@ use crate::smdp::identity::{Credential, Identity, IdentityError, OfferedCis};
 /// # Errors
 /// [`AppError`] if one cannot be read or is no CI certificate.
 pub fn cis(files: &[FileSetting]) -> Result<Anchors, AppError> {
-    Ok(Anchors::of_cis(certificates(files)?)?)
+    let mut all = Vec::new();
+    for file in files {
+        let certificates = certificates(std::slice::from_ref(file))?;
+        // By itself first: the error names the file.
+        Anchors::of_cis(certificates.clone()).map_err(|error| file.error(&error))?;
+        all.extend(certificates);
+    }
+    Ok(Anchors::of_cis(all)?)
 }
 
 /// The certificates of any CAs, from files.
@@ -191,8 +198,32 @@ pub(super) fn tls_identity(setting: &CredentialSetting) -> Result<TlsIdentity, C
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::with_pki;
+    use super::super::tests::{refusal, with_pki};
     use super::*;
+
+    #[tokio::test]
+    async fn a_listener_offers_what_is_trusted_and_can_be_served() {
+        let listener = "[[es9plus_listener]]\nlisten = \"127.0.0.1:0\"\nci = [\"pki/wrong/other-ci.pem\"]";
+        let two = "ci = [\"pki/ci.pem\", \"pki/wrong/other-ci.pem\"]\n";
+        for (settings, expected) in [
+            (
+                listener.to_owned(),
+                "simyard.toml:4: ci: a listener offers CIs that the setting ci of the whole file",
+            ),
+            (
+                format!("{two}{listener}"),
+                "simyard.toml:5: ci: no [[identity]] lies under a CI of this listener",
+            ),
+            (format!("{two}{}", listener.replace("wrong/other-ci", "ci")), "none"),
+            ("[[identity]]\n[[identity]]".to_owned(), "another [[identity]] lies under the same CI"),
+            ("ci = [\"pki/eum.pem\"]".to_owned(), "is no CI certificate"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let settings = format!("addresses = [\"smdp.example.com\"]\n{settings}");
+            let refused = refusal(&with_pki(folder.path(), &settings)).await;
+            assert!(refused.contains(expected), "{refused}");
+        }
+    }
 
     #[test]
     fn addresses_are_held_against_the_tls_certificate() {

@@ -385,7 +385,7 @@ mod tests {
         Config::parse(&settings, &folder.join("simyard.toml")).unwrap()
     }
 
-    async fn refusal(config: &Config) -> String {
+    pub(super) async fn refusal(config: &Config) -> String {
         let (clock, rng) = (Clock::fixed(NOW), Rng::seeded(2));
         let sockets = Sockets::bind(config).await.unwrap();
         match App::open(config, sockets, clock, rng).await {

@@ -74,6 +74,10 @@ pub struct Euicc {
     pkcs8: zeroize::Zeroizing<Vec<u8>>,
     pub certificate: Vec<u8>,
     pub eum: Vec<u8>,
+    /// CIs under which it verifies servers, preferred first.
+    pub verifies: Vec<Vec<u8>>,
+    /// CIs under which it says that it signs, preferred first.
+    pub signs: Vec<Vec<u8>>,
 }
 
 /// What InitiateAuthentication answered.
@@ -163,6 +167,8 @@ impl Euicc {
             pkcs8: euicc.key.to_pkcs8_der().unwrap(),
             certificate: euicc.certificate.der().to_vec(),
             eum: eum.certificate.der().to_vec(),
+            verifies: vec![ci_key().to_vec()],
+            signs: vec![ci_key().to_vec()],
         }
     }
 
@@ -180,10 +186,11 @@ impl Euicc {
 
     /// The body of InitiateAuthentication.
     pub fn initiation(&self) -> Value {
-        let ci = ci_key();
+        let verifies: Vec<&[u8]> = self.verifies.iter().map(Vec::as_slice).collect();
+        let signs: Vec<&[u8]> = self.signs.iter().map(Vec::as_slice).collect();
         json!({
             "euiccChallenge": base64(&[7; 16]),
-            "euiccInfo1": base64(&info1([2, 2, 2], &[ci], &[ci])),
+            "euiccInfo1": base64(&info1([2, 2, 2], &verifies, &signs)),
             "smdpAddress": ADDRESS,
         })
     }
