@@ -304,6 +304,8 @@ fn serve_names_the_line_of_a_wrong_setting() {
             format!("ci = [\"pki/eum.pem\"]\n{SETTINGS}"),
             "simyard.toml:1: ci: the certificate \"Simyard TEST EUM\"",
         ),
+        (format!("crl = [\"pki/ci.pem\"]\n{SETTINGS}"), "simyard.toml:1: crl: "),
+        (format!("crl = [\"none.crl\"]\n{SETTINGS}"), "none.crl"),
         (format!("ci = [\"pki/ci-brp.pem\"]\n{SETTINGS}"), "is not trusted"),
         (
             format!("{SETTINGS}[[identity]]\ndp_auth_certificate = \"pki/dp-pb.pem\"\n"),

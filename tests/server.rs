@@ -336,7 +336,8 @@ impl TestServer {
         });
         let operator = self.http(Some(&PKI.operator), es2plus);
         let lpa = self.http(None, es9plus);
-        let running = Running { runtime, smdp, es9plus, further_es9plus, es2plus, lpa, operator, end, server };
+        let running =
+            Running { runtime, smdp, es9plus, further_es9plus, es2plus, lpa, operator, end, server };
         *self.running.borrow_mut() = Some(running);
     }
 

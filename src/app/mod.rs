@@ -33,6 +33,7 @@ use crate::store::{Store, StoreError, StoreUrl};
 mod callbacks;
 pub mod config;
 mod credentials;
+mod revocation;
 
 pub use credentials::{anchors_of, cis, smdp_oid};
 
@@ -41,6 +42,7 @@ use config::{
     Config, ConfigError, FileSetting, OperatorKey, OperatorSetting, ProfileTypeSetting, TemplateSetting,
 };
 use credentials::{client_cas, identities, offered, tls, uncovered, warn_of_test_cis};
+use revocation::RevocationFiles;
 
 /// Why the server cannot be put together.
 #[derive(Debug, thiserror::Error)]
@@ -165,6 +167,7 @@ pub struct App {
     pub smdp: Arc<Smdp>,
     listeners: Vec<Listener>,
     callbacks: DeliverCallbacks,
+    revocation: RevocationFiles,
 }
 
 impl App {
@@ -192,6 +195,11 @@ impl App {
         warn_of_test_cis(&anchors);
         let identities = identities(&config.identities, &anchors, &clock)?;
         let client_anchors = Arc::new(client_cas(&config.es2plus_client_ca)?);
+        // After our own certificates: a revoked one is no reason not to start.
+        let heeding = (Arc::clone(&anchors), Arc::clone(&client_anchors));
+        let revocation = RevocationFiles::new(&config.crl, heeding.0, heeding.1, clock.clone());
+        revocation.load()?;
+        revocation.warn_of_own(&identities);
         let orders = Orders {
             store: stock.store.clone(),
             clock: clock.clone(),
@@ -237,7 +245,7 @@ impl App {
             router: es2plus::router(Arc::new(orders), operators),
             limits: ListenerLimits::new(config.es2plus.max_connections),
         });
-        Ok(Self { smdp, listeners, callbacks })
+        Ok(Self { smdp, listeners, callbacks, revocation })
     }
 
     /// Serves until `end` turns true; open requests finish, and the store is closed behind them.
@@ -246,7 +254,8 @@ impl App {
         for listener in self.listeners {
             interfaces.spawn(listener.serve(end.clone()));
         }
-        interfaces.spawn(self.callbacks.run(end));
+        interfaces.spawn(self.callbacks.run(end.clone()));
+        interfaces.spawn(self.revocation.watch(end));
         all_ended(interfaces).await;
         self.smdp.store.close().await;
     }

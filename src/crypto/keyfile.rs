@@ -8,7 +8,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use simyard_asn1::tlv::{Reader, Tag};
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -31,7 +31,7 @@ pub enum KeyFileError {
         source: io::Error,
     },
     /// Longer than [`MAX_FILE`].
-    #[error("{}: longer than {MAX_FILE} octets, which no key or certificate file is", path.display())]
+    #[error("{}: longer than {MAX_FILE} octets, which no file of keys, certificates or revocation lists is", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -56,6 +56,14 @@ pub enum KeyFileError {
     /// No certificate, or a broken one.
     #[error("{}: certificates are expected, any number in PEM or one in DER; found {found}", path.display())]
     Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What is in it.
+        found: &'static str,
+    },
+    /// No revocation list, or a broken one.
+    #[error("{}: revocation lists are expected, any number in PEM or one in DER; found {found}", path.display())]
+    RevocationList {
         /// The file.
         path: PathBuf,
         /// What is in it.
@@ -90,6 +98,17 @@ pub fn load_private_key_der(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileEr
 pub fn load_certificates(path: &Path) -> Result<Vec<Vec<u8>>, KeyFileError> {
     let content = read(path)?;
     certificates(&content).map_err(|found| KeyFileError::Certificate { path: path.to_owned(), found })
+}
+
+/// Reads the revocation lists of a file as DER, in their order: any number in PEM, or one in DER. What a list says is
+/// not looked at.
+///
+/// # Errors
+/// [`KeyFileError::RevocationList`] unless the file holds at least one; [`KeyFileError::Read`] and
+/// [`KeyFileError::TooLarge`].
+pub fn load_revocation_lists(path: &Path) -> Result<Vec<Vec<u8>>, KeyFileError> {
+    let content = read(path)?;
+    revocation_lists(&content).map_err(|found| KeyFileError::RevocationList { path: path.to_owned(), found })
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
@@ -145,6 +164,24 @@ fn certificates(content: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
     }
     if !found.iter().all(|der| is_certificate(der)) {
         return Err("octets that are no certificate");
+    }
+    Ok(found)
+}
+
+fn revocation_lists(content: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
+    let found = if is_pem(content) {
+        CertificateRevocationListDer::pem_slice_iter(content)
+            .map(|list| list.map(|der| der.to_vec()).map_err(|_| "broken PEM"))
+            .collect::<Result<Vec<_>, _>>()?
+    } else {
+        vec![content.to_vec()]
+    };
+    if found.is_empty() {
+        return Err("PEM without a revocation list");
+    }
+    // A list has the outer form of a certificate (RFC 5280 5.1).
+    if !found.iter().all(|der| is_certificate(der)) {
+        return Err("octets that are no revocation list");
     }
     Ok(found)
 }
@@ -275,6 +312,20 @@ mod tests {
         let (folder, _) = written(b"");
         assert!(matches!(load_certificates(&folder.path().join("absent")), Err(KeyFileError::Read { .. })));
         assert!(matches!(load_certificates(folder.path()), Err(KeyFileError::Read { .. })));
+    }
+
+    #[test]
+    fn revocation_lists_are_read_from_pem_and_der() {
+        let second = [0x30, 0x08, 0x30, 0x00, 0x30, 0x00, 0x03, 0x02, 0x00, 0xFF];
+        let both = [pem("X509 CRL", CERTIFICATE), pem("X509 CRL", &second)].concat();
+        let (_folder, path) = written(both.as_bytes());
+        assert_eq!(load_revocation_lists(&path).unwrap(), [CERTIFICATE.to_vec(), second.to_vec()]);
+        let (_folder, path) = written(CERTIFICATE);
+        assert_eq!(load_revocation_lists(&path).unwrap(), [CERTIFICATE.to_vec()]);
+        for content in [vec![], pkcs8(), pem("CERTIFICATE", CERTIFICATE).into_bytes()] {
+            let (_folder, path) = written(&content);
+            assert!(matches!(load_revocation_lists(&path), Err(KeyFileError::RevocationList { .. })));
+        }
     }
 
     #[test]

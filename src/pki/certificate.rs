@@ -22,7 +22,8 @@ use crate::env::Timestamp;
 pub const MAX_CERTIFICATE_LEN: usize = 16 * 1024;
 
 /// AlgorithmIdentifier of ecdsa-with-SHA256 (RFC 5758 3.2).
-const ECDSA_WITH_SHA256: &[u8] = &[0x30, 0x0A, 0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, 0x02];
+pub(super) const ECDSA_WITH_SHA256: &[u8] =
+    &[0x30, 0x0A, 0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, 0x02];
 /// id-ecPublicKey (RFC 5480 2.1.1).
 pub(super) const EC_PUBLIC_KEY: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01];
 /// secp256r1 (RFC 5480 2.1.1.1).
@@ -86,6 +87,7 @@ pub(super) struct KeyUsage {
     pub(super) critical: bool,
     pub(super) digital_signature: bool,
     pub(super) key_cert_sign: bool,
+    pub(super) crl_sign: bool,
 }
 
 /// extKeyUsage (RFC 5280 4.2.1.12): the purposes that matter here.
@@ -114,6 +116,7 @@ pub(super) struct PermittedSubtree {
 pub struct Certificate {
     der: Vec<u8>,
     tbs: Range<usize>,
+    serial: Range<usize>,
     subject: Range<usize>,
     signature: Range<usize>,
     pub(super) ecdsa_with_sha256: bool,
@@ -160,6 +163,7 @@ impl Certificate {
         let mut certificate = Self {
             der: der.to_vec(),
             tbs: frame.tbs,
+            serial: frame.serial,
             subject: frame.subject,
             signature: frame.signature,
             ecdsa_with_sha256: frame.ecdsa_with_sha256,
@@ -207,6 +211,7 @@ impl Certificate {
                     critical: extension.critical,
                     digital_signature: value.digital_signature(),
                     key_cert_sign: value.key_cert_sign(),
+                    crl_sign: value.crl_sign(),
                 });
             }
             ParsedExtension::ExtendedKeyUsage(value) => {
@@ -264,6 +269,12 @@ impl Certificate {
     #[must_use]
     pub fn signed_part(&self) -> &[u8] {
         self.der.get(self.tbs.clone()).unwrap_or_default()
+    }
+
+    /// The serial number that the issuer gave it, as octets without leading zeros.
+    #[must_use]
+    pub fn serial(&self) -> &[u8] {
+        serial_number(self.der.get(self.serial.clone()).unwrap_or_default())
     }
 
     /// The subject's Name as received.
@@ -370,6 +381,7 @@ impl Certificate {
 /// The outer structure, read strictly.
 struct Frame {
     tbs: Range<usize>,
+    serial: Range<usize>,
     subject: Range<usize>,
     signature: Range<usize>,
     ecdsa_with_sha256: bool,
@@ -387,7 +399,7 @@ impl Frame {
         members.finish()?;
         let mut signed = tbs.members("TBSCertificate");
         signed.optional(Tag::context_constructed(0))?;
-        signed.expect(Tag::INTEGER)?;
+        let serial = signed.expect(Tag::INTEGER)?;
         if signed.expect(Tag::SEQUENCE)?.raw != algorithm {
             return Err(CertificateError::SignatureAlgorithms);
         }
@@ -400,11 +412,18 @@ impl Frame {
         let end = signature.offset + signature.raw.len();
         Ok(Self {
             tbs: tbs.offset..tbs.offset + tbs.raw.len(),
+            serial: serial.offset + serial.raw.len() - serial.value.len()..serial.offset + serial.raw.len(),
             subject: subject.offset..subject.offset + subject.raw.len(),
             signature: end - signature.value.len() + 1..end,
             ecdsa_with_sha256: algorithm == ECDSA_WITH_SHA256,
         })
     }
+}
+
+/// A serial number as its significant octets.
+pub(super) fn serial_number(octets: &[u8]) -> &[u8] {
+    let zeros = octets.iter().take_while(|octet| **octet == 0).count();
+    octets.get(zeros..).unwrap_or_default()
 }
 
 fn oid(content: &[u8]) -> Result<Oid, CertificateError> {

@@ -45,7 +45,7 @@ fn list<T: Display>(members: &[T]) -> String {
 pub enum Refusal {
     /// No trusted CI has the key identifier that the certificate names: 8.11.1/3.9.
     UnknownCi,
-    /// The certificate is not valid now: 6.3 of its subject code.
+    /// The certificate is not valid now, or revoked: 6.3 of its subject code.
     Expired,
     /// Any other rule: 6.1 of its subject code.
     Verification,
@@ -85,6 +85,9 @@ pub enum PathError {
         /// When it was asked.
         now: Timestamp,
     },
+    /// A revocation list of the issuer names it (4.6).
+    #[error("the certificate is revoked by its issuer")]
+    Revoked,
     /// keyUsage is missing, not critical where it must be, or has other bits.
     #[error("keyUsage of the certificate does not fit: {expected} is expected")]
     KeyUsage {
@@ -119,7 +122,7 @@ impl PathError {
     pub const fn kind(&self) -> Refusal {
         match self {
             Self::UnknownIssuer(_) => Refusal::UnknownCi,
-            Self::NotYetValid { .. } | Self::Expired { .. } => Refusal::Expired,
+            Self::NotYetValid { .. } | Self::Expired { .. } | Self::Revoked => Refusal::Expired,
             Self::AuthorityKeyIdentifierMissing
             | Self::SignatureAlgorithm
             | Self::IssuerKey(_)

@@ -10,7 +10,9 @@ use simyard_asn1::tlv::NamedBits;
 use simyard_asn1::{Oid, Tag, Writer};
 use zeroize::Zeroizing;
 
-use super::certificate::{BRAINPOOL_P256R1, Certificate, CertificateError, EC_PUBLIC_KEY, SECP256R1};
+use super::certificate::{
+    BRAINPOOL_P256R1, Certificate, CertificateError, EC_PUBLIC_KEY, ECDSA_WITH_SHA256, SECP256R1,
+};
 use super::role::Role;
 use crate::crypto::ecdsa::{Curve, EcdsaError, PublicKey, Signature, SigningKey};
 use crate::env::{Rng, Timestamp};
@@ -22,8 +24,6 @@ const PRINTABLE_STRING: Tag = Tag(0x13);
 const UTC_TIME: Tag = Tag(0x17);
 const GENERALIZED_TIME: Tag = Tag(0x18);
 const SET: Tag = Tag(0x31);
-/// AlgorithmIdentifier of ecdsa-with-SHA256 (RFC 5758 3.2).
-const ECDSA_WITH_SHA256: &[u8] = &[0x30, 0x0A, 0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, 0x02];
 
 /// Why a certificate cannot be issued.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -447,6 +447,63 @@ impl Issuer {
     }
 }
 
+/// What a revocation list is to say (RFC 5280 5.1), but for its issuer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListContent {
+    /// When it is made.
+    pub this_update: Timestamp,
+    /// By when the next one is due.
+    pub next_update: Option<Timestamp>,
+    /// Serial numbers of certificates, big-endian; revoked since `this_update`.
+    pub revoked: Vec<Vec<u8>>,
+    /// Further extensions as DER, for tests.
+    pub extensions: Vec<Vec<u8>>,
+}
+
+impl Issuer {
+    /// Issues a revocation list as DER.
+    ///
+    /// # Errors
+    /// [`IssueError::Date`] for dates that do not fit.
+    pub fn issue_list(&self, content: &ListContent) -> Result<Vec<u8>, IssueError> {
+        let mut tbs = Writer::new();
+        tbs.integer(Tag::INTEGER, 1).raw(ECDSA_WITH_SHA256).raw(self.certificate.subject_name());
+        write_time(&mut tbs, content.this_update)?;
+        if let Some(next_update) = content.next_update {
+            write_time(&mut tbs, next_update)?;
+        }
+        let mut entries = Writer::new();
+        for serial in &content.revoked {
+            let mut entry = Writer::new();
+            // The sign takes an octet of its own.
+            let octets = if serial.first().is_none_or(|lead| lead & 0x80 != 0) {
+                &[&[0], &serial[..]].concat()
+            } else {
+                serial
+            };
+            entry.tlv(Tag::INTEGER, octets);
+            write_time(&mut entry, content.this_update)?;
+            entries.raw(&sequence(&entry.finish()));
+        }
+        if !content.revoked.is_empty() {
+            tbs.raw(&sequence(&entries.finish()));
+        }
+        tbs.nested(Tag::context_constructed(0), |extensions| {
+            extensions.nested(Tag::SEQUENCE, |list| {
+                write_authority(list, self.certificate.subject_key_identifier().unwrap_or_default());
+                for extension in &content.extensions {
+                    list.raw(extension);
+                }
+            });
+        });
+        let tbs = sequence(&tbs.finish());
+        let signature = signature_to_der(&self.key.sign(&tbs)?);
+        let mut list = Writer::new();
+        list.raw(&tbs).raw(ECDSA_WITH_SHA256).tlv(Tag::BIT_STRING, &bit_string(&signature));
+        Ok(sequence(&list.finish()))
+    }
+}
+
 /// Issues a root certificate, which names no issuer.
 ///
 /// # Errors
@@ -526,12 +583,7 @@ fn sign(
 
 fn write_extensions(list: &mut Writer, content: &Content, authority: Option<&[u8]>, subject_key: &PublicKey) {
     if let Some(identifier) = authority {
-        let mut value = Writer::new();
-        value.nested(Tag::SEQUENCE, |members| {
-            members.tlv(Tag::context(0), identifier);
-        });
-        let value = value.finish();
-        write_extension(list, ExtensionId::AuthorityKeyIdentifier, Criticality::NonCritical, &value);
+        write_authority(list, identifier);
     }
     let mut value = Writer::new();
     value.tlv(Tag::OCTET_STRING, &key_identifier(subject_key));
@@ -539,6 +591,14 @@ fn write_extensions(list: &mut Writer, content: &Content, authority: Option<&[u8
     for extension in &content.extensions {
         write_extension(list, extension.id, extension.criticality, &extension.value);
     }
+}
+
+fn write_authority(list: &mut Writer, identifier: &[u8]) {
+    let mut value = Writer::new();
+    value.nested(Tag::SEQUENCE, |members| {
+        members.tlv(Tag::context(0), identifier);
+    });
+    write_extension(list, ExtensionId::AuthorityKeyIdentifier, Criticality::NonCritical, &value.finish());
 }
 
 fn write_extension(list: &mut Writer, id: ExtensionId, criticality: Criticality, value: &[u8]) {

@@ -5,6 +5,7 @@
 //! | [`certificate`] | one certificate and the few facts that the rules ask for | SGP.22 4.5.2, RFC 5280 |
 //! | [`role`] | the roles by their policy identifiers | SGP.22 2.4a, 4.5.2 |
 //! | [`chain`] | trust anchors and the checks per role, which return proofs | SGP.22 4.5.2.2 |
+//! | [`revocation`] | revocation lists of CIs | SGP.22 4.6, RFC 5280 5 |
 //! | [`test_ci`] | which CIs are for tests | SGP.26 |
 //! | [`error`] | why a certificate is refused, and the three kinds that status codes tell apart | SGP.22 5.6 |
 //! | [`tls`] | server and client configurations, verifiers of both sides | SGP.22 2.6.6 |
@@ -13,7 +14,7 @@
 //! | [`test_pki`] | the named test PKI and its wrong twins, from `certs/test-pki.toml` | SGP.26 |
 //!
 //! Reading is not verifying: a [`Certificate`] proves nothing, a [`VerifiedEum`] does. Time is an argument. Not here:
-//! revocation lists (4.6), the sub-CA chains of the variants A, B and C.
+//! the sub-CA chains of the variants A, B and C.
 //!
 //! `openssl verify` refuses eUICC certificates below a name constraint, those of SGP.26 too: it wants the
 //! serialNumber equal where SGP.22 means its first digits.
@@ -22,6 +23,7 @@ pub mod certificate;
 pub mod chain;
 pub mod error;
 pub mod issue;
+pub mod revocation;
 pub mod role;
 pub mod test_ci;
 pub mod test_pki;
@@ -31,5 +33,6 @@ pub mod web;
 pub use certificate::{Certificate, CertificateError, UnusableKey};
 pub use chain::{Anchors, VerifiedDpAuth, VerifiedDpPb, VerifiedEuicc, VerifiedEum, verify_euicc};
 pub use error::{AnchorError, EuiccError, EumError, PathError, Refusal, ServerCertificateError};
+pub use revocation::{RevocationList, RevocationListError};
 pub use role::Role;
 pub use test_ci::is_test_ci;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use serde_json::json;
+use simyard::pki::issue::ListContent;
 use simyard::pki::test_pki::{Fault, Kind};
+use simyard::pki::{Certificate, RevocationList};
 use simyard::profile::metadata::{PolicyRule, ProfileMetadata, ProfileOwner, ServiceSpecificItem};
 use simyard::smdp::manual_order::NewOrder;
 use simyard_asn1::rsp::download::SmdpSigned2;
@@ -16,7 +18,9 @@ use super::{by_hand, new_order};
 use crate::server::euicc::{
     Authentication, Signed1, base64, ci_key, flipped, from_base64, info2, nested, octets, otpk, tlv,
 };
-use crate::server::{Euicc, Initiated, Interface, Offer, OrderOptions, PKI, PROFILE_TYPE, TestServer, reply};
+use crate::server::{
+    Euicc, Initiated, Interface, NOW, Offer, OrderOptions, PKI, PROFILE_TYPE, TestServer, reply,
+};
 
 crate::tests!(
     the_offer_is_signed_by_dp_pb_over_what_the_euicc_signed,
@@ -26,6 +30,7 @@ crate::tests!(
     what_later_versions_append_is_covered_by_the_signature_and_passed_over,
     every_wrong_twin_of_a_certificate_gets_its_code,
     every_changed_octet_of_a_certificate_gets_its_code,
+    a_revoked_manufacturer_gets_its_code,
     what_the_euicc_signed_must_be_what_it_was_asked,
     an_euicc_that_refuses_the_server_ends_the_session,
     an_euicc_that_does_not_fit_leaves_the_order_for_another,
@@ -261,6 +266,31 @@ fn every_wrong_twin_of_a_certificate_gets_its_code() {
     let none = |parts: &mut Authentication| parts.euicc = vec![0x30, 0x00];
     assert_eq!(refusal(&server, &euicc, Some(&order.matching_id), |_| {}, none), "8.1.3/6.1");
     assert_eq!(server.stored(&order.iccid).attempts().download, 0);
+}
+
+/// SGP.22 4.6: as an expired certificate. The list comes while the server runs, and the manufacturer is known there.
+fn a_revoked_manufacturer_gets_its_code() {
+    let server = TestServer::start();
+    let order = server.order(OrderOptions::default());
+    let euicc = Euicc::new(0);
+    server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
+    let revoke = |certificates: &[&Certificate]| {
+        let content = ListContent {
+            this_update: NOW,
+            next_update: None,
+            revoked: certificates.iter().map(|certificate| certificate.serial().to_vec()).collect(),
+            extensions: Vec::new(),
+        };
+        let list = PKI.ci_issuer().unwrap().issue_list(&content).unwrap();
+        let list = RevocationList::from_der(&list).unwrap();
+        server.smdp().anchors.replace_revocation_lists(vec![list]).unwrap();
+    };
+    revoke(&[&PKI.eum.certificate]);
+    let code = refusal(&server, &euicc, Some(&order.matching_id), |_| {}, |_| {});
+    assert_eq!(code, "8.1.2/6.3");
+    // No list of a CI speaks of eUICCs: the number of one means nothing there.
+    revoke(&[&PKI.euicc.certificate]);
+    server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
 }
 
 fn every_changed_octet_of_a_certificate_gets_its_code() {

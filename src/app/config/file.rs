@@ -61,6 +61,8 @@ struct ConfigFile {
     addresses: Option<Vec<Spanned<String>>>,
     ci: Option<Vec<Spanned<String>>>,
     #[serde(default)]
+    crl: Vec<Spanned<String>>,
+    #[serde(default)]
     version3_euiccs: Version3Euiccs,
     #[serde(default)]
     identity: Vec<IdentityTable>,
@@ -221,6 +223,7 @@ impl Reader<'_> {
             store: self.store(file.store.as_ref()),
             sealing_key: self.file(file.sealing_key.as_ref(), "sealing_key", "sealing.key"),
             ci: self.files(file.ci, "ci", "pki/ci.pem"),
+            crl: file.crl.iter().map(|value| self.file(Some(value), "crl", "")).collect(),
             identities: identity_tables.iter().map(|table| self.identity(table)).collect(),
             further_es9plus: self.further_es9plus(&file.es9plus_listener)?,
             es2plus: self.listen(&file.es2plus, "es2plus", "127.0.0.1:8444")?,

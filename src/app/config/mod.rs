@@ -141,6 +141,8 @@ pub struct Config {
     pub addresses: Vec<ServerAddress>,
     /// Certificates of the CIs that are trusted.
     pub ci: Vec<FileSetting>,
+    /// Revocation lists of the CIs.
+    pub crl: Vec<FileSetting>,
     /// CERT.DPauth and CERT.DPpb, one pair for each CI.
     pub identities: Vec<(CredentialSetting, CredentialSetting)>,
     /// ES9+.

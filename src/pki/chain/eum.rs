@@ -65,7 +65,8 @@ impl VerifiedEum {
 }
 
 impl Anchors {
-    /// Verifies an EUM certificate. One that was verified before costs a digest; its validity is checked each time.
+    /// Verifies an EUM certificate. One that was verified before costs a digest; its validity and the
+    /// revocation lists are looked at each time.
     ///
     /// # Errors
     /// [`EumError`] with the first rule in the order of this module.
@@ -74,6 +75,7 @@ impl Anchors {
         let known = self.eums().verified.get(&fingerprint).cloned();
         if let Some(eum) = known {
             check_validity(certificate, now)?;
+            self.check_revocation(certificate)?;
             return Ok(eum);
         }
         let ci = self.below_ci(certificate, now)?;

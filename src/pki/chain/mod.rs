@@ -7,16 +7,17 @@
 //! | [`server`] | DPauth, DPpb, and both sides of TLS |
 //!
 //! A certificate can break several rules at once, and the answer depends on the first. The order is: the issuer that
-//! authorityKeyIdentifier names, the signature, the validity, and only then what the certificate may be used for.
+//! authorityKeyIdentifier names, the signature, the validity and the revocation lists, and only then what the certificate may be used for.
 //! Names of issuers are not compared: SGP.22 chains by key identifier, and published certificates differ in the
 //! name. An anchor is trusted because it is configured; its own validity is not looked at.
 //!
-//! Chains have the shape of variant O: CI, EUM, eUICC, and CI, server. Not here: revocation lists, sub-CAs.
+//! Chains have the shape of variant O: CI, EUM, eUICC, and CI, server. Not here: sub-CAs.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::certificate::Certificate;
 use super::error::{AnchorError, PathError};
+use super::revocation::{RevocationList, RevocationListError};
 use super::role::Role;
 use crate::crypto::ecdsa::PublicKey;
 use crate::env::Timestamp;
@@ -24,7 +25,7 @@ use crate::env::Timestamp;
 pub mod euicc;
 pub mod eum;
 #[cfg(test)]
-mod fixture;
+pub(super) mod fixture;
 pub mod server;
 
 pub use euicc::{VerifiedEuicc, verify_euicc};
@@ -37,6 +38,8 @@ use eum::Eums;
 #[derive(Debug)]
 pub struct Anchors {
     certificates: Vec<Certificate>,
+    /// Verified ones alone.
+    revocation_lists: RwLock<Arc<[RevocationList]>>,
     eums: Mutex<Eums>,
 }
 
@@ -60,7 +63,39 @@ impl Anchors {
                 return Err(AnchorError::KeyIdentifierTwice(identifier.to_vec()));
             }
         }
-        Ok(Self { certificates, eums: Mutex::default() })
+        Ok(Self { certificates, revocation_lists: RwLock::default(), eums: Mutex::default() })
+    }
+
+    /// Takes these revocation lists in place of those before, all or none.
+    ///
+    /// # Errors
+    /// [`RevocationListError`] of the first that is not of a trusted CI, or does not verify; nothing is changed then.
+    pub fn replace_revocation_lists(&self, lists: Vec<RevocationList>) -> Result<(), RevocationListError> {
+        for list in &lists {
+            self.verify_revocation_list(list)?;
+        }
+        *self.revocation_lists.write().unwrap_or_else(PoisonError::into_inner) = lists.into();
+        Ok(())
+    }
+
+    /// Verifies a revocation list under its CI.
+    ///
+    /// # Errors
+    /// [`RevocationListError`].
+    pub fn verify_revocation_list(&self, list: &RevocationList) -> Result<(), RevocationListError> {
+        let ci = self.ci(list.issuer());
+        list.verify(ci.ok_or_else(|| RevocationListError::UnknownIssuer(list.issuer().to_vec()))?)
+    }
+
+    /// Whether a revocation list of its issuer names the certificate.
+    #[must_use]
+    pub fn is_revoked(&self, certificate: &Certificate) -> bool {
+        let lists = Arc::clone(&self.revocation_lists.read().unwrap_or_else(PoisonError::into_inner));
+        lists.iter().any(|list| list.names(certificate))
+    }
+
+    fn check_revocation(&self, certificate: &Certificate) -> Result<(), PathError> {
+        if self.is_revoked(certificate) { Err(PathError::Revoked) } else { Ok(()) }
     }
 
     /// Takes the certificates of GSMA CIs: as [`Anchors::new`], and each names the role (4.5.2.1).
@@ -92,12 +127,13 @@ impl Anchors {
         self.certificates.iter().find(|ci| ci.subject_key_identifier() == Some(key_identifier))
     }
 
-    /// Steps (a) to (c) of the order: issuer, signature, validity. Gives the CI.
+    /// Steps (a) to (c) of the order: issuer, signature, validity and revocation. Gives the CI.
     fn below_ci(&self, certificate: &Certificate, now: Timestamp) -> Result<&Certificate, PathError> {
         let named = certificate.authority_key_identifier().ok_or(PathError::AuthorityKeyIdentifierMissing)?;
         let ci = self.ci(named).ok_or_else(|| PathError::UnknownIssuer(named.to_vec()))?;
         check_signature(certificate, ci.public_key().map_err(PathError::IssuerKey)?)?;
         check_validity(certificate, now)?;
+        self.check_revocation(certificate)?;
         Ok(ci)
     }
 }
