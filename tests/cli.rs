@@ -12,6 +12,7 @@ use crate::binary::{HOST, ICCIDS, Place, Running, SETTINGS, batch, command};
 use crate::harness::{left_out, vectors};
 
 pub mod callbacks;
+pub mod card;
 pub mod order;
 pub mod profile;
 
@@ -79,6 +80,7 @@ fn every_command_teaches_and_is_run_by_a_test() {
     let source = concat!(
         include_str!("cli.rs"),
         include_str!("cli/callbacks.rs"),
+        include_str!("cli/card.rs"),
         include_str!("cli/order.rs"),
         include_str!("cli/profile.rs")
     );
@@ -394,17 +396,6 @@ fn one_subscription_goes_the_way_of_the_readme() {
     let card = place.run("card show card --json").json();
     assert_eq!((&card["eid"], card["profiles"].as_array().unwrap().len()), (&json!(EID), 0));
     assert!(place.run("card show card").ok().contains(EID));
-    // The same eUICC prefers brainpoolP256r1, or knows nothing else.
-    place.run("card new second --pki pki --curve brainpool --curve p256").ok();
-    place.run("card new third --pki pki --curve brainpool").ok();
-    let cis = |card: &str| {
-        let shown = place.run(&format!("card show {card} --json")).json();
-        assert_eq!(shown["signingCiKeys"], shown["trustedCiKeys"]);
-        shown["signingCiKeys"].as_array().unwrap().clone()
-    };
-    let [p256, brainpool] = cis("card").try_into().unwrap();
-    assert_eq!(cis("second"), [brainpool.clone(), p256]);
-    assert_eq!(cis("third"), [brainpool]);
     place.run("card show absent").failed("absent");
     let info = place.run("lpa --card card info --json").json();
     assert_eq!(info["eid"], EID);

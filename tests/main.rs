@@ -49,6 +49,7 @@ fn main() -> std::process::ExitCode {
         callbacks::TESTS,
         cli::TESTS,
         cli::callbacks::TESTS,
+        cli::card::TESTS,
         cli::order::TESTS,
         cli::profile::TESTS,
         content::TESTS,
