@@ -85,7 +85,7 @@ fn options_that_do_not_go_together_are_wrong_usage() {
 }
 
 fn an_order_by_hand_is_downloaded_and_others_are_refused_with_their_codes() {
-    let place = stocked(10);
+    let place = stocked(13);
     place.run("card new card --pki pki").ok();
     let server = place.serve();
     let (_, device) = ways(&server);
@@ -127,6 +127,14 @@ fn an_order_by_hand_is_downloaded_and_others_are_refused_with_their_codes() {
     assert_eq!((&stuck["state"], &stuck["before"]["state"]), (&json!("Released"), &json!("Error")));
     assert_eq!(stuck["attempts"]["confirmation"], 0);
     download(&format!("{code} --confirmation-code 0815")).ok();
+    // Failed by hand.
+    for (error, pair) in [("expired", "8.8.5/4.10"), ("cancelled=0", "8.2.6/3.8")] {
+        let order = created(&place, &format!("create --state Error --error {error}"));
+        download(order["activationCode"].as_str().unwrap()).failed(pair);
+    }
+    // Under random keys, found by a code that names the server.
+    let order = created(&place, "create --key-mode random-keys --code-with-oid");
+    assert_eq!(download(order["activationCode"].as_str().unwrap()).json()["iccid"], order["iccid"]);
     assert_eq!(server.terminate(), Some(0));
 }
 
