@@ -29,6 +29,8 @@ mod es2plus;
 mod es9plus;
 mod faults;
 mod inventory;
+mod listener;
+mod metrics;
 mod notifications;
 mod personalise;
 mod pki;
@@ -71,6 +73,8 @@ fn main() -> std::process::ExitCode {
         es9plus::initiate_authentication::TESTS,
         faults::TESTS,
         inventory::TESTS,
+        listener::TESTS,
+        metrics::TESTS,
         notifications::TESTS,
         personalise::TESTS,
         pki::TESTS,

@@ -9,7 +9,7 @@ use super::AppError;
 use super::config::{Config, ConfigError, CredentialSetting, FileSetting, ListenSetting};
 use crate::crypto::ecdsa::SigningKey;
 use crate::crypto::keyfile::{load_certificates, load_signing_key};
-use crate::env::Clock;
+use crate::env::{Clock, Timestamp};
 use crate::ident::ServerAddress;
 use crate::pki::tls::{ClientVerifier, TlsIdentity, server_config};
 use crate::pki::{Anchors, Certificate, is_test_ci};
@@ -166,6 +166,13 @@ pub(super) fn identities(
         identities.push(Arc::new(identity));
     }
     Ok(identities)
+}
+
+/// The end of a server's own certificate.
+pub(super) fn not_after(setting: &CredentialSetting) -> Result<Timestamp, ConfigError> {
+    let file = &setting.certificate;
+    let der = chain(file)?.into_iter().next().ok_or_else(|| file.error(&"the file holds no certificate"))?;
+    Certificate::from_der(&der).map(|certificate| certificate.not_after()).map_err(|error| file.error(&error))
 }
 
 /// The addresses whose host is no dNSName of the certificate.

@@ -15,7 +15,8 @@ use crate::domain::Operator;
 use crate::env::{Clock, Rng};
 use crate::http::caller::Operators;
 use crate::http::listener::{Listener, ListenerLimits};
-use crate::http::{es2plus, es9plus};
+use crate::http::meter::Meter;
+use crate::http::{admin, es2plus, es9plus};
 use crate::ident::ServerAddress;
 use crate::jobs::deliver_callbacks::DeliverCallbacks;
 use crate::pki::AnchorError;
@@ -33,6 +34,7 @@ use crate::store::{Store, StoreError, StoreUrl};
 mod callbacks;
 pub mod config;
 mod credentials;
+mod readings;
 mod revocation;
 
 pub use credentials::{anchors_of, cis, smdp_oid};
@@ -42,7 +44,11 @@ use config::{
     Config, ConfigError, FileSetting, OperatorKey, OperatorSetting, ProfileTypeSetting, TemplateSetting,
 };
 use credentials::{client_cas, identities, offered, tls, uncovered, warn_of_test_cis};
+use readings::Readings;
 use revocation::RevocationFiles;
+
+/// Connections at a time of the interface for metrics and health.
+const ADMIN_CONNECTIONS: usize = 64;
 
 /// Why the server cannot be put together.
 #[derive(Debug, thiserror::Error)]
@@ -138,6 +144,8 @@ pub struct Sockets {
     pub further_es9plus: Vec<TcpListener>,
     /// ES2+.
     pub es2plus: TcpListener,
+    /// Metrics and health.
+    pub admin: Option<TcpListener>,
 }
 
 impl Sockets {
@@ -157,6 +165,10 @@ impl Sockets {
             further_es9plus,
             es9plus: bind("es9plus", config.es9plus.listen).await?,
             es2plus: bind("es2plus", config.es2plus.listen).await?,
+            admin: match config.admin {
+                Some(address) => Some(bind("admin", address).await?),
+                None => None,
+            },
         })
     }
 }
@@ -235,16 +247,28 @@ impl App {
             return Err(place.error(message).into());
         }
         let operators: Arc<dyn Operators> = Arc::new(KnownOperators(config.operators.clone()));
-        let verifier = Arc::new(ClientVerifier::new(client_anchors, clock));
+        let verifier = Arc::new(ClientVerifier::new(client_anchors, clock.clone()));
         let es2plus_tls = tls(&config.es2plus.tls, Some(verifier))?;
-        let mut listeners = es9plus_listeners(config, sockets.es9plus, sockets.further_es9plus, &smdp)?;
+        let meter = Arc::new(Meter::new(clock));
+        meter.add(Box::new(Readings::new(config, Arc::clone(&smdp))?));
+        let mut listeners =
+            es9plus_listeners(config, sockets.es9plus, sockets.further_es9plus, &smdp, &meter)?;
         listeners.push(Listener {
             name: "es2plus",
             socket: sockets.es2plus,
-            tls: es2plus_tls,
+            tls: Some(es2plus_tls),
             router: es2plus::router(Arc::new(orders), operators),
             limits: ListenerLimits::new(config.es2plus.max_connections),
+            meter: Arc::clone(&meter),
         });
+        listeners.extend(sockets.admin.map(|socket| Listener {
+            name: "admin",
+            socket,
+            tls: None,
+            router: admin::router(Arc::clone(&meter), Arc::clone(&smdp)),
+            limits: ListenerLimits::new(ADMIN_CONNECTIONS),
+            meter,
+        }));
         Ok(Self { smdp, listeners, callbacks, revocation })
     }
 
@@ -267,6 +291,7 @@ fn es9plus_listeners(
     first: TcpListener,
     further: Vec<TcpListener>,
     smdp: &Arc<Smdp>,
+    meter: &Arc<Meter>,
 ) -> Result<Vec<Listener>, AppError> {
     let settings = std::iter::once(&config.es9plus).chain(&config.further_es9plus);
     let mut uncovered_by_all: Option<Vec<&ServerAddress>> = None;
@@ -280,9 +305,10 @@ fn es9plus_listeners(
         listeners.push(Listener {
             name: "es9plus",
             socket,
-            tls: tls(&setting.tls, None)?,
+            tls: Some(tls(&setting.tls, None)?),
             router: es9plus::router(Arc::clone(smdp), offered(setting, &smdp.anchors, &smdp.identities)?),
             limits: ListenerLimits::new(setting.max_connections),
+            meter: Arc::clone(meter),
         });
     }
     for address in uncovered_by_all.unwrap_or_default() {

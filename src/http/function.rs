@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::Map;
 
+use super::meter::Answered;
 use crate::binding::{self, Body, MemberError, Members, StatusCodeData};
 use crate::smdp::status::{FunctionError, Reason, Subject};
 
@@ -54,13 +55,13 @@ where
             let no_object = error == MemberError::NoObject;
             (error.to_string(), if no_object { StatusCode::BAD_REQUEST } else { StatusCode::NO_CONTENT })
         }),
-        Err(data) => Err((data.to_string(), StatusCode::NO_CONTENT)),
+        Err(failure) => Err((failure.message, StatusCode::NO_CONTENT)),
     };
     match request {
         Ok(request) => keep(name, run(request)).await,
         Err((cause, status)) => {
             tracing::info!(function = name, cause, "notification cannot be read");
-            without_body(status)
+            answered(without_body(status), name, None)
         }
     }
 }
@@ -70,13 +71,14 @@ pub(super) async fn keep<E: std::fmt::Display>(
     name: &'static str,
     kept: impl Future<Output = Result<(), E>>,
 ) -> Response {
-    without_body(match kept.await {
+    let status = match kept.await {
         Ok(()) => StatusCode::NO_CONTENT,
         Err(cause) => {
             tracing::error!(function = name, %cause, "notification could not be kept");
             StatusCode::SERVICE_UNAVAILABLE
         }
-    })
+    };
+    answered(without_body(status), name, None)
 }
 
 async fn run_function<Q, E, F>(name: &'static str, headers: &HeaderMap, body: &Bytes, run: F) -> Response
@@ -85,8 +87,8 @@ where
     E: FunctionError,
     F: AsyncFnOnce(Q) -> Result<Map<String, serde_json::Value>, E>,
 {
-    if let Err(data) = check_headers(headers) {
-        return json(StatusCode::OK, binding::failed(&data));
+    if let Err(failure) = check_headers(headers) {
+        return refused(name, StatusCode::OK, failure);
     }
     let request = match read::<Q>(body) {
         Ok(request) => request,
@@ -94,14 +96,15 @@ where
             tracing::info!(function = name, %error, "request cannot be read");
             let status =
                 if error == MemberError::NoObject { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-            return json(status, binding::failed(&unreadable(&error)));
+            return refused(name, status, unreadable(&error));
         }
     };
     match execute(name, run(request)).await {
-        Ok(members) => json(StatusCode::OK, binding::success(members)),
+        Ok(members) => answered(json(StatusCode::OK, binding::success(members)), name, None),
         Err(error) => {
             let (subject, reason) = error.status();
-            json(StatusCode::OK, binding::failed(&status_data(subject, reason, error.to_string())))
+            let identifier = error.subject_identifier();
+            refused(name, StatusCode::OK, Failure { subject, reason, identifier, message: error.to_string() })
         }
     }
 }
@@ -133,7 +136,7 @@ fn read<Q: Body>(body: &[u8]) -> Result<Q, MemberError> {
 
 /// A protocol header of version 2 or later, or none at all: the sender states the highest version that it knows, one of
 /// version 3 speaks version 2 too, and some clients send none.
-pub(super) fn check_headers(headers: &HeaderMap) -> Result<(), StatusCodeData> {
+pub(super) fn check_headers(headers: &HeaderMap) -> Result<(), Failure> {
     let Some(protocol) = headers.get(ADMIN_PROTOCOL) else { return Ok(()) };
     let major = protocol
         .to_str()
@@ -144,25 +147,46 @@ pub(super) fn check_headers(headers: &HeaderMap) -> Result<(), StatusCodeData> {
         return Ok(());
     }
     let message = format!("X-Admin-Protocol must be {}2.y.z or later", binding::ADMIN_PROTOCOL_PREFIX);
-    Err(status_data(Subject::ProtocolVersion, Reason::Unsupported, message))
+    Err(Failure { subject: Subject::ProtocolVersion, reason: Reason::Unsupported, identifier: None, message })
 }
 
-fn unreadable(error: &MemberError) -> StatusCodeData {
+fn unreadable(error: &MemberError) -> Failure {
     let (subject, reason) = match error {
         MemberError::NoObject => (Subject::ProtocolFormat, Reason::Invalid),
         MemberError::Missing(_) => (Subject::Function, Reason::MandatoryElementMissing),
         MemberError::Invalid { .. } => (Subject::Function, Reason::Invalid),
     };
-    status_data(subject, reason, error.to_string())
+    Failure { subject, reason, identifier: None, message: error.to_string() }
 }
 
-fn status_data(subject: Subject, reason: Reason, message: String) -> StatusCodeData {
-    StatusCodeData {
+/// Why a function failed, before it becomes text.
+pub(super) struct Failure {
+    subject: Subject,
+    reason: Reason,
+    identifier: Option<String>,
+    /// For people.
+    pub(super) message: String,
+}
+
+fn refused(name: &'static str, status: StatusCode, failure: Failure) -> Response {
+    let Failure { subject, reason, identifier, message } = failure;
+    let data = StatusCodeData {
         subject_code: subject.code().to_owned(),
         reason_code: reason.code().to_owned(),
-        subject_identifier: None,
+        subject_identifier: identifier,
         message: Some(message),
-    }
+    };
+    answered(json(status, binding::failed(&data)), name, Some((subject, reason)))
+}
+
+/// Says in the response, for the meter alone, which function gave it and with which pair.
+pub(super) fn answered(
+    mut response: Response,
+    function: &'static str,
+    failed: Option<(Subject, Reason)>,
+) -> Response {
+    response.extensions_mut().insert(Answered { function, failed });
+    response
 }
 
 fn json(status: StatusCode, body: Vec<u8>) -> Response {

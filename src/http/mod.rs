@@ -4,12 +4,16 @@
 //! |---|---|
 //! | [`listener`] | accepts connections: TLS, limits in count and time, orderly end |
 //! | [`caller`] | who calls; a handler without a caller does not compile |
+//! | [`meter`] | counts what happens, for metrics |
 //! | [`function`] | one function of the standard over HTTP: body in, status out |
 //! | [`es9plus`] | the five functions of ES9+ |
 //! | [`es2plus`] | the four functions of ES2+ |
+//! | [`admin`] | metrics and health, for the machine's own |
 
+pub mod admin;
 pub mod caller;
 pub mod es2plus;
 pub mod es9plus;
 pub mod function;
 pub mod listener;
+pub mod meter;

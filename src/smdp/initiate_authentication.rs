@@ -72,6 +72,13 @@ impl FunctionError for InitiateAuthenticationError {
             Self::Signing(_) => (Subject::Function, Reason::ExecutionError),
         }
     }
+
+    fn subject_identifier(&self) -> Option<String> {
+        match self {
+            Self::Address(address) => Some(address.clone()),
+            _ => None,
+        }
+    }
 }
 
 impl Es9PlusError for InitiateAuthenticationError {

@@ -29,7 +29,7 @@ use crate::domain::Limits;
 use crate::env::{Clock, Rng};
 use crate::ident::{Iccid, ServerAddress};
 use crate::pki::Anchors;
-use crate::store::Store;
+use crate::store::{CallbackCount, Store, StoreError};
 
 pub mod authenticate_client;
 pub mod cancel_order;
@@ -89,6 +89,24 @@ pub struct Smdp {
     pub downloads: DownloadCounts,
     /// Which operators are told of downloads.
     pub callbacks: Callbacks,
+}
+
+impl Smdp {
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it does not.
+    pub async fn check_store(&self) -> Result<(), StoreError> {
+        self.store.holds_packages().await.map(drop)
+    }
+
+    /// What operators have not been told yet.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn callback_counts(&self) -> Result<Vec<CallbackCount>, StoreError> {
+        self.store.callback_counts().await
+    }
 }
 
 /// How often a function reads an order again that changed under it, before it gives up.

@@ -196,6 +196,11 @@ pub trait FunctionError: fmt::Display {
     /// The pair that the standard gives to this error.
     fn status(&self) -> (Subject, Reason);
 
+    /// subjectIdentifier: the value that the pair is about, where it says more than the request.
+    fn subject_identifier(&self) -> Option<String> {
+        None
+    }
+
     /// What the server alone is to know: the cause of an internal error, for the log.
     fn internal_cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
         None

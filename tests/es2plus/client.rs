@@ -15,6 +15,7 @@ use simyard::client::es2plus::Es2PlusClient;
 use simyard::client::{ClientError, ConnectTo};
 use simyard::env::{Clock, Rng};
 use simyard::http::listener::{Listener, ListenerLimits};
+use simyard::http::meter::Meter;
 use simyard::ident::Iccid;
 use simyard::pki::Anchors;
 use simyard::pki::tls::{ClientVerifier, ServerVerifier, client_config, server_config};
@@ -63,7 +64,8 @@ fn with_stranger<T: Future<Output = ()>>(test: impl FnOnce(Es2PlusClient, Arc<St
         let router = Router::new().fallback(take).with_state(Arc::clone(&stranger));
         let (_end, ended) = watch::channel(false);
         let limits = ListenerLimits::new(64);
-        let listener = Listener { name: "stranger", socket, tls: Arc::new(tls), router, limits };
+        let meter = Arc::new(Meter::new(Clock::fixed(NOW)));
+        let listener = Listener { name: "stranger", socket, tls: Some(Arc::new(tls)), router, limits, meter };
         tokio::spawn(listener.serve(ended));
         let verifier = Arc::new(ServerVerifier::new(anchors, clock));
         let tls = client_config(verifier, Some(&tls_identity(&PKI.operator))).unwrap();

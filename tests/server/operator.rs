@@ -16,6 +16,7 @@ use axum::routing::post;
 use serde_json::{Value, json};
 use simyard::env::{Clock, Rng};
 use simyard::http::listener::{ClientCertificate, Listener, ListenerLimits};
+use simyard::http::meter::Meter;
 use simyard::pki::Anchors;
 use simyard::pki::tls::{ClientVerifier, peer_identity, server_config};
 use simyard_asn1::Oid;
@@ -114,7 +115,8 @@ impl OperatorServer {
         let router = Router::new().route(path, post(take)).with_state(Arc::clone(&desk));
         let (end, ended) = watch::channel(false);
         let limits = ListenerLimits::new(256);
-        let listener = Listener { name: "operator", socket, tls: Arc::new(tls), router, limits };
+        let meter = Arc::new(Meter::new(Clock::fixed(NOW)));
+        let listener = Listener { name: "operator", socket, tls: Some(Arc::new(tls)), router, limits, meter };
         runtime.spawn(listener.serve(ended));
         Self { runtime: Some(runtime), port, desk, told: Mutex::new(inbox), _end: end }
     }

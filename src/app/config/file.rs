@@ -1,5 +1,6 @@
 //! The text of `simyard.toml`: its tables, and how they become settings.
 
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::ops::Range;
 use std::path::Path;
@@ -73,6 +74,8 @@ struct ConfigFile {
     #[serde(default)]
     es2plus: ListenTable,
     #[serde(default)]
+    admin: AdminTable,
+    #[serde(default)]
     operator: Vec<OperatorTable>,
     #[serde(default)]
     profile_type: Vec<ProfileTypeTable>,
@@ -100,6 +103,12 @@ struct ListenTable {
     client_ca: Option<Vec<Spanned<String>>>,
     ci: Option<Vec<Spanned<String>>>,
     max_connections: Option<Spanned<usize>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AdminTable {
+    listen: Text,
 }
 
 #[derive(Deserialize)]
@@ -229,6 +238,7 @@ impl Reader<'_> {
             es2plus: self.listen(&file.es2plus, "es2plus", "127.0.0.1:8444")?,
             es2plus_client_ca: client_ca,
             es9plus,
+            admin: self.admin(&file.admin)?,
             profile_types: self.profile_types(&file.profile_type, &addresses, &operators)?,
             operators,
             addresses,
@@ -344,6 +354,24 @@ impl Reader<'_> {
             self.listen(table, "es9plus_listener", "")
         };
         tables.iter().map(listen).collect()
+    }
+
+    /// The loopback alone: the interface has neither TLS nor users.
+    fn admin(&self, table: &AdminTable) -> Result<Option<SocketAddr>, ConfigError> {
+        let Some(value) = &table.listen else { return Ok(None) };
+        let error = |message: String| self.error(Some(value.span()), "admin.listen", message);
+        let text = value.get_ref();
+        let listen: SocketAddr = text
+            .parse()
+            .map_err(|_| error(format!("{text:?} is no IP address with a port, such as 127.0.0.1:9090")))?;
+        if !listen.ip().is_loopback() {
+            return Err(error(format!(
+                "{} is no address of the loopback: this interface has neither TLS nor users; bring it elsewhere with \
+                 a proxy that has both",
+                listen.ip()
+            )));
+        }
+        Ok(Some(listen))
     }
 
     fn identity(&self, table: &IdentityTable) -> (CredentialSetting, CredentialSetting) {

@@ -151,6 +151,8 @@ pub struct Config {
     pub further_es9plus: Vec<ListenSetting>,
     /// ES2+.
     pub es2plus: ListenSetting,
+    /// Where the interface for metrics and health listens, on the loopback; `None` for nowhere.
+    pub admin: Option<SocketAddr>,
     /// Certificates of the CAs of operators' client certificates.
     pub es2plus_client_ca: Vec<FileSetting>,
     /// The operators.
@@ -214,6 +216,12 @@ mod tests {
                 "[[profile_type]]\nname = \"a\"\nowner = \"b\"\nmcc_mnc = \"1\"",
                 "simyard.toml:4: mcc_mnc: expected 5 or 6 digits",
             ),
+            ("[admin]\nlisten = \"9090\"", "simyard.toml:2: admin.listen: \"9090\" is no IP address"),
+            (
+                "[admin]\nlisten = \"0.0.0.0:9090\"",
+                "simyard.toml:2: admin.listen: 0.0.0.0 is no address of the loopback",
+            ),
+            ("[limits]\nguesses_of_peer_per_hour = 0", "simyard.toml"),
             ("[es9plus]\nclient_ca = [\"x\"]", "simyard.toml:2: es9plus.client_ca"),
             (
                 "[[profile_type]]\nname = \"a\"\nowner = \"b\"",

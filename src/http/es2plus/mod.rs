@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::post;
@@ -36,7 +36,6 @@ pub fn router(orders: Arc<Orders>, operators: Arc<dyn Operators>) -> Router {
         .route("/gsma/rsp2/es2plus/confirmOrder", post(confirm))
         .route("/gsma/rsp2/es2plus/cancelOrder", post(cancel))
         .route("/gsma/rsp2/es2plus/releaseProfile", post(release))
-        .layer(DefaultBodyLimit::max(function::MAX_REQUEST_OCTETS))
         .with_state(Es2Plus { orders, operators })
 }
 

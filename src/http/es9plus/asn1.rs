@@ -17,7 +17,7 @@ use simyard_asn1::rsp::es9plus::{Envelope, Function, error};
 use crate::binding::asn1::{Asn1Answer, Asn1Request, CONTENT_TYPE, Failure, body, failed};
 use crate::binding::es9plus::CancelSessionResponse;
 use crate::http::caller::Lpa;
-use crate::http::function::{check_headers, execute, keep, with_body, without_body};
+use crate::http::function::{answered, check_headers, execute, keep, with_body, without_body};
 use crate::smdp::Smdp;
 use crate::smdp::authenticate_client::authenticate_client;
 use crate::smdp::cancel_session::cancel_session;
@@ -25,7 +25,7 @@ use crate::smdp::get_bound_profile_package::get_bound_profile_package;
 use crate::smdp::handle_notification::handle_notification;
 use crate::smdp::identity::OfferedCis;
 use crate::smdp::initiate_authentication::initiate_authentication;
-use crate::smdp::status::Es9PlusError;
+use crate::smdp::status::{Es9PlusError, Reason, Subject};
 
 /// One call, whichever function it is of.
 pub(super) async fn call(
@@ -63,7 +63,7 @@ pub(super) async fn call(
             Ok(request) => {
                 keep("handleNotification", handle_notification(&smdp, caller.peer(), &request)).await
             }
-            Err(Unreadable) => without_body(StatusCode::NO_CONTENT),
+            Err(Unreadable) => answered(without_body(StatusCode::NO_CONTENT), "handleNotification", None),
         },
     }
 }
@@ -77,22 +77,25 @@ where
     F: AsyncFnOnce(Q) -> Result<A, E>,
 {
     let outcome = match read(name, headers, message) {
-        Ok(request) => execute(name, run(request)).await.map_err(|error| error.error_code()),
-        Err(Unreadable) => Err(error::UNDEFINED),
+        Ok(request) => {
+            let outcome = execute(name, run(request)).await;
+            outcome.map_err(|error| (error.error_code(), error.status()))
+        }
+        Err(Unreadable) => Err((error::UNDEFINED, (Subject::Function, Reason::Invalid))),
     };
-    let octets = match outcome {
-        Ok(answer) => body(A::FUNCTION, &answer.to_message()),
-        Err(code) => failed(Failure { function: A::FUNCTION, code }),
+    let (octets, pair) = match outcome {
+        Ok(answer) => (body(A::FUNCTION, &answer.to_message()), None),
+        Err((code, pair)) => (failed(Failure { function: A::FUNCTION, code }), Some(pair)),
     };
-    with_body(StatusCode::OK, CONTENT_TYPE, octets)
+    answered(with_body(StatusCode::OK, CONTENT_TYPE, octets), name, pair)
 }
 
 /// A request that no function can be run with; why stands in the log.
 struct Unreadable;
 
 fn read<Q: Asn1Request>(name: &'static str, headers: &HeaderMap, message: &[u8]) -> Result<Q, Unreadable> {
-    if let Err(data) = check_headers(headers) {
-        tracing::info!(function = name, error = %data, "request cannot be read");
+    if let Err(failure) = check_headers(headers) {
+        tracing::info!(function = name, error = failure.message, "request cannot be read");
         return Err(Unreadable);
     }
     Q::from_message(message).map_err(|error| {

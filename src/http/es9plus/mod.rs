@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::post;
@@ -33,7 +33,6 @@ pub fn router(smdp: Arc<Smdp>, offered: OfferedCis) -> Router {
         .route("/gsma/rsp2/es9plus/cancelSession", post(cancel))
         .route("/gsma/rsp2/asn1", post(asn1::call))
         .layer(Extension(offered))
-        .layer(DefaultBodyLimit::max(function::MAX_REQUEST_OCTETS))
         .with_state(smdp)
 }
 

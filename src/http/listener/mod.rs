@@ -1,0 +1,313 @@
+//! Accepts connections and serves a router on them, over TLS but for the interface of the machine's own.
+//!
+//! Everything a stranger may take is bounded: connections at a time, in all and for one peer; the time for a handshake,
+//! for a request's head and between two requests, for the request with its body, for taking an answer, and for a
+//! connection altogether; and the size of a request. Whoever takes more is cut off and counted, by what it did. A peer,
+//! and a client certificate if the interface asks for one, are put into the request's extensions for [`super::caller`].
+//!
+//! TLS is not renegotiated: rustls does not know how to.
+
+use std::error::Error as _;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use hyper::body::{Body as _, Incoming};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use rustls_pki_types::CertificateDer;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
+
+use self::peers::Peers;
+use self::unstalled::Unstalled;
+use super::function;
+use super::meter::{Answered, Cut, Meter};
+use crate::ident::Peer;
+
+mod peers;
+mod unstalled;
+
+/// Pause after the system refused a connection (too many open files): trying at once would only spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Octets of a request's head and read buffer.
+const MAX_HEAD_OCTETS: usize = 64 * 1024;
+
+/// How many times the largest body is taken from a client that announces it, only to tell it that it is too much.
+const DISCARDED_BODIES: usize = 4;
+
+/// The certificate that the client of this connection proved to hold.
+#[derive(Clone)]
+pub struct ClientCertificate(pub CertificateDer<'static>);
+
+/// What strangers may take of an interface.
+#[derive(Clone, Copy, Debug)]
+pub struct ListenerLimits {
+    /// Connections at a time; more wait for their turn.
+    pub connections: usize,
+    /// Connections at a time of one IPv4 address, or of one IPv6 network of 64 bits; more are closed at once.
+    pub connections_of_one_peer: usize,
+    /// Octets of a request's body.
+    pub body_octets: usize,
+    /// Time for a TLS handshake.
+    pub handshake: Duration,
+    /// Time for the head of a request, which is also how long an idle connection is kept.
+    pub head: Duration,
+    /// Time for a request with its body and its answer.
+    pub request: Duration,
+    /// Time in which a client that is sent something takes some of it.
+    pub write_stall: Duration,
+    /// Age at which a connection takes no more requests.
+    pub age: Duration,
+    /// Time that open requests get when the connection or the server ends.
+    pub orderly_end: Duration,
+}
+
+impl ListenerLimits {
+    /// The limits of an interface with so many connections: a quarter of them, but 64 at least, for one peer.
+    #[must_use]
+    pub fn new(connections: usize) -> Self {
+        Self {
+            connections,
+            connections_of_one_peer: (connections / 4).max(64),
+            body_octets: function::MAX_REQUEST_OCTETS,
+            handshake: Duration::from_secs(10),
+            head: Duration::from_secs(60),
+            request: Duration::from_secs(30),
+            write_stall: Duration::from_secs(30),
+            age: Duration::from_secs(600),
+            orderly_end: Duration::from_secs(10),
+        }
+    }
+}
+
+/// One interface of the server.
+pub struct Listener {
+    /// Its name in the log and in metrics.
+    pub name: &'static str,
+    /// Where it accepts connections.
+    pub socket: TcpListener,
+    /// Its side of TLS; `None` for plain HTTP, on the loopback alone.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// What it serves.
+    pub router: Router,
+    /// What strangers may take of it.
+    pub limits: ListenerLimits,
+    /// Counts what happens on it.
+    pub meter: Arc<Meter>,
+}
+
+/// What all connections of a listener share.
+#[derive(Clone)]
+struct Shared {
+    name: &'static str,
+    acceptor: Option<TlsAcceptor>,
+    router: Router,
+    limits: ListenerLimits,
+    meter: Arc<Meter>,
+    end: watch::Receiver<bool>,
+}
+
+impl Listener {
+    /// Serves until `end` turns true, then lets open requests finish.
+    pub async fn serve(self, mut end: watch::Receiver<bool>) {
+        let Self { name, socket, tls, router, limits, meter } = self;
+        let guarded = Guarded { name, limits, meter: Arc::clone(&meter) };
+        let router = router.layer(DefaultBodyLimit::max(limits.body_octets));
+        let shared = Shared {
+            name,
+            acceptor: tls.map(TlsAcceptor::from),
+            router: router.layer(middleware::from_fn_with_state(guarded, guard)),
+            limits,
+            meter,
+            end: end.clone(),
+        };
+        let places = Arc::new(Semaphore::new(limits.connections));
+        let peers = Peers::new(limits.connections_of_one_peer);
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = async {
+                let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
+                socket.accept().await.map(|(stream, address)| (place, stream, Peer::from(address.ip())))
+            };
+            let accepted = tokio::select! {
+                accepted = accepted => accepted,
+                () = ended(&mut end) => break,
+            };
+            while connections.try_join_next().is_some() {}
+            match accepted {
+                Ok((place, stream, peer)) => {
+                    let Some(share) = peers.admit(peer) else {
+                        shared.cut(Cut::PeerShare);
+                        continue;
+                    };
+                    let shared = shared.clone();
+                    connections.spawn(async move {
+                        let counted = shared.meter.connection(shared.name);
+                        shared.connection(stream, peer).await;
+                        drop((counted, place, share));
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(interface = name, %error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        let all = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(limits.orderly_end, all).await.is_err() {
+            tracing::warn!(interface = name, "requests were cut off at the end");
+        }
+    }
+}
+
+/// What stands before every request.
+#[derive(Clone)]
+struct Guarded {
+    name: &'static str,
+    limits: ListenerLimits,
+    meter: Arc<Meter>,
+}
+
+/// A client that announces too much is not waited for, and one that sends its body drop by drop does not hold a
+/// connection for ever. Where a body is refused unread, the connection ends with the answer, and the client hears so:
+/// its next request would be lost.
+async fn guard(State(guarded): State<Guarded>, request: Request, next: Next) -> Response {
+    let started = guarded.meter.started();
+    let served = async {
+        let announced = usize::try_from(request.body().size_hint().lower()).unwrap_or(usize::MAX);
+        if announced <= guarded.limits.body_octets {
+            return next.run(request).await;
+        }
+        if announced <= guarded.limits.body_octets.saturating_mul(DISCARDED_BODIES) {
+            discard(request.into_body()).await;
+        }
+        StatusCode::PAYLOAD_TOO_LARGE.into_response()
+    };
+    let mut response = match tokio::time::timeout(guarded.limits.request, served).await {
+        Ok(response) => response,
+        Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
+    };
+    let answered = response.extensions().get::<Answered>().copied();
+    guarded.meter.call(guarded.name, answered, response.status(), started);
+    let cut = match response.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Some(Cut::Body),
+        StatusCode::REQUEST_TIMEOUT => Some(Cut::RequestTime),
+        _ => None,
+    };
+    if let Some(cut) = cut {
+        guarded.meter.cut(guarded.name, cut);
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Takes what a client sends, and forgets it: one that is cut off while it sends hears no answer.
+async fn discard(mut body: axum::body::Body) {
+    while let Some(Ok(_)) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {}
+}
+
+/// Waits until the server is to end.
+async fn ended(end: &mut watch::Receiver<bool>) {
+    // The guard that `wait_for` returns must not live across an await.
+    drop(end.wait_for(|end| *end).await);
+}
+
+impl Shared {
+    fn cut(&self, cut: Cut) {
+        tracing::debug!(interface = self.name, cause = cut.name(), "connection cut");
+        self.meter.cut(self.name, cut);
+    }
+
+    async fn connection(self, stream: TcpStream, peer: Peer) {
+        let _ = stream.set_nodelay(true);
+        let stream = Unstalled::new(stream, self.limits.write_stall);
+        let Some(acceptor) = &self.acceptor else { return self.serve(stream, peer, None).await };
+        match tokio::time::timeout(self.limits.handshake, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => {
+                let certificate = stream
+                    .get_ref()
+                    .1
+                    .peer_certificates()
+                    .and_then(<[CertificateDer<'_>]>::first)
+                    .map(|certificate| ClientCertificate(certificate.clone().into_owned()));
+                self.serve(stream, peer, certificate).await;
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(interface = self.name, %error, "TLS handshake failed");
+                self.cut(Cut::Handshake);
+            }
+            Err(_) => self.cut(Cut::HandshakeTime),
+        }
+    }
+
+    async fn serve<S>(mut self, stream: S, peer: Peer, certificate: Option<ClientCertificate>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let router = self.router.clone();
+        let service = router.map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            if let Some(certificate) = &certificate {
+                request.extensions_mut().insert(certificate.clone());
+            }
+            request.map(axum::body::Body::new)
+        });
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(self.limits.head).max_buf_size(MAX_HEAD_OCTETS);
+        let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        tokio::pin!(served);
+        let last_request = async {
+            tokio::select! {
+                () = ended(&mut self.end) => {}
+                () = tokio::time::sleep(self.limits.age) => {}
+            }
+        };
+        let result = tokio::select! {
+            result = &mut served => Ok(result),
+            () = last_request => {
+                served.as_mut().graceful_shutdown();
+                tokio::time::timeout(self.limits.orderly_end, served).await
+            }
+        };
+        match result {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::debug!(interface = self.name, %error, "connection ended");
+                if let Some(cut) = cut_by(&error) {
+                    self.cut(cut);
+                }
+            }
+            Err(_) => self.cut(Cut::End),
+        }
+    }
+}
+
+/// What we ended a connection for; `None` if the client did.
+fn cut_by(error: &hyper::Error) -> Option<Cut> {
+    let stalled = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<io::Error>().is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
+    };
+    if error.source().is_some_and(stalled) {
+        Some(Cut::WriteStall)
+    } else if error.is_timeout() {
+        Some(Cut::HeadTime)
+    } else if error.is_parse() {
+        Some(Cut::NoHttp)
+    } else {
+        None
+    }
+}
