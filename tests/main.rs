@@ -28,6 +28,7 @@ mod device;
 mod es2plus;
 mod es9plus;
 mod faults;
+mod general_codes;
 mod inventory;
 mod listener;
 mod metrics;
@@ -40,6 +41,7 @@ mod server;
 mod sgp26;
 mod status;
 mod store;
+mod strangers;
 mod tidy;
 
 fn main() -> std::process::ExitCode {
@@ -72,6 +74,7 @@ fn main() -> std::process::ExitCode {
         es9plus::handle_notification::TESTS,
         es9plus::initiate_authentication::TESTS,
         faults::TESTS,
+        general_codes::TESTS,
         inventory::TESTS,
         listener::TESTS,
         metrics::TESTS,
@@ -92,6 +95,7 @@ fn main() -> std::process::ExitCode {
         store::TESTS,
         store::callbacks::TESTS,
         store::orders::TESTS,
+        strangers::TESTS,
         tidy::TESTS,
     ])
 }
