@@ -14,9 +14,12 @@ pub mod asn1;
 pub mod authenticate_client;
 pub mod cancel_session;
 pub mod curves;
+pub mod eligibility;
+pub mod failures;
 pub mod get_bound_profile_package;
 pub mod handle_notification;
 pub mod initiate_authentication;
+pub mod matching;
 
 crate::tests!(
     a_malformed_body_is_refused_and_changes_nothing,

@@ -451,19 +451,29 @@ impl TestServer {
         owner: &str,
         profile_type: &str,
     ) -> Result<Receipt, simyard::inventory::IngestError> {
+        let (inventory, delivery) = (self.inventory(), delivery(owner, profile_type));
+        self.wait(inventory.ingest_csv(file, &delivery, |_, _| {}))
+    }
+
+    /// Takes a ready-made package into the stock.
+    pub fn ingest_package(
+        &self,
+        package: &[u8],
+        owner: &str,
+        profile_type: &str,
+    ) -> Result<Receipt, simyard::inventory::IngestError> {
+        let (inventory, delivery) = (self.inventory(), delivery(owner, profile_type));
+        self.wait(inventory.ingest_package(package, &delivery))
+    }
+
+    fn inventory(&self) -> Inventory {
         let smdp = self.smdp();
-        let inventory = Inventory {
+        Inventory {
             store: smdp.store.clone(),
             sealer: smdp.sealer.clone(),
             clock: self.clock.clone(),
             rng: self.rng.clone(),
-        };
-        let delivery = Delivery {
-            owner: Operator::parse(owner).unwrap(),
-            profile_type: ProfileType::parse(profile_type).unwrap(),
-            template: None,
-        };
-        self.wait(inventory.ingest_csv(file, &delivery, |_, _| {}))
+        }
     }
 
     /// A client of an interface: with a certificate, or without.
@@ -645,6 +655,14 @@ impl Drop for TestServer {
         if !std::thread::panicking() {
             assert!(errors.is_empty(), "the server logged errors that nobody asked for: {errors:#?}");
         }
+    }
+}
+
+fn delivery(owner: &str, profile_type: &str) -> Delivery {
+    Delivery {
+        owner: Operator::parse(owner).unwrap(),
+        profile_type: ProfileType::parse(profile_type).unwrap(),
+        template: None,
     }
 }
 

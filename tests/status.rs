@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use simyard::crypto::ecdsa::{EcdsaError, SigningKey};
-use simyard::domain::{ProfileType, Refusal, StateName};
+use simyard::domain::{Ineligible, ProfileType, Refusal, StateName};
 use simyard::ident::{Eid, Iccid, MatchingId, ServerAddress, TransactionId};
 use simyard::pki::{Certificate, CertificateError};
 use simyard::profile::bind::BindError;
@@ -215,7 +215,9 @@ fn authenticate_client() -> Table {
         Authenticate::Order(Refusal::Expired(order())) => "8.8.5/4.10",
         Authenticate::Order(Refusal::AttemptsExceeded(order())) => "8.8.5/6.4",
         Authenticate::TooManyGuesses(guesses()) => "1.2/3.7",
-        Authenticate::NotEligible("x") => "8.2.5/4.3",
+        Authenticate::NotEligible(Ineligible::TestProfile) => "8.2.5/4.3",
+        Authenticate::NotEligible(Ineligible::Memory { needed: 2, free: 1 }) => "8.1/4.8",
+        Authenticate::NotEligible(Ineligible::AdditionalProfile) => "8.1/4.8",
         Authenticate::ProfileType(String::new()) => "1.6/4.2",
         Authenticate::Metadata(InvalidMetadata::Gid) => "1.6/4.2",
         Authenticate::Race => "1.6/4.2",

@@ -91,7 +91,7 @@ fn profile(number: u32) -> NewProfile {
         iccid: iccid(number),
         imsi: Some(Imsi::parse(&format!("90140{number:010}")).unwrap()),
         msisdn: Some(format!("+88{number:010}")),
-        package: Package { kind: PackageKind::PersonalData, sealed: vec![number as u8; 40] },
+        package: Package { kind: PackageKind::PersonalData, sealed: vec![number as u8; 40], needs: None },
     }
 }
 

@@ -22,13 +22,14 @@ use crate::jobs::deliver_callbacks::DeliverCallbacks;
 use crate::pki::AnchorError;
 use crate::pki::tls::{ClientVerifier, PeerIdentity};
 use crate::profile::description::{self, DescriptionError};
+use crate::profile::needs::needs;
 use crate::profile::plan::{Template, TemplateError};
-use crate::smdp::Smdp;
 use crate::smdp::catalogue::{Catalogue, Product};
 use crate::smdp::downloads::DownloadCounts;
 use crate::smdp::guesses::Guesses;
 use crate::smdp::orders::{OrderSettings, Orders};
 use crate::smdp::sessions::Sessions;
+use crate::smdp::{Smdp, expiry};
 use crate::store::{Store, StoreError, StoreUrl};
 
 mod callbacks;
@@ -49,6 +50,9 @@ use revocation::RevocationFiles;
 
 /// Connections at a time of the interface for metrics and health.
 const ADMIN_CONNECTIONS: usize = 64;
+
+/// How often orders that expired are looked for.
+const EXPIRY_EVERY: Duration = Duration::from_secs(60);
 
 /// Why the server cannot be put together.
 #[derive(Debug, thiserror::Error)]
@@ -280,7 +284,9 @@ impl App {
         }
         interfaces.spawn(self.callbacks.run(end.clone()));
         interfaces.spawn(self.revocation.watch(end));
+        let expiry = tokio::spawn(end_expired_orders(Arc::clone(&self.smdp)));
         all_ended(interfaces).await;
+        expiry.abort();
         self.smdp.store.close().await;
     }
 }
@@ -315,6 +321,23 @@ fn es9plus_listeners(
         tracing::warn!(%address, "no dNSName of the TLS certificate of es9plus: LPAs will refuse the server");
     }
     Ok(listeners)
+}
+
+/// Ends orders that expired, for as long as the server runs. Turn follows turn while there is more to end.
+async fn end_expired_orders(smdp: Arc<Smdp>) {
+    loop {
+        tokio::time::sleep(EXPIRY_EVERY).await;
+        while let Ok(ended) = expiry::end_expired(&smdp).await.inspect_err(|error| {
+            tracing::warn!(%error, "orders that expired could not be ended; the next turn tries again");
+        }) {
+            if ended > 0 {
+                tracing::info!(ended, "orders expired");
+            }
+            if ended < expiry::TURN_MAX as usize {
+                break;
+            }
+        }
+    }
 }
 
 /// Waits for all interfaces. One that fails ends the others: half a server would go unnoticed.
@@ -362,10 +385,14 @@ fn package(octets: Vec<u8>, file: &FileSetting) -> Result<Vec<u8>, ConfigError> 
 fn catalogue(config: &Config) -> Result<Catalogue, AppError> {
     let mut catalogue = Catalogue::default();
     for setting in &config.profile_types {
+        let template = template_of(setting)?;
         let product = Product {
             metadata: setting.metadata.clone(),
             key_mode: setting.key_mode,
-            template: template_of(setting)?,
+            needs: template.as_ref().and_then(|template| needs(&Package::from_der(template.octets()).ok()?)),
+            template,
+            demands: setting.demands.clone(),
+            not_eligible: setting.not_eligible,
         };
         catalogue.add(setting.name.clone(), product);
     }
@@ -450,7 +477,7 @@ mod tests {
             iccid: Iccid::parse("898821100000000000").unwrap(),
             imsi: None,
             msisdn: None,
-            package: StoredPackage { kind: PackageKind::PersonalData, sealed: vec![1; 40] },
+            package: StoredPackage { kind: PackageKind::PersonalData, sealed: vec![1; 40], needs: None },
         };
         stock.store.insert_batch(&batch, &[profile], |_| {}).await.unwrap();
         stock.store.close().await;

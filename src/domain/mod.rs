@@ -3,19 +3,27 @@
 //! | module | what |
 //! |---|---|
 //! | [`state`] | the states of a profile at the SM-DP+ and the data that each state owns |
+//! | [`last_failure`] | what went wrong with an order last |
 //! | [`order`] | one profile and the order for it: the transitions |
+//! | [`eligibility`] | whether a profile fits an eUICC and its device |
 //! | [`selection`] | which order a pair of matching identifier and EID may download, and why not |
 //! | [`progress`] | the points of a download at which the operator is told |
 //! | [`repetition`] | whether an ES2+ call repeats an earlier one |
 //!
 //! Nothing here reads a clock, draws random octets or talks to a database: everything comes as an argument.
 
+pub mod eligibility;
+pub mod last_failure;
 pub mod order;
 pub mod progress;
 pub mod repetition;
 pub mod selection;
 pub mod state;
 
+pub use eligibility::{
+    Abilities, Demands, EligibilityRule, Ineligible, NotEligible, PackageNeeds, RadioAccess,
+};
+pub use last_failure::LastFailure;
 pub use order::{InvalidTransition, Order, Transition};
 pub use progress::NotificationPoint;
 pub use repetition::{ConfirmOrderParameters, DownloadOrderParameters};

@@ -446,6 +446,7 @@ impl Order {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::EligibilityRule;
     use super::super::state::{CallIdentity, MatchingIdOrigin, NamedBy};
     use super::*;
 
@@ -512,7 +513,10 @@ pub(super) mod tests {
             ("Released", released(None)),
             ("Downloaded", downloaded()),
             ("Installed", downloaded().install(at(40)).unwrap()),
-            ("Error, never bound", released(None).fail(ErrorReason::NotEligible, at(40)).unwrap()),
+            (
+                "Error, never bound",
+                released(None).fail(ErrorReason::NotEligible(EligibilityRule::Memory), at(40)).unwrap(),
+            ),
             ("Error, bound", downloaded().fail(ErrorReason::Installation(12), at(40)).unwrap()),
             ("Unavailable", reserved(None).cancel(FinalStatus::Unavailable).unwrap()),
         ]

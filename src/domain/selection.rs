@@ -99,7 +99,7 @@ fn is_alive(order: &Order) -> bool {
         State::Confirmed(_) | State::Released(_) | State::Downloaded(_) => true,
         State::Error(failure) => match failure.reason {
             ErrorReason::DownloadAttempts | ErrorReason::ConfirmationAttempts | ErrorReason::Expired => true,
-            ErrorReason::NotEligible | ErrorReason::Cancelled(_) | ErrorReason::Installation(_) => false,
+            ErrorReason::NotEligible(_) | ErrorReason::Cancelled(_) | ErrorReason::Installation(_) => false,
         },
         State::Available
         | State::Allocated(_)

@@ -7,6 +7,7 @@ use std::fmt;
 
 use subtle::ConstantTimeEq as _;
 
+use super::eligibility::EligibilityRule;
 use crate::env::Timestamp;
 use crate::ident::{Eid, MatchingId};
 
@@ -305,8 +306,8 @@ pub enum ErrorReason {
     ConfirmationAttempts,
     /// The order expired.
     Expired,
-    /// The eUICC or the device is not eligible (5.6.3).
-    NotEligible,
+    /// The eUICC or the device is not eligible (5.6.3), by this rule.
+    NotEligible(EligibilityRule),
     /// CancelSession with a terminal reason: the integer of `CancelSessionReason`.
     Cancelled(i64),
     /// A permanent installation error: the integer of `ErrorReason` in the ProfileInstallationResult.

@@ -13,6 +13,7 @@ use crate::domain::{Operator, ProfileType};
 use crate::env::{Clock, Rng};
 use crate::ident::Iccid;
 use crate::profile::identity::{IdentityError, PackageIdentity};
+use crate::profile::needs::needs;
 use crate::profile::plan::Template;
 use crate::store::{
     Batch, BatchError, Constraint, DuplicateOf, NewProfile, Package, PackageKind, Store, StoreError,
@@ -112,7 +113,7 @@ impl Inventory {
                 iccid: subscription.data.iccid.clone(),
                 imsi: Some(subscription.data.home.imsi.clone()),
                 msisdn: subscription.data.home.msisdn.as_ref().map(|number| number.as_str().to_owned()),
-                package: Package { kind: PackageKind::PersonalData, sealed },
+                package: Package { kind: PackageKind::PersonalData, sealed, needs: None },
             });
         }
         let total = profiles.len();
@@ -141,9 +142,10 @@ impl Inventory {
         if der.len() > MAX_PACKAGE_OCTETS {
             return Err(IngestError::PackageTooLarge);
         }
-        let identity = PackageIdentity::read(&saip::Package::from_der(der)?)?;
+        let read = saip::Package::from_der(der)?;
+        let identity = PackageIdentity::read(&read)?;
         let sealed = self.sealer.seal(&Package::place(&identity.iccid), der)?;
-        let package = Package { kind: PackageKind::ReadyMade, sealed };
+        let package = Package { kind: PackageKind::ReadyMade, sealed, needs: needs(&read) };
         let profile = NewProfile { iccid: identity.iccid, imsi: identity.imsi, msisdn: None, package };
         self.insert(der, delivery, &[profile], |_| {}).await.map_err(|error| match error {
             BatchError::Store(error) => IngestError::Store(error),

@@ -9,8 +9,8 @@
 //! package as text, both ways.
 //!
 //! [`tree`] is what a package says, read to its end whatever is wrong with it; [`overview`] puts that into words,
-//! [`comparison`] says what two packages mean differently, and [`lint`] what is wrong with a package. A package becomes a
-//! bound one by [`metadata`], with an [`icon`], and [`bind`].
+//! [`comparison`] says what two packages mean differently, and [`lint`] what is wrong with a package. [`needs`] is what a
+//! package asks of an eUICC. A package becomes a bound one by [`metadata`], with an [`icon`], and [`bind`].
 
 pub mod bind;
 pub mod cap;
@@ -23,6 +23,7 @@ pub mod image;
 pub mod lint;
 pub mod metadata;
 pub mod multi_imsi;
+pub mod needs;
 pub mod overview;
 pub mod personal_csv;
 pub mod personal_data;

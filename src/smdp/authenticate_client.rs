@@ -10,9 +10,11 @@ use simyard_asn1::rsp::SIGNATURE;
 use simyard_asn1::rsp::authentication::{AuthenticateResponseOk, AuthenticateServerResponse};
 use simyard_asn1::rsp::download::SmdpSigned2;
 use simyard_asn1::rsp::es9plus::error::{UNDEFINED, authenticate_client as code};
-use simyard_asn1::rsp::info::{EuiccInfo2, rsp_capability};
+use simyard_asn1::rsp::info::rsp_capability;
 use simyard_asn1::{Decode as _, Encode as _};
 
+use super::eligibility::{abilities, asked};
+use super::failures;
 use super::guesses::TooManyGuesses;
 use super::handle_download_progress_info::Progress;
 use super::initiate_authentication::tlv;
@@ -23,7 +25,8 @@ use crate::binding::es9plus::{AuthenticateClientRequest, AuthenticateClientRespo
 use crate::crypto::ecdsa::{EcdsaError, PublicKey};
 use crate::crypto::hash::sha256;
 use crate::domain::{
-    Accepted, AcceptedAs, ErrorReason, Limits, NotificationPoint, Order, Refusal, select_order,
+    Abilities, Accepted, AcceptedAs, Attempts, ErrorReason, Ineligible, Limits, NotEligible,
+    NotificationPoint, Order, Refusal, eligibility, select_order,
 };
 use crate::ident::{Eid, MatchingId, Peer, TransactionId};
 use crate::pki::{
@@ -33,6 +36,8 @@ use crate::pki::{
 use crate::profile::metadata::{InvalidMetadata, ProfileMetadata};
 use crate::store::{Material, StoreError};
 
+/// The name of this function where failures are kept.
+const NAME: &str = "AuthenticateClient";
 /// Octets of a sealed package up to which a session remembers it.
 const REMEMBERED_OCTETS_MAX: usize = 1024;
 
@@ -77,7 +82,7 @@ pub enum AuthenticateClientError {
     Order(#[from] Refusal),
     /// The profile does not fit the eUICC (3.1.3, annex F).
     #[error("the profile does not fit the eUICC: {0}")]
-    NotEligible(&'static str),
+    NotEligible(#[from] Ineligible),
     /// The order's profile type is not in the catalogue.
     #[error("profile type {0} is not configured")]
     ProfileType(String),
@@ -125,6 +130,9 @@ impl FunctionError for AuthenticateClientError {
                 Refusal::AttemptsExceeded(_) => (Subject::DownloadOrder, Reason::MaximumAttemptsExceeded),
             },
             Self::TooManyGuesses(_) => (Subject::FunctionProvider, Reason::Unavailable),
+            Self::NotEligible(reason) if reason.rule().is_memory() => {
+                (Subject::Euicc, Reason::InsufficientMemory)
+            }
             Self::NotEligible(_) => (Subject::ProfileType, Reason::StoppedOnWarning),
             Self::ProfileType(_) | Self::Metadata(_) | Self::Race | Self::Store(_) | Self::Signing(_) => {
                 (Subject::Function, Reason::ExecutionError)
@@ -167,6 +175,7 @@ impl Es9PlusError for AuthenticateClientError {
                 Refusal::EidMismatch => code::EID_MISMATCH,
                 Refusal::NotReleased(_) | Refusal::Expired(_) | Refusal::AttemptsExceeded(_) => UNDEFINED,
             },
+            Self::NotEligible(reason) if reason.rule().is_memory() => code::INSUFFICIENT_MEMORY,
             Self::NotEligible(_) => code::NO_ELIGIBLE_PROFILE,
             Self::TooManyGuesses(_)
             | Self::ProfileType(_)
@@ -259,27 +268,26 @@ async fn authenticate(
         None => None,
         Some(text) => Some(MatchingId::parse(text).map_err(|_| Refusal::MatchingIdRefused)?),
     };
-    let info = &ok.euicc_signed1.value.euicc_info2.value;
+    let signed1 = &ok.euicc_signed1.value;
+    let abilities = abilities(signed1);
     let Found { accepted, metadata, material } =
-        find_order(smdp, peer, matching_id.as_ref(), euicc.eid(), info).await?;
+        find_order(smdp, peer, matching_id.as_ref(), euicc.eid(), &abilities).await?;
     let order = accepted.order;
-    let profile_metadata = if info.rsp_capability.has(rsp_capability::SERVICE_SPECIFIC_DATA) {
-        metadata.to_store_metadata(&order.iccid)
-    } else {
-        metadata.to_plain_store_metadata(&order.iccid)
-    };
+    let profile_metadata =
+        if signed1.euicc_info2.value.rsp_capability.has(rsp_capability::SERVICE_SPECIFIC_DATA) {
+            metadata.to_store_metadata(&order.iccid)
+        } else {
+            metadata.to_plain_store_metadata(&order.iccid)
+        };
 
     // 17. The one-time key of an earlier binding is offered again; the order says whether a code is asked for.
     let kept = match accepted.accepted_as {
         AcceptedAs::First => None,
         AcceptedAs::Retry => {
             let curve = initiated.identity.dp_pb().key.public_key().curve();
-            let material = match &material {
-                Some(material) => Some(material.clone()),
-                None => smdp.store.material(&order.iccid).await.map_err(AuthenticateClientError::Store)?,
-            };
             material
-                .and_then(|material| material.binding)
+                .binding
+                .as_ref()
                 .filter(|binding| binding.eid == *euicc.eid() && binding.sealed_session_keys.is_some())
                 // A key on another curve than that of the CERT.DPpb of this session agrees with none of it.
                 .filter(|binding| PublicKey::from_point(curve, &binding.euicc_otpk).is_ok())
@@ -288,7 +296,7 @@ async fn authenticate(
     let smdp_signed2 = SmdpSigned2 {
         transaction_id: id.as_octets(),
         cc_required_flag: order.code_hash().is_some(),
-        bpp_euicc_otpk: kept.as_ref().map(|binding| binding.euicc_otpk.as_slice()),
+        bpp_euicc_otpk: kept.map(|binding| binding.euicc_otpk.as_slice()),
     }
     .to_der();
     let signed = [&smdp_signed2[..], &tlv(SIGNATURE, ok.euicc_signature1)].concat();
@@ -300,7 +308,7 @@ async fn authenticate(
         euicc,
         profile_metadata,
         order,
-        material: material.filter(|material| material.package.sealed.len() <= REMEMBERED_OCTETS_MAX),
+        material: Some(material).filter(|material| material.package.sealed.len() <= REMEMBERED_OCTETS_MAX),
         request_hash,
         smdp_signed2,
         smdp_signature2: tlv(SIGNATURE, &signature),
@@ -340,8 +348,8 @@ fn verify(
 struct Found<'s> {
     accepted: Accepted,
     metadata: Cow<'s, ProfileMetadata>,
-    /// Of an order that was found by its matching identifier.
-    material: Option<Material>,
+    /// What was read with the order.
+    material: Material,
 }
 
 /// Steps 12 to 16 for a caller that may still guess. A matching identifier that is refused was a guess; without one
@@ -351,13 +359,13 @@ async fn find_order<'s>(
     peer: Peer,
     matching_id: Option<&MatchingId>,
     eid: &Eid,
-    info: &EuiccInfo2<'_>,
+    abilities: &Abilities,
 ) -> Result<Found<'s>, AuthenticateClientError> {
     if matching_id.is_none_or(MatchingId::is_empty) {
-        return accept_order(smdp, matching_id, eid, info).await;
+        return accept_order(smdp, matching_id, eid, abilities).await;
     }
     smdp.guesses.check(peer, eid)?;
-    let found = accept_order(smdp, matching_id, eid, info).await;
+    let found = accept_order(smdp, matching_id, eid, abilities).await;
     if matches!(found, Err(AuthenticateClientError::Order(Refusal::MatchingIdRefused))) {
         smdp.guesses.count(peer, eid);
     }
@@ -365,13 +373,13 @@ async fn find_order<'s>(
 }
 
 /// Steps 12 to 16. An order that ended by its limits is put into state Error. A fault of ours costs the order no attempt:
-/// its profile type and metadata are looked up before the count. Eligibility is looked at before it too, since the
-/// operator is told of both in one, and is refused behind it.
+/// its profile type and metadata are looked up before the count. Eligibility is judged before the count too, so that both
+/// are one change where the refusal ends the order, and the operator is told of both in one.
 async fn accept_order<'s>(
     smdp: &'s Smdp,
     matching_id: Option<&MatchingId>,
     eid: &Eid,
-    info: &EuiccInfo2<'_>,
+    abilities: &Abilities,
 ) -> Result<Found<'s>, AuthenticateClientError> {
     for _ in 0..RACES {
         let (candidates, material) = match matching_id.filter(|id| !id.is_empty()) {
@@ -387,15 +395,7 @@ async fn accept_order<'s>(
         let now = smdp.clock.now();
         let accepted = match select_order(candidates, matching_id, eid, now, &smdp.limits) {
             Ok(accepted) => accepted,
-            Err(refusal) => {
-                if let Some((order, reason)) = ended_by(&refusal, &smdp.limits)
-                    && let Err(error) = end_order(smdp, &order, eid, point_of(reason), reason).await
-                {
-                    // The next call finds the same limit and ends the order then.
-                    tracing::warn!(iccid = %order.iccid, %error, "the order could not be ended");
-                }
-                return Err(refusal.into());
-            }
+            Err(refusal) => return Err(refuse(smdp, refusal, eid, material.as_ref()).await),
         };
         let profile_type = &accepted.order.profile_type;
         let product = smdp
@@ -403,21 +403,97 @@ async fn accept_order<'s>(
             .product(profile_type)
             .ok_or_else(|| AuthenticateClientError::ProfileType(profile_type.to_string()))?;
         let metadata = product.metadata_of(&accepted.order).map_err(AuthenticateClientError::Metadata)?;
-        let eligible = check_eligibility(&metadata, info);
-        let progress =
-            eligible.as_ref().map_or_else(|why| Progress::NotEligible(why), |()| Progress::Eligible);
-        let callback = smdp.callback(&accepted.order, Some(eid), progress);
-        let most = smdp.limits.download_attempts;
-        match smdp.store.count_download_attempt(&accepted.order, most, callback).await {
-            Ok(_) => {
-                eligible.map_err(AuthenticateClientError::NotEligible)?;
-                return Ok(Found { accepted, metadata, material });
+        let material = match material {
+            Some(material) => Some(material),
+            None => {
+                let material = smdp.store.material(&accepted.order.iccid).await;
+                material.map_err(AuthenticateClientError::Store)?
             }
-            Err(StoreError::Conflict) => {}
-            Err(error) => return Err(AuthenticateClientError::Store(error)),
+        };
+        let Some(material) = material.filter(|found| found.order.version == accepted.order.version) else {
+            continue;
+        };
+        let fits = eligibility::check(
+            product.needs_of(&material.package).as_ref(),
+            asked(&metadata),
+            &product.demands,
+            abilities,
+        );
+        let changed = match &fits {
+            Ok(()) => count(smdp, &accepted.order, eid, Progress::Eligible).await,
+            Err(reason) => end_ineligible(smdp, &accepted.order, eid, reason, product.not_eligible).await,
+        };
+        match (changed, fits) {
+            (Ok(()), Ok(())) => return Ok(Found { accepted, metadata, material }),
+            (Ok(()), Err(reason)) => {
+                let error = AuthenticateClientError::NotEligible(reason);
+                failures::keep(smdp, &accepted.order, NAME, &error).await;
+                return Err(error);
+            }
+            (Err(StoreError::Conflict), _) => {}
+            (Err(error), _) => return Err(AuthenticateClientError::Store(error)),
         }
     }
     Err(AuthenticateClientError::Race)
+}
+
+async fn count(smdp: &Smdp, order: &Order, eid: &Eid, progress: Progress<'_>) -> Result<(), StoreError> {
+    let callback = smdp.callback(order, Some(eid), progress);
+    smdp.store.count_download_attempt(order, smdp.limits.download_attempts, callback).await.map(drop)
+}
+
+/// Step 16 refuses: the attempt counts, and the order ends unless its profile type says that it is kept for an eUICC
+/// that fits.
+async fn end_ineligible(
+    smdp: &Smdp,
+    order: &Order,
+    eid: &Eid,
+    reason: &Ineligible,
+    not_eligible: NotEligible,
+) -> Result<(), StoreError> {
+    match not_eligible {
+        NotEligible::KeepReleased => count(smdp, order, eid, Progress::NotEligible(reason)).await,
+        NotEligible::Error => {
+            let Attempts { download, confirmation } = order.attempts();
+            let attempts = Attempts { download: download.saturating_add(1), confirmation };
+            let now = smdp.clock.now();
+            let ended = order.clone().recount(attempts);
+            match ended.and_then(|order| order.fail(ErrorReason::NotEligible(reason.rule()), now)) {
+                Ok(ended) => {
+                    let callback = smdp.callback(&ended, Some(eid), Progress::NotEligible(reason));
+                    smdp.store.save_with_attempts_and_tell(ended, callback).await.map(drop)
+                }
+                Err(_) => Err(StoreError::Conflict),
+            }
+        }
+    }
+}
+
+/// No order is downloaded: one that ended by its limits goes to state Error, and the one that was asked for keeps why.
+async fn refuse(
+    smdp: &Smdp,
+    refusal: Refusal,
+    eid: &Eid,
+    asked_for: Option<&Material>,
+) -> AuthenticateClientError {
+    let ended = ended_by(&refusal, &smdp.limits);
+    if let Some((order, reason)) = &ended
+        && let Err(error) = end_order(smdp, order, Some(eid), point_of(*reason), *reason).await
+    {
+        // The next call finds the same limit and ends the order then.
+        tracing::warn!(iccid = %order.iccid, %error, "the order could not be ended");
+    }
+    let error = AuthenticateClientError::Order(refusal);
+    let order = match &error {
+        AuthenticateClientError::Order(
+            Refusal::NotReleased(order) | Refusal::Expired(order) | Refusal::AttemptsExceeded(order),
+        ) => Some(order.as_ref()),
+        _ => asked_for.map(|material| &material.order),
+    };
+    if let Some(order) = order {
+        failures::keep(smdp, order, NAME, &error).await;
+    }
+    error
 }
 
 fn ended_by(refusal: &Refusal, limits: &Limits) -> Option<(Order, ErrorReason)> {
@@ -439,7 +515,7 @@ const fn point_of(reason: ErrorReason) -> NotificationPoint {
         ErrorReason::ConfirmationAttempts => NotificationPoint::ConfirmationFailure,
         ErrorReason::DownloadAttempts
         | ErrorReason::Expired
-        | ErrorReason::NotEligible
+        | ErrorReason::NotEligible(_)
         | ErrorReason::Cancelled(_)
         | ErrorReason::Installation(_) => NotificationPoint::EligibilityAndRetryLimitCheck,
     }
@@ -453,28 +529,15 @@ const fn point_of(reason: ErrorReason) -> NotificationPoint {
 pub(super) async fn end_order(
     smdp: &Smdp,
     order: &Order,
-    eid: &Eid,
+    eid: Option<&Eid>,
     point: NotificationPoint,
     reason: ErrorReason,
 ) -> Result<(), StoreError> {
     match order.clone().fail(reason, smdp.clock.now()) {
         Ok(failed) => {
-            let callback = smdp.callback(&failed, Some(eid), Progress::Failed(point, reason));
+            let callback = smdp.callback(&failed, eid, Progress::Failed(point, reason));
             smdp.store.save_and_tell(failed, callback).await.map(drop)
         }
         Err(_) => Ok(()),
     }
-}
-
-/// What the eUICC itself would refuse after the download (3.1.3). A refusal leaves the order released: the same order
-/// may be fetched by an eUICC that fits.
-fn check_eligibility(metadata: &ProfileMetadata, info: &EuiccInfo2<'_>) -> Result<(), &'static str> {
-    let rules = metadata.profile_policy_rules.0 & info.forbidden_profile_policy_rules.0;
-    if rules != 0 {
-        return Err("it forbids a policy rule of the profile");
-    }
-    if metadata.is_test() && !info.rsp_capability.has(rsp_capability::TEST_PROFILE_SUPPORT) {
-        return Err("it does not support test profiles");
-    }
-    Ok(())
 }

@@ -9,6 +9,7 @@ use simyard_asn1::rsp::es9plus::error::{UNDEFINED, cancel_session as code};
 
 use super::authenticate_client::end_order;
 use super::downloads::DownloadResult;
+use super::failures;
 use super::status::{Es9PlusError, FunctionError, Reason, Subject};
 use super::{RACES, Smdp};
 use crate::binding::es9plus::CancelSessionRequest;
@@ -107,6 +108,11 @@ pub async fn cancel_session(smdp: &Smdp, request: &CancelSessionRequest) -> Resu
     };
 
     // 6. The order as it stands now ends with a terminal reason, if it is still the one of this session.
+    if let Some(reason) = reason {
+        let name = cancel_session_reason::name(reason).unwrap_or("a reason of a later version");
+        let detail = format!("the session was cancelled: {name} ({reason})");
+        failures::keep_told(smdp, &session.order, "CancelSession", None, &detail).await;
+    }
     let terminal = reason.filter(|reason| is_terminal(*reason));
     if let Some(reason) = terminal {
         let reason = ErrorReason::Cancelled(i64::from(reason));
@@ -127,7 +133,7 @@ async fn cancel_order(
     for _ in 0..RACES {
         let order = smdp.store.order(&known.iccid).await.map_err(CancelSessionError::Store)?;
         let Some(order) = order.filter(|order| order.number == known.number) else { return Ok(()) };
-        match end_order(smdp, &order, eid, NotificationPoint::BppInstallation, reason).await {
+        match end_order(smdp, &order, Some(eid), NotificationPoint::BppInstallation, reason).await {
             Err(StoreError::Conflict) => {}
             ended => return ended.map_err(CancelSessionError::Store),
         }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use zeroize::Zeroizing;
 
 use crate::crypto::seal::{SealError, Sealer};
-use crate::domain::{KeyMode, Order, ProfileType};
+use crate::domain::{Demands, KeyMode, NotEligible, Order, PackageNeeds, ProfileType};
 use crate::profile::metadata::{InvalidMetadata, ProfileMetadata};
 use crate::profile::personal_data::{InvalidPersonalData, PersonalData};
 use crate::profile::plan::{PersonaliseError, Template};
@@ -20,6 +20,23 @@ pub struct Product {
     pub key_mode: KeyMode,
     /// What personal data is put into; `None` for a type whose profiles come as ready-made packages.
     pub template: Option<Template>,
+    /// What packages of the template need of an eUICC.
+    pub needs: Option<PackageNeeds>,
+    /// What else the operator demands of eUICCs and devices.
+    pub demands: Demands,
+    /// What becomes of an order whose profile does not fit.
+    pub not_eligible: NotEligible,
+}
+
+impl Product {
+    /// What the package of a profile needs of an eUICC, if anybody knows.
+    #[must_use]
+    pub const fn needs_of(&self, content: &Package) -> Option<PackageNeeds> {
+        match content.kind {
+            PackageKind::PersonalData => self.needs,
+            PackageKind::ReadyMade => content.needs,
+        }
+    }
 }
 
 /// All profile types by name.

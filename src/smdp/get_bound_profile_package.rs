@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::authenticate_client::end_order;
 use super::catalogue::PackageError;
 use super::downloads::DownloadResult;
+use super::failures;
 use super::guesses::TooManyGuesses;
 use super::handle_download_progress_info::Progress;
 use super::sessions::{ClientAuthenticated, Delivered};
@@ -209,8 +210,16 @@ pub async fn get_bound_profile_package(
             Ok(answer(package))
         }
         Err(error) => {
+            let is_told_again = session.refused_code == Some(request_hash);
             if matches!(error, GetBoundProfilePackageError::ConfirmationCodeRefused) {
                 session.refused_code = Some(request_hash);
+            }
+            let is_kept = !matches!(
+                error,
+                GetBoundProfilePackageError::Store(_) | GetBoundProfilePackageError::TooManyGuesses(_)
+            );
+            if is_kept && !is_told_again {
+                failures::keep(smdp, &session.order, "GetBoundProfilePackage", &error).await;
             }
             if error.ends_session() {
                 guard.end();
@@ -285,9 +294,14 @@ async fn check_order(
 ) -> Result<(), GetBoundProfilePackageError> {
     let now = smdp.clock.now();
     if order.expires_at().is_some_and(|at| at <= now) {
-        let ended =
-            end_order(smdp, order, session.euicc.eid(), NotificationPoint::BppDownload, ErrorReason::Expired)
-                .await;
+        let ended = end_order(
+            smdp,
+            order,
+            Some(session.euicc.eid()),
+            NotificationPoint::BppDownload,
+            ErrorReason::Expired,
+        )
+        .await;
         ended.map_err(GetBoundProfilePackageError::Store)?;
         return Err(GetBoundProfilePackageError::Expired);
     }
@@ -321,7 +335,7 @@ async fn check_order(
     }
     // Without attempts left the right code is not looked at any more.
     let (point, reason) = (NotificationPoint::ConfirmationFailure, ErrorReason::ConfirmationAttempts);
-    end_order(smdp, order, session.euicc.eid(), point, reason)
+    end_order(smdp, order, Some(session.euicc.eid()), point, reason)
         .await
         .map_err(GetBoundProfilePackageError::Store)?;
     Err(GetBoundProfilePackageError::ConfirmationCodeRetriesExceeded)

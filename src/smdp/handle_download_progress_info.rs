@@ -2,7 +2,7 @@
 //!
 //! | point | told when | status |
 //! |---|---|---|
-//! | 1 | AuthenticateClient counted an attempt, or found the order at its end | passed; 8.2.5/4.3, 8.8.5/6.4, 8.8.5/4.10 |
+//! | 1 | AuthenticateClient counted an attempt, or found the order at its end | passed; 8.2.5/4.3, 8.1/4.8, 8.8.5/6.4, 8.8.5/4.10 |
 //! | 2 | GetBoundProfilePackage refused a confirmation code | 8.2.7/3.8, 8.2.7/6.4 |
 //! | 3 | a bound profile package was handed over, or its order found expired | passed; 8.8.5/4.10 |
 //! | 4 | a result of the eUICC came, or the session was cancelled for good | passed; 8.2.10/4.2, the pair of the reason |
@@ -17,7 +17,9 @@ use std::collections::HashMap;
 
 use super::Smdp;
 use super::status::{Reason, Subject};
-use crate::domain::{ErrorReason, NotificationPoint, Operator, Order, RunTimeState};
+use crate::domain::{
+    EligibilityRule, ErrorReason, Ineligible, NotificationPoint, Operator, Order, RunTimeState,
+};
 use crate::ident::Eid;
 use crate::store::{CallbackFailure, NewCallback};
 
@@ -59,7 +61,7 @@ pub(super) enum Progress<'a> {
     /// AuthenticateClient counted an attempt, and the profile fits the eUICC.
     Eligible,
     /// It was counted, and the profile does not fit: why.
-    NotEligible(&'a str),
+    NotEligible(&'a Ineligible),
     /// The order failed at this point.
     Failed(NotificationPoint, ErrorReason),
     /// A wrong confirmation code was counted.
@@ -122,13 +124,23 @@ fn status(progress: Progress<'_>) -> Status {
     match progress {
         Progress::Eligible | Progress::Bound | Progress::Installed(_) | Progress::RunTime(_) => Ok(()),
         Progress::NotEligible(why) => {
-            Err((Subject::ProfileType, Reason::StoppedOnWarning, format!("the profile does not fit: {why}")))
+            let (subject, reason) = not_eligible(why.rule());
+            Err((subject, reason, format!("the profile does not fit the eUICC: {why}")))
         }
         Progress::Failed(_, reason) => Err(failure(reason)),
         Progress::CodeRefused => {
             Err((Subject::ConfirmationCode, Reason::Refused, "the confirmation code is wrong".to_owned()))
         }
         Progress::NotInstalled(_, reason) => Err(not_installed(i64::from(reason))),
+    }
+}
+
+/// The pair of AuthenticateClient (5.6.3).
+const fn not_eligible(rule: EligibilityRule) -> (Subject, Reason) {
+    if rule.is_memory() {
+        (Subject::Euicc, Reason::InsufficientMemory)
+    } else {
+        (Subject::ProfileType, Reason::StoppedOnWarning)
     }
 }
 
@@ -149,8 +161,9 @@ fn failure(reason: ErrorReason) -> (Subject, Reason, String) {
             "the confirmation code attempts are used up",
         ),
         ErrorReason::Expired => told(Subject::DownloadOrder, Reason::TimeToLiveExpired, "the order expired"),
-        ErrorReason::NotEligible => {
-            told(Subject::ProfileType, Reason::StoppedOnWarning, "the profile does not fit the eUICC")
+        ErrorReason::NotEligible(rule) => {
+            let (subject, reason) = not_eligible(rule);
+            told(subject, reason, "the profile does not fit the eUICC")
         }
         ErrorReason::Cancelled(reason) => {
             let (subject, code) = cancelled(reason);
@@ -201,7 +214,8 @@ mod tests {
         let failed = |reason| Progress::Failed(NotificationPoint::BppInstallation, reason);
         for (progress, expected) in [
             (Progress::Eligible, "passed"),
-            (Progress::NotEligible("x"), "8.2.5/4.3"),
+            (Progress::NotEligible(&Ineligible::TestProfile), "8.2.5/4.3"),
+            (Progress::NotEligible(&Ineligible::AdditionalProfile), "8.1/4.8"),
             (Progress::CodeRefused, "8.2.7/3.8"),
             (Progress::Bound, "passed"),
             (Progress::Installed(&[]), "passed"),
@@ -210,7 +224,8 @@ mod tests {
             (failed(ErrorReason::DownloadAttempts), "8.8.5/6.4"),
             (failed(ErrorReason::ConfirmationAttempts), "8.2.7/6.4"),
             (failed(ErrorReason::Expired), "8.8.5/4.10"),
-            (failed(ErrorReason::NotEligible), "8.2.5/4.3"),
+            (failed(ErrorReason::NotEligible(EligibilityRule::Svn)), "8.2.5/4.3"),
+            (failed(ErrorReason::NotEligible(EligibilityRule::Memory)), "8.1/4.8"),
             (failed(ErrorReason::Installation(12)), "8.2.10/4.2"),
         ] {
             assert_eq!(pair(progress), expected, "{progress:?}");

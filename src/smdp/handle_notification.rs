@@ -14,6 +14,7 @@ use simyard_asn1::rsp::notification::{
 use simyard_asn1::{Decode as _, Encode as _};
 
 use super::downloads::DownloadResult;
+use super::failures;
 use super::handle_download_progress_info::Progress;
 use super::sessions::{ClientAuthenticated, SessionGuard};
 use super::{RACES, Smdp};
@@ -159,6 +160,7 @@ async fn installation_result(
             raw: result.to_der(),
             at: smdp.clock.now(),
         };
+        let told = FinalResultError::of(&data.final_result).map(|error| (order.clone(), error));
         let change = next_state(smdp, order, &data.final_result);
         // An error that is told again says nothing new: an order that was reset by hand since stays as it is.
         if matches!((&change, &data.final_result), (ResultChange::Order(_), FinalResult::Error { .. }))
@@ -168,6 +170,9 @@ async fn installation_result(
         }
         match smdp.store.record_notification(&notification, change).await {
             Ok(recorded) => {
+                if let (Some((order, error)), Recorded::New) = (&told, recorded) {
+                    failures::keep_told(smdp, order, "HandleNotification", None, &error.to_string()).await;
+                }
                 // Nothing more can come in this session.
                 if let Some(session) = session {
                     session.end();
@@ -179,6 +184,29 @@ async fn installation_result(
         }
     }
     Err(HandleNotificationError::Race)
+}
+
+/// What an errorResult tells people.
+#[derive(Debug, thiserror::Error)]
+#[error("the eUICC did not install the profile: {} ({code}) at command {command}", self.name())]
+struct FinalResultError {
+    code: u32,
+    command: u32,
+}
+
+impl FinalResultError {
+    const fn of(result: &FinalResult<'_>) -> Option<Self> {
+        match result {
+            FinalResult::Success { .. } => None,
+            FinalResult::Error { bpp_command_id: command, error_reason: code, .. } => {
+                Some(Self { code: *code, command: *command })
+            }
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        error_reason::name(self.code).unwrap_or("a reason of a later version")
+    }
 }
 
 /// Installed, Error, or as it was: temporary errors leave the order downloadable (3.1.5), and a result that comes again

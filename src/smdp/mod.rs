@@ -15,7 +15,8 @@
 //!
 //! Beside them: [`identity`], the server's own certificates; [`sessions`], what is kept between the calls of one
 //! download; [`guesses`], who may try another matching identifier or code; [`downloads`], counts of what became of them;
-//! [`catalogue`], the profile types; [`status`], the codes; [`manual_order`] and [`order_run`], orders made
+//! [`expiry`], orders that end by themselves; `eligibility`, what eUICCs say of themselves; `failures`, what went wrong
+//! last; [`catalogue`], the profile types; [`status`], the codes; [`manual_order`] and [`order_run`], orders made
 //! without ES2+.
 //!
 //! A function reads a snapshot, verifies, asks [`crate::domain`] for the transition and hands the store one change. No
@@ -38,6 +39,9 @@ pub mod catalogue;
 pub mod confirm_order;
 pub mod download_order;
 pub mod downloads;
+mod eligibility;
+pub mod expiry;
+mod failures;
 pub mod get_bound_profile_package;
 pub mod guesses;
 pub mod handle_download_progress_info;

@@ -340,7 +340,7 @@ mod tests {
             iccid: Iccid::parse("8988211000000000001").unwrap(),
             imsi: None,
             msisdn: None,
-            package: Package { kind: PackageKind::PersonalData, sealed: vec![1] },
+            package: Package { kind: PackageKind::PersonalData, sealed: vec![1], needs: None },
         };
         store.insert_batch(&batch, &[profile], |_| {}).await.unwrap();
         let call = CallIdentity::new(REQUESTER, "run/0");

@@ -102,7 +102,7 @@ mod tests {
                     iccid: iccid(number),
                     imsi: None,
                     msisdn: None,
-                    package: Package { kind: PackageKind::PersonalData, sealed: vec![1] },
+                    package: Package { kind: PackageKind::PersonalData, sealed: vec![1], needs: None },
                 };
                 let profiles: Vec<NewProfile> = numbers.map(profile).collect();
                 store.insert_batch(&batch, &profiles, |_| {}).await.unwrap();

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::engine::{Argument, Row, Statement, Writing, set_statement, to_set};
 use super::{Store, StoreError};
-use crate::domain::{Operator, ProfileType};
+use crate::domain::{Operator, PackageNeeds, ProfileType};
 use crate::env::Timestamp;
 use crate::ident::{Iccid, Imsi};
 
@@ -38,11 +38,21 @@ const INSERT_PROFILES: Statement = set_statement!(
 );
 
 const INSERT_PACKAGES: Statement = set_statement!(
-    [iccid text, kind bigint, sealed octets]
-    "INSERT INTO package (iccid, kind, sealed) SELECT iccid, kind, sealed FROM change WHERE true"
+    [iccid text, kind bigint, sealed octets, needs_version bigint, needs_capabilities bigint, needs_octets bigint]
+    "INSERT INTO package (iccid, kind, sealed, needs_version, needs_capabilities, needs_octets) \
+     SELECT iccid, kind, sealed, needs_version, needs_capabilities, needs_octets FROM change WHERE true"
 );
 
-const PACKAGE: Statement = Statement::common("SELECT kind, sealed FROM package WHERE iccid = $1");
+/// The columns that [`package`] reads.
+macro_rules! package_columns {
+    () => {
+        "package.kind, package.sealed, package.needs_version, package.needs_capabilities, package.needs_octets"
+    };
+}
+pub(super) use package_columns;
+
+const PACKAGE: Statement =
+    Statement::common(concat!("SELECT ", package_columns!(), " FROM package WHERE iccid = $1"));
 
 const ANY_PACKAGE: Statement = Statement::common("SELECT iccid FROM package WHERE iccid > '' LIMIT 1");
 
@@ -80,6 +90,9 @@ pub struct Package {
     pub kind: PackageKind,
     /// The sealed octets.
     pub sealed: Vec<u8>,
+    /// What a ready-made package needs of an eUICC; `None` for personal data, which needs what its template needs, and
+    /// where nobody has computed it.
+    pub needs: Option<PackageNeeds>,
 }
 
 impl Package {
@@ -148,6 +161,9 @@ struct PackageRow<'a> {
     iccid: &'a str,
     kind: i64,
     sealed: String,
+    needs_version: Option<i64>,
+    needs_capabilities: Option<i64>,
+    needs_octets: Option<i64>,
 }
 
 const fn kind_code(kind: PackageKind) -> i64 {
@@ -164,7 +180,22 @@ pub(super) fn package(row: &Row) -> Result<Package, StoreError> {
         1 => PackageKind::ReadyMade,
         other => return Err(StoreError::Corrupt { column: "kind", key: other.to_string() }),
     };
-    Ok(Package { kind, sealed: row.octets("sealed")? })
+    Ok(Package { kind, sealed: row.octets("sealed")?, needs: needs(row)? })
+}
+
+fn needs(row: &Row) -> Result<Option<PackageNeeds>, StoreError> {
+    let Some(version) = row.integer_or_null("needs_version")? else { return Ok(None) };
+    let corrupt = |column| StoreError::Corrupt { column, key: version.to_string() };
+    let number = |value: i64| u8::try_from(value).map_err(|_| corrupt("needs_version"));
+    let size = |column| -> Result<u64, StoreError> {
+        let value = row.integer_or_null(column)?.and_then(|value| u64::try_from(value).ok());
+        value.ok_or_else(|| corrupt(column))
+    };
+    Ok(Some(PackageNeeds {
+        version: (number(version >> 8)?, number(version & 0xFF)?),
+        capabilities: size("needs_capabilities")?,
+        non_volatile_octets: size("needs_octets")?,
+    }))
 }
 
 impl Store {
@@ -285,8 +316,19 @@ async fn insert_chunk(writing: &mut Writing, batch: &Batch, chunk: &[NewProfile]
             iccid: profile.iccid.as_str(),
             kind: kind_code(profile.package.kind),
             sealed: hex::encode(&profile.package.sealed),
+            needs_version: profile.package.needs.map(|needs| {
+                let (major, minor) = needs.version;
+                i64::from(major) << 8 | i64::from(minor)
+            }),
+            needs_capabilities: profile.package.needs.map(|needs| clamped(needs.capabilities)),
+            needs_octets: profile.package.needs.map(|needs| clamped(needs.non_volatile_octets)),
         })
         .collect();
     writing.fetch(&INSERT_PACKAGES, [Argument::Text(to_set(&packages)?)]).await?;
     Ok(())
+}
+
+/// A number that no package reaches the end of.
+fn clamped(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::batches::{Package, package};
+use super::batches::{Package, package, package_columns};
 use super::callbacks::{CallbackRow, NewCallback, keep_callback};
 use super::engine::{Row, Statement, set_statement};
 use super::order_row::{order, order_columns, reason_text, run_time_code, state_code};
@@ -27,7 +27,9 @@ macro_rules! select_material {
             order_columns!(),
             ", ",
             binding_columns!(),
-            ", package.kind, package.sealed FROM profile JOIN package ON package.iccid = profile.iccid \
+            ", ",
+            package_columns!(),
+            " FROM profile JOIN package ON package.iccid = profile.iccid \
              LEFT JOIN binding ON binding.iccid = profile.iccid WHERE ",
             $condition
         )

@@ -11,6 +11,7 @@
 //! | `downloads` | ES9+ changes and what they leave: attempts, bindings, notifications |
 //! | `callbacks` | what operators are to be told, and who tells it |
 //! | `refused_notifications` | notifications that nobody could believe |
+//! | `failures` | what went wrong with each order last |
 //! | `batches` | what manufacturers deliver |
 //! | `overview` | listings and counts |
 //! | [`watch`] | where tests let a server die |
@@ -31,6 +32,7 @@ mod batches;
 mod callbacks;
 mod downloads;
 mod engine;
+mod failures;
 mod manual_changes;
 mod order_row;
 mod order_runs;
@@ -75,12 +77,14 @@ const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "order_run", include_str!("migrations/sqlite/0002_order_run.sql")),
     (3, "order_terms", include_str!("migrations/sqlite/0003_order_terms.sql")),
     (4, "callback", include_str!("migrations/sqlite/0004_callback.sql")),
+    (5, "eligibility", include_str!("migrations/sqlite/0005_eligibility.sql")),
 ];
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "stock", include_str!("migrations/postgres/0001_stock.sql")),
     (2, "order_run", include_str!("migrations/postgres/0002_order_run.sql")),
     (3, "order_terms", include_str!("migrations/postgres/0003_order_terms.sql")),
     (4, "callback", include_str!("migrations/postgres/0004_callback.sql")),
+    (5, "eligibility", include_str!("migrations/postgres/0005_eligibility.sql")),
 ];
 
 /// Where the data lies.
@@ -267,6 +271,7 @@ impl Store {
             callbacks::STATEMENTS,
             refused_notifications::STATEMENTS,
             batches::STATEMENTS,
+            failures::STATEMENTS,
             manual_changes::STATEMENTS,
             order_runs::STATEMENTS,
             overview::STATEMENTS,
@@ -433,7 +438,8 @@ mod tests {
                 if step.contains("profile_by_call") {
                     by_call = step.clone();
                 }
-                let tables = ["profile", "package", "binding", "notification", "manual_change"];
+                let tables =
+                    ["profile", "package", "binding", "notification", "manual_change", "last_failure"];
                 if tables.iter().any(|table| step.starts_with(&format!("SCAN {table}"))) {
                     scans.push(statement.sqlite);
                 }

@@ -7,9 +7,9 @@ use super::callbacks::CallbackRow;
 use super::engine::Row;
 use super::manual_changes::ManualChangeRow;
 use crate::domain::{
-    Attempts, Bound, CallIdentity, CodeHash, Confirmation, Download, ErrorReason, Failure, Installation,
-    KeyMode, MatchingIdOrigin, NamedBy, Operator, Order, ProfileType, Release, ReleaseTime, Reservation,
-    RunTimeState, State, StateName, Terms,
+    Attempts, Bound, CallIdentity, CodeHash, Confirmation, Download, EligibilityRule, ErrorReason, Failure,
+    Installation, KeyMode, MatchingIdOrigin, NamedBy, Operator, Order, ProfileType, Release, ReleaseTime,
+    Reservation, RunTimeState, State, StateName, Terms,
 };
 use crate::env::Timestamp;
 use crate::ident::{Eid, Iccid, Imsi, MatchingId};
@@ -120,15 +120,19 @@ impl OrderRow {
         }
     }
 
-    /// By hand: with the attempts of the order, which are otherwise left to those who count.
-    pub(super) fn by_hand(order: &Order, manual_change: ManualChangeRow) -> Self {
+    /// With the attempts of the order, which are otherwise left to those who count.
+    pub(super) fn with_attempts(order: &Order) -> Self {
         let attempts = order.attempts();
         Self {
             download_attempts: Some(i64::from(attempts.download)),
             confirmation_attempts: Some(i64::from(attempts.confirmation)),
-            manual_change: Some(manual_change),
             ..Self::new(order)
         }
+    }
+
+    /// By hand, which sets the attempts too.
+    pub(super) fn by_hand(order: &Order, manual_change: ManualChangeRow) -> Self {
+        Self { manual_change: Some(manual_change), ..Self::with_attempts(order) }
     }
 }
 
@@ -190,7 +194,7 @@ pub(super) fn reason_text(reason: ErrorReason) -> String {
         ErrorReason::DownloadAttempts => "download_attempts".to_owned(),
         ErrorReason::ConfirmationAttempts => "confirmation_attempts".to_owned(),
         ErrorReason::Expired => "expired".to_owned(),
-        ErrorReason::NotEligible => "not_eligible".to_owned(),
+        ErrorReason::NotEligible(rule) => format!("not_eligible {}", rule.name()),
         ErrorReason::Cancelled(reason) => format!("cancelled {reason}"),
         ErrorReason::Installation(reason) => format!("installation {reason}"),
     }
@@ -201,10 +205,13 @@ fn reason_of(text: &str) -> Option<ErrorReason> {
         "download_attempts" => return Some(ErrorReason::DownloadAttempts),
         "confirmation_attempts" => return Some(ErrorReason::ConfirmationAttempts),
         "expired" => return Some(ErrorReason::Expired),
-        "not_eligible" => return Some(ErrorReason::NotEligible),
         _ => {}
     }
     let (kind, number) = text.split_once(' ')?;
+    if kind == "not_eligible" {
+        let rule = EligibilityRule::ALL.into_iter().find(|rule| rule.name() == number)?;
+        return Some(ErrorReason::NotEligible(rule));
+    }
     let number = number.parse().ok()?;
     match kind {
         "cancelled" => Some(ErrorReason::Cancelled(number)),

@@ -31,6 +31,14 @@ const ORDERS_BY_EID: Statement = Statement::common(concat!(
      ORDER BY CASE profile.state WHEN 5 THEN 0 WHEN 4 THEN 1 ELSE 2 END, profile.ordered_at LIMIT 64"
 ));
 
+/// Orders that can expire, those first that expired first.
+const EXPIRED: Statement = Statement::common(concat!(
+    "SELECT ",
+    order_columns!(),
+    " FROM profile WHERE profile.state IN (4, 5) AND profile.expires_at IS NOT NULL AND profile.expires_at <= $1 \
+     ORDER BY profile.expires_at LIMIT $2"
+));
+
 /// What [`TAKE`] would take first; whoever saves an order for it may find that another one was faster.
 const NEXT_AVAILABLE: Statement = Statement::common(concat!(
     "SELECT ",
@@ -102,6 +110,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
     ORDER,
     ORDER_BY_MATCHING_ID,
     ORDERS_BY_EID,
+    EXPIRED,
     NEXT_AVAILABLE,
     OWNERS_OF_TYPE,
     SAVE,
@@ -201,6 +210,15 @@ impl Store {
         rows.iter().map(order).collect()
     }
 
+    /// Orders, Released or Downloaded, that have expired at `now`, those first that expired first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn expired_orders(&self, now: Timestamp, limit: u32) -> Result<Vec<Order>, StoreError> {
+        let rows = self.pools.fetch(&EXPIRED, [now.as_millis().into(), i64::from(limit).into()]).await?;
+        rows.iter().map(order).collect()
+    }
+
     /// The next available profile of this owner and type, in the order of ICCIDs; it is not reserved by that. `None` if
     /// none is available.
     ///
@@ -250,6 +268,20 @@ impl Store {
     ) -> Result<Order, StoreError> {
         let callback = callback.map(CallbackRow::new);
         self.save_row(OrderRow { callback, ..OrderRow::new(&order) }, order).await
+    }
+
+    /// As [`Store::save_and_tell`], and writes the attempts that `order` has: those counted since it was read are
+    /// forgotten.
+    ///
+    /// # Errors
+    /// As [`Store::save`].
+    pub async fn save_with_attempts_and_tell(
+        &self,
+        order: Order,
+        callback: Option<NewCallback>,
+    ) -> Result<Order, StoreError> {
+        let callback = callback.map(CallbackRow::new);
+        self.save_row(OrderRow { callback, ..OrderRow::with_attempts(&order) }, order).await
     }
 
     async fn save_row(&self, row: OrderRow, order: Order) -> Result<Order, StoreError> {

@@ -42,6 +42,8 @@ pub enum ChangeKind {
     Record,
     /// A notification that was refused was kept.
     Refuse,
+    /// The latest failure of an order was kept.
+    Fail,
 }
 
 impl ChangeKind {
@@ -54,6 +56,7 @@ impl ChangeKind {
             Change::Bind(_) => Self::Bind,
             Change::Record(_) => Self::Record,
             Change::Refuse(_) => Self::Refuse,
+            Change::Fail(_) => Self::Fail,
         }
     }
 }

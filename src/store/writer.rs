@@ -20,6 +20,7 @@ use super::downloads::{
     TELL_OF_BINDING, TELL_OF_CONFIRMATION, TELL_OF_DOWNLOAD, TELL_OF_NOTIFICATION, TRIM_NOTIFICATIONS,
 };
 use super::engine::{Argument, Failure, Part, Pools, Row, Statement, Writing, set_statement, to_set};
+use super::failures::{FailureRow, KEEP_FAILURE};
 use super::manual_changes::{FORGET_MANUAL_CHANGES, KEEP_MANUAL_CHANGE};
 use super::order_row::OrderRow;
 use super::orders::{FIND_REPETITION, SAVE, TAKE, TELL_OF_SAVED, TakeRow};
@@ -58,6 +59,7 @@ pub(super) enum Change {
     Bind(Box<BindRow>),
     Record(Box<RecordRow>),
     Refuse(Box<RefusedRow>),
+    Fail(Box<FailureRow>),
 }
 
 impl Change {
@@ -65,7 +67,7 @@ impl Change {
     const fn has_callback(&self) -> bool {
         match self {
             Self::Save(row) => row.callback.is_some(),
-            Self::Take(_) | Self::Refuse(_) => false,
+            Self::Take(_) | Self::Refuse(_) | Self::Fail(_) => false,
             Self::CountDownload(row) | Self::CountConfirmation(row) => row.callback.is_some(),
             Self::Bind(row) => row.callback.is_some(),
             Self::Record(row) => row.callback.is_some(),
@@ -247,6 +249,7 @@ async fn apply<'a>(
     let mut outcomes: Vec<Outcome> = changes.iter().map(|_| Err(StoreError::Conflict)).collect();
     let (mut saves, mut takes, mut binds, mut records) = (Rows::new(), Rows::new(), Rows::new(), Rows::new());
     let (mut downloads, mut confirmations, mut refused) = (Rows::new(), Rows::new(), Rows::new());
+    let mut failures = Rows::new();
     for (place, change) in changes.iter().enumerate() {
         match change {
             Change::Save(row) => saves.push((place, &**row)),
@@ -256,6 +259,7 @@ async fn apply<'a>(
             Change::Bind(row) => binds.push((place, &**row)),
             Change::Record(row) => records.push((place, &**row)),
             Change::Refuse(row) => refused.push((place, &**row)),
+            Change::Fail(row) => failures.push((place, &**row)),
         }
     }
     for round in rounds(saves, |_, row| row.iccid.clone()) {
@@ -281,6 +285,9 @@ async fn apply<'a>(
     }
     for round in rounds(refused, |_, row| row.digest.clone()) {
         batch.refuse(&round)?;
+    }
+    for round in rounds(failures, |_, row| row.iccid.clone()) {
+        batch.fail(&round)?;
     }
     if !batch.judged.is_empty() {
         writing.lock(LOCK, || to_set(&keys(batch.judged.iter().copied()))).await?;
@@ -340,6 +347,14 @@ impl<'a> Batch<'a> {
         self.tell(tell, round.iter().map(|(_, row)| (row.iccid.as_str(), row.callback.is_some())));
         let rows = round.iter().map(|(place, row)| (*place, row.iccid.as_str())).collect();
         let by = self.add(statement);
+        self.judgements.push(Judgement::Numbered { by, rows });
+        Ok(())
+    }
+
+    fn fail(&mut self, round: &[(usize, &'a FailureRow)]) -> Result<(), StoreError> {
+        self.add_set(round)?;
+        let rows = round.iter().map(|(place, row)| (*place, row.iccid.as_str())).collect();
+        let by = self.add(&KEEP_FAILURE);
         self.judgements.push(Judgement::Numbered { by, rows });
         Ok(())
     }

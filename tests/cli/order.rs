@@ -312,7 +312,7 @@ fn an_order_is_made_in_any_state_that_a_hand_can_make() {
         ("--state Error --error expired".to_owned(), "Error", "it expired"),
         ("--state Error --error download-attempts".to_owned(), "Error", "the download attempts"),
         ("--state Error --error confirmation-attempts".to_owned(), "Error", "the confirmation code attempts"),
-        ("--state Error --error not-eligible".to_owned(), "Error", "not eligible"),
+        ("--state Error --error not-eligible=memory".to_owned(), "Error", "not eligible"),
         ("--state Error --error cancelled=0".to_owned(), "Error", "endUserRejection (0)"),
         ("--state Error --error installation=12".to_owned(), "Error", "errorReason 12"),
     ] {

@@ -213,7 +213,7 @@ fn every_error_of_authenticate_client_has_its_integer() {
         (&open, "Released"),
         (&linked, "Released"),
         (&held, "Confirmed"),
-        (&test, "Released"),
+        (&test, "Error NotEligible(TestProfile)"),
         (&tried, "Error DownloadAttempts"),
     ] {
         assert_eq!(server.state(iccid), state);

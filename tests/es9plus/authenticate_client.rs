@@ -33,7 +33,6 @@ crate::tests!(
     a_revoked_manufacturer_gets_its_code,
     what_the_euicc_signed_must_be_what_it_was_asked,
     an_euicc_that_refuses_the_server_ends_the_session,
-    an_euicc_that_does_not_fit_leaves_the_order_for_another,
     metadata_of_the_order_is_what_the_euicc_must_allow_and_gets,
     orders_expire_and_attempts_are_used_up,
     a_repetition_gets_the_same_answer_and_costs_no_attempt,
@@ -392,18 +391,6 @@ fn an_euicc_that_refuses_the_server_ends_the_session() {
     assert_eq!(server.stored(&order.iccid).attempts().download, 0);
 }
 
-/// Error #15, with the policy that the order stays for an eUICC that fits.
-fn an_euicc_that_does_not_fit_leaves_the_order_for_another() {
-    let server = TestServer::start();
-    server.ingest("acme", "test", 1);
-    let euicc = Euicc::new(0);
-    let order = server.order(OrderOptions { profile_type: Some("test"), ..OrderOptions::default() });
-    let without = |signed1: &mut Signed1| signed1.info2 = info2(NamedBits(1), &[]);
-    assert_eq!(refusal(&server, &euicc, Some(&order.matching_id), without, |_| {}), "8.2.5/4.3");
-    assert_eq!(server.state(&order.iccid), "Released");
-    server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
-}
-
 /// Error #15: the rules of the order, not of its type, are those that the eUICC forbids.
 fn metadata_of_the_order_is_what_the_euicc_must_allow_and_gets() {
     let server = TestServer::start();
@@ -420,7 +407,7 @@ fn metadata_of_the_order_is_what_the_euicc_must_allow_and_gets() {
         ..ProfileMetadata::default()
     };
     let new = NewOrder { metadata: Some(metadata.clone()), ..new_order() };
-    let order = by_hand(&server, PROFILE_TYPE, new);
+    let order = by_hand(&server, PROFILE_TYPE, new.clone());
     let id = order.matching_id().unwrap().as_str();
     let forbids = |signed1: &mut Signed1| {
         let mut info = EuiccInfo2::from_der(&signed1.info2).unwrap();
@@ -428,7 +415,6 @@ fn metadata_of_the_order_is_what_the_euicc_must_allow_and_gets() {
         let der = info.to_der();
         signed1.info2 = der;
     };
-    assert_eq!(refusal(&server, &euicc, Some(id), forbids, |_| {}), "8.2.5/4.3");
     let announced = |capability: u32| {
         let initiated = server.initiate(&euicc);
         let mut signed1 = euicc.signed1(&initiated, Some(id));
@@ -442,6 +428,10 @@ fn metadata_of_the_order_is_what_the_euicc_must_allow_and_gets() {
     let plain = announced(rsp_capability::CRL_SUPPORT);
     assert_eq!(plain, metadata.to_plain_store_metadata(&order.iccid));
     assert_ne!(plain, whole, "what the eUICC does not know");
+    let refused = by_hand(&server, PROFILE_TYPE, new);
+    let id = refused.matching_id().unwrap().as_str();
+    assert_eq!(refusal(&server, &euicc, Some(id), forbids, |_| {}), "8.2.5/4.3");
+    assert_eq!(server.state(&refused.iccid), "Error");
 }
 
 /// Errors #16, #17.

@@ -6,7 +6,7 @@ use serde_json::json;
 use simyard::crypto::bsp::{Bsp, SessionKeys};
 use simyard::crypto::ecdsa::{Curve, PublicKey};
 use simyard::crypto::ecka::EphemeralKey;
-use simyard::domain::{ErrorReason, KeyMode, Person};
+use simyard::domain::{EligibilityRule, ErrorReason, KeyMode, Person};
 use simyard::ident::TransactionId;
 use simyard::profile::metadata::{NotificationEvent, PolicyRule, ProfileMetadata, ProfileOwner, Recipient};
 use simyard::smdp::manual_order::{Hand, NewOrder, reset};
@@ -387,7 +387,10 @@ fn a_retry_without_an_offered_key_gets_another_binding() {
         let first = halves(&server.package(&euicc, &offer, &otpk(1), code).unwrap());
         server.cancel(&euicc, &offer.transaction_id, 1).unwrap();
         let store = server.smdp().store.clone();
-        let failed = server.stored(&order.iccid).fail(ErrorReason::NotEligible, server.clock.now()).unwrap();
+        let failed = server
+            .stored(&order.iccid)
+            .fail(ErrorReason::NotEligible(EligibilityRule::PolicyRule), server.clock.now())
+            .unwrap();
         let failed = server.wait(store.save(failed)).unwrap();
         let hand = Hand { person: Person::unknown(), at: server.clock.now() };
         server.wait(reset(&store, &hand, &failed, None)).unwrap();

@@ -104,6 +104,9 @@ pub struct Signed1 {
     pub challenge: Vec<u8>,
     pub info2: Vec<u8>,
     pub matching_id: Option<String>,
+    pub tac: Vec<u8>,
+    /// Members of DeviceCapabilities.
+    pub device_capabilities: Vec<u8>,
     /// Members behind those of DeviceInfo.
     pub device_info_extensions: Vec<u8>,
 }
@@ -112,7 +115,11 @@ impl Signed1 {
     pub fn to_der(&self) -> Vec<u8> {
         let device_info = nested(
             Tag(0xA1),
-            &[&tlv(Tag(0x80), &[0x35, 0x29, 0x06, 0x11]), &tlv(Tag(0xA1), &[]), &self.device_info_extensions],
+            &[
+                &tlv(Tag(0x80), &self.tac),
+                &tlv(Tag(0xA1), &self.device_capabilities),
+                &self.device_info_extensions,
+            ],
         );
         let matching_id =
             self.matching_id.as_ref().map(|id| tlv(Tag(0x80), id.as_bytes())).unwrap_or_default();
@@ -202,8 +209,10 @@ impl Euicc {
             transaction_id: server.transaction_id.to_vec(),
             address: server.server_address.to_owned(),
             challenge: server.server_challenge.to_vec(),
-            info2: info2(NamedBits(1 << rsp_capability::TEST_PROFILE_SUPPORT), &[]),
+            info2: info2_with(|_| {}),
             matching_id: matching_id.map(str::to_owned),
+            tac: vec![0x35, 0x29, 0x06, 0x11],
+            device_capabilities: Vec::new(),
             device_info_extensions: Vec::new(),
         }
     }
@@ -306,27 +315,35 @@ pub fn info1(svn: [u8; 3], verification: &[&[u8]], signing: &[&[u8]]) -> Vec<u8>
     .to_der()
 }
 
-/// EUICCInfo2 with these abilities, and members of later versions behind it.
+/// EUICCInfo2 with these abilities and room for one more profile, and members of later versions behind it.
 pub fn info2(rsp_capability: NamedBits, extensions: &[u8]) -> Vec<u8> {
-    let mut others = Vec::new();
-    let mut reader = Reader::new(extensions, "extensions");
-    while !reader.is_empty() {
-        others.push(reader.read().unwrap().raw);
-    }
-    EuiccInfo2 {
+    info2_with(|info| {
+        info.rsp_capability = NamedBits(rsp_capability.0 | 1 << rsp_capability::ADDITIONAL_PROFILE);
+        let mut reader = Reader::new(extensions, "extensions");
+        while !reader.is_empty() {
+            info.others.push(reader.read().unwrap().raw);
+        }
+    })
+}
+
+/// EUICCInfo2 of an eUICC that can do what our templates ask for, changed.
+pub fn info2_with<'a>(change: impl FnOnce(&mut EuiccInfo2<'a>)) -> Vec<u8> {
+    let mut info = EuiccInfo2 {
         profile_version: Some(Version([2, 3, 1])),
         svn: Some(Version([2, 2, 2])),
         firmware_version: Some(Version([1, 0, 0])),
-        uicc_capability: NamedBits(0b1010),
-        rsp_capability,
+        uicc_capability: NamedBits(0xFFFF_FDFF),
+        rsp_capability: NamedBits(
+            1 << rsp_capability::ADDITIONAL_PROFILE | 1 << rsp_capability::TEST_PROFILE_SUPPORT,
+        ),
         ci_pk_ids_for_verification: vec![ci_key()],
         ci_pk_ids_for_signing: vec![ci_key()],
         pp_version: Some(Version([0, 0, 1])),
         sas_accreditation_number: "TEST",
-        others,
         ..EuiccInfo2::default()
-    }
-    .to_der()
+    };
+    change(&mut info);
+    info.to_der()
 }
 
 /// A transactionId's octets.

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 
 use simyard_asn1::Oid;
 
-use crate::domain::{KeyMode, Limits, Operator, ProfileType};
+use crate::domain::{Demands, KeyMode, Limits, NotEligible, Operator, ProfileType};
 use crate::ident::ServerAddress;
 use crate::jobs::deliver_callbacks::CallbackLimits;
 use crate::profile::metadata::ProfileMetadata;
@@ -119,6 +119,10 @@ pub struct ProfileTypeSetting {
     pub key_mode: KeyMode,
     /// The template that personal data is put into; `None` for ready-made packages.
     pub template: Option<TemplateSetting>,
+    /// What is demanded of eUICCs and devices beside what a package needs.
+    pub demands: Demands,
+    /// What becomes of an order whose profile does not fit.
+    pub not_eligible: NotEligible,
 }
 
 /// Where a template comes from.
@@ -184,7 +188,10 @@ impl fmt::Debug for Config {
 mod tests {
     use std::path::Path;
 
+    use simyard_asn1::rsp::Version;
+
     use super::*;
+    use crate::domain::RadioAccess;
     use crate::profile::metadata::{NotificationEvent, PolicyRule};
 
     fn parse(text: &str) -> Result<Config, ConfigError> {
@@ -282,6 +289,37 @@ mod tests {
         assert_eq!(points.map(|point| point.map(|point| point.id())), [Some(6), None, Some(5)]);
         assert_eq!(config.callbacks.give_up_after.as_secs(), 2 * 24 * 3600);
         assert_eq!(config.callbacks.concurrency, 3);
+    }
+
+    #[test]
+    fn what_an_operator_demands_of_devices_is_read() {
+        let with = |line: &str| {
+            parse(&format!(
+                "[[operator]]\nname = \"b\"\noid = \"2.1\"\n[[profile_type]]\nname = \"a\"\nowner = \"b\"\n{line}"
+            ))
+        };
+        let setting = with("").unwrap().profile_types.remove(0);
+        assert_eq!((setting.demands, setting.not_eligible), (Demands::default(), NotEligible::Error));
+        let config = with(
+            "not_eligible = \"keep_released\"\nradio = [\"eutran-epc\", \"nr-5gc\"]\n\
+             denied_tacs = [\"35290611\"]\ndenied_pp_versions = [\"255.255.255\"]",
+        );
+        let setting = config.unwrap().profile_types.remove(0);
+        assert_eq!(setting.not_eligible, NotEligible::KeepReleased);
+        assert_eq!(setting.demands.radio, [RadioAccess::EutranEpc, RadioAccess::Nr5gc]);
+        assert_eq!(setting.demands.denied_tacs, [[0x35, 0x29, 0x06, 0x11]]);
+        assert_eq!(setting.demands.denied_pp_versions, [Version([255; 3])]);
+        for (line, expected) in [
+            ("denied_tacs = [\"3529061\"]", "simyard.toml:7: profile_type.denied_tacs: expected the eight"),
+            ("denied_tacs = [\"3529061A\"]", "profile_type.denied_tacs: expected the eight"),
+            ("denied_pp_versions = [\"1.2\"]", "profile_type.denied_pp_versions: expected three"),
+            ("denied_pp_versions = [\"1.2.256\"]", "profile_type.denied_pp_versions: expected three"),
+            ("radio = [\"wimax\"]", "unknown variant"),
+            ("not_eligible = \"other\"", "unknown variant"),
+        ] {
+            let error = with(line).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! `[[profile_type]]`: what profiles are called, whose they are, and what is told of them.
 
 use serde::Deserialize;
+use simyard_asn1::rsp::Version;
 use toml::Spanned;
 
 use super::file::{Reader, Text};
 use super::metadata::{MetadataTable, RecipientTable, ServiceSpecificTable};
 use super::{ConfigError, OperatorSetting, ProfileTypeSetting, TemplateSetting};
-use crate::domain::{KeyMode, ProfileType};
+use crate::domain::{Demands, KeyMode, NotEligible, ProfileType, RadioAccess};
 use crate::ident::ServerAddress;
 use crate::profile::metadata::{NotificationEvent, PolicyRule, ProfileClass, ProfileMetadata, Recipient};
 use crate::profile::shipped;
@@ -31,6 +32,14 @@ pub(super) struct ProfileTypeTable {
     notification_addresses: Option<Vec<Spanned<String>>>,
     notification: Option<Vec<RecipientTable>>,
     service_specific_data: Option<Vec<ServiceSpecificTable>>,
+    #[serde(default)]
+    not_eligible: NotEligible,
+    #[serde(default)]
+    radio: Vec<RadioAccess>,
+    #[serde(default)]
+    denied_tacs: Vec<Spanned<String>>,
+    #[serde(default)]
+    denied_pp_versions: Vec<Spanned<String>>,
 }
 
 impl ProfileTypeTable {
@@ -113,6 +122,39 @@ impl Reader<'_> {
             metadata,
             key_mode: table.key_mode,
             template,
+            demands: Demands {
+                radio: table.radio.clone(),
+                denied_tacs: table
+                    .denied_tacs
+                    .iter()
+                    .map(|value| self.tac(value))
+                    .collect::<Result<_, _>>()?,
+                denied_pp_versions: table
+                    .denied_pp_versions
+                    .iter()
+                    .map(|value| self.version(value))
+                    .collect::<Result<_, _>>()?,
+            },
+            not_eligible: table.not_eligible,
+        })
+    }
+
+    /// A type allocation code: the first eight digits of an IMEI, as DeviceInfo carries them.
+    fn tac(&self, value: &Spanned<String>) -> Result<[u8; 4], ConfigError> {
+        let digits = value.get_ref();
+        let octets = digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| hex::decode(digits).ok());
+        octets.flatten().and_then(|octets| octets.try_into().ok()).ok_or_else(|| {
+            let message = "expected the eight digits that an IMEI begins with, such as \"35290611\"";
+            self.error(Some(value.span()), "profile_type.denied_tacs", message)
+        })
+    }
+
+    /// Three numbers up to 255.
+    fn version(&self, value: &Spanned<String>) -> Result<Version, ConfigError> {
+        let numbers: Option<Vec<u8>> = value.get_ref().split('.').map(|number| number.parse().ok()).collect();
+        numbers.and_then(|numbers| numbers.try_into().ok()).map(Version).ok_or_else(|| {
+            let message = "expected three numbers, such as \"255.255.255\"";
+            self.error(Some(value.span()), "profile_type.denied_pp_versions", message)
         })
     }
 }

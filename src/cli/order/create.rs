@@ -14,7 +14,9 @@ use crate::app::config::order_metadata;
 use crate::cli::output::{self, line};
 use crate::cli::qr;
 use crate::crypto::hash::code_hash;
-use crate::domain::{Attempts, CodeHash, ErrorReason, KeyMode, Operator, ProfileType, StateName};
+use crate::domain::{
+    Attempts, CodeHash, EligibilityRule, ErrorReason, KeyMode, Operator, ProfileType, StateName,
+};
 use crate::env::Rng;
 use crate::ident::{Eid, Iccid, MatchingId};
 use crate::profile::metadata::{PolicyRule, ProfileMetadata};
@@ -58,7 +60,8 @@ pub(super) struct CreateArgs {
     #[arg(long, value_name = "STATE", value_parser = parse_goal, conflicts_with_all = ["hold", "reserve_only"])]
     state: Option<StateName>,
     /// Why it is in Error, and no package was ever handed over: download-attempts, confirmation-attempts, expired,
-    /// not-eligible, cancelled=N (N of CancelSessionReason) or installation=N (N of errorReason).
+    /// not-eligible=RULE (memory, policy_rule, …), cancelled=N (N of CancelSessionReason) or installation=N (N of
+    /// errorReason).
     #[arg(long, value_name = "REASON", value_parser = parse_reason, requires = "state")]
     error: Option<ErrorReason>,
     /// Leave it Confirmed, as --state Confirmed; 'simyard order release' follows.
@@ -274,8 +277,12 @@ fn parse_goal(text: &str) -> Result<StateName, String> {
 
 fn parse_reason(text: &str) -> Result<ErrorReason, String> {
     let expected = || {
-        "expected download-attempts, confirmation-attempts, expired, not-eligible, cancelled=N or installation=N"
-            .to_owned()
+        let rules: Vec<&str> = EligibilityRule::ALL.iter().map(|rule| rule.name()).collect();
+        format!(
+            "expected download-attempts, confirmation-attempts, expired, cancelled=N, installation=N or \
+             not-eligible=RULE, where RULE is one of {}",
+            rules.join(", ")
+        )
     };
     let number = |number: &str| number.parse::<u8>().map(i64::from).map_err(|_| expected());
     match text.split_once('=') {
@@ -283,9 +290,12 @@ fn parse_reason(text: &str) -> Result<ErrorReason, String> {
             "download-attempts" => Ok(ErrorReason::DownloadAttempts),
             "confirmation-attempts" => Ok(ErrorReason::ConfirmationAttempts),
             "expired" => Ok(ErrorReason::Expired),
-            "not-eligible" => Ok(ErrorReason::NotEligible),
             _ => Err(expected()),
         },
+        Some(("not-eligible", name)) => {
+            let rule = EligibilityRule::ALL.into_iter().find(|rule| rule.name() == name);
+            rule.map(ErrorReason::NotEligible).ok_or_else(expected)
+        }
         Some(("cancelled", reason)) => number(reason).map(ErrorReason::Cancelled),
         Some(("installation", reason)) => number(reason).map(ErrorReason::Installation),
         Some(_) => Err(expected()),

@@ -57,14 +57,18 @@ pub(super) async fn list(desk: &Desk, args: &ListArgs) -> anyhow::Result<()> {
     let is_more = orders.len() > limit;
     orders.truncate(limit);
     let next = orders.last().filter(|_| is_more).map(|order| order.iccid.clone());
+    let failures = match (orders.first(), orders.last()) {
+        (Some(first), Some(last)) => desk.store.failures(&first.iccid, &last.iccid).await?,
+        _ => Vec::new(),
+    };
+    let view = |order| View::new(desk, order).with_failure(&failures);
     if args.common.json {
-        let orders: Vec<Value> =
-            orders.iter().map(|order| Value::Object(View::new(desk, order).json())).collect();
+        let orders: Vec<Value> = orders.iter().map(|order| Value::Object(view(order).json())).collect();
         output::json(&json!({ "orders": orders, "next": next }));
         return Ok(());
     }
     for order in &orders {
-        line(&View::new(desk, order).row());
+        line(&view(order).row());
     }
     if let Some(next) = next {
         error_line(&format!("there are more: --after {next}"));
@@ -86,8 +90,9 @@ pub(super) struct ShowArgs {
 pub(super) async fn show(desk: &Desk, args: &ShowArgs) -> anyhow::Result<()> {
     let order = desk.find(&args.which).await?;
     let notifications = desk.store.notifications(&order.iccid).await?;
+    let failures = desk.store.failures(&order.iccid, &order.iccid).await?;
     let oid = args.code.oid(desk)?;
-    let view = View::new(desk, &order).with_oid(oid.as_ref());
+    let view = View::new(desk, &order).with_oid(oid.as_ref()).with_failure(&failures);
     if args.common.json {
         let mut value = view.json();
         let notifications = notifications.iter().map(|notification| {

@@ -6,7 +6,7 @@ use simyard_asn1::rsp::download::cancel_session_reason;
 
 use super::Desk;
 use super::terms::TermsView;
-use crate::domain::{ErrorReason, Limits, Order, State};
+use crate::domain::{EligibilityRule, ErrorReason, LastFailure, Limits, Order, State};
 use crate::env::Timestamp;
 use crate::ident::{ActivationCode, ServerAddress};
 
@@ -19,6 +19,7 @@ pub(super) struct View<'a> {
     terms: TermsView,
     /// Of the SM-DP+, where the activation code is to name it.
     oid: Option<&'a Oid>,
+    failure: Option<&'a LastFailure>,
 }
 
 impl<'a> View<'a> {
@@ -30,12 +31,21 @@ impl<'a> View<'a> {
             now: desk.clock.now(),
             terms: TermsView::new(desk, order),
             oid: None,
+            failure: None,
         }
     }
 
     /// With the OID of the SM-DP+ in the activation code.
     pub(super) fn with_oid(self, oid: Option<&'a Oid>) -> Self {
         Self { oid, ..self }
+    }
+
+    /// With what went wrong last, if that is about this order and not about an earlier one for the profile.
+    pub(super) fn with_failure(self, failures: &'a [LastFailure]) -> Self {
+        let is_its = |failure: &&LastFailure| {
+            (&failure.iccid, failure.number) == (&self.order.iccid, self.order.number)
+        };
+        Self { failure: failures.iter().find(is_its), ..self }
     }
 
     /// What a user types or scans; `None` without a matching identifier assigned, even an empty one.
@@ -72,8 +82,10 @@ impl<'a> View<'a> {
         if self.is_expired() {
             text += "  expired";
         }
-        if let Some(reason) = self.error() {
-            text += &format!("  {reason}");
+        match (self.failure, self.error()) {
+            (Some(failure), _) => text += &format!("  {}", failure_words(failure)),
+            (None, Some(reason)) => text += &format!("  {reason}"),
+            (None, None) => {}
         }
         text
     }
@@ -129,6 +141,10 @@ impl<'a> View<'a> {
             ("owner", Some(order.owner.to_string())),
             ("state", Some(order.state_name().to_string())),
             ("error", self.error()),
+            (
+                "last failure",
+                self.failure.map(|failure| format!("{}, {}", failure.at, failure_words(failure))),
+            ),
             ("EID", order.linked_eid().map(ToString::to_string)),
             ("bound to EID", self.order.bound().map(|bound| format!("{}, {}", bound.eid, bound.at))),
             ("matching identifier", matching_id),
@@ -172,6 +188,14 @@ impl<'a> View<'a> {
             "owner": order.owner.as_str(),
             "state": order.state_name().to_string(),
             "error": self.error(),
+            "lastFailure": self.failure.map(|failure| {
+                json!({
+                    "function": failure.function,
+                    "status": failure.status,
+                    "detail": failure.detail,
+                    "at": failure.at.to_string(),
+                })
+            }),
             "eid": order.eid(),
             "linkedEid": order.linked_eid(),
             "boundAt": time(self.order.bound().map(|bound| bound.at)),
@@ -197,25 +221,45 @@ impl<'a> View<'a> {
     }
 }
 
+/// Function, pair and text.
+fn failure_words(failure: &LastFailure) -> String {
+    let LastFailure { function, status, detail, .. } = failure;
+    match status {
+        Some(status) => format!("{function} {status}: {detail}"),
+        None => format!("{function}: {detail}"),
+    }
+}
+
 pub(super) fn reason_words(reason: ErrorReason) -> String {
     match reason {
         ErrorReason::DownloadAttempts => "the download attempts are used up".to_owned(),
         ErrorReason::ConfirmationAttempts => "the confirmation code attempts are used up".to_owned(),
         ErrorReason::Expired => "it expired".to_owned(),
-        ErrorReason::NotEligible => "the eUICC or the device is not eligible".to_owned(),
+        ErrorReason::NotEligible(rule) => {
+            format!("the eUICC or the device is not eligible: {}", rule_words(rule))
+        }
         ErrorReason::Cancelled(reason) => {
-            let name = match u32::try_from(reason) {
-                Ok(cancel_session_reason::END_USER_REJECTION) => "endUserRejection",
-                Ok(cancel_session_reason::PPR_NOT_ALLOWED) => "pprNotAllowed",
-                Ok(cancel_session_reason::METADATA_MISMATCH) => "metadataMismatch",
-                Ok(cancel_session_reason::LOAD_BPP_EXECUTION_ERROR) => "loadBppExecutionError",
-                Ok(cancel_session_reason::UNDEFINED) => "undefinedReason",
-                _ => "reason",
-            };
+            let name = u32::try_from(reason).ok().and_then(cancel_session_reason::name).unwrap_or("reason");
             format!("the session was cancelled: {name} ({reason})")
         }
         ErrorReason::Installation(reason) => {
             format!("the eUICC did not install it: errorReason {reason} of its result")
         }
+    }
+}
+
+/// What an eligibility rule found missing.
+const fn rule_words(rule: EligibilityRule) -> &'static str {
+    match rule {
+        EligibilityRule::Svn => "its version of SGP.22",
+        EligibilityRule::PackageVersion => "the version of the profile package",
+        EligibilityRule::UiccCapability => "a UICC capability",
+        EligibilityRule::PolicyRule => "a policy rule that it forbids",
+        EligibilityRule::TestProfile => "no support of test profiles",
+        EligibilityRule::Radio => "the device's radio access",
+        EligibilityRule::Device => "the device's TAC",
+        EligibilityRule::PpVersion => "its ppVersion",
+        EligibilityRule::AdditionalProfile => "no room for one more profile",
+        EligibilityRule::Memory => "its free memory",
     }
 }
