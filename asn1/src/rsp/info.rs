@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn further_package_versions_are_read_and_kept() {
-        let list = [0xAF, 12, 4, 3, 2, 3, 1, 4, 2, 9, 9, 4, 3, 2, 1, 0];
+        let list = [0xAF, 14, 4, 3, 2, 3, 1, 4, 2, 9, 9, 4, 3, 2, 1, 0];
         let others = vec![&[0x8D, 1, 0][..], &list];
         let der = EuiccInfo2 { others, ..EuiccInfo2::default() }.to_der();
         let read = EuiccInfo2::from_der(&der).unwrap();
