@@ -141,7 +141,8 @@ pub const HOST: &str = "smdp.example.com";
 /// The profiles of its batch.
 pub const ICCIDS: [&str; 3] = ["89882801000000000014", "89882801000000000022", "89882801000000000030"];
 /// Its settings: free ports.
-pub const SETTINGS: &str = r#"addresses = ["smdp.example.com"]
+pub const SETTINGS: &str = r#"mode = "test"
+addresses = ["smdp.example.com"]
 [es9plus]
 listen = "127.0.0.1:0"
 [es2plus]

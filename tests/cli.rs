@@ -13,6 +13,7 @@ use crate::harness::{left_out, vectors};
 
 pub mod callbacks;
 pub mod card;
+pub mod doctor;
 pub mod order;
 pub mod profile;
 
@@ -77,13 +78,9 @@ fn every_command_teaches_and_is_run_by_a_test() {
     commands(&[], &mut all);
     assert!(all.len() > 15, "{all:?}");
     // The command lines of these files: string literals, as words.
-    let source = concat!(
-        include_str!("cli.rs"),
-        include_str!("cli/callbacks.rs"),
-        include_str!("cli/card.rs"),
-        include_str!("cli/order.rs"),
-        include_str!("cli/profile.rs")
-    );
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli");
+    let files = std::fs::read_dir(folder).unwrap().map(|file| std::fs::read_to_string(file.unwrap().path()));
+    let source = files.fold(include_str!("cli.rs").to_owned(), |all, file| all + &file.unwrap());
     let lines: Vec<Vec<&str>> = source.split('"').map(|text| text.split_whitespace().collect()).collect();
     let is_run = |path: &[String], option: Option<&str>| {
         lines.iter().any(|words| {
@@ -281,8 +278,9 @@ fn pki_init_writes_a_pki_and_spares_what_is_there() {
 
 fn serve_names_the_line_of_a_wrong_setting() {
     let place = Place::furnished();
+    let settings = SETTINGS.split_once('\n').unwrap().1;
     let with = |line: usize, text: &str| {
-        let mut lines: Vec<&str> = SETTINGS.lines().collect();
+        let mut lines: Vec<&str> = settings.lines().collect();
         lines[line - 1] = text;
         lines.join("\n")
     };
@@ -301,22 +299,22 @@ fn serve_names_the_line_of_a_wrong_setting() {
         (with(13, "nonsense = 1"), "line 13"),
         (with(13, "class = \"golden\""), "line 13"),
         (with(9, "[[profile_type]"), "line 9"),
-        (format!("{SETTINGS}[limits]\ndownload_attempts = 0\n"), "simyard.toml:15: limits.download_attempts"),
+        (format!("{settings}[limits]\ndownload_attempts = 0\n"), "simyard.toml:15: limits.download_attempts"),
         (
-            format!("ci = [\"pki/eum.pem\"]\n{SETTINGS}"),
+            format!("ci = [\"pki/eum.pem\"]\n{settings}"),
             "simyard.toml:1: ci: the certificate \"Simyard TEST EUM\"",
         ),
-        (format!("crl = [\"pki/ci.pem\"]\n{SETTINGS}"), "simyard.toml:1: crl: "),
-        (format!("crl = [\"none.crl\"]\n{SETTINGS}"), "none.crl"),
-        (format!("ci = [\"pki/ci-brp.pem\"]\n{SETTINGS}"), "is not trusted"),
+        (format!("crl = [\"pki/ci.pem\"]\n{settings}"), "simyard.toml:1: crl: "),
+        (format!("crl = [\"none.crl\"]\n{settings}"), "none.crl"),
+        (format!("ci = [\"pki/ci-brp.pem\"]\n{settings}"), "is not trusted"),
         (
-            format!("{SETTINGS}[[identity]]\ndp_auth_certificate = \"pki/dp-pb.pem\"\n"),
+            format!("{settings}[[identity]]\ndp_auth_certificate = \"pki/dp-pb.pem\"\n"),
             "simyard.toml:15: dp_auth_certificate",
         ),
-        (format!("{SETTINGS}[[identity]]\ndp_auth_key = \"pki/dp-pb.key.pem\"\n"), "private key"),
-        (format!("store = \"mysql://x\"\n{SETTINGS}"), "mysql"),
-        (format!("store = \"sqlite:no/such/folder.db\"\n{SETTINGS}"), "no/such/folder.db"),
-        (format!("sealing_key = \"batch.csv\"\n{SETTINGS}"), "simyard.toml:1: sealing_key"),
+        (format!("{settings}[[identity]]\ndp_auth_key = \"pki/dp-pb.key.pem\"\n"), "private key"),
+        (format!("store = \"mysql://x\"\n{settings}"), "mysql"),
+        (format!("store = \"sqlite:no/such/folder.db\"\n{settings}"), "no/such/folder.db"),
+        (format!("sealing_key = \"batch.csv\"\n{settings}"), "simyard.toml:1: sealing_key"),
     ] {
         place.write("simyard.toml", &text);
         place.run("serve --config simyard.toml").failed(says);
@@ -358,7 +356,6 @@ fn ingest_takes_a_file_whole_or_names_what_is_wrong() {
     assert_eq!((&receipt["profiles"], &receipt["profile_type"]), (&json!(3), &json!("iot")));
     assert_eq!(receipt["first_iccid"], ICCIDS[0]);
     place.run("ingest batch.csv").failed("line 4, iccid: is in the stock already");
-
     // Ready-made packages.
     let Some(folder) = vectors("a ready-made package is ingested") else { return };
     place.write("simyard.toml", &format!("{SETTINGS}[[profile_type]]\nname = \"ready\"\nowner = \"acme\"\ntemplate = \"none\"\nclass = \"test\"\n"));
@@ -390,7 +387,6 @@ fn one_subscription_goes_the_way_of_the_readme() {
     let answer = place.run(&format!("es2plus {operator} --json confirm-order --iccid {iccid}")).json();
     let code = answer["activationCode"].as_str().unwrap();
     assert!(code.starts_with("LPA:1$smdp.example.com$"), "{code}");
-
     place.run("card new card --pki pki").ok();
     place.run("card new card --pki pki").failed("card");
     let card = place.run("card show card --json").json();

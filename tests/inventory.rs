@@ -2,7 +2,7 @@
 
 use simyard::crypto::milenage::opc_from_op;
 use simyard::crypto::seal::{Sealer, SealingKey};
-use simyard::domain::{Operator, ProfileType};
+use simyard::domain::{Mode, Operator, ProfileType};
 use simyard::env::{Clock, Rng, Timestamp};
 use simyard::ident::Iccid;
 use simyard::inventory::{Delivery, FileError, IngestError, Inventory};
@@ -42,7 +42,7 @@ impl Yard {
         let sealer = Sealer::new(&SealingKey::generate(&rng), rng.clone()).unwrap();
         let store = Store::open(&StoreUrl::Sqlite(folder.path().join("simyard.db"))).await.unwrap();
         let clock = Clock::fixed(Timestamp::from_secs(1_795_329_780));
-        Self { inventory: Inventory { store, sealer, clock, rng }, folder }
+        Self { inventory: Inventory { store, sealer, clock, rng, mode: Mode::Test }, folder }
     }
 
     async fn ingest(&self, file: &str) -> Result<simyard::inventory::Receipt, IngestError> {

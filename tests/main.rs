@@ -54,6 +54,7 @@ fn main() -> std::process::ExitCode {
         cli::TESTS,
         cli::callbacks::TESTS,
         cli::card::TESTS,
+        cli::doctor::TESTS,
         cli::order::TESTS,
         cli::profile::TESTS,
         content::TESTS,

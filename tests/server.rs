@@ -20,13 +20,14 @@ use simyard::crypto::seal::{Sealer, SealingKey};
 use simyard::device::card::Card;
 use simyard::device::es10_client::Es10Client;
 use simyard::device::lpa::{DownloadRequest, Lpa, LpaError, Report};
-use simyard::domain::{Operator, Order, ProfileType, StateName};
+use simyard::domain::{Mode, Operator, Order, ProfileType, StateName};
 use simyard::env::{Clock, Rng, Timestamp};
 use simyard::ident::{Iccid, MatchingId, ServerAddress};
 use simyard::inventory::{Delivery, Inventory, Receipt};
 use simyard::pki::Anchors;
 use simyard::pki::test_pki::{CurveSet, Existing, Issued, TestPki, TestPkiOptions};
 use simyard::pki::tls::{ServerVerifier, TlsIdentity, client_config};
+use simyard::profile::metadata::ProfileClass;
 use simyard::smdp::Smdp;
 use simyard::store::watch::{ChangeKind, CommitPhase, CommitWatch, Verdict};
 use simyard::store::{Store, StoreUrl};
@@ -52,6 +53,7 @@ pub const PROFILE_TYPE: &str = "iot";
 pub const OTHERS_TYPE: &str = "beta-iot";
 
 const SETTINGS: &str = r#"
+mode = "test"
 addresses = ["smdp.example.com", "Second.example.com:8443"]
 [es9plus]
 listen = "127.0.0.1:0"
@@ -473,7 +475,17 @@ impl TestServer {
             sealer: smdp.sealer.clone(),
             clock: self.clock.clone(),
             rng: self.rng.clone(),
+            mode: self.config.mode,
         }
+    }
+
+    /// Starts the server again in another mode, on what it left.
+    pub fn restart_in(&mut self, mode: Mode) {
+        self.config.mode = mode;
+        for setting in &mut self.config.profile_types {
+            setting.metadata.profile_class = ProfileClass::Operational;
+        }
+        self.restart();
     }
 
     /// A client of an interface: with a certificate, or without.

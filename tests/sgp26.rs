@@ -58,7 +58,7 @@ fn download_with(set: &str) {
     let tls = "certificate = \"tls.der\"\nkey = \"tls.key.pem\"";
     let ci = file("CERT_CI_ECDSA_NIST.der");
     let settings = format!(
-        "addresses = [\"{HOST}\"]\nci = [\"{ci}\"]\n\
+        "mode = \"test\"\naddresses = [\"{HOST}\"]\nci = [\"{ci}\"]\n\
          [[identity]]\ndp_auth_certificate = \"{}\"\ndp_auth_key = \"{}\"\ndp_pb_certificate = \"{}\"\n\
          dp_pb_key = \"{}\"\n[es9plus]\nlisten = \"127.0.0.1:{es9plus}\"\n{tls}\n\
          [es2plus]\nlisten = \"127.0.0.1:{es2plus}\"\n{tls}\nclient_ca = [\"{ci}\"]\n\

@@ -34,7 +34,7 @@ pub fn cis(files: &[FileSetting]) -> Result<Anchors, AppError> {
 ///
 /// # Errors
 /// [`AppError`] if one cannot be read or issues no others.
-pub(super) fn client_cas(files: &[FileSetting]) -> Result<Anchors, AppError> {
+pub fn client_cas(files: &[FileSetting]) -> Result<Anchors, AppError> {
     Ok(Anchors::new(certificates(files)?)?)
 }
 
@@ -88,20 +88,28 @@ fn key(file: &FileSetting) -> Result<SigningKey, ConfigError> {
     load_signing_key(&file.path).map_err(|error| file.error(&error))
 }
 
-fn credential(setting: &CredentialSetting) -> Result<Credential, ConfigError> {
+/// A certificate and its key, as the settings name them; whether they belong together is not asked.
+///
+/// # Errors
+/// [`ConfigError`] if one cannot be read.
+pub fn credential(setting: &CredentialSetting) -> Result<Credential, ConfigError> {
     let file = &setting.certificate;
     let der = chain(file)?.into_iter().next().ok_or_else(|| file.error(&"the file holds no certificate"))?;
     let certificate = Certificate::from_der(&der).map_err(|error| file.error(&error))?;
     Ok(Credential { certificate, key: key(&setting.key)? })
 }
 
-fn identity(
+/// CERT.DPauth and CERT.DPpb with their keys, checked as eUICCs will check them.
+///
+/// # Errors
+/// [`ConfigError`] at the setting that is at fault.
+pub fn identity(
     dp_auth: &CredentialSetting,
     dp_pb: &CredentialSetting,
     anchors: &Anchors,
-    clock: &Clock,
+    now: Timestamp,
 ) -> Result<Identity, ConfigError> {
-    Identity::new(credential(dp_auth)?, credential(dp_pb)?, anchors, clock.now()).map_err(|error| {
+    Identity::new(credential(dp_auth)?, credential(dp_pb)?, anchors, now).map_err(|error| {
         let file = match &error {
             IdentityError::DpAuth(_) => &dp_auth.certificate,
             IdentityError::DpPb(_) => &dp_pb.certificate,
@@ -157,7 +165,7 @@ pub(super) fn identities(
 ) -> Result<Vec<Arc<Identity>>, ConfigError> {
     let mut identities: Vec<Arc<Identity>> = Vec::new();
     for (dp_auth, dp_pb) in settings {
-        let identity = identity(dp_auth, dp_pb, anchors, clock)?;
+        let identity = identity(dp_auth, dp_pb, anchors, clock.now())?;
         let same_ci = |other: &Arc<Identity>| other.ci_key_identifier() == identity.ci_key_identifier();
         if identities.iter().any(same_ci) {
             let message = "another [[identity]] lies under the same CI: this one would never be used";
@@ -176,7 +184,10 @@ pub(super) fn not_after(setting: &CredentialSetting) -> Result<Timestamp, Config
 }
 
 /// The addresses whose host is no dNSName of the certificate.
-pub(super) fn uncovered<'a>(
+///
+/// # Errors
+/// [`ConfigError`] if the certificate cannot be read.
+pub fn uncovered<'a>(
     setting: &CredentialSetting,
     addresses: &'a [ServerAddress],
 ) -> Result<Vec<&'a ServerAddress>, ConfigError> {

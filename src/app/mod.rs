@@ -34,7 +34,7 @@ use crate::store::{Store, StoreError, StoreUrl};
 
 mod callbacks;
 pub mod config;
-mod credentials;
+pub mod credentials;
 mod readings;
 mod revocation;
 
@@ -383,7 +383,7 @@ fn package(octets: Vec<u8>, file: &FileSetting) -> Result<Vec<u8>, ConfigError> 
 }
 
 fn catalogue(config: &Config) -> Result<Catalogue, AppError> {
-    let mut catalogue = Catalogue::default();
+    let mut catalogue = Catalogue::new(config.mode);
     for setting in &config.profile_types {
         let template = template_of(setting)?;
         let product = Product {

@@ -63,7 +63,7 @@ pub async fn run(args: IngestArgs) -> anyhow::Result<()> {
     let file = read(&args.file)?;
     let rng = Rng::system();
     let Stock { store, sealer } = Stock::open(&config, &rng).await?;
-    let inventory = Inventory { store, sealer, clock: Clock::system(), rng };
+    let inventory = Inventory { store, sealer, clock: Clock::system(), rng, mode: config.mode };
     let outcome = take(&inventory, &file, &delivery).await;
     inventory.store.close().await;
     match outcome {

@@ -11,6 +11,7 @@ pub mod bench;
 pub mod callbacks;
 pub mod card;
 pub mod demo;
+pub mod doctor;
 pub mod es2plus;
 mod folder;
 pub mod ingest;
@@ -44,6 +45,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Run the server: ES9+ for LPAs, ES2+ for operators.
     Serve(serve::ServeArgs),
+    /// Look after settings, store, keys, certificates and stock of a server.
+    Doctor(doctor::DoctorArgs),
     /// Take a manufacturer's batch into the stock.
     Ingest(ingest::IngestArgs),
     /// Order profiles as an operator.
@@ -87,6 +90,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Demo(args) => demo::run(args).await,
         Command::Serve(args) => serve::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Doctor(args) => doctor::run(args).await,
         Command::Ingest(args) => ingest::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Es2plus(args) => es2plus::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Callbacks(args) => callbacks::run(*args).await.map(|()| ExitCode::SUCCESS),

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`state`] | the states of a profile at the SM-DP+ and the data that each state owns |
 //! | [`last_failure`] | what went wrong with an order last |
+//! | [`mode`] | for tests or for people |
 //! | [`order`] | one profile and the order for it: the transitions |
 //! | [`eligibility`] | whether a profile fits an eUICC and its device |
 //! | [`selection`] | which order a pair of matching identifier and EID may download, and why not |
@@ -14,6 +15,7 @@
 
 pub mod eligibility;
 pub mod last_failure;
+pub mod mode;
 pub mod order;
 pub mod progress;
 pub mod repetition;
@@ -24,6 +26,7 @@ pub use eligibility::{
     Abilities, Demands, EligibilityRule, Ineligible, NotEligible, PackageNeeds, RadioAccess,
 };
 pub use last_failure::LastFailure;
+pub use mode::Mode;
 pub use order::{InvalidTransition, Order, Transition};
 pub use progress::NotificationPoint;
 pub use repetition::{ConfirmOrderParameters, DownloadOrderParameters};

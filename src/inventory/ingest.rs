@@ -6,15 +6,16 @@
 use serde::Serialize;
 use simyard_asn1::saip;
 
-use super::csv::{self, Faults, FileError, RowFault};
+use super::csv::{self, Faults, FileError, RowFault, Subscription};
 use crate::crypto::hash::sha256;
 use crate::crypto::seal::{SealError, Sealer};
-use crate::domain::{Operator, ProfileType};
+use crate::domain::{Mode, Operator, ProfileType};
 use crate::env::{Clock, Rng};
 use crate::ident::Iccid;
 use crate::profile::identity::{IdentityError, PackageIdentity};
 use crate::profile::needs::needs;
 use crate::profile::plan::Template;
+use crate::profile::test_profile::{self, TestProfile};
 use crate::store::{
     Batch, BatchError, Constraint, DuplicateOf, NewProfile, Package, PackageKind, Store, StoreError,
 };
@@ -32,6 +33,8 @@ pub struct Inventory {
     pub clock: Clock,
     /// Identifiers of batches.
     pub rng: Rng,
+    /// Whether test profiles come in.
+    pub mode: Mode,
 }
 
 /// Whose profiles are delivered, and of which type.
@@ -82,6 +85,9 @@ pub enum IngestError {
     /// The package does not say which profile it is.
     #[error(transparent)]
     PackageIdentity(#[from] IdentityError),
+    /// A test profile, outside test mode (SGP.22 2.4.5.3).
+    #[error("the package is a test profile: {0}; only a server with mode = \"test\" takes it")]
+    TestProfile(TestProfile),
     /// The package's ICCID or IMSI is in the stock already.
     #[error("the package's {0} is in the stock already")]
     PackageInStock(&'static str),
@@ -105,6 +111,7 @@ impl Inventory {
         mut progress: impl FnMut(usize, usize),
     ) -> Result<Receipt, IngestError> {
         let subscriptions = csv::read(file, delivery.template.as_ref(), &self.rng)?;
+        self.refuse_test_profiles(&subscriptions)?;
         let mut profiles = Vec::with_capacity(subscriptions.len());
         for subscription in &subscriptions {
             let place = Package::place(&subscription.data.iccid);
@@ -144,6 +151,9 @@ impl Inventory {
         }
         let read = saip::Package::from_der(der)?;
         let identity = PackageIdentity::read(&read)?;
+        if let (Mode::Production, Some(found)) = (self.mode, test_profile::of_package(&read)) {
+            return Err(IngestError::TestProfile(found));
+        }
         let sealed = self.sealer.seal(&Package::place(&identity.iccid), der)?;
         let package = Package { kind: PackageKind::ReadyMade, sealed, needs: needs(&read) };
         let profile = NewProfile { iccid: identity.iccid, imsi: identity.imsi, msisdn: None, package };
@@ -153,6 +163,19 @@ impl Inventory {
                 IngestError::PackageInStock(duplicates.first().map_or("number", |first| column(first.of)))
             }
         })
+    }
+
+    /// Outside test mode no profile comes in whose keys everybody has.
+    fn refuse_test_profiles(&self, subscriptions: &[Subscription]) -> Result<(), FileError> {
+        let mut faults = Faults::default();
+        if self.mode == Mode::Production {
+            for Subscription { line, data } in subscriptions {
+                if let Some(found) = test_profile::of_data(data) {
+                    faults.add(*line, "ki", RowFault::TestProfile(found));
+                }
+            }
+        }
+        faults.into_result()
     }
 
     async fn insert(

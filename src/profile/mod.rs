@@ -10,7 +10,8 @@
 //!
 //! [`tree`] is what a package says, read to its end whatever is wrong with it; [`overview`] puts that into words,
 //! [`comparison`] says what two packages mean differently, and [`lint`] what is wrong with a package. [`needs`] is what a
-//! package asks of an eUICC. A package becomes a bound one by [`metadata`], with an [`icon`], and [`bind`].
+//! package asks of an eUICC, [`test_profile`] whether everybody has its keys ([`published`]). A package becomes a bound one
+//! by [`metadata`], with an [`icon`], and [`bind`].
 
 pub mod bind;
 pub mod cap;
@@ -28,6 +29,8 @@ pub mod overview;
 pub mod personal_csv;
 pub mod personal_data;
 pub mod plan;
+pub mod published;
 pub mod shipped;
 pub mod templates;
+pub mod test_profile;
 pub mod tree;

@@ -3,13 +3,15 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use simyard_asn1::saip;
 use zeroize::Zeroizing;
 
 use crate::crypto::seal::{SealError, Sealer};
-use crate::domain::{Demands, KeyMode, NotEligible, Order, PackageNeeds, ProfileType};
+use crate::domain::{Demands, KeyMode, Mode, NotEligible, Order, PackageNeeds, ProfileType};
 use crate::profile::metadata::{InvalidMetadata, ProfileMetadata};
 use crate::profile::personal_data::{InvalidPersonalData, PersonalData};
 use crate::profile::plan::{PersonaliseError, Template};
+use crate::profile::test_profile::{TestProfile, of_data, of_package};
 use crate::store::{Package, PackageKind};
 
 /// One profile type.
@@ -41,7 +43,10 @@ impl Product {
 
 /// All profile types by name.
 #[derive(Default)]
-pub struct Catalogue(HashMap<ProfileType, Product>);
+pub struct Catalogue {
+    products: HashMap<ProfileType, Product>,
+    mode: Mode,
+}
 
 /// Why a profile's package could not be made: faults of the server.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +60,9 @@ pub enum PackageError {
     /// The profile is personal data, but its type has no template.
     #[error("profile type {0} has no template")]
     NoTemplate(ProfileType),
+    /// A test profile, outside test mode (2.4.5.3).
+    #[error("it is a test profile, which leaves a server with mode = \"test\" alone: {0}")]
+    TestProfile(TestProfile),
     /// The data does not fit the template.
     #[error("the personal data does not fit the template: {0}")]
     Personalise(#[from] PersonaliseError),
@@ -74,15 +82,21 @@ impl Product {
 }
 
 impl Catalogue {
+    /// Without a profile type yet.
+    #[must_use]
+    pub fn new(mode: Mode) -> Self {
+        Self { products: HashMap::new(), mode }
+    }
+
     /// Adds a profile type, or replaces it.
     pub fn add(&mut self, name: ProfileType, product: Product) {
-        self.0.insert(name, product);
+        self.products.insert(name, product);
     }
 
     /// A profile type.
     #[must_use]
     pub fn product(&self, name: &ProfileType) -> Option<&Product> {
-        self.0.get(name)
+        self.products.get(name)
     }
 
     /// The keys of the segments of an order's profile: as the order says, or its type.
@@ -93,7 +107,8 @@ impl Catalogue {
         own.or_else(of_type).unwrap_or_default()
     }
 
-    /// The unprotected profile package of an order.
+    /// The unprotected profile package of an order. Outside test mode no test profile leaves, even if it came in before
+    /// the mode was changed.
     ///
     /// # Errors
     /// [`PackageError`].
@@ -105,14 +120,28 @@ impl Catalogue {
     ) -> Result<Zeroizing<Vec<u8>>, PackageError> {
         let opened = sealer.open(&Package::place(&order.iccid), &content.sealed)?;
         match content.kind {
-            PackageKind::ReadyMade => Ok(opened),
+            PackageKind::ReadyMade => {
+                if self.mode == Mode::Production {
+                    let found = saip::Package::from_der(&opened).ok().and_then(|read| of_package(&read));
+                    refuse(found)?;
+                }
+                Ok(opened)
+            }
             PackageKind::PersonalData => {
                 let template = self
                     .product(&order.profile_type)
                     .and_then(|product| product.template.as_ref())
                     .ok_or_else(|| PackageError::NoTemplate(order.profile_type.clone()))?;
-                Ok(template.personalise(&PersonalData::from_octets(&opened)?)?)
+                let data = PersonalData::from_octets(&opened)?;
+                if self.mode == Mode::Production {
+                    refuse(of_data(&data))?;
+                }
+                Ok(template.personalise(&data)?)
             }
         }
     }
+}
+
+fn refuse(found: Option<TestProfile>) -> Result<(), PackageError> {
+    found.map_or(Ok(()), |found| Err(PackageError::TestProfile(found)))
 }

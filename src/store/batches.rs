@@ -54,10 +54,24 @@ pub(super) use package_columns;
 const PACKAGE: Statement =
     Statement::common(concat!("SELECT ", package_columns!(), " FROM package WHERE iccid = $1"));
 
-const ANY_PACKAGE: Statement = Statement::common("SELECT iccid FROM package WHERE iccid > '' LIMIT 1");
+const ANY_PACKAGE: Statement = Statement::common(concat!(
+    "SELECT package.iccid, ",
+    package_columns!(),
+    " FROM package WHERE iccid > '' LIMIT 1"
+));
 
-pub(super) const STATEMENTS: &[Statement] =
-    &[INSERT_BATCH, FIND_ICCIDS, FIND_IMSIS, INSERT_PROFILES, INSERT_PACKAGES, PACKAGE, ANY_PACKAGE];
+const LATEST_BATCH: Statement = Statement::common("SELECT MAX(received_at) AS received_at FROM batch");
+
+pub(super) const STATEMENTS: &[Statement] = &[
+    INSERT_BATCH,
+    FIND_ICCIDS,
+    FIND_IMSIS,
+    INSERT_PROFILES,
+    INSERT_PACKAGES,
+    PACKAGE,
+    ANY_PACKAGE,
+    LATEST_BATCH,
+];
 
 /// A delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,7 +218,31 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the engine fails.
     pub async fn holds_packages(&self) -> Result<bool, StoreError> {
-        Ok(!self.pools.fetch(&ANY_PACKAGE, []).await?.is_empty())
+        Ok(self.any_package().await?.is_some())
+    }
+
+    /// The content of any one profile; `None` for an empty stock.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn any_package(&self) -> Result<Option<(Iccid, Package)>, StoreError> {
+        let rows = self.pools.fetch(&ANY_PACKAGE, []).await?;
+        let with_iccid = |row: &Row| {
+            let key = row.text("iccid")?;
+            let iccid = Iccid::parse(&key).map_err(|_| StoreError::Corrupt { column: "iccid", key })?;
+            Ok((iccid, package(row)?))
+        };
+        rows.first().map(with_iccid).transpose()
+    }
+
+    /// When the latest batch came in; `None` before the first.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn latest_batch_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        let rows = self.pools.fetch(&LATEST_BATCH, []).await?;
+        let at = rows.first().map(|row| row.integer_or_null("received_at")).transpose()?.flatten();
+        Ok(at.map(Timestamp::from_millis))
     }
 
     /// The content of a profile; `None` if the ICCID is not in the stock.

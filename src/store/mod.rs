@@ -13,6 +13,7 @@
 //! | `refused_notifications` | notifications that nobody could believe |
 //! | `failures` | what went wrong with each order last |
 //! | `batches` | what manufacturers deliver |
+//! | `schema` | how far the schema is |
 //! | `overview` | listings and counts |
 //! | [`watch`] | where tests let a server die |
 //!
@@ -39,6 +40,7 @@ mod order_runs;
 mod orders;
 mod overview;
 mod refused_notifications;
+mod schema;
 pub mod watch;
 mod writer;
 
@@ -60,6 +62,7 @@ pub use manual_changes::{DETAIL_MAX, MANUAL_CHANGES_MAX, ManualChange, NewManual
 pub use order_runs::{OrderRun, RunPlace};
 pub use overview::{Count, Selection};
 pub use refused_notifications::{REFUSED_OCTETS_MAX, RefusedNotification};
+pub use schema::Schema;
 
 use engine::{Pools, Readers, Statement};
 use watch::CommitWatch;

@@ -110,6 +110,14 @@ fn an_order_by_hand_is_downloaded_and_others_are_refused_with_their_codes() {
         let order = created(&place, &format!("create {options}"));
         let code = code(&order).replace("$$1", "");
         download(&format!("{code} --confirmation-code 0815")).failed(pair);
+        // Why did this fail?
+        let iccid = order["iccid"].as_str().unwrap();
+        let failure = place.run(&format!("order show {iccid} --json")).json()["lastFailure"].clone();
+        assert_eq!((&failure["function"], &failure["status"]), (&json!("AuthenticateClient"), &json!(pair)));
+        let told = format!("AuthenticateClient {pair}: {}", failure["detail"].as_str().unwrap());
+        assert!(place.run(&format!("order show {iccid}")).ok().contains(&told), "{told}");
+        let list = place.run("order list").ok();
+        assert!(list.lines().any(|line| line.starts_with(iccid) && line.ends_with(&told)), "{list}");
     }
     // By the EID alone; the one with a confirmation code asks for it.
     place

@@ -1,7 +1,9 @@
 //! The eligibility check of AuthenticateClient (SGP.22 3.1.3, annex F; SGP.23 4.3.14 error #15): each rule by what the
 //! eUICC and the LPA send, the pair that is answered, and what becomes of the order.
 
+use simyard::domain::Mode;
 use simyard::ident::Iccid;
+use simyard::inventory::{FileError, IngestError};
 use simyard_asn1::Tag;
 use simyard_asn1::rsp::Version;
 use simyard_asn1::rsp::info::EuiccInfo2;
@@ -17,6 +19,7 @@ crate::tests!(
     what_an_operator_demands_is_asked_of_euicc_and_device,
     a_retry_is_judged_too,
     a_ready_made_package_is_judged_by_what_it_needs_itself,
+    outside_test_mode_no_test_profile_comes_in_or_leaves,
 );
 
 const KEPT: &str = r#"
@@ -208,4 +211,45 @@ fn a_ready_made_package_is_judged_by_what_it_needs_itself() {
     };
     assert_eq!(attempt(&server, &euicc, &order, without), "8.2.5/4.3");
     assert_eq!(server.state(&order.iccid), "Error NotEligible(UiccCapability)");
+}
+
+/// 2.4.5.3: known by the test algorithm or a published K, not by the ICCID; what came in before is kept from leaving.
+fn outside_test_mode_no_test_profile_comes_in_or_leaves() {
+    const HEAD: &str = "iccid,imsi,ki,opc,pin1,puk1,pin2,puk2,adm1\n";
+    const CODES: &str = "1234,12345678,5678,87654321,11223344\n";
+    // Test set 1 of TS 35.208.
+    const KEYS: &str = "465b5ce8b199b49faa5f0a2ee238a6bc,cd63cb71954a9f4e48a5994e37a02baf";
+    let mut server = TestServer::with(KEPT, None);
+    let file = |number: u32| {
+        format!("{HEAD}{},90140599{number:07},{KEYS},{CODES}", crate::server::iccid(900 + number))
+    };
+    let published = server.ingest_file(file(1).as_bytes(), "acme", "iot").unwrap().first_iccid.unwrap();
+    let package = vectors("test profiles of TS.48 in production")
+        .map(|folder| std::fs::read(folder.join("ts48/TS48v5_SAIP2.3_BERTLV_SUCI.der")).unwrap());
+    let ready_made = package
+        .as_ref()
+        .map(|package| server.ingest_package(package, "acme", "ready-made").unwrap().first_iccid.unwrap());
+
+    server.restart_in(Mode::Production);
+    let refused = server.ingest_file(file(2).as_bytes(), "acme", "iot").unwrap_err();
+    assert!(matches!(refused, IngestError::File(FileError::Rows { .. })), "{refused}");
+    if let Some(package) = &package {
+        let refused = server.ingest_package(package, "acme", "ready-made").unwrap_err();
+        assert!(matches!(refused, IngestError::TestProfile(_)), "{refused}");
+    }
+    let euicc = Euicc::new(0);
+    for iccid in [Some(published), ready_made].into_iter().flatten() {
+        let order = server.order(OrderOptions { iccid: Some(&iccid), ..OrderOptions::default() });
+        let offer = server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
+        assert_eq!(server.package(&euicc, &offer, &otpk(1), None).unwrap_err(), "1.6/4.2");
+        assert_eq!(server.state(&iccid), "Released");
+        let store = server.smdp().store.clone();
+        let told = server.wait(store.failures(&iccid, &iccid)).unwrap().pop().unwrap();
+        assert!(told.detail.contains("it is a test profile"), "{}", told.detail);
+        assert_eq!(server.errors().len(), 1, "a fault of ours is logged");
+    }
+    // All others leave.
+    let order = order(&server, "iot");
+    let offer = server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
+    server.package(&euicc, &offer, &otpk(1), None).unwrap();
 }

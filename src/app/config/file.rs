@@ -14,7 +14,7 @@ use super::profile_type::ProfileTypeTable;
 use super::{
     Config, ConfigError, CredentialSetting, FileSetting, ListenSetting, OperatorKey, OperatorSetting, Place,
 };
-use crate::domain::{Limits, Operator};
+use crate::domain::{Limits, Mode, Operator};
 use crate::ident::ServerAddress;
 use crate::smdp::guesses::GuessLimits;
 use crate::smdp::initiate_authentication::Version3Euiccs;
@@ -57,6 +57,8 @@ pub(super) type Text = Option<Spanned<String>>;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ConfigFile {
+    #[serde(default)]
+    mode: Mode,
     store: Text,
     sealing_key: Text,
     addresses: Option<Vec<Spanned<String>>>,
@@ -229,6 +231,7 @@ impl Reader<'_> {
         let client_ca = self.files(file.es2plus.client_ca.clone(), "es2plus.client_ca", "pki/ci.pem");
         let operators = self.operators(&file.operator, &client_ca)?;
         Ok(Config {
+            mode: file.mode,
             store: self.store(file.store.as_ref()),
             sealing_key: self.file(file.sealing_key.as_ref(), "sealing_key", "sealing.key"),
             ci: self.files(file.ci, "ci", "pki/ci.pem"),
@@ -239,7 +242,7 @@ impl Reader<'_> {
             es2plus_client_ca: client_ca,
             es9plus,
             admin: self.admin(&file.admin)?,
-            profile_types: self.profile_types(&file.profile_type, &addresses, &operators)?,
+            profile_types: self.profile_types(&file.profile_type, file.mode, &addresses, &operators)?,
             operators,
             addresses,
             limits: self.limits(&file.limits)?,

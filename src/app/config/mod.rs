@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 
 use simyard_asn1::Oid;
 
-use crate::domain::{Demands, KeyMode, Limits, NotEligible, Operator, ProfileType};
+use crate::domain::{Demands, KeyMode, Limits, Mode, NotEligible, Operator, ProfileType};
 use crate::ident::ServerAddress;
 use crate::jobs::deliver_callbacks::CallbackLimits;
 use crate::profile::metadata::ProfileMetadata;
@@ -137,6 +137,8 @@ pub enum TemplateSetting {
 /// All settings.
 #[derive(Clone)]
 pub struct Config {
+    /// Whether test profiles come in and go out.
+    pub mode: Mode,
     /// `sqlite:PATH` or `postgres://…`, with the path made absolute.
     pub store: String,
     /// The file that holds the key for sealing; it is made if absent and nothing was sealed yet.
@@ -229,6 +231,11 @@ mod tests {
                 "simyard.toml:2: admin.listen: 0.0.0.0 is no address of the loopback",
             ),
             ("[limits]\nguesses_of_peer_per_hour = 0", "simyard.toml"),
+            (
+                "[[operator]]\nname = \"b\"\noid = \"2.1\"\n[[profile_type]]\nname = \"a\"\nowner = \"b\"\n\
+                 class = \"test\"",
+                "simyard.toml:7: profile_type.class: test profiles are for",
+            ),
             ("[es9plus]\nclient_ca = [\"x\"]", "simyard.toml:2: es9plus.client_ca"),
             (
                 "[[profile_type]]\nname = \"a\"\nowner = \"b\"",

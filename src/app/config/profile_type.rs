@@ -7,7 +7,7 @@ use toml::Spanned;
 use super::file::{Reader, Text};
 use super::metadata::{MetadataTable, RecipientTable, ServiceSpecificTable};
 use super::{ConfigError, OperatorSetting, ProfileTypeSetting, TemplateSetting};
-use crate::domain::{Demands, KeyMode, NotEligible, ProfileType, RadioAccess};
+use crate::domain::{Demands, KeyMode, Mode, NotEligible, ProfileType, RadioAccess};
 use crate::ident::ServerAddress;
 use crate::profile::metadata::{NotificationEvent, PolicyRule, ProfileClass, ProfileMetadata, Recipient};
 use crate::profile::shipped;
@@ -24,7 +24,7 @@ pub(super) struct ProfileTypeTable {
     service_provider_name: Text,
     profile_name: Text,
     icon: Text,
-    class: Option<ProfileClass>,
+    class: Option<Spanned<ProfileClass>>,
     mcc_mnc: Text,
     gid1: Text,
     gid2: Text,
@@ -48,7 +48,7 @@ impl ProfileTypeTable {
             service_provider_name: self.service_provider_name.clone(),
             profile_name: self.profile_name.clone(),
             icon: self.icon.clone(),
-            class: self.class,
+            class: self.class.as_ref().map(|class| *class.get_ref()),
             mcc_mnc: self.mcc_mnc.clone(),
             gid1: self.gid1.clone(),
             gid2: self.gid2.clone(),
@@ -65,12 +65,19 @@ impl Reader<'_> {
     pub(super) fn profile_types(
         &self,
         tables: &[ProfileTypeTable],
+        mode: Mode,
         addresses: &[ServerAddress],
         operators: &[OperatorSetting],
     ) -> Result<Vec<ProfileTypeSetting>, ConfigError> {
         let mut profile_types: Vec<ProfileTypeSetting> = Vec::new();
         for table in tables {
             let profile_type = self.profile_type(table, addresses)?;
+            if let (Mode::Production, Some(class)) = (mode, &table.class)
+                && *class.get_ref() == ProfileClass::Test
+            {
+                let message = "test profiles are for a server with mode = \"test\"";
+                return Err(self.error(Some(class.span()), "profile_type.class", message));
+            }
             if profile_types.iter().any(|other| other.name == profile_type.name) {
                 let message = "another profile type has this name";
                 return Err(self.error(Some(table.name.span()), "profile_type.name", message));

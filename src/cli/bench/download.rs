@@ -18,6 +18,7 @@ use crate::bench::{MAX_ORDERS, handshake, medium};
 use crate::cli::folder::{Folder, Keep};
 use crate::cli::output;
 use crate::client::ConnectTo;
+use crate::domain::Mode;
 use crate::env::{Clock, Rng};
 use crate::ident::{MatchingId, ServerAddress};
 use crate::inventory::{Delivery, Inventory};
@@ -148,8 +149,10 @@ fn settings(args: &DownloadArgs) -> anyhow::Result<String> {
     };
     let (store, template) = (toml::Value::from(args.store.as_str()), template.display().to_string());
     let template = toml::Value::from(template);
+    // A package of one's own may be a test profile; ours is measured with all that production asks.
+    let mode = if args.profile.is_some() { Mode::Test } else { Mode::Production };
     Ok(format!(
-        "store = {store}\naddresses = [\"{HOST}\"]\n\n[es9plus]\nlisten = \"127.0.0.1:0\"\n\n\
+        "mode = \"{mode}\"\nstore = {store}\naddresses = [\"{HOST}\"]\n\n[es9plus]\nlisten = \"127.0.0.1:0\"\n\n\
          [es2plus]\nlisten = \"127.0.0.1:0\"\n\n[[operator]]\nname = \"acme\"\n\
          oid = \"2.999.20\"\n\n[[profile_type]]\nname = \"iot\"\nowner = \"acme\"\n\
          template = {template}\nservice_provider_name = \"Acme\"\nprofile_name = \"Acme IoT\"\n"
@@ -193,7 +196,7 @@ async fn fill(
         rng: rng.clone(),
         settings: OrderSettings::default(),
     };
-    let inventory = Inventory { store: store.clone(), sealer, clock, rng };
+    let inventory = Inventory { store: store.clone(), sealer, clock, rng, mode: config.mode };
     let released = release_batch(&inventory, &orders, &delivery, count).await?;
     store.close().await;
     Ok((released, Medium { durability: durability.to_string(), file_system }))

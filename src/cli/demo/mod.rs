@@ -156,6 +156,7 @@ impl World {
             sealer: self.smdp.sealer.clone(),
             clock: self.clock.clone(),
             rng: self.rng.clone(),
+            mode: self.config.mode,
         };
         let setting = self.config.profile_types.first().context("no profile type")?;
         let delivery = Delivery {
@@ -357,7 +358,7 @@ impl World {
 fn settings(ready_made: bool, es9plus: u16, es2plus: u16) -> String {
     let kind = if ready_made { "template = \"none\"\nclass = \"test\"\n" } else { "" };
     format!(
-        "addresses = [\"localhost:{es9plus}\"]\n\n[es9plus]\nlisten = \"127.0.0.1:{es9plus}\"\n\n\
+        "mode = \"test\"\naddresses = [\"localhost:{es9plus}\"]\n\n[es9plus]\nlisten = \"127.0.0.1:{es9plus}\"\n\n\
          [es2plus]\nlisten = \"127.0.0.1:{es2plus}\"\n\n[[operator]]\nname = \"{OPERATOR}\"\noid = \"2.999.20\"\n\n\
          [[profile_type]]\nname = \"{PROFILE_TYPE}\"\nowner = \"{OPERATOR}\"\nservice_provider_name = \"{OPERATOR_NAME}\"\n\
          profile_name = \"Acme IoT\"\n{kind}"

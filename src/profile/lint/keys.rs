@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use simyard_asn1::Tlv;
 use simyard_asn1::saip::{ElementKind, Package};
 
-use super::{Lint, Rule, domains, published, raw};
+use super::{Lint, Rule, domains, raw};
 use crate::profile::multi_imsi::{find, key_sets};
+use crate::profile::published;
 
 const TEST_ALGORITHM: u32 = 3;
 

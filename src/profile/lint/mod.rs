@@ -25,7 +25,7 @@
 //! | `identity` | `identity/…`: ICCID, IMSI and what hangs on them |
 //! | `contents` | `content/…` |
 //! | `announced` | services of EF.UST and EF.IST against files |
-//! | `keys`, [`published`] | `key/…` and the table of published keys |
+//! | `keys` | `key/…`; the table of published keys is [`super::published`] |
 //! | `together` | `set/…` |
 //! | [`sarif`] | findings in the form that code scanners exchange |
 //!
@@ -47,7 +47,6 @@ mod keys;
 mod multi_imsi;
 mod order;
 mod problems;
-pub mod published;
 mod raw;
 mod remote;
 pub mod rules;

@@ -35,6 +35,7 @@ use self::columns::{Column, KNOWN, Member};
 use self::lines::Lines;
 use super::personal_data::{Algorithm, CodeError, CodeName, PersonalData};
 use super::plan::{PersonaliseError, Requirements};
+use super::test_profile::TestProfile;
 use crate::env::Rng;
 
 pub use lines::MAX_LINE_OCTETS;
@@ -143,6 +144,9 @@ pub enum RowFault {
     /// A role of another form.
     #[error("expected 1 to 32 small letters, digits and hyphens, and not home")]
     NotRole,
+    /// A test profile, outside test mode (SGP.22 2.4.5.3).
+    #[error("a test profile: {0}; only a server with mode = \"test\" takes it")]
+    TestProfile(TestProfile),
     /// An algorithm that is not known.
     #[error("expected milenage, tuak or xor")]
     NotAlgorithm,

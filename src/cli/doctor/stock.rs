@@ -1,0 +1,58 @@
+//! Whether there are profiles to order.
+
+use super::Report;
+use crate::app::config::Config;
+use crate::domain::StateName;
+use crate::store::{Count, Store};
+
+const GROUP: &str = "stock";
+/// A type is low when fewer than one in so many of its profiles are left.
+const LOW: u64 = 20;
+
+/// Every profile type of the settings, and what is in stock without one.
+pub(super) async fn check(config: &Config, store: &Store, report: &mut Report) {
+    let counts = match store.counts().await {
+        Ok(counts) => counts,
+        Err(error) => return report.bad(GROUP, error.to_string(), "look at the database's log"),
+    };
+    for setting in &config.profile_types {
+        let name = setting.name.as_str();
+        let is_its = |count: &&Count| count.profile_type == name && count.owner == setting.owner.as_str();
+        let sum = |state: Option<StateName>| -> u64 {
+            let counts = counts.iter().filter(is_its);
+            counts
+                .filter(|count| state.is_none_or(|state| count.state == state))
+                .map(|count| count.profiles)
+                .sum()
+        };
+        let (all, available, failed) =
+            (sum(None), sum(Some(StateName::Available)), sum(Some(StateName::Error)));
+        let text = format!("{name}: {available} of {all} profiles can be ordered");
+        if available == 0 || available.saturating_mul(LOW) < all {
+            report.warning(GROUP, text, "ingest another batch");
+        } else {
+            report.good(GROUP, text);
+        }
+        if failed > 0 {
+            let text = format!("{name}: {failed} orders are in state Error");
+            report.warning(GROUP, text, "simyard order list --state Error says why");
+        }
+    }
+    let is_known = |count: &Count| {
+        let known = &config.profile_types;
+        known.iter().any(|setting| {
+            (setting.name.as_str(), setting.owner.as_str())
+                == (count.profile_type.as_str(), count.owner.as_str())
+        })
+    };
+    let mut unknown: Vec<String> = counts
+        .iter()
+        .filter(|count| !is_known(count))
+        .map(|count| format!("{} of {}", count.profile_type, count.owner))
+        .collect();
+    unknown.dedup();
+    for name in unknown {
+        let text = format!("profiles of type {name} are in stock, and no [[profile_type]] is theirs");
+        report.bad(GROUP, text, "name it again: their downloads fail with 1.6/4.2");
+    }
+}
