@@ -56,6 +56,7 @@ fn main() -> std::process::ExitCode {
         cli::card::TESTS,
         cli::doctor::TESTS,
         cli::order::TESTS,
+        cli::personalise::TESTS,
         cli::profile::TESTS,
         content::TESTS,
         crypto::TESTS,

@@ -212,7 +212,7 @@ mod tests {
         refused(all.judge(&behind, &[&all.ders[1]], "other.example.com", NOW), "not valid for name");
         refused(all.judge(&behind, &[], HOST, NOW), "UnknownIssuer");
         let late = NOW.plus(Duration::from_secs(11));
-        refused(all.judge(&direct, &[], HOST, late), "expired");
+        refused(all.judge(&direct, &[], HOST, late), "was valid until");
         refused(all.judge(&behind, &[&all.ders[1]], HOST, late), "expired");
         let client = content("client").signs_messages().names(&[HOST.to_owned()], None);
         refused(all.judge(&all.leaf(&all.root, client.tls(TlsSide::Client)), &[], HOST, NOW), "serverAuth");

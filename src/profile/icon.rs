@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(Icon::new(png(64, 64, 1024 - 35)), Err(IconError::Length { octets: 1025 }));
         assert_eq!(Icon::new(png(64, 32, 0)), Err(IconError::Size { width: 64, height: 32 }));
         assert_eq!(Icon::new(jpeg(63, 64)), Err(IconError::Size { width: 63, height: 64 }));
-        for image in [&b"GIF89a"[..], &png(64, 64, 0)[..30], &jpeg(64, 64)[..30], b"\xFF\xD8\xFF\xD9"] {
+        for image in [&b"GIF89a"[..], &png(64, 64, 0)[..30], &jpeg(64, 64)[..26], b"\xFF\xD8\xFF\xD9"] {
             assert_eq!(Icon::new(image.to_vec()), Err(IconError::Format), "{image:02X?}");
         }
     }
