@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
-use super::engine::{Argument, Row, Statement, Writing, set_statement, to_set};
+use super::engine::{Argument, Row, Set, Statement, Writing, set_statement};
 use super::{Store, StoreError};
 use crate::domain::{Operator, PackageNeeds, ProfileType};
 use crate::env::Timestamp;
@@ -311,8 +311,8 @@ async fn find_duplicates(
         .filter_map(|profile| profile.imsi.as_ref())
         .map(|imsi| HashMap::from([("imsi", imsi.as_str())]))
         .collect();
-    let known_iccids = known(writing, &FIND_ICCIDS, to_set(&iccids)?).await?;
-    let known_imsis = known(writing, &FIND_IMSIS, to_set(&imsis)?).await?;
+    let known_iccids = known(writing, &FIND_ICCIDS, &Set::of(&iccids)?).await?;
+    let known_imsis = known(writing, &FIND_IMSIS, &Set::of(&imsis)?).await?;
     for (place, profile) in chunk.iter().enumerate() {
         let place = first + place;
         if known_iccids.contains(profile.iccid.as_str()) {
@@ -328,9 +328,9 @@ async fn find_duplicates(
 async fn known(
     writing: &mut Writing,
     statement: &Statement,
-    set: String,
+    set: &Set,
 ) -> Result<HashSet<String>, StoreError> {
-    let rows = writing.fetch(statement, [Argument::Text(set)]).await?;
+    let rows = writing.fetch_set(statement, set).await?;
     rows.iter().map(|row| row.key()).collect()
 }
 
@@ -347,7 +347,7 @@ async fn insert_chunk(writing: &mut Writing, batch: &Batch, chunk: &[NewProfile]
             created_at: batch.received_at.as_millis(),
         })
         .collect();
-    writing.fetch(&INSERT_PROFILES, [Argument::Text(to_set(&profiles)?)]).await?;
+    writing.fetch_set(&INSERT_PROFILES, &Set::of(&profiles)?).await?;
     let packages: Vec<PackageRow<'_>> = chunk
         .iter()
         .map(|profile| PackageRow {
@@ -362,7 +362,7 @@ async fn insert_chunk(writing: &mut Writing, batch: &Batch, chunk: &[NewProfile]
             needs_octets: profile.package.needs.map(|needs| clamped(needs.non_volatile_octets)),
         })
         .collect();
-    writing.fetch(&INSERT_PACKAGES, [Argument::Text(to_set(&packages)?)]).await?;
+    writing.fetch_set(&INSERT_PACKAGES, &Set::of(&packages)?).await?;
     Ok(())
 }
 

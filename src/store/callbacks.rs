@@ -14,7 +14,7 @@
 
 use serde::Serialize;
 
-use super::engine::{Argument, Row, Statement, set_statement, to_set};
+use super::engine::{Argument, Row, Set, Statement, set_statement};
 use super::{Store, StoreError};
 use crate::domain::{NotificationPoint, Operator};
 use crate::env::Timestamp;
@@ -395,10 +395,10 @@ impl Store {
         }
         let rows: Vec<AttemptRow<'_>> =
             attempts.iter().map(|(callback, attempt)| AttemptRow::new(callback, attempt, now)).collect();
-        let set = to_set(&rows)?;
+        let set = Set::of(&rows)?;
         let mut writing = self.pools.begin().await?;
         for statement in [&DELIVERED, &NOT_DELIVERED, &FOLLOW] {
-            writing.fetch(statement, [Argument::Text(set.clone())]).await?;
+            writing.fetch_set(statement, &set).await?;
         }
         writing.commit().await
     }

@@ -1,25 +1,22 @@
 //! The two engines: pools, statements in both dialects, rows, transactions.
 //!
 //! A statement that both engines understand stands once, with `$1` placeholders and integers, text and octets only. A
-//! *set statement* takes many rows as one JSON array in `$1` (octets in hexadecimal) and sees them as the table
-//! `change`; [`set_statement!`] writes the head that unpacks the array for each engine, the rest stands once.
+//! *set statement* takes many rows with named fields (octets in hexadecimal) and sees them as the table `change`;
+//! [`set_statement!`] writes the head for each engine, the rest stands once. No two rows of a set are about the same thing,
+//! so that it is all one whether the statement sees all of them, as one JSON array, or one after the other.
 //!
-//! The SQLite driver has a thread for each connection, and every turn to it costs more than most statements. So SQLite
-//! has no pool, which asks each connection for its health when it is given back, but [`Readers`] and one connection
-//! that writes; and statements that need not wait for each other go to it in one turn ([`Writing::fetch_each_and_commit`]).
+//! A set statement goes to PostgreSQL once, and so does its commit apart: each turn to it costs a way over the network.
+//! SQLite runs it once for each row, from a prepared statement: nothing is nearer.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde::Serialize;
-use sqlx::ConnectOptions as _;
+use serde_json::{Map, Value};
 use sqlx::postgres::{PgPool, PgRow};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
-use sqlx::{
-    AssertSqlSafe, Connection as _, Either, Executor as _, Postgres, Row as _, SqlSafeStr as _, Transaction,
-};
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, Semaphore, SemaphorePermit};
+use sqlx::{Executor as _, Postgres, Row as _, SqlSafeStr as _, Transaction};
 
 use super::StoreError;
+use super::sqlite::{Sqlite, SqliteRow, SqliteWriting};
 
 /// One statement in both dialects.
 #[derive(Clone, Copy)]
@@ -35,13 +32,13 @@ impl Statement {
     }
 }
 
-/// How one column of `change` is taken out of the array's element, for each engine.
+/// How one column of `change` is made, for each engine.
 macro_rules! change_column {
     (sqlite $name:ident octets) => {
-        concat!("unhex(value->>'", stringify!($name), "') AS ", stringify!($name))
+        concat!("unhex(:", stringify!($name), ") AS ", stringify!($name))
     };
     (sqlite $name:ident $type:ident) => {
-        concat!("value->>'", stringify!($name), "' AS ", stringify!($name))
+        concat!(":", stringify!($name), " AS ", stringify!($name))
     };
     (postgres $name:ident octets) => {
         concat!("decode(", stringify!($name), ", 'hex') AS ", stringify!($name))
@@ -65,7 +62,7 @@ macro_rules! set_statement {
                 "WITH change AS (SELECT ",
                 $crate::store::engine::change_column!(sqlite $first $first_type),
                 $(", ", $crate::store::engine::change_column!(sqlite $name $type),)*
-                " FROM json_each($1)) ",
+                ") ",
                 $($sql),+
             ),
             postgres: concat!(
@@ -84,10 +81,32 @@ macro_rules! set_statement {
 
 pub(super) use {change_column, set_statement};
 
-/// The rows of a set statement as its parameter.
-pub(super) fn to_set<R: Serialize>(rows: &[R]) -> Result<String, StoreError> {
-    serde_json::to_string(rows)
-        .map_err(|cause| StoreError::Database(Arc::new(sqlx::Error::Encode(cause.into()))))
+/// The rows of a set statement: fields by their names, which are text, integers or null.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(super) struct Set(Vec<Map<String, Value>>);
+
+impl Set {
+    /// The rows as they are serialised.
+    pub(super) fn of<R: Serialize>(rows: &[R]) -> Result<Self, StoreError> {
+        let encode = |cause| StoreError::Database(Arc::new(sqlx::Error::Encode(cause)));
+        let fields = |row| match serde_json::to_value(row) {
+            Ok(Value::Object(fields)) => Ok(fields),
+            Ok(_) => Err(encode("a row has fields".into())),
+            Err(cause) => Err(encode(cause.into())),
+        };
+        rows.iter().map(fields).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The rows.
+    pub(super) fn rows(&self) -> &[Map<String, Value>] {
+        &self.0
+    }
+
+    fn to_json(&self) -> Result<String, StoreError> {
+        serde_json::to_string(self)
+            .map_err(|cause| StoreError::Database(Arc::new(sqlx::Error::Encode(cause.into()))))
+    }
 }
 
 /// What a placeholder stands for.
@@ -139,7 +158,7 @@ macro_rules! getter {
     ($name:ident, $type:ty) => {
         pub(super) fn $name(&self, column: &str) -> Result<$type, StoreError> {
             Ok(match self {
-                Self::Sqlite(row) => row.try_get(column)?,
+                Self::Sqlite(row) => row.get(column)?,
                 Self::Postgres(row) => row.try_get(column)?,
             })
         }
@@ -157,7 +176,7 @@ impl Row {
     /// The first column.
     pub(super) fn key(&self) -> Result<String, StoreError> {
         Ok(match self {
-            Self::Sqlite(row) => row.try_get(0)?,
+            Self::Sqlite(row) => row.at(0)?,
             Self::Postgres(row) => row.try_get(0)?,
         })
     }
@@ -165,106 +184,29 @@ impl Row {
     /// The first two columns: what a set statement returns for every row it touched.
     pub(super) fn key_and_number(&self) -> Result<(String, i64), StoreError> {
         Ok(match self {
-            Self::Sqlite(row) => (row.try_get(0)?, row.try_get(1)?),
+            Self::Sqlite(row) => (row.at(0)?, row.at(1)?),
             Self::Postgres(row) => (row.try_get(0)?, row.try_get(1)?),
         })
-    }
-}
-
-/// Connections that read a SQLite file: so many at a time, each opened when it is first needed.
-pub(super) struct Readers {
-    options: SqliteConnectOptions,
-    idle: Mutex<Vec<SqliteConnection>>,
-    places: Semaphore,
-    count: u32,
-}
-
-/// A connection of [`Readers`]; dropped, it goes back.
-struct Reader<'a> {
-    /// `None` once it is not to be used again.
-    connection: Option<SqliteConnection>,
-    readers: &'a Readers,
-    _place: SemaphorePermit<'a>,
-}
-
-impl Readers {
-    /// `count` connections at most, opened with `options`.
-    pub(super) fn new(options: SqliteConnectOptions, count: u32) -> Self {
-        let places = Semaphore::new(usize::try_from(count).unwrap_or(usize::MAX));
-        Self { options, idle: Mutex::default(), places, count }
-    }
-
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<SqliteConnection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn acquire(&self) -> Result<Reader<'_>, StoreError> {
-        let place = self.places.acquire().await.map_err(|_| StoreError::Closed)?;
-        // The one that was used last: its cache is warm.
-        let idle = self.idle().pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => self.options.connect().await?,
-        };
-        Ok(Reader { connection: Some(connection), readers: self, _place: place })
-    }
-
-    /// Waits until nobody reads and closes all connections.
-    async fn close(&self) {
-        let all = self.places.acquire_many(self.count).await;
-        self.places.close();
-        drop(all);
-        let idle = std::mem::take(&mut *self.idle());
-        for connection in idle {
-            let _ = connection.close().await;
-        }
-    }
-}
-
-impl Reader<'_> {
-    /// Runs a query. After an error the connection is not used again.
-    async fn run<T>(
-        mut self,
-        query: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, sqlx::Error>,
-    ) -> Result<T, StoreError> {
-        let Some(connection) = &mut self.connection else { return Err(StoreError::Closed) };
-        let result = query(connection).await;
-        if result.is_err() {
-            self.connection = None;
-        }
-        Ok(result?)
-    }
-}
-
-impl Drop for Reader<'_> {
-    fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            self.readers.idle().push(connection);
-        }
     }
 }
 
 /// The connections of a store.
 #[derive(Clone)]
 pub(super) enum Pools {
-    Sqlite {
-        /// `None` once the store is closed.
-        write: Arc<AsyncMutex<Option<SqliteConnection>>>,
-        read: Arc<Readers>,
-    },
+    Sqlite(Sqlite),
     Postgres(PgPool),
 }
 
 impl Pools {
+    /// Runs a statement that reads.
     pub(super) async fn fetch<const N: usize>(
         &self,
         statement: &Statement,
         arguments: [Argument; N],
     ) -> Result<Vec<Row>, StoreError> {
         Ok(match self {
-            Self::Sqlite { read, .. } => {
-                let query = query!(statement.sqlite, arguments);
-                let rows = read.acquire().await?.run(async |reader| query.fetch_all(reader).await).await?;
+            Self::Sqlite(sqlite) => {
+                let rows = sqlite.read(|reader| reader.fetch(statement, &arguments))?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
             Self::Postgres(pool) => {
@@ -277,7 +219,7 @@ impl Pools {
     /// Starts a transaction that may write.
     pub(super) async fn begin(&self) -> Result<Writing, StoreError> {
         Ok(match self {
-            Self::Sqlite { write, .. } => Writing::Sqlite(SqliteWriting::new(write).await?),
+            Self::Sqlite(sqlite) => Writing::Sqlite(SqliteWriting::new(sqlite).await?),
             Self::Postgres(pool) => Writing::Postgres(pool.begin().await?),
         })
     }
@@ -285,12 +227,7 @@ impl Pools {
     /// Prepares a statement without running it.
     pub(super) async fn prepare(&self, statement: &Statement) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite { read, .. } => {
-                let prepare = async |reader: &mut SqliteConnection| {
-                    reader.prepare(statement.sqlite.into_sql_str()).await.map(drop)
-                };
-                read.acquire().await?.run(prepare).await?;
-            }
+            Self::Sqlite(sqlite) => sqlite.read(|reader| reader.prepare(statement))?,
             Self::Postgres(pool) => {
                 drop(pool.acquire().await?.prepare(statement.postgres.into_sql_str()).await?)
             }
@@ -300,136 +237,8 @@ impl Pools {
 
     pub(super) async fn close(&self) {
         match self {
-            Self::Sqlite { write, read } => {
-                read.close().await;
-                let connection = write.lock().await.take();
-                if let Some(connection) = connection {
-                    let _ = connection.close().await;
-                }
-            }
+            Self::Sqlite(sqlite) => sqlite.close().await,
             Self::Postgres(pool) => pool.close().await,
-        }
-    }
-}
-
-/// A transaction of the one SQLite connection that writes; it begins with the first statement, and dropped without a
-/// commit, it is rolled back.
-pub(super) struct SqliteWriting {
-    /// `None` once it was given away to be rolled back.
-    connection: Option<WriteConnection>,
-    begun: bool,
-}
-
-/// The connection that writes, for as long as it is held; empty inside once the store is closed.
-type WriteConnection = OwnedMutexGuard<Option<SqliteConnection>>;
-
-/// Takes the write lock at once: a lock taken later could not be waited for.
-const BEGIN: &str = "BEGIN IMMEDIATE";
-const COMMIT: &str = "COMMIT";
-
-impl SqliteWriting {
-    async fn new(write: &Arc<AsyncMutex<Option<SqliteConnection>>>) -> Result<Self, StoreError> {
-        let connection = Arc::clone(write).lock_owned().await;
-        if connection.is_none() {
-            return Err(StoreError::Closed);
-        }
-        Ok(Self { connection: Some(connection), begun: false })
-    }
-
-    fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
-        self.connection.as_mut().and_then(|held| held.as_mut()).ok_or(StoreError::Closed)
-    }
-
-    async fn begun(&mut self) -> Result<&mut SqliteConnection, StoreError> {
-        if !self.begun {
-            // A caller that goes away while the engine begins must leave no transaction behind.
-            self.begun = true;
-            sqlx::query(BEGIN).execute(self.connection()?).await?;
-        }
-        self.connection()
-    }
-
-    async fn commit(mut self) -> Result<(), StoreError> {
-        if self.begun {
-            sqlx::query(COMMIT).execute(self.begun().await?).await?;
-            self.begun = false;
-        }
-        Ok(())
-    }
-
-    /// Runs set statements and commits, all of it in one turn.
-    async fn fetch_each_and_commit(
-        mut self,
-        parts: &[Part],
-        sets: Vec<String>,
-    ) -> Result<Vec<Vec<Row>>, Failure> {
-        let mut all = if self.begun { String::new() } else { format!("{BEGIN};") };
-        let before = usize::from(!self.begun);
-        for part in parts {
-            // Constants of this crate, each with its set as its one parameter.
-            all.push_str(&part.statement.sqlite.replace("$1", &format!("${}", part.set + 1)));
-            all.push(';');
-        }
-        all.push_str(COMMIT);
-        self.begun = true;
-        let connection = self.connection().map_err(Failure::Transaction)?;
-        let mut query = sqlx::query(AssertSqlSafe(all));
-        for set in sets {
-            query = query.bind(set);
-        }
-        let mut answers = Vec::with_capacity(parts.len() + 2);
-        let mut rows = Vec::new();
-        #[expect(deprecated, reason = "our own text of several statements, whose parameters are numbered")]
-        let mut stream = query.fetch_many(connection);
-        while let Some(next) = std::future::poll_fn(|context| stream.as_mut().poll_next(context)).await {
-            match next {
-                Ok(Either::Right(row)) => rows.push(Row::Sqlite(row)),
-                Ok(Either::Left(_)) => answers.push(std::mem::take(&mut rows)),
-                Err(error) if (before..before + parts.len()).contains(&answers.len()) => {
-                    return Err(Failure::Statement(error.into()));
-                }
-                Err(error) => return Err(Failure::Transaction(error.into())),
-            }
-        }
-        drop(stream);
-        self.begun = false;
-        answers.drain(..before);
-        Ok(answers)
-    }
-}
-
-impl Drop for SqliteWriting {
-    fn drop(&mut self) {
-        let Some(connection) = self.connection.take().filter(|_| self.begun) else { return };
-        let unfinished = Unfinished { connection, settled: false };
-        // The next transaction waits for the connection, which is held until this is done.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(unfinished.roll_back());
-        }
-    }
-}
-
-/// A connection with a transaction that nobody will end. Where it cannot be rolled back, because the runtime ends, the
-/// connection goes, and the transaction with it: its lock must not outlive it.
-struct Unfinished {
-    connection: WriteConnection,
-    settled: bool,
-}
-
-impl Unfinished {
-    async fn roll_back(mut self) {
-        if let Some(connection) = self.connection.as_mut() {
-            // Refused where the transaction did not begin, or has ended with the error.
-            let _ = sqlx::query("ROLLBACK").execute(connection).await;
-        }
-        self.settled = true;
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if !self.settled {
-            *self.connection = None;
         }
     }
 }
@@ -455,6 +264,7 @@ pub(super) enum Writing {
 }
 
 impl Writing {
+    /// Runs a statement.
     pub(super) async fn fetch<const N: usize>(
         &mut self,
         statement: &Statement,
@@ -462,7 +272,7 @@ impl Writing {
     ) -> Result<Vec<Row>, StoreError> {
         Ok(match self {
             Self::Sqlite(writing) => {
-                let rows = query!(statement.sqlite, arguments).fetch_all(writing.begun().await?).await?;
+                let rows = writing.begun()?.fetch(statement, &arguments)?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
             Self::Postgres(transaction) => {
@@ -472,39 +282,53 @@ impl Writing {
         })
     }
 
-    /// Runs a statement that only an engine with other writers needs; `set` makes its rows.
+    /// Runs a set statement over a set.
+    pub(super) async fn fetch_set(
+        &mut self,
+        statement: &Statement,
+        set: &Set,
+    ) -> Result<Vec<Row>, StoreError> {
+        Ok(match self {
+            Self::Sqlite(writing) => {
+                let rows = writing.begun()?.fetch_set(statement, set)?;
+                rows.into_iter().map(Row::Sqlite).collect()
+            }
+            Self::Postgres(transaction) => fetch_set(transaction, statement.postgres, set).await?,
+        })
+    }
+
+    /// Runs a set statement that only an engine with other writers needs; `set` makes its rows.
     pub(super) async fn lock(
         &mut self,
         postgres: &'static str,
-        set: impl FnOnce() -> Result<String, StoreError>,
+        set: impl FnOnce() -> Result<Set, StoreError>,
     ) -> Result<(), StoreError> {
         match self {
             // The one transaction that writes has the file for itself.
             Self::Sqlite(_) => Ok(()),
-            Self::Postgres(transaction) => {
-                sqlx::query(postgres).bind(set()?).fetch_all(&mut **transaction).await?;
-                Ok(())
-            }
+            Self::Postgres(transaction) => fetch_set(transaction, postgres, &set()?).await.map(drop),
         }
     }
 
-    /// Runs set statements one after the other, each over one of `sets`, commits, and returns the rows of each. SQLite
-    /// gets all of it in one turn.
+    /// Runs set statements one after the other, each over one of `sets`, commits, and returns the rows of each.
     pub(super) async fn fetch_each_and_commit(
         self,
         parts: &[Part],
-        sets: Vec<String>,
+        sets: &[Set],
     ) -> Result<Vec<Vec<Row>>, Failure> {
         match self {
-            Self::Sqlite(writing) => writing.fetch_each_and_commit(parts, sets).await,
+            Self::Sqlite(writing) => {
+                let answers = writing.fetch_each_and_commit(parts, sets)?;
+                Ok(answers.into_iter().map(|rows| rows.into_iter().map(Row::Sqlite).collect()).collect())
+            }
             Self::Postgres(mut transaction) => {
                 let mut answers = Vec::with_capacity(parts.len());
                 for part in parts {
-                    let set = sets.get(part.set).map(String::as_str).unwrap_or_default();
-                    let query = sqlx::query(part.statement.postgres).bind(set);
-                    let rows = query.fetch_all(&mut *transaction).await;
-                    let rows = rows.map_err(|error| Failure::Statement(error.into()))?;
-                    answers.push(rows.into_iter().map(Row::Postgres).collect());
+                    let rows = match sets.get(part.set) {
+                        Some(set) => fetch_set(&mut transaction, part.statement.postgres, set).await,
+                        None => Ok(Vec::new()),
+                    };
+                    answers.push(rows.map_err(Failure::Statement)?);
                 }
                 transaction.commit().await.map_err(|error| Failure::Transaction(error.into()))?;
                 Ok(answers)
@@ -514,9 +338,18 @@ impl Writing {
 
     pub(super) async fn commit(self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(writing) => writing.commit().await?,
+            Self::Sqlite(writing) => writing.commit()?,
             Self::Postgres(transaction) => transaction.commit().await?,
         }
         Ok(())
     }
+}
+
+async fn fetch_set(
+    transaction: &mut Transaction<'static, Postgres>,
+    postgres: &'static str,
+    set: &Set,
+) -> Result<Vec<Row>, StoreError> {
+    let rows = sqlx::query(postgres).bind(set.to_json()?).fetch_all(&mut **transaction).await?;
+    Ok(rows.into_iter().map(Row::Postgres).collect())
 }

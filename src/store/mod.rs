@@ -2,7 +2,8 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `engine` | pools, statements in both dialects, rows, transactions |
+//! | `engine` | statements in both dialects, rows, transactions |
+//! | `sqlite` | connections to a SQLite file |
 //! | `writer` | the task that gathers waiting changes into one commit |
 //! | `order_row` | the row of an order and the order itself |
 //! | `orders` | orders read; ES2+ changes |
@@ -41,19 +42,17 @@ mod orders;
 mod overview;
 mod refused_notifications;
 mod schema;
+mod sqlite;
 pub mod watch;
 mod writer;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _};
-use tokio::sync::Mutex;
 
 pub use batches::{Batch, BatchError, Duplicate, DuplicateOf, NewProfile, PLACES_MAX, Package, PackageKind};
 pub use callbacks::{Attempt, Callback, CallbackCount, CallbackFailure, CallbackSelection, NewCallback};
@@ -64,16 +63,13 @@ pub use overview::{Count, Selection};
 pub use refused_notifications::{REFUSED_OCTETS_MAX, RefusedNotification};
 pub use schema::Schema;
 
-use engine::{Pools, Readers, Statement};
+use engine::{Pools, Statement};
+use sqlite::{Connection, Sqlite};
 use watch::CommitWatch;
 use writer::Writer;
 
 /// Connections to PostgreSQL.
 const POSTGRES_CONNECTIONS: u32 = 16;
-/// Connections that read SQLite, beside the one that writes.
-const SQLITE_READERS: u32 = 8;
-/// How long a writer waits for another process that writes the same SQLite file.
-const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "stock", include_str!("migrations/sqlite/0001_stock.sql")),
@@ -178,18 +174,10 @@ impl Store {
     async fn start(url: &StoreUrl, watch: Option<Arc<dyn CommitWatch>>) -> Result<Self, StoreError> {
         let pools = match url {
             StoreUrl::Sqlite(path) => {
-                let options = SqliteConnectOptions::new()
-                    .filename(path)
-                    .create_if_missing(true)
-                    .journal_mode(SqliteJournalMode::Wal)
-                    .synchronous(SqliteSynchronous::Full)
-                    .busy_timeout(SQLITE_BUSY_TIMEOUT);
                 keep_private(path).map_err(sqlx::Error::Io)?;
-                let mut write = options.connect().await?;
-                migrator(SQLITE_MIGRATIONS).run(&mut write).await?;
-                let read = Arc::new(Readers::new(options.read_only(true), SQLITE_READERS));
-                let write = Arc::new(Mutex::new(Some(write)));
-                Pools::Sqlite { write, read }
+                let mut write = Connection::writing(path)?;
+                write.migrate(SQLITE_MIGRATIONS)?;
+                Pools::Sqlite(Sqlite::new(path, write))
             }
             StoreUrl::Postgres(address) => {
                 let options = PgConnectOptions::from_str(address)?;
@@ -201,7 +189,7 @@ impl Store {
                 Pools::Postgres(pool.connect_lazy_with(options))
             }
         };
-        Ok(Self { writer: Writer::start(pools.clone(), watch), pools, url: url.clone() })
+        Ok(Self { writer: Writer::start(pools.clone(), watch)?, pools, url: url.clone() })
     }
 
     /// Lets waiting changes end and closes all connections. Changes that come later get [`StoreError::Closed`].
@@ -222,13 +210,11 @@ impl Store {
     /// [`StoreError`] if the engine does not answer.
     pub async fn durability(&self) -> Result<Durability, StoreError> {
         match (&self.pools, &self.url) {
-            (Pools::Sqlite { write, .. }, url) => {
-                let mut write = write.lock().await;
-                let write = write.as_mut().ok_or(StoreError::Closed)?;
-                let journal: String =
-                    sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *write).await?;
-                let synchronous: i64 =
-                    sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *write).await?;
+            (Pools::Sqlite(sqlite), url) => {
+                let write = sqlite.write().await;
+                let write = write.as_ref().ok_or(StoreError::Closed)?;
+                let journal: String = write.setting("journal_mode")?;
+                let synchronous: i64 = write.setting("synchronous")?;
                 let place = match url {
                     StoreUrl::Sqlite(path) => path.clone(),
                     StoreUrl::Postgres(_) => PathBuf::new(),
@@ -369,6 +355,20 @@ pub enum StoreError {
     /// The schema could not be brought up to date.
     #[error("the store's schema could not be brought up to date: {0}")]
     Migration(#[source] Arc<sqlx::migrate::MigrateError>),
+    /// The store was made by a newer version.
+    #[error("the store has schema {found}, and this version knows {known} at most: use a newer Simyard")]
+    Newer {
+        /// The schema's number.
+        found: i64,
+        /// The last one that is known.
+        known: i64,
+    },
+    /// The thread that writes could not be started.
+    #[error("the thread that writes could not be started: {0}")]
+    Thread(#[source] Arc<std::io::Error>),
+    /// SQLite failed. A commit that failed may have happened or not: read again.
+    #[error("the database failed: {0}")]
+    Sqlite(#[source] Arc<rusqlite::Error>),
     /// The engine failed. A commit that failed may have happened or not: read again.
     #[error("the database failed: {0}")]
     Database(#[source] Arc<sqlx::Error>),
@@ -383,15 +383,25 @@ impl From<sqlx::migrate::MigrateError> for StoreError {
     }
 }
 
+impl From<rusqlite::Error> for StoreError {
+    fn from(cause: rusqlite::Error) -> Self {
+        if let rusqlite::Error::SqliteFailure(failure, Some(message)) = &cause
+            && failure.code == rusqlite::ErrorCode::ConstraintViolation
+            && let Some((_, columns)) = message.rsplit_once(": ")
+            && let Some((constraint, ..)) = CONSTRAINTS.iter().find(|(_, _, column)| columns == *column)
+        {
+            return Self::InUse(*constraint);
+        }
+        Self::Sqlite(Arc::new(cause))
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(cause: sqlx::Error) -> Self {
         if let sqlx::Error::Database(refusal) = &cause
             && refusal.is_unique_violation()
         {
-            let columns = refusal.message().rsplit(": ").next().unwrap_or_default();
-            let violated = CONSTRAINTS.iter().find(|(_, name, column)| {
-                refusal.constraint().map_or(columns == *column, |given| given == *name)
-            });
+            let violated = CONSTRAINTS.iter().find(|(_, name, _)| refusal.constraint() == Some(name));
             if let Some((constraint, ..)) = violated {
                 return Self::InUse(*constraint);
             }
@@ -405,8 +415,6 @@ impl From<sqlx::Error> for StoreError {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::Row as _;
-
     use super::*;
 
     #[cfg(unix)]
@@ -430,14 +438,10 @@ mod tests {
     async fn no_statement_reads_a_table_from_end_to_end() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&StoreUrl::Sqlite(folder.path().join("simyard.db"))).await.unwrap();
-        let Pools::Sqlite { write, .. } = &store.pools else { panic!("SQLite") };
-        let mut connection = write.lock().await;
-        let connection = connection.as_mut().unwrap();
         let (mut scans, mut by_call) = (Vec::new(), String::new());
+        let Pools::Sqlite(sqlite) = &store.pools else { panic!("SQLite") };
         for statement in Store::statements() {
-            let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", statement.sqlite));
-            for row in sqlx::query(explain).fetch_all(&mut *connection).await.unwrap() {
-                let step: String = row.get("detail");
+            for step in sqlite.read(|reader| reader.plan(statement)).unwrap() {
                 if step.contains("profile_by_call") {
                     by_call = step.clone();
                 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::engine::{Argument, Statement, set_statement, to_set};
+use super::engine::{Argument, Set, Statement, set_statement};
 use super::{Store, StoreError};
 use crate::domain::Order;
 use crate::env::Timestamp;
@@ -154,7 +154,7 @@ impl Store {
             })
             .collect();
         let mut writing = self.pools.begin().await?;
-        writing.fetch(&KEEP_PLACES, [Argument::Text(to_set(&rows)?)]).await?;
+        writing.fetch_set(&KEEP_PLACES, &Set::of(&rows)?).await?;
         writing.commit().await
     }
 }

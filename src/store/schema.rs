@@ -3,9 +3,9 @@
 use std::str::FromStr as _;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
+use super::sqlite::Connection;
 use super::{POSTGRES_MIGRATIONS, SQLITE_MIGRATIONS, Store, StoreError, StoreUrl};
 
 /// How far the schema of a store is.
@@ -37,16 +37,13 @@ impl Store {
                 if !path.exists() {
                     return Ok(Schema::Absent);
                 }
-                let mut connection =
-                    SqliteConnectOptions::new().filename(path).read_only(true).connect().await?;
-                let tables = "SELECT COUNT(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'";
-                let known: i64 = sqlx::query_scalar(tables).fetch_one(&mut connection).await?;
-                let applied: Vec<i64> = if known == 0 {
-                    Vec::new()
-                } else {
-                    sqlx::query_scalar(APPLIED).fetch_all(&mut connection).await?
-                };
-                connection.close().await?;
+                let migrated = Connection::reading(path)?.migrated()?;
+                let numbers = SQLITE_MIGRATIONS.iter().map(|(number, ..)| *number);
+                let mut applied: Vec<i64> = numbers.filter(|number| *number <= migrated).collect();
+                // One that a newer version made is known by its number alone.
+                if migrated > applied.last().copied().unwrap_or_default() {
+                    applied.push(migrated);
+                }
                 (applied, SQLITE_MIGRATIONS)
             }
             StoreUrl::Postgres(address) => {

@@ -1,10 +1,10 @@
 //! The writer: one task that gathers waiting changes into one commit (group commit).
 //!
 //! A commit costs a flush of the disk and a statement per row costs CPU; so all changes that wait when the previous
-//! commit ends go into the next one, those of one kind in one set statement, and what a download changes goes to the
-//! engine in one turn. If the engine refuses a statement, the whole transaction is given up and each half of the group
-//! is tried, and so on: only the guilty change fails, and it costs the others some commits more, not one each. An engine
-//! that cannot be reached is not asked again, and neither is a COMMIT that failed: nobody knows whether it happened.
+//! commit ends go into the next one, those of one kind in one set statement. If the engine refuses a statement, the whole
+//! transaction is given up and each half of the group is tried, and so on: only the guilty change fails, and it costs the
+//! others some commits more, not one each. An engine that cannot be reached is not asked again, and neither is a COMMIT
+//! that failed: nobody knows whether it happened.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use super::downloads::{INSERT_NOTIFICATION, KEEP_BINDING, KEEP_TRANSACTION, RECO
 use super::downloads::{
     TELL_OF_BINDING, TELL_OF_CONFIRMATION, TELL_OF_DOWNLOAD, TELL_OF_NOTIFICATION, TRIM_NOTIFICATIONS,
 };
-use super::engine::{Argument, Failure, Part, Pools, Row, Statement, Writing, set_statement, to_set};
+use super::engine::{Failure, Part, Pools, Row, Set, Statement, Writing, set_statement};
 use super::failures::{FailureRow, KEEP_FAILURE};
 use super::manual_changes::{FORGET_MANUAL_CHANGES, KEEP_MANUAL_CHANGE};
 use super::order_row::OrderRow;
@@ -102,14 +102,24 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the task; it ends with the last `Writer`.
-    pub(super) fn start(pools: Pools, watch: Option<Arc<dyn CommitWatch>>) -> Self {
+    /// Starts the task; it ends with the last `Writer`. That of SQLite, whose statements run where they are called and
+    /// whose commits wait for the disk, has a thread of its own.
+    pub(super) fn start(pools: Pools, watch: Option<Arc<dyn CommitWatch>>) -> Result<Self, StoreError> {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let commits = Arc::new(AtomicU64::new(0));
         let callbacks = watch::Sender::new(0);
+        let has_thread = matches!(pools, Pools::Sqlite(_));
         let engine = Engine { pools, watch, commits: Arc::clone(&commits), callbacks: callbacks.clone() };
-        tokio::spawn(run(engine, waiting));
-        Self { queue, commits, callbacks }
+        let task = run(engine, waiting);
+        if has_thread {
+            let failed = |cause| StoreError::Thread(Arc::new(cause));
+            let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(failed)?;
+            let thread = std::thread::Builder::new().name("store-writer".to_owned());
+            thread.spawn(move || runtime.block_on(task)).map_err(failed)?;
+        } else {
+            tokio::spawn(task);
+        }
+        Ok(Self { queue, commits, callbacks })
     }
 
     /// Changes with every commit that wrote callbacks.
@@ -146,13 +156,13 @@ struct Engine {
 }
 
 impl Engine {
-    /// Tells the watch, if there is one, and never returns where it lets the writer die.
-    async fn stand(&self, phase: CommitPhase, changes: &[&Change]) {
-        let Some(watch) = &self.watch else { return };
+    /// Tells the watch, if there is one.
+    fn stand(&self, phase: CommitPhase, changes: &[&Change]) -> Result<(), Failed> {
+        let Some(watch) = &self.watch else { return Ok(()) };
         let kinds: Vec<ChangeKind> = changes.iter().map(|change| ChangeKind::of(change)).collect();
         match watch.at_commit(phase, &kinds) {
-            Verdict::GoOn => {}
-            Verdict::Die => std::future::pending().await,
+            Verdict::GoOn => Ok(()),
+            Verdict::Die => Err(Failed::Dead),
         }
     }
 }
@@ -164,7 +174,9 @@ async fn run(engine: Engine, mut queue: mpsc::Receiver<Option<Waiting>>) {
         let (changes, replies): (Vec<Change>, Vec<_>) =
             waiting.into_iter().flatten().map(|waiting| (waiting.change, waiting.reply)).unzip();
         if !changes.is_empty() {
-            let outcomes = write_group(&engine, &changes).await;
+            let Some(outcomes) = write_group(&engine, &changes).await else {
+                return unanswered(queue, replies).await;
+            };
             for (reply, outcome) in replies.into_iter().zip(outcomes) {
                 // A caller that went away does not undo its change.
                 let _ = reply.send(outcome);
@@ -176,8 +188,18 @@ async fn run(engine: Engine, mut queue: mpsc::Receiver<Option<Waiting>>) {
     }
 }
 
-/// Writes the group in one commit; where a statement is refused, its halves, down to the guilty changes.
-async fn write_group(engine: &Engine, changes: &[Change]) -> Vec<Outcome> {
+/// What callers see of a process that was killed: as long as there are any, nobody hears anything.
+async fn unanswered(mut queue: mpsc::Receiver<Option<Waiting>>, replies: Vec<oneshot::Sender<Outcome>>) {
+    let mut others = Vec::new();
+    while let Some(waiting) = queue.recv().await {
+        others.push(waiting);
+    }
+    drop((replies, others));
+}
+
+/// Writes the group in one commit; where a statement is refused, its halves, down to the guilty changes. `None` once
+/// the watch let the writer die.
+async fn write_group(engine: &Engine, changes: &[Change]) -> Option<Vec<Outcome>> {
     let mut outcomes = Vec::with_capacity(changes.len());
     // The next part is the last: so the outcomes come in the order of the changes.
     let mut parts = vec![changes];
@@ -194,9 +216,10 @@ async fn write_group(engine: &Engine, changes: &[Change]) -> Vec<Outcome> {
                 outcomes.resize_with(changes.len(), || Err(error.clone()));
                 break;
             }
+            Err(Failed::Dead) => return None,
         }
     }
-    outcomes
+    Some(outcomes)
 }
 
 enum Failed {
@@ -204,12 +227,17 @@ enum Failed {
     Refused(StoreError),
     /// Nothing can be written now.
     Broken(StoreError),
+    /// The watch let the writer die.
+    Dead,
 }
 
 impl Failed {
     fn of_statement(error: StoreError) -> Self {
         match &error {
             StoreError::Database(cause) if !matches!(**cause, sqlx::Error::Database(_)) => {
+                Self::Broken(error)
+            }
+            StoreError::Sqlite(cause) if !matches!(**cause, rusqlite::Error::SqliteFailure(..)) => {
                 Self::Broken(error)
             }
             _ => Self::Refused(error),
@@ -220,14 +248,14 @@ impl Failed {
 async fn write(engine: &Engine, changes: &[&Change]) -> Result<Vec<Outcome>, Failed> {
     let mut writing = engine.pools.begin().await.map_err(Failed::Broken)?;
     let (mut outcomes, batch) = apply(&mut writing, changes).await.map_err(Failed::of_statement)?;
-    engine.stand(CommitPhase::Before, changes).await;
-    let answers = match writing.fetch_each_and_commit(&batch.parts, batch.sets).await {
+    engine.stand(CommitPhase::Before, changes)?;
+    let answers = match writing.fetch_each_and_commit(&batch.parts, &batch.sets).await {
         Ok(answers) => answers,
         Err(Failure::Statement(error)) => return Err(Failed::of_statement(error)),
         Err(Failure::Transaction(error)) => return Err(Failed::Broken(error)),
     };
     engine.commits.fetch_add(1, Ordering::Relaxed);
-    engine.stand(CommitPhase::After, changes).await;
+    engine.stand(CommitPhase::After, changes)?;
     if changes.iter().any(|change| change.has_callback()) {
         engine.callbacks.send_modify(|written| *written += 1);
     }
@@ -290,7 +318,7 @@ async fn apply<'a>(
         batch.fail(&round)?;
     }
     if !batch.judged.is_empty() {
-        writing.lock(LOCK, || to_set(&keys(batch.judged.iter().copied()))).await?;
+        writing.lock(LOCK, || Set::of(&keys(batch.judged.iter().copied()))).await?;
     }
     Ok((outcomes, batch))
 }
@@ -299,7 +327,7 @@ async fn apply<'a>(
 #[derive(Default)]
 struct Batch<'a> {
     parts: Vec<Part>,
-    sets: Vec<String>,
+    sets: Vec<Set>,
     judgements: Vec<Judgement<'a>>,
     /// The orders that several statements judge by.
     judged: Vec<&'a str>,
@@ -317,7 +345,7 @@ impl<'a> Batch<'a> {
     /// Adds a set; the statements that follow are about it.
     fn add_set<R: Serialize>(&mut self, rows: &[(usize, &R)]) -> Result<(), StoreError> {
         let rows: Vec<&R> = rows.iter().map(|(_, row)| *row).collect();
-        self.sets.push(to_set(&rows)?);
+        self.sets.push(Set::of(&rows)?);
         Ok(())
     }
 
@@ -479,7 +507,7 @@ async fn set<R: Serialize>(
         return Ok(HashMap::new());
     }
     let rows: Vec<&R> = rows.iter().map(|(_, row)| *row).collect();
-    numbers(&writing.fetch(statement, [Argument::Text(to_set(&rows)?)]).await?)
+    numbers(&writing.fetch_set(statement, &Set::of(&rows)?).await?)
 }
 
 fn confirm<R>(rows: &[(usize, &R)], outcomes: &mut [Outcome], number: impl Fn(&R) -> Option<i64>) {
@@ -496,7 +524,7 @@ async fn save(
     outcomes: &mut [Outcome],
 ) -> Result<(), StoreError> {
     if round.iter().any(|(_, row)| row.callback.is_some()) {
-        writing.lock(LOCK, || to_set(&keys(round.iter().map(|(_, row)| row.iccid.as_str())))).await?;
+        writing.lock(LOCK, || Set::of(&keys(round.iter().map(|(_, row)| row.iccid.as_str())))).await?;
         set(writing, &TELL_OF_SAVED, round).await?;
     }
     let saved = set(writing, &SAVE, round).await?;
@@ -527,7 +555,7 @@ async fn take(
     let mut repeated = HashMap::new();
     if !named.is_empty() {
         let rows: Vec<&TakeRow> = named.iter().map(|(_, row)| *row).collect();
-        for row in writing.fetch(&FIND_REPETITION, [Argument::Text(to_set(&rows)?)]).await? {
+        for row in writing.fetch_set(&FIND_REPETITION, &Set::of(&rows)?).await? {
             repeated.insert(row.text("place")?, row.text("iccid")?);
         }
     }
