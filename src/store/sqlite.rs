@@ -24,6 +24,9 @@ use super::engine::{Argument, Failure, Part, Set, Statement};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Statements that a connection keeps prepared: more than this crate has.
 const PREPARED_MAX: usize = 128;
+/// What the connection that writes remembers of the file at most; a negative number counts KiB. It alone changes the file,
+/// as a rule, so that its pages stay true, while every commit takes from the readers what they remember.
+const CACHE_KIB: i64 = -32_768;
 /// Where `sqlx` kept the numbers of migrations, in files from before it was left.
 const EARLIER_MIGRATIONS: &str = "_sqlx_migrations";
 /// Takes the write lock at once: a lock taken later could not be waited for.
@@ -70,6 +73,7 @@ impl Connection {
         let connection = Self::open(path, flags)?;
         connection.connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.connection.pragma_update(None, "cache_size", CACHE_KIB)?;
         Ok(connection)
     }
 
