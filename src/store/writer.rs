@@ -5,13 +5,18 @@
 //! transaction is given up and each half of the group is tried, and so on: only the guilty change fails, and it costs the
 //! others some commits more, not one each. An engine that cannot be reached is not asked again, and neither is a COMMIT
 //! that failed: nobody knows whether it happened.
+//!
+//! A change that comes alone, or with a few, is written at once. Where many come at a time, each waits some milliseconds
+//! for more company: fewer commits, and pages that several changes share are written once.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::MissedTickBehavior;
 
 use super::StoreError;
 use super::downloads::{BIND, BindRow, COUNT_CONFIRMATION, COUNT_DOWNLOAD, CountRow, RecordRow, WIPE_ENDED};
@@ -27,6 +32,10 @@ use super::orders::{FIND_REPETITION, SAVE, TAKE, TELL_OF_SAVED, TakeRow};
 use super::refused_notifications::{KEEP_REFUSED, RefusedRow, TRIM_REFUSED};
 use super::watch::{ChangeKind, CommitPhase, CommitWatch, Verdict};
 
+/// A commit with so many changes or more shows that many callers are there.
+const CROWD: usize = 8;
+/// How far apart commits begin while many callers are there. Devices that download do not notice it.
+const CROWDED_INTERVAL: Duration = Duration::from_millis(8);
 /// Changes in one commit at most.
 const GROUP_MAX: usize = 256;
 /// Changes that wait at most; more callers wait for a place in the queue.
@@ -113,7 +122,8 @@ impl Writer {
         let task = run(engine, waiting);
         if has_thread {
             let failed = |cause| StoreError::Thread(Arc::new(cause));
-            let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(failed)?;
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(failed)?;
             let thread = std::thread::Builder::new().name("store-writer".to_owned());
             thread.spawn(move || runtime.block_on(task)).map_err(failed)?;
         } else {
@@ -169,8 +179,20 @@ impl Engine {
 
 async fn run(engine: Engine, mut queue: mpsc::Receiver<Option<Waiting>>) {
     let mut group = Vec::with_capacity(GROUP_MAX);
+    let mut pace = tokio::time::interval(CROWDED_INTERVAL);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last = 0;
     while queue.recv_many(&mut group, GROUP_MAX).await > 0 {
-        let (waiting, last): (Vec<_>, Vec<_>) = group.drain(..).partition(Option::is_some);
+        if last >= CROWD {
+            pace.tick().await;
+            while group.len() < GROUP_MAX
+                && let Ok(waiting) = queue.try_recv()
+            {
+                group.push(waiting);
+            }
+        }
+        last = group.len();
+        let (waiting, end): (Vec<_>, Vec<_>) = group.drain(..).partition(Option::is_some);
         let (changes, replies): (Vec<Change>, Vec<_>) =
             waiting.into_iter().flatten().map(|waiting| (waiting.change, waiting.reply)).unzip();
         if !changes.is_empty() {
@@ -182,7 +204,7 @@ async fn run(engine: Engine, mut queue: mpsc::Receiver<Option<Waiting>>) {
                 let _ = reply.send(outcome);
             }
         }
-        if !last.is_empty() {
+        if !end.is_empty() {
             return;
         }
     }
