@@ -7,6 +7,7 @@
 //!
 //! TLS is not renegotiated: rustls does not know how to.
 
+use std::convert::Infallible;
 use std::error::Error as _;
 use std::future::poll_fn;
 use std::io;
@@ -15,22 +16,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::header::CONNECTION;
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-use tower::ServiceExt as _;
+use tower::Service as _;
 
 use self::peers::Peers;
 use self::unstalled::Unstalled;
@@ -115,7 +115,7 @@ pub struct Listener {
 struct Shared {
     name: &'static str,
     acceptor: Option<TlsAcceptor>,
-    router: Router,
+    guarded: Arc<Guarded>,
     limits: ListenerLimits,
     meter: Arc<Meter>,
     end: watch::Receiver<bool>,
@@ -125,12 +125,12 @@ impl Listener {
     /// Serves until `end` turns true, then lets open requests finish.
     pub async fn serve(self, mut end: watch::Receiver<bool>) {
         let Self { name, socket, tls, router, limits, meter } = self;
-        let guarded = Guarded { name, limits, meter: Arc::clone(&meter) };
         let router = router.layer(DefaultBodyLimit::max(limits.body_octets));
+        let guarded = Guarded { name, router, limits, meter: Arc::clone(&meter) };
         let shared = Shared {
             name,
             acceptor: tls.map(TlsAcceptor::from),
-            router: router.layer(middleware::from_fn_with_state(guarded, guard)),
+            guarded: Arc::new(guarded),
             limits,
             meter,
             end: end.clone(),
@@ -174,23 +174,25 @@ impl Listener {
     }
 }
 
-/// What stands before every request.
-#[derive(Clone)]
+/// The router, and what stands before it.
 struct Guarded {
     name: &'static str,
+    router: Router,
     limits: ListenerLimits,
     meter: Arc<Meter>,
 }
 
 /// A client that announces too much is not waited for, and one that sends its body drop by drop does not hold a
 /// connection for ever. Where a body is refused unread, the connection ends with the answer, and the client hears so:
-/// its next request would be lost.
-async fn guard(State(guarded): State<Guarded>, request: Request, next: Next) -> Response {
+/// its next request would be lost. A layer of the router could do all this, but boxes and copies the whole router for each
+/// request.
+async fn guard(guarded: Arc<Guarded>, request: Request) -> Result<Response, Infallible> {
     let started = guarded.meter.started();
     let served = async {
         let announced = usize::try_from(request.body().size_hint().lower()).unwrap_or(usize::MAX);
         if announced <= guarded.limits.body_octets {
-            return next.run(request).await;
+            let Ok(response) = guarded.router.clone().call(request).await;
+            return response;
         }
         if announced <= guarded.limits.body_octets.saturating_mul(DISCARDED_BODIES) {
             discard(request.into_body()).await;
@@ -212,7 +214,7 @@ async fn guard(State(guarded): State<Guarded>, request: Request, next: Next) -> 
         guarded.meter.cut(guarded.name, cut);
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    response
+    Ok(response)
 }
 
 /// Takes what a client sends, and forgets it: one that is cut off while it sends hears no answer.
@@ -258,17 +260,18 @@ impl Shared {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let router = self.router.clone();
-        let service = router.map_request(move |mut request: Request<Incoming>| {
+        let guarded = Arc::clone(&self.guarded);
+        let service = service_fn(move |request: axum::http::Request<Incoming>| {
+            let mut request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(peer);
             if let Some(certificate) = &certificate {
                 request.extensions_mut().insert(certificate.clone());
             }
-            request.map(axum::body::Body::new)
+            guard(Arc::clone(&guarded), request)
         });
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(self.limits.head).max_buf_size(MAX_HEAD_OCTETS);
-        let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        let served = builder.serve_connection(TokioIo::new(stream), service);
         tokio::pin!(served);
         let last_request = async {
             tokio::select! {
