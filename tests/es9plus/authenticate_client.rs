@@ -431,7 +431,7 @@ fn metadata_of_the_order_is_what_the_euicc_must_allow_and_gets() {
     let refused = by_hand(&server, PROFILE_TYPE, new);
     let id = refused.matching_id().unwrap().as_str();
     assert_eq!(refusal(&server, &euicc, Some(id), forbids, |_| {}), "8.2.5/4.3");
-    assert_eq!(server.state(&refused.iccid), "Error");
+    assert_eq!(server.state(&refused.iccid), "Error NotEligible(PolicyRule)");
 }
 
 /// Errors #16, #17.
