@@ -11,6 +11,7 @@ use simyard::store::watch::{ChangeKind, CommitPhase};
 use simyard::store::{Callback, CallbackSelection};
 use simyard_asn1::tlv::NamedBits;
 
+use crate::conformance::sequence;
 use crate::postgres;
 use crate::server::euicc::{base64, from_base64, hash_cc, info2, octets, otpk};
 use crate::server::operator::{Answer, OperatorServer, summary};
@@ -72,6 +73,10 @@ const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn an_operator_is_told_of_a_download_at_each_point() {
+    sequence("HandleDownloadProgressInfo", told_of_a_download);
+}
+
+fn told_of_a_download() {
     let (server, operator) = told();
     let euicc = Euicc::new(0);
     let order = server.order(OrderOptions::default());

@@ -1,4 +1,5 @@
-//! ES2+ over mutual TLS: who may call, and every row of SGP.22 5.3.1 to 5.3.4 with its code (SGP.23 4.3.1 to 4.3.4).
+//! ES2+ over mutual TLS: who may call, and every code of SGP.22 5.3.1 to 5.3.4. The sequences of SGP.23 stand in
+//! `tests/conformance`.
 
 use serde_json::{Value, json};
 use simyard::ident::Iccid;
@@ -24,21 +25,20 @@ crate::tests!(
     release_profile_releases_or_says_why_not,
     an_iccid_is_taken_in_every_form_that_operators_send,
     a_malformed_body_is_refused_and_changes_nothing,
-    an_order_goes_through_both_interfaces,
 );
 
-const NO_ICCID: &str = "89882809999999999990";
+pub const NO_ICCID: &str = "89882809999999999990";
 
 /// A member that fits nowhere else: an EID that nobody holds.
-const OTHER_EID: &str = "89049032000000000000279973209999";
+pub const OTHER_EID: &str = "89049032000000000000279973209999";
 
-fn reserve(server: &TestServer) -> Iccid {
+pub fn reserve(server: &TestServer) -> Iccid {
     let answer = server.es2plus("downloadOrder", json!({ "profileType": PROFILE_TYPE })).unwrap();
     Iccid::parse(answer["iccid"].as_str().unwrap()).unwrap()
 }
 
 /// One call with any client certificate.
-fn call_as(
+pub fn call_as(
     server: &TestServer,
     identity: Option<&Issued>,
     function: &str,
@@ -433,16 +433,4 @@ fn a_malformed_body_is_refused_and_changes_nothing() {
         assert_eq!(server.try_send(request).unwrap().outcome().unwrap_err(), "1.3.2/3.1", "{function}");
         assert_eq!(everything(), before, "{function}");
     }
-}
-
-/// TC_ES2Plus_ES9Plus_FullFlow.
-fn an_order_goes_through_both_interfaces() {
-    let server = TestServer::start();
-    let euicc = Euicc::new(0);
-    let order = server.order(OrderOptions { hold: true, code: Some("42"), ..OrderOptions::default() });
-    server.es2plus("releaseProfile", json!({ "iccid": order.iccid.as_str() })).unwrap();
-    let (card, outcome) = server.download(server.card(&euicc), &order.matching_id, Some("42"));
-    assert_eq!(outcome.unwrap().iccid, order.iccid);
-    assert_eq!(card.state().profiles.len(), 1);
-    assert_eq!(server.state(&order.iccid), "Installed");
 }

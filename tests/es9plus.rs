@@ -1,6 +1,5 @@
-//! ES9+ over the wire: bodies, headers, and every row of SGP.23 4.3.12 to 4.3.16 that applies to P-256.
-//!
-//! There is no SM-DS: its rows are those of an order found by its token.
+//! ES9+ over the wire: bodies, headers, and what each function does beyond the sequences of SGP.23, which stand in
+//! `tests/conformance`.
 
 use serde_json::{Value, json};
 use simyard::domain::{Attempts, Operator, Order, Person, ProfileType};

@@ -22,11 +22,13 @@ mod bench;
 mod binary;
 mod callbacks;
 mod cli;
+mod conformance;
 mod content;
 mod crypto;
 mod device;
 mod es2plus;
 mod es9plus;
+mod examples;
 mod faults;
 mod general_codes;
 mod inventory;
@@ -58,6 +60,16 @@ fn main() -> std::process::ExitCode {
         cli::order::TESTS,
         cli::personalise::TESTS,
         cli::profile::TESTS,
+        conformance::TESTS,
+        conformance::authenticate_client::TESTS,
+        conformance::brainpool::TESTS,
+        conformance::cancel_session::TESTS,
+        conformance::es2plus::TESTS,
+        conformance::es8plus::TESTS,
+        conformance::get_bound_profile_package::TESTS,
+        conformance::handle_notification::TESTS,
+        conformance::initiate_authentication::TESTS,
+        conformance::tls::TESTS,
         content::TESTS,
         crypto::TESTS,
         device::TESTS,
@@ -78,6 +90,7 @@ fn main() -> std::process::ExitCode {
         es9plus::handle_notification::TESTS,
         es9plus::initiate_authentication::TESTS,
         es9plus::matching::TESTS,
+        examples::TESTS,
         faults::TESTS,
         general_codes::TESTS,
         inventory::TESTS,

@@ -6,8 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, Once, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::{Value, json};
 use simyard::app::config::Config;
@@ -29,16 +28,19 @@ use simyard::pki::test_pki::{CurveSet, Existing, Issued, TestPki, TestPkiOptions
 use simyard::pki::tls::{ServerVerifier, TlsIdentity, client_config};
 use simyard::profile::metadata::ProfileClass;
 use simyard::smdp::Smdp;
-use simyard::store::watch::{ChangeKind, CommitPhase, CommitWatch, Verdict};
+use simyard::store::watch::CommitWatch;
 use simyard::store::{Store, StoreUrl};
 use simyard_asn1::Oid;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 pub mod asn1;
+mod deaths;
 pub mod euicc;
+mod log;
 pub mod operator;
 
+pub use deaths::Deaths;
 pub use euicc::{Euicc, Initiated, Offer};
 
 /// What all of it is dated.
@@ -97,85 +99,7 @@ pub static BETA: LazyLock<Issued> = LazyLock::new(|| {
     PKI.ci_issuer().unwrap().issue_operator("beta", &oid, &Rng::seeded(2), NOW).unwrap()
 });
 
-static ERRORS: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
 static NUMBERS: AtomicU32 = AtomicU32::new(1);
-
-/// Keeps what is logged as an error, with the name of the thread.
-struct ErrorLog;
-
-impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for ErrorLog {
-    fn max_level_hint(&self) -> Option<tracing::level_filters::LevelFilter> {
-        Some(tracing::level_filters::LevelFilter::ERROR)
-    }
-
-    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
-        struct Text(String);
-        impl tracing::field::Visit for Text {
-            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-                use std::fmt::Write as _;
-                let _ = write!(self.0, " {field}={value:?}");
-            }
-        }
-        if *event.metadata().level() != tracing::Level::ERROR {
-            return;
-        }
-        let mut text = Text(event.metadata().target().to_owned());
-        event.record(&mut text);
-        let thread = std::thread::current().name().unwrap_or_default().to_owned();
-        ERRORS.lock().unwrap_or_else(PoisonError::into_inner).push((thread, text.0));
-    }
-}
-
-fn listen_to_the_log() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        use tracing_subscriber::layer::SubscriberExt as _;
-        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(ErrorLog)).unwrap();
-    });
-}
-
-/// Lets the writer die at a chosen commit, and keeps what was committed.
-#[derive(Default)]
-pub struct Deaths {
-    armed: Mutex<Option<(CommitPhase, ChangeKind)>>,
-    died: tokio::sync::Notify,
-    seen: Mutex<Vec<ChangeKind>>,
-}
-
-impl Deaths {
-    /// The next commit with such a change is the last.
-    pub fn arm(&self, phase: CommitPhase, kind: ChangeKind) {
-        *self.armed.lock().unwrap() = Some((phase, kind));
-    }
-
-    /// Waits until it happened.
-    pub async fn died(&self) {
-        let died = tokio::time::timeout(Duration::from_secs(30), self.died.notified()).await;
-        assert!(died.is_ok(), "no such commit came");
-    }
-
-    /// What was committed since the last call.
-    pub fn committed(&self) -> Vec<ChangeKind> {
-        std::mem::take(&mut self.seen.lock().unwrap())
-    }
-}
-
-impl CommitWatch for Deaths {
-    fn at_commit(&self, phase: CommitPhase, changes: &[ChangeKind]) -> Verdict {
-        if phase == CommitPhase::After {
-            self.seen.lock().unwrap().extend_from_slice(changes);
-        }
-        let mut armed = self.armed.lock().unwrap();
-        match *armed {
-            Some((at, kind)) if at == phase && changes.contains(&kind) => {
-                *armed = None;
-                self.died.notify_one();
-                Verdict::Die
-            }
-            _ => Verdict::GoOn,
-        }
-    }
-}
 
 /// Which interface is called.
 #[derive(Clone, Copy, Debug)]
@@ -184,9 +108,19 @@ pub enum Interface {
     Es2Plus,
 }
 
+/// A request and its answer.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    pub request: Vec<u8>,
+    pub status: u16,
+    pub answer: Vec<u8>,
+}
+
 /// An HTTP answer as it came.
 #[derive(Clone, Debug)]
 pub struct Reply {
+    /// The last part of the path that was called.
+    pub function: String,
     pub status: u16,
     pub admin_protocol: Option<String>,
     pub content_type: Option<String>,
@@ -207,7 +141,9 @@ impl Reply {
                 let data = &status["statusCodeData"];
                 let code = |name: &str| data[name].as_str().unwrap().to_owned();
                 assert_eq!(body.as_object().unwrap().len(), 1, "a failure holds the header alone");
-                Err(format!("{}/{}", code("subjectCode"), code("reasonCode")))
+                let pair = format!("{}/{}", code("subjectCode"), code("reasonCode"));
+                crate::conformance::answered(&self.function, &pair);
+                Err(pair)
             }
             other => panic!("status {other}"),
         }
@@ -259,6 +195,8 @@ pub struct TestServer {
     pub deaths: Arc<Deaths>,
     /// Where callers run: they outlive a killed server.
     pub callers: Runtime,
+    /// What [`TestServer::post`] and its like in the ASN.1 binding exchanged last.
+    pub last_exchange: RefCell<Option<Exchange>>,
     /// How the callers of ES9+ speak.
     pub binding: Cell<MessageBinding>,
     running: RefCell<Option<Running>>,
@@ -278,8 +216,17 @@ impl TestServer {
         Self::calling_back(&[], settings, url)
     }
 
+    /// On SQLite, and with the same randomness in every run.
+    pub fn seeded(settings: &str, seed: u64) -> Self {
+        Self::on(&[], settings, None, seed)
+    }
+
     /// Calls operators back at these addresses, each given as the name of its operator and members of `[[operator]]`.
     pub fn calling_back(operators: &[(&str, &str)], settings: &str, url: Option<StoreUrl>) -> Self {
+        Self::on(operators, settings, url, u64::from(NUMBERS.load(Ordering::SeqCst)) + 1000)
+    }
+
+    fn on(operators: &[(&str, &str)], settings: &str, url: Option<StoreUrl>, seed: u64) -> Self {
         let tables = if settings.starts_with('[') { Some(0) } else { settings.find("\n[") };
         let (top, tables) = settings.split_at(tables.unwrap_or(settings.len()));
         let mut all = format!("{top}\n{SETTINGS}\n{tables}");
@@ -288,9 +235,9 @@ impl TestServer {
             assert!(all.contains(&operator));
             all = all.replacen(&operator, &format!("{operator}{members}\n"), 1);
         }
-        listen_to_the_log();
+        log::listen();
         let folder = tempfile::tempdir().unwrap();
-        let rng = Rng::seeded(u64::from(NUMBERS.load(Ordering::SeqCst)) + 1000);
+        let rng = Rng::seeded(seed);
         PKI.write_to(&folder.path().join("pki"), Existing::Refuse).unwrap();
         // Keys on brainpoolP256r1 take their time: they are there for those who name them.
         if settings.contains("-brp.pem") {
@@ -306,6 +253,7 @@ impl TestServer {
             rng,
             deaths: Arc::default(),
             callers: runtime("callers", 1),
+            last_exchange: RefCell::default(),
             binding: Cell::default(),
             running: RefCell::new(None),
             calls: AtomicU32::new(1),
@@ -372,12 +320,7 @@ impl TestServer {
 
     /// What was logged as an error since the last call; asked for, it is no fault of the test.
     pub fn errors(&self) -> Vec<String> {
-        let name = self.thread_name();
-        let mut errors = ERRORS.lock().unwrap_or_else(PoisonError::into_inner);
-        let (own, others) = errors.drain(..).partition(|(thread, _)| *thread == name);
-        *errors = others;
-        let own: Vec<(String, String)> = own;
-        own.into_iter().map(|(_, text)| text).collect()
+        log::errors_of(&self.thread_name())
     }
 
     /// The services of the running server. Whoever holds them keeps the store's connections when the server is killed.
@@ -580,7 +523,16 @@ impl TestServer {
     /// Sends octets as a body.
     pub fn post(&self, interface: Interface, function: &str, body: impl Into<reqwest::Body>) -> Reply {
         let request = self.request(interface, function).header("X-Admin-Protocol", "gsma/rsp/v2.2.0");
-        self.try_send(request.body(body)).unwrap()
+        self.exchange(request, body.into())
+    }
+
+    /// Sends octets as a body, and keeps them and the answer.
+    pub fn exchange(&self, request: reqwest::RequestBuilder, body: reqwest::Body) -> Reply {
+        let sent = body.as_bytes().unwrap_or_default().to_vec();
+        let reply = self.try_send(request.body(body)).unwrap();
+        let exchange = Exchange { request: sent, status: reply.status, answer: reply.body.clone() };
+        *self.last_exchange.borrow_mut() = Some(exchange);
+        reply
     }
 
     /// A function of ES9+, in the binding of the callers: its members, or its pair of codes, or the integer of its error.
@@ -692,6 +644,7 @@ pub async fn reply(request: reqwest::RequestBuilder) -> Result<Reply, reqwest::E
     let header =
         |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     Ok(Reply {
+        function: response.url().path().rsplit('/').next().unwrap_or_default().to_owned(),
         status: response.status().as_u16(),
         admin_protocol: header("x-admin-protocol"),
         content_type: header("content-type"),

@@ -1,41 +1,31 @@
-//! The ASN.1 binding of ES9+ (SGP.22 6.6): the same functions behind one path, and errors as integers (annex H).
-
-use std::time::Duration;
+//! The ASN.1 binding of ES9+ (SGP.22 6.6): the same functions behind one path. Its errors, which are integers (annex H),
+//! are those of `tests/examples`.
 
 use serde_json::json;
 use simyard::binding::MessageBinding;
 use simyard::client::ClientError;
 use simyard::device::lpa::{Decision, LpaError};
-use simyard::pki::test_pki::{Fault, Kind};
 use simyard_asn1::rsp::download::SmdpSigned2;
-use simyard_asn1::tlv::NamedBits;
 use simyard_asn1::{Decode as _, Reader, Tag};
 
+use crate::conformance::sequence;
 use crate::server::asn1::{self, CONTENT_TYPE};
-use crate::server::euicc::{base64, ci_key, flipped, from_base64, info1, info2, nested, octets, otpk, tlv};
+use crate::server::euicc::{base64, from_base64, nested, octets, otpk, tlv};
 use crate::server::{ADDRESS, Euicc, Interface, OrderOptions, PKI, TestServer, download_request};
 
 crate::tests!(
     a_card_downloads_over_it,
     a_session_may_change_the_binding_at_every_call,
-    every_error_of_initiate_authentication_has_its_integer,
-    every_error_of_authenticate_client_has_its_integer,
-    every_error_of_get_bound_profile_package_has_its_integer,
-    every_error_of_cancel_session_has_its_integer,
     both_taggings_of_a_cancellation_are_taken,
     what_cannot_be_read_is_refused_and_changes_nothing,
     headers_are_those_of_the_binding,
     a_user_reads_the_name_of_the_error,
 );
 
-fn server_with(settings: &str) -> TestServer {
-    let server = TestServer::with(settings, None);
+fn server() -> TestServer {
+    let server = TestServer::start();
     server.binding.set(MessageBinding::Asn1);
     server
-}
-
-fn server() -> TestServer {
-    server_with("")
 }
 
 /// Download, its report, and a cancellation, by our LPA.
@@ -56,17 +46,27 @@ fn a_card_downloads_over_it() {
     assert!(matches!(outcome, Err(LpaError::Declined(_))), "{outcome:?}");
     assert_eq!(server.state(&order.iccid), "Error Cancelled(0)");
     // As the hand-made eUICC of these tests speaks it.
-    let order = server.order(OrderOptions::default());
-    let offer = server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
-    server.package(&euicc, &offer, &otpk(1), None).unwrap();
-    assert_eq!(server.state(&order.iccid), "Downloaded");
-    let result = euicc.result(&octets(&offer.transaction_id), &order.iccid, 1, None);
-    assert_eq!(server.notify(&result), 204);
-    assert_eq!(server.state(&order.iccid), "Installed");
+    sequence("ASN1_01_Nominal", || {
+        let order = server.order(OrderOptions::default());
+        let offer = server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
+        server.package(&euicc, &offer, &otpk(1), None).unwrap();
+        assert_eq!(server.state(&order.iccid), "Downloaded");
+        let result = euicc.result(&octets(&offer.transaction_id), &order.iccid, 1, None);
+        assert_eq!(server.notify(&result), 204);
+        assert_eq!(server.state(&order.iccid), "Installed");
+        let order = server.order(OrderOptions::default());
+        let offer = server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
+        server.cancel(&euicc, &offer.transaction_id, 1).unwrap();
+        assert_eq!(server.state(&order.iccid), "Released");
+    });
 }
 
 /// Sessions belong to the functions, not to the way they are called.
 fn a_session_may_change_the_binding_at_every_call() {
+    sequence("ES9_Mode_Comparison", change_the_binding_at_every_call);
+}
+
+fn change_the_binding_at_every_call() {
     let server = server();
     let euicc = Euicc::new(0);
     let order = server.order(OrderOptions::default());
@@ -93,196 +93,6 @@ fn a_session_may_change_the_binding_at_every_call() {
     server.binding.set(MessageBinding::Asn1);
     server.cancel(&euicc, &initiated.transaction_id, 1).unwrap();
     assert_eq!(server.state(&order.iccid), "Downloaded");
-}
-
-fn every_error_of_initiate_authentication_has_its_integer() {
-    let server = server_with("[limits]\nsessions = 1\n");
-    let euicc = Euicc::new(0);
-    let ci: &[u8] = ci_key();
-    let other: &[u8] = PKI.other_ci.certificate.subject_key_identifier().unwrap();
-    let call = |info: Vec<u8>, address: &str| {
-        let body = json!({
-            "euiccChallenge": base64(&[7; 16]), "euiccInfo1": base64(&info), "smdpAddress": address
-        });
-        server.es9plus("initiateAuthentication", &body)
-    };
-    let info = |svn, verification: &[u8], signing: &[u8]| info1(svn, &[verification], &[signing]);
-    for (what, info, address, code) in [
-        ("another address", info([2, 2, 2], ci, ci), "other.example.com", "1"),
-        ("version 1.0.0", info([1, 0, 0], ci, ci), ADDRESS, "2"),
-        ("version 3.0.0", info([3, 0, 0], ci, ci), ADDRESS, "2"),
-        ("signing list unknown", info([2, 2, 2], ci, other), ADDRESS, "3"),
-        ("verification list unknown", info([2, 2, 2], other, ci), ADDRESS, "3"),
-        ("EUICCInfo1 without its lists", nested(Tag(0xBF20), &[&tlv(Tag(0x82), &[2, 2, 2])]), ADDRESS, "127"),
-    ] {
-        assert_eq!(call(info, address).unwrap_err(), code, "{what}");
-    }
-    assert!(server.smdp().sessions.is_empty());
-    let order = server.order(OrderOptions::default());
-    server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
-    assert_eq!(call(info([2, 2, 2], ci, ci), ADDRESS).unwrap_err(), "127", "no room for one more session");
-}
-
-fn every_error_of_authenticate_client_has_its_integer() {
-    let server = server_with("[limits]\ndownload_attempts = 1\norder_lifetime_days = 1\n");
-    server.ingest("acme", "test", 1);
-    let (euicc, stranger) = (Euicc::new(0), Euicc::new(1));
-    let order = |matching_id, eid, hold| {
-        let order = server.order(OrderOptions {
-            matching_id: Some(matching_id),
-            eid,
-            hold,
-            ..OrderOptions::default()
-        });
-        order.iccid
-    };
-    let open = order("OPEN", None, false);
-    let eid = Some(euicc.eid.as_str());
-    let linked = order("LINKED", eid, false);
-    let held = order("HELD", None, true);
-    let tried = order("TRIED", None, false);
-    let test =
-        OrderOptions { profile_type: Some("test"), matching_id: Some("TEST"), ..OrderOptions::default() };
-    let test = server.order(test).iccid;
-    server.authenticate(&euicc, Some("TRIED")).unwrap();
-
-    let of = |euicc: &Euicc, id: &str| server.authenticate(euicc, Some(id)).unwrap_err();
-    let twin = |kind, fault| {
-        let twin = PKI.twin(kind, fault).unwrap();
-        let euicc = if kind == Kind::Eum { Euicc::of(&PKI.euicc, twin) } else { Euicc::of(twin, &PKI.eum) };
-        of(&euicc, "OPEN")
-    };
-    let answered = |response: &dyn Fn(&crate::server::Initiated) -> Vec<u8>| {
-        let initiated = server.initiate(&euicc);
-        let response = response(&initiated);
-        server.authenticate_with(&initiated.transaction_id, &response).unwrap_err()
-    };
-    let unknown = euicc.authentication(&euicc.signed1(&server.initiate(&euicc), Some("OPEN"))).to_der();
-    for (what, found, code) in [
-        ("EUM certificate of a wrong role", twin(Kind::Eum, Fault::WrongRole), "1"),
-        ("EUM certificate expired", twin(Kind::Eum, Fault::Expired), "2"),
-        ("eUICC certificate out of range", twin(Kind::Euicc, Fault::OutsideRange), "3"),
-        ("eUICC certificate expired", twin(Kind::Euicc, Fault::Expired), "4"),
-        (
-            "signature",
-            answered(&|initiated| {
-                let mut parts = euicc.authentication(&euicc.signed1(initiated, Some("OPEN")));
-                parts.signature1 = flipped(&parts.signature1, 63);
-                parts.to_der()
-            }),
-            "5",
-        ),
-        (
-            "challenge",
-            answered(&|initiated| {
-                let mut signed1 = euicc.signed1(initiated, Some("OPEN"));
-                signed1.challenge = flipped(&signed1.challenge, 0);
-                euicc.authentication(&signed1).to_der()
-            }),
-            "5",
-        ),
-        ("no AuthenticateServerResponse", answered(&|_| nested(Tag(0xBF38), &[])), "5"),
-        ("matching identifier", of(&euicc, "NOBODYS"), "6"),
-        ("another eUICC", of(&stranger, "LINKED"), "7"),
-        (
-            "an eUICC that takes no test profiles",
-            answered(&|initiated| {
-                let mut signed1 = euicc.signed1(initiated, Some("TEST"));
-                signed1.info2 = info2(NamedBits(1), &[]);
-                euicc.authentication(&signed1).to_der()
-            }),
-            "8",
-        ),
-        ("CI unknown", twin(Kind::Eum, Fault::UnknownCi), "9"),
-        ("transaction unknown", server.authenticate_with("00FF", &unknown).unwrap_err(), "10"),
-        (
-            "another transaction signed",
-            answered(&|initiated| {
-                let mut signed1 = euicc.signed1(initiated, Some("OPEN"));
-                signed1.transaction_id = flipped(&signed1.transaction_id, 5);
-                euicc.authentication(&signed1).to_der()
-            }),
-            "10",
-        ),
-        ("not released", of(&euicc, "HELD"), "127"),
-        ("attempts used up", of(&euicc, "TRIED"), "127"),
-    ] {
-        assert_eq!(found, code, "{what}");
-    }
-    for (iccid, state) in [
-        (&open, "Released"),
-        (&linked, "Released"),
-        (&held, "Confirmed"),
-        (&test, "Error NotEligible(TestProfile)"),
-        (&tried, "Error DownloadAttempts"),
-    ] {
-        assert_eq!(server.state(iccid), state);
-    }
-    server.clock.advance(Duration::from_secs(24 * 3600));
-    assert_eq!(of(&euicc, "OPEN"), "127", "expired");
-    assert_eq!(server.state(&open), "Error Expired");
-}
-
-fn every_error_of_get_bound_profile_package_has_its_integer() {
-    let server = server_with("[limits]\nconfirmation_attempts = 2\norder_lifetime_days = 1\n");
-    let euicc = Euicc::new(0);
-    let order = server.order(OrderOptions { code: Some("1234"), ..OrderOptions::default() });
-    let offer = server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
-    let id = octets(&offer.transaction_id);
-    let honest = euicc.preparation(&offer, &id, &otpk(1), None);
-    let call = |id: &str, response: &[u8]| server.package_with(id, response).unwrap_err();
-    assert_eq!(call(&offer.transaction_id, &flipped(&honest, honest.len() - 1)), "1");
-    assert_eq!(call(&offer.transaction_id, &nested(Tag(0xBF21), &[])), "1");
-    assert_eq!(server.package(&euicc, &offer, &otpk(1), None).unwrap_err(), "2");
-    assert_eq!(server.package(&euicc, &offer, &otpk(1), Some("0000")).unwrap_err(), "3");
-    assert_eq!(call("00FF", &honest), "95");
-    assert_eq!(
-        call(&offer.transaction_id, &euicc.preparation(&offer, &flipped(&id, 0), &otpk(1), None)),
-        "95"
-    );
-    assert_eq!(server.state(&order.iccid), "Released");
-    assert_eq!(server.package(&euicc, &offer, &otpk(1), Some("1111")).unwrap_err(), "4");
-    assert_eq!(server.state(&order.iccid), "Error ConfirmationAttempts");
-
-    let late = server.order(OrderOptions::default());
-    server.clock.advance(Duration::from_secs(24 * 3600 - 1));
-    let offer = server.authenticate(&euicc, Some(&late.matching_id)).unwrap();
-    server.clock.advance(Duration::from_secs(1));
-    assert_eq!(server.package(&euicc, &offer, &otpk(1), None).unwrap_err(), "6");
-    assert_eq!(server.state(&late.iccid), "Error Expired");
-
-    // A fault of the server's own has no integer.
-    let order = server.order(OrderOptions::default());
-    let offer = server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
-    let store = server.smdp().store.clone();
-    server.wait(store.close());
-    assert_eq!(server.package(&euicc, &offer, &otpk(1), None).unwrap_err(), "127");
-    assert_eq!(server.errors().len(), 1);
-}
-
-fn every_error_of_cancel_session_has_its_integer() {
-    let server = server();
-    let euicc = Euicc::new(0);
-    let order = server.order(OrderOptions::default());
-    let offer = server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
-    let id = octets(&offer.transaction_id);
-    let honest = euicc.cancellation(&id, "2.999.10", 1);
-    for (what, id, response, code) in [
-        ("transaction unknown", "00FF", honest.clone(), "1"),
-        (
-            "another transaction signed",
-            offer.transaction_id.as_str(),
-            euicc.cancellation(&flipped(&id, 1), "2.999.10", 1),
-            "1",
-        ),
-        ("signature", &offer.transaction_id, flipped(&honest, honest.len() - 1), "2"),
-        ("another SM-DP+", &offer.transaction_id, euicc.cancellation(&id, "2.999.11", 1), "127"),
-    ] {
-        assert_eq!(server.cancel_with(id, &response).unwrap_err(), code, "{what}");
-        assert_eq!(server.state(&order.iccid), "Released", "{what}");
-    }
-    server.cancel_with(&offer.transaction_id, &honest).unwrap();
-    assert_eq!(server.cancel_with(&offer.transaction_id, &honest).unwrap_err(), "1", "it is over");
 }
 
 fn both_taggings_of_a_cancellation_are_taken() {

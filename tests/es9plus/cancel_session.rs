@@ -14,12 +14,12 @@ crate::tests!(
 
 /// How far a session is when it is cancelled.
 #[derive(Clone, Copy, Debug)]
-enum After {
+pub enum After {
     AuthenticateClient,
     GetBoundProfilePackage,
 }
 
-fn session(server: &TestServer, euicc: &Euicc, after: After) -> (Ordered, Offer) {
+pub fn session(server: &TestServer, euicc: &Euicc, after: After) -> (Ordered, Offer) {
     let order = server.order(OrderOptions::default());
     let offer = server.authenticate(euicc, Some(&order.matching_id)).unwrap();
     match after {
@@ -29,7 +29,7 @@ fn session(server: &TestServer, euicc: &Euicc, after: After) -> (Ordered, Offer)
     (order, offer)
 }
 
-/// #01 to #05 and #01 to #07, and the reasons of version 3.
+/// The reasons of version 3 too; those of the sequences, in the order's next session.
 fn each_reason_ends_the_session_and_the_terminal_ones_the_order() {
     let server = TestServer::start();
     server.ingest("acme", "iot", 40);
@@ -55,7 +55,6 @@ fn each_reason_ends_the_session_and_the_terminal_ones_the_order() {
     }
 }
 
-/// #06 to #09 and #08 to #11.
 fn what_the_euicc_did_not_sign_for_this_session_cancels_nothing() {
     let server = TestServer::start();
     let euicc = Euicc::new(0);

@@ -1,5 +1,5 @@
-//! Both curves, and several CIs in one server (SGP.22 2.6.7, 5.6.1; SGP.23 4.3.12.2.3, 4.3.13.2.3, 4.3.14.2.5,
-//! 4.3.15.2.3).
+//! Both curves, and several CIs in one server (SGP.22 2.6.7, 5.6.1). The sequences of SGP.23 stand in
+//! `tests/conformance/brainpool.rs`.
 
 use serde_json::Value;
 use simyard::crypto::ecdsa::{Curve, PublicKey};
@@ -24,7 +24,7 @@ crate::tests!(
     a_listener_offers_its_cis_alone,
 );
 
-const BOTH: &str = r#"
+pub const BOTH: &str = r#"
 ci = ["pki/ci.pem", "pki/ci-brp.pem"]
 [[identity]]
 [[identity]]
@@ -44,19 +44,19 @@ fn nist() -> &'static [u8] {
     PKI.ci.certificate.subject_key_identifier().unwrap()
 }
 
-fn brp() -> &'static [u8] {
+pub fn brp() -> &'static [u8] {
     BRAINPOOL.ci.certificate.subject_key_identifier().unwrap()
 }
 
 /// An eUICC of the brainpool set that verifies servers under these CIs.
-fn euicc(verifies: &[&[u8]]) -> Euicc {
+pub fn euicc(verifies: &[&[u8]]) -> Euicc {
     let mut euicc = Euicc::of(&BRAINPOOL.euicc, &BRAINPOOL.eum);
     euicc.signs = vec![brp().to_vec()];
     euicc.verifies = verifies.iter().map(|ci| ci.to_vec()).collect();
     euicc
 }
 
-fn brainpool_otpk(number: u8) -> [u8; 65] {
+pub fn brainpool_otpk(number: u8) -> [u8; 65] {
     let key = EphemeralKey::from_scalar(Curve::BrainpoolP256r1, &[number; 32]).unwrap();
     *key.public_key().as_point()
 }
@@ -67,7 +67,7 @@ fn initiation(verifies: &[&[u8]], signs: &[&[u8]]) -> Value {
     euicc.initiation()
 }
 
-/// SGP.23 4.3.12.2.1 #04 and #06, 4.3.12.2.3 #01, with two CIs in the server.
+/// With two CIs in the server.
 fn the_euicc_chooses_both_cis_by_the_order_of_its_lists() {
     let server = TestServer::with(BOTH, None);
     let stranger = PKI.other_ci.certificate.subject_key_identifier().unwrap();
@@ -110,7 +110,7 @@ fn credential(set: &CurveSet) -> CredentialMaterial {
     }
 }
 
-fn card(server: &TestServer, signs: &[&CurveSet], verifies: &[&CurveSet]) -> Card {
+pub fn card(server: &TestServer, signs: &[&CurveSet], verifies: &[&CurveSet]) -> Card {
     let material = Material {
         credentials: signs.iter().map(|set| credential(set)).collect(),
         ci_certificates: verifies.iter().map(|set| set.ci.certificate.der().to_vec()).collect(),
@@ -126,7 +126,7 @@ fn curves_of_binding(server: &TestServer, iccid: &Iccid) -> [Curve; 3] {
         .map(|point| PublicKey::from_point_of_any_curve(&point).unwrap().curve())
 }
 
-/// SGP.23 4.3.13.2.3, 4.3.14.2.5 #01: with and without a confirmation code; the two CIs are independent.
+/// With and without a confirmation code; the two CIs are independent.
 fn a_profile_is_downloaded_on_each_curve() {
     let server = TestServer::with(BOTH, None);
     let (p256, brainpool) = (Curve::P256, Curve::BrainpoolP256r1);
@@ -151,7 +151,7 @@ fn a_profile_is_downloaded_on_each_curve() {
     }
 }
 
-/// SGP.23 4.3.15.2.3: in the session, after it, and about a profile that is installed.
+/// In the session, after it, and about a profile that is installed.
 fn notifications_are_verified_on_each_curve() {
     let server = TestServer::with(BOTH, None);
     for euicc in [euicc(&[brp()]), Euicc::new(0)] {

@@ -3,21 +3,18 @@
 use std::time::Duration;
 
 use serde_json::json;
-use simyard::crypto::bsp::{Bsp, SessionKeys};
 use simyard::crypto::ecdsa::{Curve, PublicKey};
-use simyard::crypto::ecka::EphemeralKey;
 use simyard::domain::{EligibilityRule, ErrorReason, KeyMode, Person};
 use simyard::ident::TransactionId;
 use simyard::profile::metadata::{NotificationEvent, PolicyRule, ProfileMetadata, ProfileOwner, Recipient};
 use simyard::smdp::manual_order::{Hand, NewOrder, reset};
 use simyard::store::NewBinding;
 use simyard_asn1::rsp::download::SmdpSigned2;
-use simyard_asn1::rsp::package::{
-    BoundProfilePackage, InitialiseSecureChannelRequest, ReplaceSessionKeysRequest,
-};
+use simyard_asn1::rsp::package::{BoundProfilePackage, InitialiseSecureChannelRequest};
 use simyard_asn1::{Decode as _, Tag};
 
 use super::{by_hand, icon, new_order};
+use crate::conformance::get_bound_profile_package::open;
 use crate::server::euicc::{base64, flipped, from_base64, hash_cc, nested, octets, otpk, tlv};
 use crate::server::{Euicc, Interface, OPERATOR, Offer, OrderOptions, PKI, PROFILE_TYPE, TestServer};
 
@@ -73,45 +70,6 @@ fn offered(offer: &Offer) -> Option<Vec<u8>> {
     SmdpSigned2::from_der(&offer.smdp_signed2).unwrap().bpp_euicc_otpk.map(<[u8]>::to_vec)
 }
 
-/// What a card reads in a package whose one-time key has this number: metadata, random keys, profile package.
-struct Opened {
-    metadata: Vec<u8>,
-    random: Option<Vec<u8>>,
-    package: Vec<u8>,
-}
-
-fn opened(euicc: &Euicc, package: &[u8], number: u8) -> Opened {
-    let bound = BoundProfilePackage::from_der(package).unwrap();
-    let request = InitialiseSecureChannelRequest::from_der(bound.initialise_secure_channel).unwrap();
-    let smdp_otpk = PublicKey::from_point(Curve::P256, request.smdp_otpk).unwrap();
-    let secret = EphemeralKey::from_scalar(Curve::P256, &[number; 32]).unwrap().agree(&smdp_otpk).unwrap();
-    let host_id = request.control_ref_template.host_id;
-    let mut bsp = Bsp::new(&SessionKeys::derive(&secret, host_id, &euicc.eid).unwrap());
-    let segments = |sequence: &[u8], tag| {
-        let segments = BoundProfilePackage::segments(sequence, Tag(tag)).unwrap();
-        assert!(segments.iter().all(|segment| segment.len() <= 1020));
-        segments.into_iter().map(<[u8]>::to_vec).collect::<Vec<_>>()
-    };
-    let configure = segments(bound.first_sequence_of_87, 0x87);
-    assert_eq!(*bsp.open_encrypted(&configure[0]).unwrap(), [0xBF, 0x24, 0x00]);
-    let metadata: Vec<Vec<u8>> = segments(bound.sequence_of_88, 0x88)
-        .iter()
-        .map(|segment| bsp.open_authenticated(segment).unwrap().to_vec())
-        .collect();
-    let random = bound.second_sequence_of_87.map(|sequence| {
-        let plain = bsp.open_encrypted(&segments(sequence, 0x87)[0]).unwrap();
-        let request = ReplaceSessionKeysRequest::from_der(&plain).unwrap();
-        let octets = [*request.initial_mac_chaining_value, *request.ppk_enc, *request.ppk_cmac].concat();
-        bsp.replace_keys(&SessionKeys::from_octets(octets.as_slice().try_into().unwrap()));
-        octets
-    });
-    let package: Vec<Vec<u8>> = segments(bound.sequence_of_86, 0x86)
-        .iter()
-        .map(|segment| bsp.open_encrypted(segment).unwrap().to_vec())
-        .collect();
-    Opened { metadata: metadata.concat(), random, package: package.concat() }
-}
-
 /// Random keys are drawn for each binding: those of no two are the same, and none are the session's.
 fn random_keys_are_those_of_one_binding() {
     let server = with_random_keys();
@@ -122,10 +80,10 @@ fn random_keys_are_those_of_one_binding() {
         for number in [1, 2, 2] {
             let offer = server.authenticate(&euicc, Some(&order.matching_id)).unwrap();
             let package = server.package(&euicc, &offer, &otpk(number), None).unwrap();
-            let opened = opened(&euicc, &package, number);
+            let opened = open(&package, &euicc, number);
             assert_eq!(opened.metadata, from_base64(&offer.answer["profileMetadata"]));
-            simyard_asn1::saip::Package::from_der(&opened.package).unwrap();
-            seen.insert(opened.random.unwrap());
+            simyard_asn1::saip::Package::from_der(&opened.profile).unwrap();
+            seen.insert(opened.replace_session_keys.unwrap());
         }
     }
     assert_eq!(seen.len(), 4, "one for each one-time key of each order");
@@ -134,12 +92,12 @@ fn random_keys_are_those_of_one_binding() {
         let order = by_hand(&server, profile_type, NewOrder { key_mode: Some(key_mode), ..new_order() });
         let offer = server.authenticate(&euicc, Some(order.matching_id().unwrap().as_str())).unwrap();
         let package = server.package(&euicc, &offer, &otpk(1), None).unwrap();
-        let random = opened(&euicc, &package, 1).random;
+        let random = open(&package, &euicc, 1).replace_session_keys;
         assert_eq!(random.is_some(), key_mode == KeyMode::RandomKeys, "{profile_type}");
     }
 }
 
-/// #05, #06: A1 with two 88 segments.
+/// A1 with two 88 segments.
 fn metadata_may_be_longer_than_a_segment() {
     let server = with_random_keys();
     let euicc = Euicc::new(0);
@@ -169,8 +127,11 @@ fn metadata_may_be_longer_than_a_segment() {
         let bound = BoundProfilePackage::from_der(&package).unwrap();
         let segments = BoundProfilePackage::segments(bound.sequence_of_88, Tag(0x88)).unwrap();
         assert_eq!((segments.len(), segments[0].len()), (2, 1020));
-        let opened = opened(&euicc, &package, 1);
-        assert_eq!((opened.metadata, opened.random.is_some()), (announced, profile_type == RANDOM));
+        let opened = open(&package, &euicc, 1);
+        assert_eq!(
+            (opened.metadata, opened.replace_session_keys.is_some()),
+            (announced, profile_type == RANDOM)
+        );
 
         let order = by_hand(&server, profile_type, new);
         let mut request = crate::server::download_request(order.matching_id().unwrap().as_str(), None);
@@ -182,7 +143,7 @@ fn metadata_may_be_longer_than_a_segment() {
     }
 }
 
-/// #01 to #04: what the card verifies is verified by a card; the signature of BF23 here.
+/// What the card verifies is verified by a card; the signature of BF23 here.
 fn a_package_is_signed_for_its_session_and_installed_by_a_card() {
     let server = with_random_keys();
     let euicc = Euicc::new(0);
@@ -211,7 +172,6 @@ fn a_package_is_signed_for_its_session_and_installed_by_a_card() {
     server.package(&euicc, &offer, &otpk(1), Some("1234")).unwrap();
 }
 
-/// Errors #01 to #03.
 fn what_the_euicc_signed_must_fit_the_session() {
     let server = TestServer::start();
     let euicc = Euicc::new(0);
@@ -265,7 +225,6 @@ fn what_the_euicc_signed_must_fit_the_session() {
     assert_eq!(server.state(&order.iccid), "Released");
 }
 
-/// Errors #04, #05, retry #09.
 fn a_wrong_code_may_be_corrected_in_the_same_session() {
     let server = TestServer::start();
     let euicc = Euicc::new(0);
@@ -322,7 +281,6 @@ fn a_repetition_gets_the_same_package() {
     assert_eq!(server.deaths.committed(), [], "nothing is bound again");
 }
 
-/// RetryCases_ReuseOTPK #01 to #04; AuthenticateClient_RetryCases_Reuse_OTPK #03.
 fn the_same_one_time_key_gets_the_same_segments_under_a_fresh_request() {
     let server = with_random_keys();
     let euicc = Euicc::new(0);
@@ -405,7 +363,6 @@ fn a_retry_without_an_offered_key_gets_another_binding() {
     }
 }
 
-/// RetryCases_ReuseOTPK #05 to #08.
 fn another_one_time_key_gets_another_binding() {
     let server = with_random_keys();
     let euicc = Euicc::new(0);

@@ -20,7 +20,7 @@ crate::tests!(
 );
 
 /// An order that is downloaded, and the session of its package.
-fn downloaded(server: &TestServer, euicc: &Euicc) -> (Ordered, Offer) {
+pub fn downloaded(server: &TestServer, euicc: &Euicc) -> (Ordered, Offer) {
     let order = server.order(OrderOptions::default());
     let offer = server.authenticate(euicc, Some(&order.matching_id)).unwrap();
     server.package(euicc, &offer, &otpk(1), None).unwrap();
@@ -35,7 +35,7 @@ fn run_time(server: &TestServer, iccid: &Iccid) -> Option<RunTimeState> {
     }
 }
 
-/// #03 to #18: temporary errors leave the order downloadable, all others end it (3.1.5).
+/// Temporary errors leave the order downloadable, all others end it (3.1.5).
 fn each_reason_of_a_failed_installation_has_its_consequence() {
     let server = TestServer::start();
     server.ingest("acme", "iot", 20);
@@ -91,7 +91,6 @@ fn a_success_installs_and_every_later_result_changes_nothing() {
     assert_eq!(server.state(&order.iccid), "Installed");
 }
 
-/// #01, #02.
 fn notifications_tell_the_run_time_state_by_their_numbers() {
     let server = TestServer::start();
     let euicc = Euicc::new(0);

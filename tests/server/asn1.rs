@@ -112,7 +112,7 @@ impl TestServer {
         let request = self.client(Interface::Es9Plus).post(format!("https://{ADDRESS}/gsma/rsp2/asn1"));
         let request =
             request.header("Content-Type", CONTENT_TYPE).header("X-Admin-Protocol", "gsma/rsp/v2.2.0");
-        self.try_send(request.body(body)).unwrap()
+        self.exchange(request, body.into())
     }
 
     /// A function of ES9+ in this binding.
@@ -120,6 +120,10 @@ impl TestServer {
         let reply = self.post_asn1(request(function, body));
         assert_eq!(reply.admin_protocol.as_deref(), Some("gsma/rsp/v2.5.0"));
         assert_eq!((reply.status, reply.content_type.as_deref()), (200, Some(CONTENT_TYPE)));
-        answer(function, &reply.body)
+        let answer = answer(function, &reply.body);
+        if let Err(code) = &answer {
+            crate::conformance::answered(&format!("{function} in ASN.1"), code);
+        }
+        answer
     }
 }
