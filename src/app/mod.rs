@@ -39,6 +39,7 @@ mod readings;
 mod revocation;
 
 pub use credentials::{anchors_of, cis, smdp_oid};
+pub use revocation::revocation_lists;
 
 use callbacks::{callbacks, deliver_callbacks};
 use config::{

@@ -19,6 +19,25 @@ use crate::smdp::identity::Identity;
 /// How often the files are read again.
 const READ_AGAIN: Duration = Duration::from_secs(600);
 
+/// The lists that files hold, each with its file and verified under its CI.
+///
+/// # Errors
+/// [`ConfigError`] at the first file that cannot be used.
+pub fn revocation_lists<'f>(
+    files: &'f [FileSetting],
+    cis: &Anchors,
+) -> Result<Vec<(&'f FileSetting, RevocationList)>, ConfigError> {
+    let mut lists = Vec::new();
+    for file in files {
+        for der in load_revocation_lists(&file.path).map_err(|error| file.error(&error))? {
+            let list = RevocationList::from_der(&der).map_err(|error| file.error(&error))?;
+            cis.verify_revocation_list(&list).map_err(|error| file.error(&error))?;
+            lists.push((file, list));
+        }
+    }
+    Ok(lists)
+}
+
 /// The files, and who heeds them.
 #[derive(Clone)]
 pub(super) struct RevocationFiles {
@@ -45,17 +64,10 @@ impl RevocationFiles {
     /// [`ConfigError`] at the file that cannot be used; the lists before stay then.
     pub(super) fn load(&self) -> Result<(), ConfigError> {
         let now = self.clock.now();
-        let mut lists = Vec::new();
-        for file in &self.files {
-            for der in load_revocation_lists(&file.path).map_err(|error| file.error(&error))? {
-                let list = RevocationList::from_der(&der).map_err(|error| file.error(&error))?;
-                self.cis.verify_revocation_list(&list).map_err(|error| file.error(&error))?;
-                if list.is_late(now) {
-                    let next_update = list.next_update().map(|at| at.to_string()).unwrap_or_default();
-                    tracing::warn!(file = %file.path.display(), next_update, "the revocation list is out of date");
-                }
-                lists.push((file, list));
-            }
+        let lists = revocation_lists(&self.files, &self.cis)?;
+        for (file, list) in lists.iter().filter(|(_, list)| list.is_late(now)) {
+            let next_update = list.next_update().map(|at| at.to_string()).unwrap_or_default();
+            tracing::warn!(file = %file.path.display(), next_update, "the revocation list is out of date");
         }
         // Operators may have CAs of their own, of which the CIs' lists say nothing.
         let of_clients = lists.iter().filter(|(_, list)| self.client_cas.ci(list.issuer()).is_some());

@@ -1,6 +1,12 @@
 //! `simyard doctor`: what it finds, what it advises, and that it changes nothing.
 
+use std::time::Duration;
+
 use serde_json::Value;
+use simyard::crypto::keyfile::{load_certificates, load_signing_key};
+use simyard::env::{Clock, Timestamp};
+use simyard::pki::Certificate;
+use simyard::pki::issue::{Issuer, ListContent};
 
 use crate::binary::{Place, SETTINGS, batch};
 
@@ -9,6 +15,7 @@ crate::tests!(
     each_fault_is_found_with_its_advice,
     what_everybody_can_have_is_told_in_production,
     a_certificate_that_ran_out_is_told,
+    revocation_lists_and_further_listeners_are_looked_at,
 );
 
 /// The findings as "group: verdict: text: advice".
@@ -140,4 +147,39 @@ fn a_certificate_that_ran_out_is_told() {
     let run = place.run("doctor");
     assert_eq!(run.code, Some(1));
     assert!(run.stdout.contains("expired"), "{}", run.stdout);
+}
+
+fn revocation_lists_and_further_listeners_are_looked_at() {
+    let place = Place::furnished();
+    let pki = place.path().join("pki");
+    let certificate =
+        |name: &str| Certificate::from_der(&load_certificates(&pki.join(name)).unwrap()[0]).unwrap();
+    let ci = Issuer::new(certificate("ci.pem"), load_signing_key(&pki.join("ci.key.pem")).unwrap()).unwrap();
+    let now = Clock::system().now();
+    let write = |name: &str, next_update: Timestamp, revoked: Vec<Vec<u8>>| {
+        let this_update = Timestamp::from_secs(1_700_000_000);
+        let content =
+            ListContent { this_update, next_update: Some(next_update), revoked, extensions: Vec::new() };
+        std::fs::write(place.path().join(name), ci.issue_list(&content).unwrap()).unwrap();
+    };
+    write("late.crl", Timestamp::from_secs(1_700_000_060), Vec::new());
+    let serial = certificate("dp-pb.pem").serial().to_vec();
+    write("new.crl", now.plus(Duration::from_secs(3600)), vec![serial]);
+    let listener = "[[es9plus_listener]]\nlisten = \"127.0.0.1:0\"\nkey = \"pki/dp-pb.key.pem\"\n";
+    let found = |crl: &str, more: &str| {
+        place.write("simyard.toml", &format!("crl = [{crl}]\n{SETTINGS}{more}"));
+        let run = place.run("doctor --json");
+        assert_eq!(run.code, Some(1), "{run:?}");
+        findings(&serde_json::from_str(&run.stdout).unwrap())
+    };
+    for (crl, more, expected) in [
+        ("\"late.crl\"", listener, "certificates: warning: the revocation list "),
+        ("\"late.crl\"", listener, "certificates: bad: es9plus_listener 1: the key does not belong"),
+        ("\"new.crl\"", "", "certificates: good: the revocation list "),
+        ("\"new.crl\"", "", "CERT.DPpb cannot be used: the certificate is revoked"),
+        ("\"batch.csv\"", "", "name lists that a CI of the setting ci signed"),
+    ] {
+        let found = found(crl, more);
+        assert!(found.iter().any(|line| line.contains(expected)), "{expected}: {found:#?}");
+    }
 }

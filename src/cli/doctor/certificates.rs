@@ -1,11 +1,12 @@
-//! CIs, the server's own certificates with their keys, and the names of its TLS certificate.
+//! CIs and their revocation lists, the server's own certificates with their keys, and the names of its TLS certificates.
 
 use super::Report;
-use crate::app::AppError;
 use crate::app::config::{Config, CredentialSetting};
 use crate::app::credentials::{cis, client_cas, credential, identity, uncovered};
+use crate::app::{AppError, revocation_lists};
 use crate::domain::Mode;
 use crate::env::Timestamp;
+use crate::ident::ServerAddress;
 use crate::pki::{Anchors, Certificate, is_test_ci};
 
 const GROUP: &str = "certificates";
@@ -18,6 +19,7 @@ pub(super) fn check(config: &Config, now: Timestamp, report: &mut Report) {
     let ci = check_anchors("ci", cis(&config.ci), now, report);
     if let Some(anchors) = &ci {
         test_ci(config, anchors, report);
+        revocation(config, anchors, now, report);
         for (dp_auth, dp_pb) in &config.identities {
             match identity(dp_auth, dp_pb, anchors, now) {
                 Ok(identity) => {
@@ -34,7 +36,12 @@ pub(super) fn check(config: &Config, now: Timestamp, report: &mut Report) {
         }
     }
     tls("es9plus", &config.es9plus.tls, now, report);
-    names(config, report);
+    names("es9plus", &config.es9plus.tls, &config.addresses, report);
+    for (number, listener) in config.further_es9plus.iter().enumerate() {
+        let name = format!("es9plus_listener {}", number + 1);
+        tls(&name, &listener.tls, now, report);
+        names(&name, &listener.tls, &config.addresses, report);
+    }
     tls("es2plus", &config.es2plus.tls, now, report);
     check_anchors("es2plus.client_ca", client_cas(&config.es2plus_client_ca), now, report);
 }
@@ -56,6 +63,38 @@ fn check_anchors(
             report.bad(GROUP, error.to_string(), "name readable CI certificates, PEM or DER");
             None
         }
+    }
+}
+
+/// The lists of the setting `crl`; those that can be used are heeded by what is checked behind them.
+fn revocation(config: &Config, anchors: &Anchors, now: Timestamp, report: &mut Report) {
+    let mut lists = Vec::new();
+    for file in &config.crl {
+        match revocation_lists(std::slice::from_ref(file), anchors) {
+            Ok(of_file) => lists.extend(of_file),
+            Err(error) => {
+                report.bad(
+                    GROUP,
+                    error.to_string(),
+                    "name lists that a CI of the setting ci signed, PEM or DER",
+                );
+            }
+        }
+    }
+    for (file, list) in &lists {
+        let path = file.path.display();
+        match list.next_update() {
+            Some(at) if list.is_late(now) => {
+                let text = format!("the revocation list {path} should have been replaced on {at}");
+                report.warning(GROUP, text, "put the latest list of the CI in its place");
+            }
+            Some(at) => report.good(GROUP, format!("the revocation list {path} is to be replaced by {at}")),
+            None => report.good(GROUP, format!("the revocation list {path} names no end")),
+        }
+    }
+    let lists = lists.into_iter().map(|(_, list)| list).collect();
+    if let Err(error) = anchors.replace_revocation_lists(lists) {
+        report.bad(GROUP, format!("crl: {error}"), "name each list once");
     }
 }
 
@@ -94,14 +133,14 @@ fn tls(interface: &str, setting: &CredentialSetting, now: Timestamp, report: &mu
 }
 
 /// LPAs refuse a server whose certificate has another name.
-fn names(config: &Config, report: &mut Report) {
+fn names(interface: &str, setting: &CredentialSetting, addresses: &[ServerAddress], report: &mut Report) {
     // A certificate that cannot be read has been told already.
-    let Ok(uncovered) = uncovered(&config.es9plus.tls, &config.addresses) else { return };
+    let Ok(uncovered) = uncovered(setting, addresses) else { return };
     if uncovered.is_empty() {
-        report.good(GROUP, "the TLS certificate of es9plus has every address of the server");
+        report.good(GROUP, format!("the TLS certificate of {interface} has every address of the server"));
     }
     for address in uncovered {
-        let text = format!("{address} is no dNSName of the TLS certificate of es9plus");
+        let text = format!("{address} is no dNSName of the TLS certificate of {interface}");
         report.bad(
             GROUP,
             text,
