@@ -80,15 +80,16 @@ impl DeliverCallbacks {
 
     /// What came of an attempt that failed with this answer.
     fn after_failure(&self, callback: &Callback, answer: &str) -> Attempt {
-        let (now, answer) = (self.clock.now(), answer.chars().take(ANSWER_CHARS_MAX).collect());
-        let attempt = if callback.told.at.plus(self.limits.give_up_after) <= now {
-            Attempt::GivenUp { answer }
-        } else {
-            Attempt::Again { due_at: now.plus(pause(callback.attempts, &self.rng)), answer }
-        };
-        let (iccid, point) = (&callback.iccid, callback.told.point.id());
-        tracing::warn!(operator = %callback.operator, %iccid, point, ?attempt, "the operator was not told");
-        attempt
+        let now = self.clock.now();
+        let answer: String = answer.chars().take(ANSWER_CHARS_MAX).collect();
+        let (operator, iccid, point) = (&callback.operator, &callback.iccid, callback.told.point.id());
+        if callback.told.at.plus(self.limits.give_up_after) <= now {
+            tracing::warn!(%operator, %iccid, point, answer, "the operator was not told, and will not be");
+            return Attempt::GivenUp { answer };
+        }
+        let due_at = now.plus(pause(callback.attempts, &self.rng));
+        tracing::warn!(%operator, %iccid, point, answer, %due_at, "the operator was not told yet");
+        Attempt::Again { due_at, answer }
     }
 }
 
