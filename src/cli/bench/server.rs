@@ -12,6 +12,8 @@ use crate::bench::process;
 
 /// What the server prints before its address.
 const ES9PLUS: &str = "ES9+ on ";
+/// As a server logs by default, but for what it says of its settings at the start: they are for tests on purpose.
+const LOG_FILTER: &str = "simyard=info,simyard::app=error,error";
 
 /// `simyard serve` in a process of its own; it ends when it is dropped.
 pub(super) struct Server {
@@ -22,7 +24,11 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn start(settings: &Path) -> anyhow::Result<Self> {
-        let mut process = Command::new(std::env::current_exe()?)
+        let mut command = Command::new(std::env::current_exe()?);
+        if std::env::var_os("RUST_LOG").is_none() {
+            command.env("RUST_LOG", LOG_FILTER);
+        }
+        let mut process = command
             .args(["serve", "--end-with-stdin", "--config"])
             .arg(settings)
             .stdin(Stdio::piped())
