@@ -20,6 +20,7 @@ use simyard::store::{
 };
 
 use super::*;
+use crate::es9plus::new_order;
 use crate::server::Deaths;
 
 crate::tests!(
@@ -37,19 +38,6 @@ crate::tests!(
     a_run_may_be_killed_at_any_commit,
     a_run_with_other_options_or_without_stock_orders_nothing,
 );
-
-fn new_order() -> NewOrder {
-    NewOrder {
-        eid: None,
-        matching_id: None,
-        code_hash: None,
-        goal: Goal::Released,
-        expiry: Expiry::Never,
-        attempts: Attempts::default(),
-        key_mode: None,
-        metadata: None,
-    }
-}
 
 fn person() -> Person {
     Person::parse("tester").unwrap()
