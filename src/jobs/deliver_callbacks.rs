@@ -81,7 +81,7 @@ impl DeliverCallbacks {
     /// What came of an attempt that failed with this answer.
     fn after_failure(&self, callback: &Callback, answer: &str) -> Attempt {
         let now = self.clock.now();
-        let answer: String = answer.chars().take(ANSWER_CHARS_MAX).collect();
+        let answer = kept(answer);
         let (operator, iccid, point) = (&callback.operator, &callback.iccid, callback.told.point.id());
         if callback.told.at.plus(self.limits.give_up_after) <= now {
             tracing::warn!(%operator, %iccid, point, answer, "the operator was not told, and will not be");
@@ -91,6 +91,12 @@ impl DeliverCallbacks {
         tracing::warn!(%operator, %iccid, point, answer, %due_at, "the operator was not told yet");
         Attempt::Again { due_at, answer }
     }
+}
+
+/// As much of an answer as is kept. What another server says is shown on terminals: nothing in it moves the cursor.
+fn kept(answer: &str) -> String {
+    let shown = |character: char| if character.is_control() { ' ' } else { character };
+    answer.chars().take(ANSWER_CHARS_MAX).map(shown).collect()
 }
 
 /// The time until the next attempt: doubles from attempt to attempt up to an hour, and between half and all of it is
@@ -220,6 +226,12 @@ async fn attempt(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_is_kept_in_part_and_without_control_characters() {
+        assert_eq!(kept("HTTP 500: \u{1b}[2Jgone\r\n"), "HTTP 500:  [2Jgone  ");
+        assert_eq!(kept(&"é".repeat(ANSWER_CHARS_MAX + 1)), "é".repeat(ANSWER_CHARS_MAX));
+    }
 
     #[test]
     fn pauses_double_up_to_an_hour_and_are_spread() {
