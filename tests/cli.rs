@@ -351,7 +351,26 @@ fn ingest_takes_a_file_whole_or_names_what_is_wrong() {
     let receipt = place.run("ingest batch.csv --config simyard.toml --profile-type iot --json").json();
     assert_eq!((&receipt["profiles"], &receipt["profile_type"]), (&json!(3), &json!("iot")));
     assert_eq!(receipt["first_iccid"], ICCIDS[0]);
-    place.run("ingest batch.csv").failed("line 4, iccid: is in the stock already");
+    // The same delivery again changes nothing; its rows in another file are refused, one by one.
+    assert!(place.run("ingest batch.csv").ok().starts_with("taken before, nothing was changed: batch "));
+    let (head, last) = (good.lines().next().unwrap(), good.lines().last().unwrap());
+    let fresh = last.replace(ICCIDS[2], "89882801000000000923").replace("901405100000003", "901405100000923");
+    assert_ne!(fresh, last);
+    place.write("mixed.csv", &format!("{head}\n{fresh}\n{last}\n"));
+    place
+        .run("ingest mixed.csv --refusals refused.csv")
+        .failed("line 3, iccid 8988280…030: is in the stock already");
+    let refused = std::fs::read_to_string(place.path().join("refused.csv")).unwrap();
+    assert!(
+        refused.starts_with("line,field,value,reason\r\n3,iccid,8988280…030,is in the stock already\r\n")
+    );
+    place.run("ingest mixed.csv --dry-run").failed("1 of 2 rows would be refused");
+    let batch = "ingest mixed.csv --manufacturer sims --batch-id 567";
+    let receipt = place.run(&format!("{batch} --partial --json")).json();
+    assert_eq!((&receipt["profiles"], &receipt["refused"]), (&json!(1), &json!(1)), "{receipt}");
+    assert_eq!((&receipt["manufacturer"], &receipt["delivery_id"]), (&json!("sims"), &json!("567")));
+    assert!(place.run(batch).ok().starts_with("taken before"));
+    place.run("ingest batch.csv --manufacturer sims --batch-id 567").failed("another file");
     // Ready-made packages.
     let Some(folder) = vectors("a ready-made package is ingested") else { return };
     place.write("simyard.toml", &format!("{SETTINGS}[[profile_type]]\nname = \"ready\"\nowner = \"acme\"\ntemplate = \"none\"\nclass = \"test\"\n"));
@@ -359,7 +378,7 @@ fn ingest_takes_a_file_whole_or_names_what_is_wrong() {
     let package = package.display();
     let run = place.run(&format!("ingest {package} --profile-type ready"));
     assert!(run.ok().contains("batch"), "{run:?}");
-    place.run(&format!("ingest {package} --profile-type ready")).failed("in the stock already");
+    place.run(&format!("ingest {package} --profile-type ready --batch-id 2")).failed("in the stock already");
     let mut cut = std::fs::read(folder.join("ts48/TS48v4_SAIP2.3_BERTLV.der")).unwrap();
     cut.truncate(cut.len() / 2);
     std::fs::write(place.path().join("cut.der"), cut).unwrap();

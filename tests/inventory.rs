@@ -5,7 +5,9 @@ use simyard::crypto::seal::{Sealer, SealingKey};
 use simyard::domain::{Mode, Operator, ProfileType};
 use simyard::env::{Clock, Rng, Timestamp};
 use simyard::ident::Iccid;
-use simyard::inventory::{Delivery, FileError, IngestError, Inventory};
+use simyard::inventory::csv::Csv;
+use simyard::inventory::receipt::REFUSALS_MAX;
+use simyard::inventory::{Delivery, IngestError, Intent, Inventory, Receipt};
 use simyard::profile::personal_data::{CodeName, PersonalData};
 use simyard::profile::plan::Template;
 use simyard::store::{Package, PackageKind, Store, StoreUrl};
@@ -45,8 +47,8 @@ impl Yard {
         Self { inventory: Inventory { store, sealer, clock, rng, mode: Mode::Test }, folder }
     }
 
-    async fn ingest(&self, file: &str) -> Result<simyard::inventory::Receipt, IngestError> {
-        self.inventory.ingest_csv(file.as_bytes(), &delivery(), |_, _| {}).await
+    async fn ingest(&self, file: &str) -> Result<Receipt, IngestError> {
+        self.inventory.ingest_csv(cursor(file.as_bytes()), &delivery()).await
     }
 
     async fn data(&self, iccid: &str) -> PersonalData {
@@ -60,7 +62,11 @@ impl Yard {
 
 fn delivery() -> Delivery {
     let (owner, profile_type) = (Operator::parse("operator").unwrap(), ProfileType::parse("P1").unwrap());
-    Delivery { owner, profile_type, template: None }
+    Delivery::local(owner, profile_type, None)
+}
+
+fn cursor(octets: &[u8]) -> std::io::Cursor<Vec<u8>> {
+    std::io::Cursor::new(octets.to_vec())
 }
 
 fn iccid(number: usize) -> String {
@@ -83,11 +89,9 @@ fn file(rows: impl IntoIterator<Item = String>) -> String {
     file
 }
 
-fn faults(outcome: Result<simyard::inventory::Receipt, IngestError>) -> Vec<String> {
+fn faults(outcome: Result<Receipt, IngestError>) -> Vec<String> {
     match outcome {
-        Err(IngestError::File(FileError::Rows { faults, .. })) => {
-            faults.iter().map(ToString::to_string).collect()
-        }
+        Err(IngestError::Refused(receipt)) => receipt.refusals.iter().map(ToString::to_string).collect(),
         Err(error) => vec![error.to_string()],
         Ok(receipt) => panic!("{receipt:?}"),
     }
@@ -98,12 +102,11 @@ fn a_file_goes_in_and_its_secrets_come_back_from_the_seal_alone() {
         let yard = Yard::new().await;
         let text = file((1..=1500).map(row));
         let mut heard = Vec::new();
-        let receipt = yard
-            .inventory
-            .ingest_csv(text.as_bytes(), &delivery(), |done, of| heard.push((done, of)))
-            .await
-            .unwrap();
-        assert_eq!(heard, [(1000, 1500), (1500, 1500)]);
+        let source = Box::new(Csv { requirements: None, rng: yard.inventory.rng.clone() });
+        let (input, told) = (cursor(text.as_bytes()), |rows| heard.push(rows));
+        let taken = yard.inventory.ingest(input, source, &delivery(), Intent::TakeWhole, told).await;
+        let receipt = taken.unwrap();
+        assert_eq!(heard, [500, 1000, 1500, 1500]);
         assert_eq!((receipt.profiles, receipt.received_at.as_str()), (1500, "2026-11-22T06:43:00Z"));
         assert_eq!(receipt.first_iccid.unwrap().as_str(), iccid(1));
         let data = yard.data(&iccid(7)).await;
@@ -203,7 +206,7 @@ fn a_file_of_another_form_is_refused() {
         ] {
             assert_eq!(faults(yard.ingest(text).await), [expected]);
         }
-        let no_text = yard.inventory.ingest_csv(b"\xFF\xFE\n", &delivery(), |_, _| {}).await;
+        let no_text = yard.inventory.ingest_csv(cursor(b"\xFF\xFE\n"), &delivery()).await;
         assert_eq!(faults(no_text), ["line 1 is no list of column names in UTF-8"]);
 
         // Other delimiters, an order of one's own, quotes, carriage returns and a byte order mark are taken.
@@ -222,11 +225,14 @@ fn a_file_of_another_form_is_refused() {
 fn faults_are_told_up_to_a_bound_and_counted_beyond() {
     block_on(async {
         let yard = Yard::new().await;
-        let outcome = yard.ingest(&file((0..150).map(|_| "x".to_owned()))).await;
-        let Err(IngestError::File(error @ FileError::Rows { .. })) = outcome else { panic!("{outcome:?}") };
-        assert_eq!(error.to_string(), "150 rows or values are wrong");
-        let FileError::Rows { faults, more } = error else { panic!("{error:?}") };
-        assert_eq!((faults.len(), more), (100, 50));
+        let rows = (0..REFUSALS_MAX + 50).map(|_| "x".to_owned()).chain([row(1)]);
+        let outcome = yard.ingest(&file(rows)).await;
+        let Err(error @ IngestError::Refused(_)) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(error.to_string(), "10050 of 10051 rows are refused");
+        let IngestError::Refused(receipt) = error else { panic!("{error:?}") };
+        assert_eq!((receipt.refusals.len(), receipt.more_refusals), (REFUSALS_MAX, 50));
+        assert_eq!((receipt.batch_id, receipt.profiles), (None, 0));
+        assert!(yard.inventory.store.counts().await.unwrap().is_empty());
     });
 }
 
@@ -237,9 +243,9 @@ fn numbers_that_are_in_the_stock_are_told_by_line_and_nothing_is_taken() {
         let other_imsi = row(2).replace(&iccid(2), &iccid(6));
         let found = faults(yard.ingest(&file([row(4), row(3), row(5), other_imsi])).await);
         let expected = [
-            "line 3, iccid: is in the stock already",
-            "line 3, imsi: is in the stock already",
-            "line 5, imsi: is in the stock already",
+            "line 3, iccid 8988211…003: is in the stock already",
+            "line 3, imsi 9014000…003: is in the stock already",
+            "line 5, imsi 9014000…002: is in the stock already",
         ];
         assert_eq!(found, expected);
         let counts = yard.inventory.store.counts().await.unwrap();
@@ -281,16 +287,19 @@ fn a_ready_made_package_is_kept_whole_under_its_own_number() {
     let der = std::fs::read(path.expect("a package in ts48")).unwrap();
     block_on(async {
         let yard = Yard::new().await;
-        let receipt = yard.inventory.ingest_package(&der, &delivery()).await.unwrap();
+        let receipt = yard.inventory.ingest_package(cursor(&der), &delivery()).await.unwrap();
         let iccid = receipt.first_iccid.unwrap();
         let package = yard.inventory.store.package(&iccid).await.unwrap().unwrap();
         assert_eq!(package.kind, PackageKind::ReadyMade);
         let opened = yard.inventory.sealer.open(&Package::place(&iccid), &package.sealed).unwrap();
         assert_eq!(*opened, der);
-        let again = yard.inventory.ingest_package(&der, &delivery()).await.unwrap_err();
-        assert_eq!(again.to_string(), "the package's iccid is in the stock already");
-        let cut = yard.inventory.ingest_package(&der[..der.len() - 1], &delivery()).await;
-        assert!(matches!(cut, Err(IngestError::PackageForm(_))), "{cut:?}");
+        let again = faults(yard.inventory.ingest_package(cursor(&der), &delivery()).await);
+        assert!(
+            again[0].starts_with("line 1, iccid 8") && again[0].ends_with("is in the stock already"),
+            "{again:?}"
+        );
+        let cut = yard.inventory.ingest_package(cursor(&der[..der.len() - 1]), &delivery()).await;
+        assert!(faults(cut)[0].starts_with("line 1: the package cannot be read"));
     });
 }
 
@@ -301,8 +310,7 @@ fn rows_are_held_against_the_template_of_their_type() {
     block_on(async {
         let yard = Yard::new().await;
         let delivery = Delivery { template: Some(template.clone()), ..delivery() };
-        let ingest =
-            async |text: &str| yard.inventory.ingest_csv(text.as_bytes(), &delivery, |_, _| {}).await;
+        let ingest = async |text: &str| yard.inventory.ingest_csv(cursor(text.as_bytes()), &delivery).await;
         let header = "iccid,imsi,ki,pin1,puk1,pin2,puk2,adm1";
         let row = |number: usize| {
             format!("{},90140{number:010},{KI},1234,12345678,5678,87654321,11223344", iccid(number))

@@ -397,7 +397,7 @@ impl TestServer {
         profile_type: &str,
     ) -> Result<Receipt, simyard::inventory::IngestError> {
         let (inventory, delivery) = (self.inventory(), delivery(owner, profile_type));
-        self.wait(inventory.ingest_csv(file, &delivery, |_, _| {}))
+        self.wait(inventory.ingest_csv(std::io::Cursor::new(file.to_vec()), &delivery))
     }
 
     /// Takes a ready-made package into the stock.
@@ -408,7 +408,7 @@ impl TestServer {
         profile_type: &str,
     ) -> Result<Receipt, simyard::inventory::IngestError> {
         let (inventory, delivery) = (self.inventory(), delivery(owner, profile_type));
-        self.wait(inventory.ingest_package(package, &delivery))
+        self.wait(inventory.ingest_package(std::io::Cursor::new(package.to_vec()), &delivery))
     }
 
     fn inventory(&self) -> Inventory {
@@ -623,11 +623,7 @@ impl Drop for TestServer {
 }
 
 fn delivery(owner: &str, profile_type: &str) -> Delivery {
-    Delivery {
-        owner: Operator::parse(owner).unwrap(),
-        profile_type: ProfileType::parse(profile_type).unwrap(),
-        template: None,
-    }
+    Delivery::local(Operator::parse(owner).unwrap(), ProfileType::parse(profile_type).unwrap(), None)
 }
 
 /// What an LPA is told to download.

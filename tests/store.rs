@@ -13,13 +13,14 @@ use simyard::domain::{
 use simyard::env::Timestamp;
 use simyard::ident::{Eid, Iccid, Imsi, MatchingId, TransactionId};
 use simyard::store::{
-    Batch, BatchError, Constraint, Duplicate, DuplicateOf, NewBinding, NewNotification, NewProfile, Package,
-    PackageKind, Recorded, ResultChange, Store, StoreError, StoreUrl,
+    Batch, Constraint, NewBinding, NewImsi, NewNotification, NewProfile, Package, PackageKind, Recorded,
+    ResultChange, Store, StoreError, StoreUrl,
 };
 
 use crate::harness::block_on;
 use crate::postgres;
 
+pub mod batches;
 pub mod callbacks;
 pub mod orders;
 
@@ -35,7 +36,6 @@ crate::tests!(
     attempts_are_counted_up_to_the_limit,
     a_binding_is_found_by_any_of_its_transactions_and_its_keys_are_wiped_at_the_end,
     notifications_are_kept_once_and_the_highest_number_says_how_things_stand,
-    a_batch_goes_in_whole_or_not_at_all,
     what_was_answered_is_there_after_a_restart,
     waiting_changes_share_a_commit,
     a_guilty_change_costs_its_group_few_commits,
@@ -89,25 +89,22 @@ fn iccid(number: u32) -> Iccid {
 fn profile(number: u32) -> NewProfile {
     NewProfile {
         iccid: iccid(number),
-        imsi: Some(Imsi::parse(&format!("90140{number:010}")).unwrap()),
-        msisdn: Some(format!("+88{number:010}")),
+        imsis: vec![NewImsi {
+            imsi: Imsi::parse(&format!("90140{number:010}")).unwrap(),
+            role: "home".to_owned(),
+            msisdn: Some(format!("+88{number:010}")),
+        }],
         package: Package { kind: PackageKind::PersonalData, sealed: vec![number as u8; 40], needs: None },
     }
 }
 
 fn batch(batch_id: &str) -> Batch {
-    Batch {
-        batch_id: batch_id.to_owned(),
-        owner: operator(),
-        profile_type: profile_type(),
-        digest: [7; 32],
-        received_at: now(),
-    }
+    Batch::local(batch_id, operator(), profile_type(), now())
 }
 
 async fn stock(store: &Store, count: u32) {
     let profiles: Vec<NewProfile> = (0..count).map(profile).collect();
-    store.insert_batch(&batch("first"), &profiles, |_| {}).await.unwrap();
+    store.insert_batch(&batch("first"), &profiles, [7; 32]).await.unwrap();
 }
 
 fn reservation() -> Reservation {
@@ -475,34 +472,6 @@ fn notifications_are_kept_once_and_the_highest_number_says_how_things_stand() {
         assert_eq!(store.record_notification(&wrong, ResultChange::None).await.unwrap(), Recorded::New);
         assert_eq!(run_time().await, Some(RunTimeState::Deleted));
         assert_eq!(store.notifications(&iccid(0)).await.unwrap().len(), 7);
-    });
-}
-
-fn a_batch_goes_in_whole_or_not_at_all() {
-    on_both(|store, _| async move {
-        let profiles: Vec<NewProfile> = (0..2500).map(profile).collect();
-        let mut heard = Vec::new();
-        store.insert_batch(&batch("first"), &profiles, |done| heard.push(done)).await.unwrap();
-        assert_eq!(heard, [1000, 2000, 2500]);
-        let mut next: Vec<NewProfile> = (3000..4200).map(profile).collect();
-        next[3].iccid = iccid(17);
-        next[1100].imsi = profile(18).imsi;
-        let refused = store.insert_batch(&batch("second"), &next, |_| {}).await;
-        let Err(BatchError::Duplicates(duplicates)) = refused else { panic!("{refused:?}") };
-        let expected = [
-            Duplicate { place: 3, of: DuplicateOf::Iccid },
-            Duplicate { place: 1100, of: DuplicateOf::Imsi },
-        ];
-        assert_eq!(duplicates, expected);
-        assert!(store.order(&iccid(3000)).await.unwrap().is_none());
-        let same_number = NewProfile { imsi: None, ..profile(3000) };
-        let twice = store.insert_batch(&batch("third"), &[profile(3000), same_number], |_| {}).await;
-        let in_use = |outcome: &Result<(), BatchError>, constraint| matches!(outcome, Err(BatchError::Store(StoreError::InUse(found))) if *found == constraint);
-        assert!(in_use(&twice, Constraint::Iccid), "{twice:?}");
-        let same = store.insert_batch(&batch("first"), &[profile(3000)], |_| {}).await;
-        assert!(in_use(&same, Constraint::BatchId), "{same:?}");
-        store.insert_batch(&batch("fourth"), &[profile(3000)], |_| {}).await.unwrap();
-        assert_eq!(store.package(&iccid(3000)).await.unwrap().unwrap().kind, PackageKind::PersonalData);
     });
 }
 

@@ -467,20 +467,14 @@ mod tests {
         assert!(key.exists());
         std::fs::remove_file(&key).unwrap();
         let stock = open().await.unwrap();
-        let batch = Batch {
-            batch_id: "b".to_owned(),
-            owner: Operator::parse("acme").unwrap(),
-            profile_type: crate::domain::ProfileType::parse("iot").unwrap(),
-            digest: [7; 32],
-            received_at: NOW,
-        };
+        let owner = Operator::parse("acme").unwrap();
+        let batch = Batch::local("b", owner, crate::domain::ProfileType::parse("iot").unwrap(), NOW);
         let profile = NewProfile {
             iccid: Iccid::parse("898821100000000000").unwrap(),
-            imsi: None,
-            msisdn: None,
+            imsis: Vec::new(),
             package: StoredPackage { kind: PackageKind::PersonalData, sealed: vec![1; 40], needs: None },
         };
-        stock.store.insert_batch(&batch, &[profile], |_| {}).await.unwrap();
+        stock.store.insert_batch(&batch, &[profile], [7; 32]).await.unwrap();
         stock.store.close().await;
         std::fs::remove_file(&key).unwrap();
         let Err(error) = open().await else { panic!("a new key was made") };

@@ -120,7 +120,7 @@ mod tests {
     use simyard_asn1::saip::Package;
 
     use super::*;
-    use crate::inventory::csv;
+    use crate::profile::personal_csv::{Rows, Settings};
     use crate::profile::shipped;
 
     #[test]
@@ -131,9 +131,14 @@ mod tests {
             let rng = Rng::seeded(1);
             let profiles = profiles(&template, 3, &rng).unwrap();
             let file = to_csv(&profiles, &template);
-            let read = csv::read(file.as_bytes(), Some(&template), &rng).unwrap();
+            let settings = Settings::for_stock(Some(template.requirements()), &rng);
+            let mut rows = Rows::new(file.as_bytes(), settings).unwrap();
+            let mut read = Vec::new();
+            while let Some(row) = rows.next_row().unwrap() {
+                read.push(row.outcome.ok().unwrap());
+            }
             for (ours, read) in profiles.iter().zip(&read) {
-                let packages = [ours, &read.data].map(|data| template.personalise(data).unwrap());
+                let packages = [ours, read].map(|data| template.personalise(data).unwrap());
                 assert!(*packages[0] == *packages[1], "{}", shipped.name);
             }
             assert_eq!(read.len(), 3);

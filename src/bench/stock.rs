@@ -39,9 +39,9 @@ pub async fn release_batch(
 ) -> Result<Vec<MatchingId>, BenchError> {
     let template = delivery.template.as_ref().ok_or(BenchError::NoTemplate)?;
     let profiles = batch::profiles(template, count, &inventory.rng)?;
-    let file = zeroize::Zeroizing::new(batch::to_csv(&profiles, template));
+    let file = zeroize::Zeroizing::new(batch::to_csv(&profiles, template).into_bytes());
     let iccids: Vec<&Iccid> = profiles.iter().map(|data| &data.iccid).collect();
-    inventory.ingest_csv(file.as_bytes(), delivery, |_, _| {}).await?;
+    inventory.ingest_csv(std::io::Cursor::new(file), delivery).await?;
     let mut released = Vec::with_capacity(count);
     for group in iccids.chunks(ORDERS_AT_A_TIME) {
         let mut placed = JoinSet::new();

@@ -1,6 +1,6 @@
 //! `simyard ingest`: a manufacturer's file, or a ready-made package, into the stock.
 
-use std::io::{IsTerminal as _, Read as _};
+use std::io::{BufReader, IsTerminal as _, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -10,14 +10,20 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::output::{self, line};
 use super::serve::ConfigArgs;
 use crate::app::{Stock, template_of};
-use crate::domain::ProfileType;
+use crate::crypto::hash::Sha256Stream;
+use crate::domain::{DeliveryId, Manufacturer, ProfileType};
 use crate::env::{Clock, Rng};
-use crate::inventory::{Delivery, FileError, IngestError, Inventory, MAX_FILE_OCTETS, Receipt};
+use crate::inventory::csv::{Csv, OnePackage};
+use crate::inventory::rows::Source;
+use crate::inventory::{Delivery, IngestError, Intent, Inventory, Receipt};
+use crate::profile::plan::Template;
 
 /// The first octet of a profile package: its profile header. No text begins with it.
 const PACKAGE_BEGINS: u8 = 0xA0;
+/// Refusals that are printed; the file of refusals has all.
+const PRINTED_MAX: usize = 100;
 
-/// Take a manufacturer's batch into the stock.
+/// Take a manufacturer's delivery into the stock.
 #[derive(Args)]
 pub struct IngestArgs {
     /// A manufacturer's file, or a ready-made profile package.
@@ -31,6 +37,21 @@ pub struct IngestArgs {
     profile_type: Option<String>,
     #[command(flatten)]
     config: ConfigArgs,
+    /// Who delivers; the same delivery of one manufacturer is taken once.
+    #[arg(long, value_name = "NAME", default_value = "local")]
+    manufacturer: String,
+    /// What the manufacturer calls the delivery. By default the file says it, or its digest is the name.
+    #[arg(long, value_name = "ID")]
+    batch_id: Option<String>,
+    /// Take the good rows, though others are refused.
+    #[arg(long, conflicts_with = "dry_run")]
+    partial: bool,
+    /// Look at everything and take nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Write all refused rows to this file, as CSV.
+    #[arg(long, value_name = "FILE")]
+    refusals: Option<PathBuf>,
     /// Print the receipt as JSON.
     #[arg(long)]
     json: bool,
@@ -55,56 +76,111 @@ pub async fn run(args: IngestArgs) -> anyhow::Result<()> {
         let names: Vec<&str> = config.profile_types.iter().map(|setting| setting.name.as_str()).collect();
         bail!("--profile-type must be one of those in the settings: {}", names.join(", "));
     };
-    let delivery = Delivery {
-        owner: setting.owner.clone(),
-        profile_type: setting.name.clone(),
-        template: template_of(setting)?,
+    let of_file = |path: &Path| path.display().to_string();
+    let mut file = std::fs::File::open(&args.file).with_context(|| of_file(&args.file))?;
+    let delivery_id = match &args.batch_id {
+        Some(text) => text.clone(),
+        None => format!("sha256:{}", hex::encode(digest(&mut file).with_context(|| of_file(&args.file))?)),
     };
-    let file = read(&args.file)?;
+    let delivery = Delivery {
+        manufacturer: Manufacturer::parse(&args.manufacturer)
+            .context("--manufacturer must have 1 to 128 octets and no control characters")?,
+        delivery_id: Some(
+            DeliveryId::parse(&delivery_id)
+                .context("--batch-id must have 1 to 128 octets and no control characters")?,
+        ),
+        ..Delivery::local(setting.owner.clone(), setting.name.clone(), template_of(setting)?)
+    };
     let rng = Rng::system();
     let Stock { store, sealer } = Stock::open(&config, &rng).await?;
     let inventory = Inventory { store, sealer, clock: Clock::system(), rng, mode: config.mode };
-    let outcome = take(&inventory, &file, &delivery).await;
+    let intent = match (args.dry_run, args.partial) {
+        (true, _) => Intent::Try,
+        (false, true) => Intent::TakeGood,
+        (false, false) => Intent::TakeWhole,
+    };
+    let outcome = take(&inventory, file, &delivery, intent).await;
     inventory.store.close().await;
     match outcome {
-        Ok(receipt) => print(&receipt, args.json),
-        Err(IngestError::File(FileError::Rows { faults, more })) => {
-            let mut told: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            if more > 0 {
-                told.push(format!("and {more} more"));
+        Ok(receipt) => {
+            keep_refusals(&args, &receipt)?;
+            print(&receipt, args.json)?;
+            if receipt.dry_run && receipt.refused > 0 {
+                bail!(
+                    "{}: {} of {} rows would be refused",
+                    of_file(&args.file),
+                    receipt.refused,
+                    receipt.rows
+                );
             }
-            bail!("{}: nothing was taken\n{}", args.file.display(), told.join("\n"));
+            Ok(())
         }
-        Err(error) => Err(error).with_context(|| format!("{}: nothing was taken", args.file.display())),
+        Err(IngestError::Refused(receipt)) => {
+            keep_refusals(&args, &receipt)?;
+            if args.json {
+                output::json(&serde_json::to_value(&*receipt)?);
+            }
+            bail!("{}: nothing was taken\n{}", of_file(&args.file), refusals(&receipt).join("\n"));
+        }
+        Err(error) => Err(error).with_context(|| format!("{}: nothing was taken", of_file(&args.file))),
     }
 }
 
-/// Reads the file whole, up to one octet more than is taken.
-fn read(path: &Path) -> anyhow::Result<zeroize::Zeroizing<Vec<u8>>> {
-    let file = std::fs::File::open(path).with_context(|| path.display().to_string())?;
-    let octets = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX).min(MAX_FILE_OCTETS);
-    // Room for all of it: a buffer that grows would leave copies of keys behind.
-    let mut content = zeroize::Zeroizing::new(Vec::with_capacity(octets.saturating_add(64)));
-    let limit = u64::try_from(MAX_FILE_OCTETS).unwrap_or(u64::MAX).saturating_add(1);
-    file.take(limit).read_to_end(&mut content).with_context(|| path.display().to_string())?;
-    Ok(content)
+/// The digest of a file, which is read from its beginning again afterwards.
+fn digest(file: &mut std::fs::File) -> std::io::Result<[u8; 32]> {
+    let mut digest = Sha256Stream::new();
+    std::io::copy(file, &mut digest)?;
+    file.rewind()?;
+    Ok(digest.finish())
 }
 
-async fn take(inventory: &Inventory, file: &[u8], delivery: &Delivery) -> Result<Receipt, IngestError> {
-    if file.first() == Some(&PACKAGE_BEGINS) {
-        return inventory.ingest_package(file, delivery).await;
-    }
-    let bar = if std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} profiles, {per_sec}") {
+async fn take(
+    inventory: &Inventory,
+    mut file: std::fs::File,
+    delivery: &Delivery,
+    intent: Intent,
+) -> Result<Receipt, IngestError> {
+    let unread =
+        |error: std::io::Error| IngestError::Prepare(crate::inventory::rows::ReadError::Read(error).into());
+    let mut first = [0];
+    let read = file.read(&mut first).map_err(unread)?;
+    file.rewind().map_err(unread)?;
+    let octets = file.metadata().map_err(unread)?.len();
+    let source: Box<dyn Source> = if read == 1 && first == [PACKAGE_BEGINS] {
+        Box::new(OnePackage)
+    } else {
+        let requirements = delivery.template.as_ref().map(Template::requirements);
+        Box::new(Csv { requirements, rng: inventory.rng.clone() })
+    };
+    let bar = if std::io::stderr().is_terminal() { ProgressBar::new(octets) } else { ProgressBar::hidden() };
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}, {msg} rows, {eta}") {
         bar.set_style(style);
     }
-    let progress = |done, total| {
-        bar.set_length(u64::try_from(total).unwrap_or(u64::MAX));
-        bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
-    };
-    let receipt = inventory.ingest_csv(file, delivery, progress).await;
+    let input = BufReader::with_capacity(1 << 16, bar.wrap_read(file));
+    let told = bar.clone();
+    let progress = move |rows: u64| told.set_message(rows.to_string());
+    let receipt = inventory.ingest(input, source, delivery, intent, progress).await;
     bar.finish_and_clear();
     receipt
+}
+
+fn keep_refusals(args: &IngestArgs, receipt: &Receipt) -> anyhow::Result<()> {
+    let Some(path) = &args.refusals else { return Ok(()) };
+    std::fs::write(path, receipt.refusals_csv()).with_context(|| path.display().to_string())
+}
+
+/// What was refused, as far as a terminal wants to know it.
+fn refusals(receipt: &Receipt) -> Vec<String> {
+    let mut told: Vec<String> = receipt.refusals.iter().take(PRINTED_MAX).map(ToString::to_string).collect();
+    let untold = receipt.refusals.len().saturating_sub(told.len());
+    let more = receipt.more_refusals.saturating_add(u64::try_from(untold).unwrap_or(u64::MAX));
+    if more > 0 {
+        told.push(format!(
+            "and {more} more (--refusals FILE has up to {})",
+            crate::inventory::receipt::REFUSALS_MAX
+        ));
+    }
+    told
 }
 
 fn print(receipt: &Receipt, json: bool) -> anyhow::Result<()> {
@@ -113,13 +189,22 @@ fn print(receipt: &Receipt, json: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     let profiles = if receipt.profiles == 1 { "profile" } else { "profiles" };
+    let name = match (&receipt.batch_id, receipt.repeated) {
+        (Some(batch_id), false) => format!("batch {batch_id}"),
+        (Some(batch_id), true) => format!("taken before, nothing was changed: batch {batch_id}"),
+        (None, _) => "nothing was taken; would be".to_owned(),
+    };
     line(&format!(
-        "batch {}: {} {profiles} of type {} for {}",
-        receipt.batch_id, receipt.profiles, receipt.profile_type, receipt.owner
+        "{name}: {} {profiles} of type {} for {}",
+        receipt.profiles, receipt.profile_type, receipt.owner
     ));
     if let (Some(first), Some(last)) = (&receipt.first_iccid, &receipt.last_iccid) {
         line(&format!("first ICCID {first}, last ICCID {last}"));
     }
     line(&format!("file SHA-256 {}, taken {}", receipt.sha256, receipt.received_at));
+    if receipt.refused > 0 {
+        line(&format!("{} of {} rows refused", receipt.refused, receipt.rows));
+        refusals(receipt).iter().for_each(|refusal| line(refusal));
+    }
     Ok(())
 }

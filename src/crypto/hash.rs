@@ -11,6 +11,40 @@ pub fn sha256(octets: &[u8]) -> [u8; 32] {
     Sha256::digest(octets).into()
 }
 
+/// SHA-256 of what is written to it.
+#[derive(Clone, Default)]
+pub struct Sha256Stream(Sha256);
+
+impl Sha256Stream {
+    /// Of nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds octets.
+    pub fn update(&mut self, octets: &[u8]) {
+        self.0.update(octets);
+    }
+
+    /// The digest of all of it.
+    #[must_use]
+    pub fn finish(self) -> [u8; 32] {
+        self.0.finalize().into()
+    }
+}
+
+impl std::io::Write for Sha256Stream {
+    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+        self.update(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// SHA-256 of a confirmation code: what the server keeps instead of the code. The characters are hashed as the user
 /// types them, not decoded from hexadecimal. Codes are short, so the hash can be searched through: it is a secret too.
 #[must_use]

@@ -5,6 +5,7 @@
 //! | [`state`] | the states of a profile at the SM-DP+ and the data that each state owns |
 //! | [`last_failure`] | what went wrong with an order last |
 //! | [`mode`] | for tests or for people |
+//! | [`name`] | names of operators, manufacturers, profile types, people |
 //! | [`order`] | one profile and the order for it: the transitions |
 //! | [`eligibility`] | whether a profile fits an eUICC and its device |
 //! | [`selection`] | which order a pair of matching identifier and EID may download, and why not |
@@ -16,6 +17,7 @@
 pub mod eligibility;
 pub mod last_failure;
 pub mod mode;
+pub mod name;
 pub mod order;
 pub mod progress;
 pub mod repetition;
@@ -27,12 +29,13 @@ pub use eligibility::{
 };
 pub use last_failure::LastFailure;
 pub use mode::Mode;
+pub use name::{DeliveryId, Manufacturer, Operator, Person, ProfileType, SubClassName};
 pub use order::{InvalidTransition, Order, Transition};
 pub use progress::NotificationPoint;
 pub use repetition::{ConfirmOrderParameters, DownloadOrderParameters};
 pub use selection::{Accepted, AcceptedAs, Limits, Refusal, select_order};
 pub use state::{
     Attempts, Bound, CallIdentity, CodeHash, Confirmation, Download, ErrorReason, Failure, FinalStatus,
-    Installation, KeyMode, ManualCommand, MatchingIdOrigin, NamedBy, Operator, Person, ProfileEvent,
-    ProfileType, Release, ReleaseTime, Reservation, RunTimeState, State, StateName, Terms,
+    Installation, KeyMode, ManualCommand, MatchingIdOrigin, NamedBy, ProfileEvent, Release, ReleaseTime,
+    Reservation, RunTimeState, State, StateName, Terms,
 };

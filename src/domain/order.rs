@@ -4,9 +4,10 @@
 //! profile nobody ordered is an order in state Available. A transition takes the order and returns the next one, or
 //! says which state refused which event. The store writes what comes out; it decides nothing.
 
+use super::name::{Operator, ProfileType};
 use super::state::{
     Attempts, Bound, CodeHash, Confirmation, Download, ErrorReason, Failure, FinalStatus, Installation,
-    Operator, ProfileType, Release, ReleaseTime, Reservation, State, StateName, Terms,
+    Release, ReleaseTime, Reservation, State, StateName, Terms,
 };
 use crate::env::Timestamp;
 use crate::ident::{Eid, Iccid, Imsi, MatchingId};

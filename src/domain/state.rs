@@ -8,63 +8,9 @@ use std::fmt;
 use subtle::ConstantTimeEq as _;
 
 use super::eligibility::EligibilityRule;
+use super::name::NAME_MAX;
 use crate::env::Timestamp;
 use crate::ident::{Eid, MatchingId};
-
-/// The longest name of an operator, a profile type, or a caller's identifier, in octets.
-pub const NAME_MAX: usize = 128;
-
-/// Texts agreed with the operator: compared by exact text, 1 to [`NAME_MAX`] octets without control characters.
-macro_rules! name {
-    ($(#[$doc:meta])* $type:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $type(String);
-
-        impl $type {
-            /// Takes the text; `None` if it is empty, longer than [`NAME_MAX`] octets or has control characters.
-            #[must_use]
-            pub fn parse(text: &str) -> Option<Self> {
-                let fits = (1..=NAME_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
-                fits.then(|| Self(text.to_owned()))
-            }
-
-            /// The text.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    };
-}
-
-name!(
-    /// An operator: the owner of profiles, known on ES2+ by its certificate.
-    Operator
-);
-name!(
-    /// A kind of profile agreed with the operator, such as `P9054-2` (`profileType` of ES2+).
-    ProfileType
-);
-
-name!(
-    /// Who changes orders by hand, as the system or the person says: nobody proves it.
-    Person
-);
-
-impl Person {
-    /// Where nobody says who it was.
-    #[must_use]
-    pub fn unknown() -> Self {
-        Self("unknown".to_owned())
-    }
-}
 
 /// How an ES2+ caller marked its call (6.5.1.3). Neither text is a proof of anything: they only recognise repetitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -470,10 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_identities_are_bounded() {
-        assert!(ProfileType::parse("").is_none());
-        assert!(ProfileType::parse(&"x".repeat(129)).is_none());
-        assert!(Operator::parse("a\nb").is_none());
+    fn identities_are_cut() {
         let call = CallIdentity::new(&"ä".repeat(100), "x");
         assert_eq!(call.requester.len(), NAME_MAX);
     }

@@ -1,29 +1,44 @@
-//! A delivery into the store, whole or not at all.
+//! A delivery into the store: published whole, or of no effect.
 //!
-//! What is secret is sealed for its place before the store sees it. The same file again is refused: its numbers are in
-//! the stock.
+//! Rows go in by chunks while they are read, under a batch that nobody sees and that holds their numbers; then one short
+//! change publishes it. Whoever repeats a delivery, by the name that the manufacturer gave it, changes nothing and is told
+//! so; another file under the same name is refused. If this process dies, the lease of the batch runs out and
+//! [`Inventory::remove_given_up`] removes it.
+//!
+//! Of two deliveries at the same time that have a number in common, the one that began first waits for the other to end or
+//! to give way, and the other gives way: so one of them wins, whole.
 
-use serde::Serialize;
-use simyard_asn1::saip;
+use std::io::Read;
+use std::time::Duration;
 
-use super::csv::{self, Faults, FileError, RowFault, Subscription};
-use crate::crypto::hash::sha256;
-use crate::crypto::seal::{SealError, Sealer};
-use crate::domain::{Mode, Operator, ProfileType};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use super::csv::{Csv, OnePackage};
+use super::prepare::{Piece, Preparation, PrepareError, Rows, Wanted};
+use super::receipt::{Receipt, Refusal, Refusals};
+use super::rows::{Heading, Source};
+use crate::crypto::seal::Sealer;
+use crate::domain::{DeliveryId, Manufacturer, Mode, Operator, ProfileType, SubClassName};
 use crate::env::{Clock, Rng};
 use crate::ident::Iccid;
-use crate::profile::identity::{IdentityError, PackageIdentity};
-use crate::profile::needs::needs;
 use crate::profile::plan::Template;
-use crate::profile::test_profile::{self, TestProfile};
 use crate::store::{
-    Batch, BatchError, Constraint, DuplicateOf, NewProfile, Package, PackageKind, Store, StoreError,
+    Batch, BatchKind, BatchRecord, BatchState, Begun, Held, HeldNumber, Holder, Lease, NewProfile, Store,
+    StoreError, Totals,
 };
 
-/// The largest ready-made package.
-pub const MAX_PACKAGE_OCTETS: usize = 1024 * 1024;
+/// How long a batch is held without a sign of life of its receiver.
+const LEASE: Duration = Duration::from_secs(30);
+/// How often a receiver that waits for rows gives one.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
+/// How often a receiver looks whether another one gave way.
+const WAIT_FOR_OTHER: Duration = Duration::from_millis(100);
+/// Pieces that wait between reading and storing.
+const PIECES: usize = 2;
 
 /// Where deliveries go.
+#[derive(Clone)]
 pub struct Inventory {
     /// The store.
     pub store: Store,
@@ -37,179 +52,446 @@ pub struct Inventory {
     pub mode: Mode,
 }
 
-/// Whose profiles are delivered, and of which type.
+/// Whose profiles are delivered, by whom, and of which type.
 #[derive(Clone)]
 pub struct Delivery {
+    /// Who delivers.
+    pub manufacturer: Manufacturer,
+    /// What the manufacturer calls it, if somebody says so beside the file.
+    pub delivery_id: Option<DeliveryId>,
     /// The operator that will own them.
     pub owner: Operator,
     /// Their type.
     pub profile_type: ProfileType,
+    /// The kind of SIM that they are for.
+    pub sub_class: Option<SubClassName>,
     /// What the type makes packages from: rows that do not fit it are refused. `None` where that shows later, when the
     /// first package is made.
     pub template: Option<Template>,
 }
 
-/// What the manufacturer gets back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Receipt {
-    /// The batch, by which the delivery is known from now on.
-    pub batch_id: String,
-    /// Profiles that are in the stock now.
-    pub profiles: usize,
-    /// The ICCID of the first row.
-    pub first_iccid: Option<Iccid>,
-    /// The ICCID of the last row.
-    pub last_iccid: Option<Iccid>,
-    /// The operator that owns them.
-    pub owner: String,
-    /// Their type.
-    pub profile_type: String,
-    /// The SHA-256 of the file, in hexadecimal digits.
-    pub sha256: String,
-    /// When, as ISO 8601.
-    pub received_at: String,
+impl Delivery {
+    /// A delivery at the server itself, for SIMs of no special kind.
+    #[must_use]
+    pub fn local(owner: Operator, profile_type: ProfileType, template: Option<Template>) -> Self {
+        let manufacturer = Manufacturer::local();
+        Self { manufacturer, delivery_id: None, owner, profile_type, sub_class: None, template }
+    }
+}
+
+/// What becomes of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// All of it is taken, or nothing.
+    TakeWhole,
+    /// What is good of it is taken.
+    TakeGood,
+    /// It is looked at, and nothing is taken.
+    Try,
 }
 
 /// Why nothing of a delivery was taken.
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
-    /// The file, or rows of it.
+    /// It cannot be read, or not sealed.
     #[error(transparent)]
-    File(#[from] FileError),
-    /// The package is too large.
-    #[error("the package has more than {MAX_PACKAGE_OCTETS} octets")]
-    PackageTooLarge,
-    /// The octets are no package.
-    #[error("the package cannot be read: {0}")]
-    PackageForm(#[from] simyard_asn1::Error),
-    /// The package does not say which profile it is.
-    #[error(transparent)]
-    PackageIdentity(#[from] IdentityError),
-    /// A test profile, outside test mode (SGP.22 2.4.5.3).
-    #[error("the package is a test profile: {0}; only a server with mode = \"test\" takes it")]
-    TestProfile(TestProfile),
-    /// The package's ICCID or IMSI is in the stock already.
-    #[error("the package's {0} is in the stock already")]
-    PackageInStock(&'static str),
-    /// The secrets could not be sealed.
-    #[error("the secrets could not be sealed: {0}")]
-    Seal(#[from] SealError),
+    Prepare(#[from] PrepareError),
+    /// Rows were refused; the receipt has them.
+    #[error("{} of {} rows are refused", .0.refused, .0.rows)]
+    Refused(Box<Receipt>),
+    /// The file says that it is another delivery than the caller.
+    #[error("the file says that it is delivery {file}, not {asked}")]
+    OtherDelivery {
+        /// In the file.
+        file: DeliveryId,
+        /// Beside it.
+        asked: DeliveryId,
+    },
+    /// Another file was delivered under this name.
+    #[error("delivery {0} was taken from another file already: give this one a name of its own")]
+    OtherFile(DeliveryId),
+    /// Somebody takes in a delivery of this name now.
+    #[error("delivery {0} is being taken in now: ask again in half a minute")]
+    ComingIn(DeliveryId),
+    /// The reading thread is gone.
+    #[error("the delivery could not be read to its end")]
+    Thread,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Inventory {
-    /// Takes a manufacturer's file ([`csv`]). `progress` hears how many profiles went in, of how many.
+    /// Takes a delivery. `progress` hears how many rows were looked at so far.
+    ///
+    /// # Errors
+    /// [`IngestError`]; nothing was taken then.
+    pub async fn ingest(
+        &self,
+        input: impl Read + Send + 'static,
+        source: Box<dyn Source>,
+        delivery: &Delivery,
+        intent: Intent,
+        mut progress: impl FnMut(u64),
+    ) -> Result<Receipt, IngestError> {
+        let preparation =
+            Preparation { sealer: self.sealer.clone(), mode: self.mode, template: delivery.template.clone() };
+        let (to, mut pieces) = mpsc::channel(PIECES);
+        let thread = std::thread::Builder::new().name("delivery".to_owned());
+        thread.spawn(move || preparation.run(input, source, &to)).map_err(|_| IngestError::Thread)?;
+        let Some(first) = pieces.recv().await else { return Err(IngestError::Thread) };
+        let (heading, wanted) = match first {
+            Piece::Heading(heading, wanted) => (heading, wanted),
+            Piece::End(Err(error), _) => return Err(error.into()),
+            Piece::Rows(_) | Piece::End(Ok(()), _) => return Err(IngestError::Thread),
+        };
+        let delivery_id = delivery_id(delivery, &heading)?;
+        match self.begin(delivery, delivery_id, intent).await? {
+            Start::Repeated(record) => {
+                // If the reader is gone, no digest comes.
+                let _ = wanted.send(Wanted::Digest);
+                repeated(&record, digest(&mut pieces).await?)
+            }
+            Start::New(batch, lease) => {
+                let _ = wanted.send(Wanted::Rows);
+                let mut desk = Desk {
+                    inventory: self,
+                    batch,
+                    lease,
+                    intent,
+                    totals: Counted::default(),
+                    refusals: Refusals::default(),
+                };
+                let outcome = desk.take(&mut pieces, &mut progress).await;
+                desk.end(outcome).await
+            }
+        }
+    }
+
+    /// Takes a table with named columns whole ([`Csv`]).
     ///
     /// # Errors
     /// [`IngestError`]; nothing was taken then.
     pub async fn ingest_csv(
         &self,
-        file: &[u8],
+        file: impl Read + Send + 'static,
         delivery: &Delivery,
-        mut progress: impl FnMut(usize, usize),
     ) -> Result<Receipt, IngestError> {
-        let subscriptions = csv::read(file, delivery.template.as_ref(), &self.rng)?;
-        self.refuse_test_profiles(&subscriptions)?;
-        let mut profiles = Vec::with_capacity(subscriptions.len());
-        for subscription in &subscriptions {
-            let place = Package::place(&subscription.data.iccid);
-            let sealed = self.sealer.seal(&place, &subscription.data.to_octets())?;
-            profiles.push(NewProfile {
-                iccid: subscription.data.iccid.clone(),
-                imsi: Some(subscription.data.home.imsi.clone()),
-                msisdn: subscription.data.home.msisdn.as_ref().map(|number| number.as_str().to_owned()),
-                package: Package { kind: PackageKind::PersonalData, sealed, needs: None },
-            });
-        }
-        let total = profiles.len();
-        let inserted = self.insert(file, delivery, &profiles, |done| progress(done, total)).await;
-        inserted.map_err(|error| match error {
-            BatchError::Store(error) => IngestError::Store(error),
-            BatchError::Duplicates(duplicates) => {
-                let mut faults = Faults::default();
-                for duplicate in duplicates {
-                    let line = subscriptions.get(duplicate.place).map_or(0, |subscription| subscription.line);
-                    faults.add(line, column(duplicate.of), RowFault::InStock);
-                }
-                match faults.into_result() {
-                    Err(error) => IngestError::File(error),
-                    Ok(()) => IngestError::Store(StoreError::InUse(Constraint::Iccid)),
-                }
-            }
-        })
+        let requirements = delivery.template.as_ref().map(Template::requirements);
+        let source = Csv { requirements, rng: self.rng.clone() };
+        self.ingest(file, Box::new(source), delivery, Intent::TakeWhole, |_| {}).await
     }
 
-    /// Takes a ready-made profile package: its ICCID and IMSI are read from it, and it is sealed whole.
+    /// Takes a ready-made profile package.
     ///
     /// # Errors
     /// [`IngestError`]; nothing was taken then.
-    pub async fn ingest_package(&self, der: &[u8], delivery: &Delivery) -> Result<Receipt, IngestError> {
-        if der.len() > MAX_PACKAGE_OCTETS {
-            return Err(IngestError::PackageTooLarge);
-        }
-        let read = saip::Package::from_der(der)?;
-        let identity = PackageIdentity::read(&read)?;
-        if let (Mode::Production, Some(found)) = (self.mode, test_profile::of_package(&read)) {
-            return Err(IngestError::TestProfile(found));
-        }
-        let sealed = self.sealer.seal(&Package::place(&identity.iccid), der)?;
-        let package = Package { kind: PackageKind::ReadyMade, sealed, needs: needs(&read) };
-        let profile = NewProfile { iccid: identity.iccid, imsi: identity.imsi, msisdn: None, package };
-        self.insert(der, delivery, &[profile], |_| {}).await.map_err(|error| match error {
-            BatchError::Store(error) => IngestError::Store(error),
-            BatchError::Duplicates(duplicates) => {
-                IngestError::PackageInStock(duplicates.first().map_or("number", |first| column(first.of)))
-            }
-        })
+    pub async fn ingest_package(
+        &self,
+        der: impl Read + Send + 'static,
+        delivery: &Delivery,
+    ) -> Result<Receipt, IngestError> {
+        self.ingest(der, Box::new(OnePackage), delivery, Intent::TakeWhole, |_| {}).await
     }
 
-    /// Outside test mode no profile comes in whose keys everybody has.
-    fn refuse_test_profiles(&self, subscriptions: &[Subscription]) -> Result<(), FileError> {
-        let mut faults = Faults::default();
-        if self.mode == Mode::Production {
-            for Subscription { line, data } in subscriptions {
-                if let Some(found) = test_profile::of_data(data) {
-                    faults.add(*line, "ki", RowFault::TestProfile(found));
+    /// Begins the batch, behind one of the same name that was given up.
+    async fn begin(
+        &self,
+        delivery: &Delivery,
+        delivery_id: Option<DeliveryId>,
+        intent: Intent,
+    ) -> Result<Start, IngestError> {
+        loop {
+            let now = self.clock.now();
+            let batch = Batch {
+                batch_id: Batch::new_id(now, &self.rng),
+                manufacturer: delivery.manufacturer.clone(),
+                // A trial is none of the manufacturer's deliveries.
+                delivery_id: delivery_id.clone().filter(|_| intent != Intent::Try),
+                kind: BatchKind::Subscriptions,
+                owner: delivery.owner.clone(),
+                profile_type: delivery.profile_type.clone(),
+                sub_class: delivery.sub_class.clone(),
+                received_at: now,
+            };
+            if let (Intent::Try, Some(id)) = (intent, &delivery_id)
+                && let Some(there) = self.store.batch_of_delivery(&batch.manufacturer, id).await?
+                && matches!(there.state, BatchState::Published(_))
+            {
+                return Ok(Start::Repeated(Box::new(there)));
+            }
+            let lease = Lease::new(&self.rng, now, LEASE);
+            let there = match self.store.begin_batch(&batch, &lease).await? {
+                Begun::New => return Ok(Start::New(batch, lease)),
+                Begun::There(there) => there,
+            };
+            match (&there.state, &delivery_id) {
+                (BatchState::Published(_), _) | (_, None) => return Ok(Start::Repeated(there)),
+                (BatchState::ComingIn(until), Some(id)) if *until > now => {
+                    return Err(IngestError::ComingIn(id.clone()));
+                }
+                (BatchState::ComingIn(_) | BatchState::GivenUp, Some(_)) => {
+                    self.store.remove_batch(&there.batch.batch_id, "", now).await?;
                 }
             }
         }
-        faults.into_result()
     }
 
-    async fn insert(
-        &self,
-        file: &[u8],
-        delivery: &Delivery,
-        profiles: &[NewProfile],
-        progress: impl FnMut(usize),
-    ) -> Result<Receipt, BatchError> {
-        let digest = sha256(file);
-        let batch = Batch {
-            batch_id: hex::encode_upper(self.rng.array::<8>()),
-            owner: delivery.owner.clone(),
-            profile_type: delivery.profile_type.clone(),
-            digest,
-            received_at: self.clock.now(),
-        };
-        self.store.insert_batch(&batch, profiles, progress).await?;
-        Ok(Receipt {
-            batch_id: batch.batch_id,
-            profiles: profiles.len(),
-            first_iccid: profiles.first().map(|profile| profile.iccid.clone()),
-            last_iccid: profiles.last().map(|profile| profile.iccid.clone()),
-            owner: delivery.owner.to_string(),
-            profile_type: delivery.profile_type.to_string(),
-            sha256: hex::encode(digest),
-            received_at: batch.received_at.to_string(),
-        })
+    /// Removes batches whose receivers died, and returns how many there were. Any number of processes may do it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn remove_given_up(&self) -> Result<usize, StoreError> {
+        let now = self.clock.now();
+        let given_up = self.store.given_up_batches(now).await?;
+        for batch_id in &given_up {
+            self.store.remove_batch(batch_id, "", now).await?;
+        }
+        Ok(given_up.len())
     }
 }
 
-const fn column(of: DuplicateOf) -> &'static str {
-    match of {
-        DuplicateOf::Iccid => "iccid",
-        DuplicateOf::Imsi => "imsi",
+/// How a delivery begins.
+enum Start {
+    /// It was taken before.
+    Repeated(Box<BatchRecord>),
+    /// It is new.
+    New(Batch, Lease),
+}
+
+/// What the file and the caller call the delivery.
+fn delivery_id(delivery: &Delivery, heading: &Heading) -> Result<Option<DeliveryId>, IngestError> {
+    match (&heading.delivery_id, &delivery.delivery_id) {
+        (Some(file), Some(asked)) if file != asked => {
+            Err(IngestError::OtherDelivery { file: file.clone(), asked: asked.clone() })
+        }
+        (of_file, asked) => Ok(asked.clone().or_else(|| of_file.clone())),
+    }
+}
+
+/// The digest of a file of which nothing else is wanted.
+async fn digest(pieces: &mut mpsc::Receiver<Piece>) -> Result<[u8; 32], IngestError> {
+    while let Some(piece) = pieces.recv().await {
+        if let Piece::End(outcome, digest) = piece {
+            outcome?;
+            return Ok(digest);
+        }
+    }
+    Err(IngestError::Thread)
+}
+
+/// What is answered to a delivery that was taken before.
+fn repeated(record: &BatchRecord, digest: [u8; 32]) -> Result<Receipt, IngestError> {
+    match (&record.state, &record.batch.delivery_id) {
+        (BatchState::Published(totals), _) if totals.digest == digest => {
+            Ok(Receipt { repeated: true, ..receipt(&record.batch, totals, Refusals::default()) })
+        }
+        (_, Some(id)) => Err(IngestError::OtherFile(id.clone())),
+        (_, None) => Err(IngestError::Thread),
+    }
+}
+
+fn receipt(batch: &Batch, totals: &Totals, refusals: Refusals) -> Receipt {
+    Receipt {
+        batch_id: Some(batch.batch_id.clone()),
+        delivery_id: batch.delivery_id.as_ref().map(ToString::to_string),
+        manufacturer: batch.manufacturer.to_string(),
+        owner: batch.owner.to_string(),
+        profile_type: batch.profile_type.to_string(),
+        sub_class: batch.sub_class.as_ref().map(ToString::to_string),
+        rows: totals.rows,
+        profiles: totals.taken,
+        refused: totals.refused,
+        first_iccid: totals.first_iccid.clone(),
+        last_iccid: totals.last_iccid.clone(),
+        sha256: hex::encode(totals.digest),
+        received_at: batch.received_at.to_string(),
+        repeated: false,
+        dry_run: false,
+        refusals: refusals.told,
+        more_refusals: refusals.more,
+    }
+}
+
+/// What was counted of a delivery.
+#[derive(Default)]
+struct Counted {
+    rows: u64,
+    taken: u64,
+    refused: u64,
+    first: Option<Iccid>,
+    last: Option<Iccid>,
+}
+
+/// Where one delivery is taken in.
+struct Desk<'a> {
+    inventory: &'a Inventory,
+    batch: Batch,
+    lease: Lease,
+    intent: Intent,
+    totals: Counted,
+    refusals: Refusals,
+}
+
+impl Desk<'_> {
+    /// Takes piece after piece, and returns the digest of the file.
+    async fn take(
+        &mut self,
+        pieces: &mut mpsc::Receiver<Piece>,
+        progress: &mut impl FnMut(u64),
+    ) -> Result<[u8; 32], IngestError> {
+        loop {
+            let piece = match timeout(SIGN_OF_LIFE, pieces.recv()).await {
+                Err(_) => {
+                    self.renew();
+                    self.inventory.store.renew_lease(&self.batch, &self.lease).await?;
+                    continue;
+                }
+                Ok(piece) => piece.ok_or(IngestError::Thread)?,
+            };
+            match piece {
+                Piece::Heading(..) => return Err(IngestError::Thread),
+                Piece::Rows(rows) => {
+                    self.rows(rows).await?;
+                    progress(self.totals.rows);
+                }
+                Piece::End(outcome, digest) => {
+                    outcome?;
+                    return Ok(digest);
+                }
+            }
+        }
+    }
+
+    fn renew(&mut self) {
+        self.lease.until = self.inventory.clock.now().plus(LEASE);
+    }
+
+    /// Whether rows are still put into the store.
+    fn is_storing(&self) -> bool {
+        match self.intent {
+            Intent::TakeWhole => self.totals.refused == 0,
+            Intent::TakeGood => true,
+            Intent::Try => false,
+        }
+    }
+
+    async fn rows(&mut self, rows: Rows) -> Result<(), IngestError> {
+        self.totals.rows = self.totals.rows.saturating_add(rows.count());
+        self.totals.refused = self.totals.refused.saturating_add(rows.refused);
+        rows.refusals.into_iter().for_each(|refusal| self.refusals.add(refusal));
+        let (mut profiles, mut lines) = (rows.profiles, rows.lines);
+        while !profiles.is_empty() {
+            self.renew();
+            let Self { inventory, batch, lease, .. } = &*self;
+            if self.is_storing() {
+                match inventory.store.add_to_batch(batch, lease, &profiles).await {
+                    Ok(()) => break,
+                    Err(StoreError::InUse(_)) => {}
+                    Err(error) if error.is_deadlock() => continue,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            let held = inventory.store.held_numbers(batch, lease, &profiles).await?;
+            if held.iter().any(|held| self.waits_for(held)) {
+                sleep(WAIT_FOR_OTHER).await;
+                continue;
+            }
+            if held.is_empty() && !self.is_storing() {
+                break;
+            }
+            self.refuse_held(&mut profiles, &mut lines, &held);
+            // Without the held ones, once more; if there were none, somebody gave a number back meanwhile.
+        }
+        self.totals.taken =
+            self.totals.taken.saturating_add(u64::try_from(profiles.len()).unwrap_or(u64::MAX));
+        if let (None, Some(first)) = (&self.totals.first, profiles.first()) {
+            self.totals.first = Some(first.iccid.clone());
+        }
+        if let Some(last) = profiles.last() {
+            self.totals.last = Some(last.iccid.clone());
+        }
+        Ok(())
+    }
+
+    /// The one that began first waits.
+    fn waits_for(&self, held: &Held) -> bool {
+        match &held.by {
+            Holder::Stock => false,
+            Holder::Unpublished(other) => self.intent != Intent::Try && self.batch.batch_id < *other,
+        }
+    }
+
+    fn refuse_held(&mut self, profiles: &mut Vec<NewProfile>, lines: &mut Vec<usize>, held: &[Held]) {
+        for Held { place, number, by } in held {
+            let (Some(profile), Some(line)) = (profiles.get(*place), lines.get(*place)) else { continue };
+            let reason = match by {
+                Holder::Stock => "is in the stock already",
+                Holder::Unpublished(_) => "is in another delivery that is being taken in",
+            };
+            let refusal = match number {
+                HeldNumber::Iccid => Refusal::of_number(*line, "iccid", profile.iccid.as_str(), reason),
+                HeldNumber::Imsi(of) => {
+                    let field = if *of == 0 { "imsi".to_owned() } else { format!("imsi{}", of + 1) };
+                    let imsi = profile
+                        .imsis
+                        .get(*of)
+                        .map(|subscription| subscription.imsi.as_str())
+                        .unwrap_or_default();
+                    Refusal::of_number(*line, field, imsi, reason)
+                }
+            };
+            self.refusals.add(refusal);
+        }
+        let is_held = |place: &usize| held.iter().any(|held| held.place == *place);
+        let good: Vec<usize> = (0..profiles.len()).filter(|place| !is_held(place)).collect();
+        let refused = profiles.len().saturating_sub(good.len());
+        self.totals.refused = self.totals.refused.saturating_add(u64::try_from(refused).unwrap_or(u64::MAX));
+        let mut place = 0;
+        profiles.retain(|_| {
+            place += 1;
+            good.binary_search(&(place - 1)).is_ok()
+        });
+        *lines = good.iter().filter_map(|place| lines.get(*place)).copied().collect();
+    }
+
+    /// Publishes the batch, or removes it, and says what came of it.
+    async fn end(mut self, outcome: Result<[u8; 32], IngestError>) -> Result<Receipt, IngestError> {
+        let published = match outcome {
+            Ok(digest) => self.publish(digest).await,
+            Err(error) => Err(error),
+        };
+        if !matches!(&published, Ok(receipt) if !receipt.dry_run) {
+            let Inventory { store, clock, .. } = self.inventory;
+            let removed = store.remove_batch(&self.batch.batch_id, &self.lease.receiver, clock.now()).await;
+            if let Err(error) = removed {
+                // Whoever looks for batches that were given up finds it.
+                tracing::warn!(%error, batch = self.batch.batch_id, "a batch that was given up waits to be removed");
+            }
+        }
+        published
+    }
+
+    async fn publish(&mut self, digest: [u8; 32]) -> Result<Receipt, IngestError> {
+        let Counted { rows, taken, refused, first, last } = std::mem::take(&mut self.totals);
+        let totals = Totals { rows, taken, refused, digest, first_iccid: first, last_iccid: last };
+        let refusals = std::mem::take(&mut self.refusals);
+        let kept = (!refusals.is_empty()).then(|| serde_json::to_vec(&refusals.told).unwrap_or_default());
+        let receipt = receipt(&self.batch, &totals, refusals);
+        match self.intent {
+            Intent::Try => Ok(Receipt { batch_id: None, dry_run: true, ..receipt }),
+            Intent::TakeWhole if refused > 0 => {
+                Err(IngestError::Refused(Box::new(Receipt { batch_id: None, profiles: 0, ..receipt })))
+            }
+            Intent::TakeGood if taken == 0 => {
+                Err(IngestError::Refused(Box::new(Receipt { batch_id: None, ..receipt })))
+            }
+            Intent::TakeWhole | Intent::TakeGood => {
+                let published =
+                    self.inventory.store.publish_batch(&self.batch, &self.lease, &totals, kept.as_deref());
+                published.await?;
+                Ok(receipt)
+            }
+        }
     }
 }

@@ -2,16 +2,17 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`csv`] | a manufacturer's file: columns, rows, what is wrong with them |
-//! | [`ingest`] | a delivery into the store, whole or not at all |
-//!
-//! A delivery is one transaction: on SQLite no other change is written until all of it is in, some seconds for the
-//! largest file. Deliver in smaller files, or use PostgreSQL, where orders must not wait.
-//!
-//! Other formats, transport keys and pools are not there yet: keys come in the clear, for laboratories.
+//! | [`rows`] | what a delivery is made of, whatever its form |
+//! | [`csv`] | a manufacturer's table with named columns, a ready-made package |
+//! | [`prepare`] | from rows to profiles that can be stored |
+//! | [`ingest`] | a delivery into the store, published whole or of no effect |
+//! | [`receipt`] | what the manufacturer gets back |
 
 pub mod csv;
 pub mod ingest;
+pub mod prepare;
+pub mod receipt;
+pub mod rows;
 
-pub use csv::{FileError, MAX_FILE_OCTETS, RowError, RowFault, Subscription};
-pub use ingest::{Delivery, IngestError, Inventory, Receipt};
+pub use ingest::{Delivery, IngestError, Intent, Inventory};
+pub use receipt::{Receipt, Refusal, Refusals};

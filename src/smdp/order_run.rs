@@ -329,20 +329,13 @@ mod tests {
         let store = Store::open(&StoreUrl::Sqlite(folder.path().join("simyard.db"))).await.unwrap();
         let (owner, profile_type) = (Operator::parse("o").unwrap(), ProfileType::parse("P1").unwrap());
         let now = Timestamp::from_secs(1);
-        let batch = Batch {
-            batch_id: "b".to_owned(),
-            owner: owner.clone(),
-            profile_type: profile_type.clone(),
-            digest: [0; 32],
-            received_at: now,
-        };
+        let batch = Batch::local("b", owner.clone(), profile_type.clone(), now);
         let profile = NewProfile {
             iccid: Iccid::parse("8988211000000000001").unwrap(),
-            imsi: None,
-            msisdn: None,
+            imsis: Vec::new(),
             package: Package { kind: PackageKind::PersonalData, sealed: vec![1], needs: None },
         };
-        store.insert_batch(&batch, &[profile], |_| {}).await.unwrap();
+        store.insert_batch(&batch, &[profile], [0; 32]).await.unwrap();
         let call = CallIdentity::new(REQUESTER, "run/0");
         let parameters = DownloadOrderParameters { call, named_by: NamedBy::Type, eid: None };
         let order = take(&store, &owner, &profile_type, &parameters, now).await.unwrap();

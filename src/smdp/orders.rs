@@ -91,21 +91,15 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let store = Store::open(&StoreUrl::Sqlite(folder.path().join("simyard.db"))).await.unwrap();
             for (owner, profile_type, numbers) in [("one", "P1", 1..=3), ("other", "P2", 9..=9)] {
-                let batch = Batch {
-                    batch_id: owner.to_owned(),
-                    owner: operator(owner),
-                    profile_type: ProfileType::parse(profile_type).unwrap(),
-                    digest: [0; 32],
-                    received_at: Timestamp::from_secs(1),
-                };
+                let profile_type = ProfileType::parse(profile_type).unwrap();
+                let batch = Batch::local(owner, operator(owner), profile_type, Timestamp::from_secs(1));
                 let profile = |number| NewProfile {
                     iccid: iccid(number),
-                    imsi: None,
-                    msisdn: None,
+                    imsis: Vec::new(),
                     package: Package { kind: PackageKind::PersonalData, sealed: vec![1], needs: None },
                 };
                 let profiles: Vec<NewProfile> = numbers.map(profile).collect();
-                store.insert_batch(&batch, &profiles, |_| {}).await.unwrap();
+                store.insert_batch(&batch, &profiles, [0; 32]).await.unwrap();
             }
             let clock = Clock::fixed(Timestamp::from_secs(1_795_000_000));
             let settings = OrderSettings {

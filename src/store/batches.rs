@@ -1,240 +1,352 @@
-//! What manufacturers deliver: batches of profiles with their sealed content.
+//! What manufacturers deliver: batches that come in piece by piece and are published whole.
+//!
+//! A batch begins with a row of its own, gets its rows in chunks ([`super::chunks`]), and is published in one short change. Until
+//! then nobody sees a row of it, but its numbers are taken already. Whoever takes a batch in holds it by a lease, which
+//! every chunk renews: if the process dies, the lease runs out and the batch is removed, by chunks as well.
+//!
+//! Identifiers of batches are in the order of time ([`Batch::new_id`]), so that the stock of an older one is used first.
 
-use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use serde::Serialize;
 
-use super::engine::{Argument, Row, Set, Statement, Writing, set_statement};
-use super::{Store, StoreError};
-use crate::domain::{Operator, PackageNeeds, ProfileType};
-use crate::env::Timestamp;
-use crate::ident::{Iccid, Imsi};
+use super::chunks::{REMOVE_EUICCS, REMOVE_PROFILES, ROWS_MAX};
+use super::engine::{Row, Set, Statement, set_statement};
+use super::writer::{Change, ChunkRow, Done};
+use super::{Constraint, Store, StoreError};
+use crate::domain::{DeliveryId, Manufacturer, Operator, ProfileType, SubClassName};
+use crate::env::{Rng, Timestamp};
+use crate::ident::Iccid;
 
-/// Rows of one set statement.
-const CHUNK: usize = 1000;
-/// The most duplicates that are told one by one.
-pub const PLACES_MAX: usize = 100;
+/// Batches of one page at most.
+pub const BATCHES_MAX: u32 = 1000;
 
-const INSERT_BATCH: Statement = Statement::common(
-    "INSERT INTO batch (batch_id, owner, profile_type, profiles, digest, received_at) \
-     VALUES ($1, $2, $3, $4, $5, $6)",
+const BEGIN_BATCH: Statement = set_statement!(
+    [batch_id text, manufacturer text, delivery_id text, kind bigint, owner text, profile_type text, sub_class text,
+     receiver text, lease_until bigint, received_at bigint]
+    "INSERT INTO batch (batch_id, manufacturer, delivery_id, kind, owner, profile_type, sub_class, receiver, \
+     lease_until, received_at, state, profiles, digest) \
+     SELECT batch_id, manufacturer, delivery_id, kind, owner, profile_type, sub_class, receiver, lease_until, \
+     received_at, 0, 0, '' FROM change WHERE true"
 );
 
-const FIND_ICCIDS: Statement = set_statement!(
-    [iccid text]
-    "SELECT profile.iccid, 0 FROM change JOIN profile ON profile.iccid = change.iccid"
+/// Nobody else may have it by now.
+pub(super) const HOLD_BATCH: Statement = set_statement!(
+    [batch_id text, receiver text, lease_until bigint]
+    "UPDATE batch SET lease_until = change.lease_until FROM change WHERE batch.batch_id = change.batch_id \
+     AND batch.receiver = change.receiver AND batch.state = 0 RETURNING batch.batch_id, 0"
 );
 
-const FIND_IMSIS: Statement = set_statement!(
-    [imsi text]
-    "SELECT profile.imsi, 0 FROM change JOIN profile ON profile.imsi = change.imsi WHERE profile.imsi IS NOT NULL"
+const PUBLISH_BATCH: Statement = set_statement!(
+    [batch_id text, receiver text, profiles bigint, rows_read bigint, refused bigint, digest text, first_iccid text,
+     last_iccid text, refusals octets, received_at bigint]
+    "UPDATE batch SET state = 1, receiver = NULL, lease_until = NULL, profiles = change.profiles, \
+     rows_read = change.rows_read, refused = change.refused, digest = change.digest, \
+     first_iccid = change.first_iccid, last_iccid = change.last_iccid, refusals = change.refusals, \
+     received_at = change.received_at FROM change WHERE batch.batch_id = change.batch_id \
+     AND batch.receiver = change.receiver AND batch.state = 0 RETURNING batch.batch_id, 0"
 );
 
-const INSERT_PROFILES: Statement = set_statement!(
-    [iccid text, imsi text, msisdn text, owner text, profile_type text, batch_id text, created_at bigint]
-    "INSERT INTO profile (iccid, imsi, msisdn, owner, profile_type, batch_id, created_at, number, version, state, \
-     download_attempts, confirmation_attempts) \
-     SELECT iccid, imsi, msisdn, owner, profile_type, batch_id, created_at, 0, 0, 0, 0, 0 FROM change WHERE true"
+/// From here on no chunk goes in any more.
+const CLAIM_BATCH: Statement = Statement::common(
+    "UPDATE batch SET state = 2 WHERE batch_id = $1 AND state <> 1 AND (receiver = $2 OR lease_until <= $3) \
+     RETURNING batch_id",
 );
 
-const INSERT_PACKAGES: Statement = set_statement!(
-    [iccid text, kind bigint, sealed octets, needs_version bigint, needs_capabilities bigint, needs_octets bigint]
-    "INSERT INTO package (iccid, kind, sealed, needs_version, needs_capabilities, needs_octets) \
-     SELECT iccid, kind, sealed, needs_version, needs_capabilities, needs_octets FROM change WHERE true"
+/// The rows of a batch that was given up hang on it until they are gone.
+const HOLD_GIVEN_UP: Statement = set_statement!(
+    [batch_id text, receiver text, lease_until bigint]
+    "UPDATE batch SET state = 2 FROM change WHERE batch.batch_id = change.batch_id AND batch.state = 2 \
+     RETURNING batch.batch_id, 0"
 );
 
-/// The columns that [`package`] reads.
-macro_rules! package_columns {
+const PROFILES_OF_GIVEN_UP: Statement = Statement::common(
+    "SELECT profile.iccid FROM profile JOIN batch ON batch.batch_id = $1 AND batch.state = 2 \
+     WHERE profile.state = 0 AND profile.shelf = 0 AND profile.owner = batch.owner \
+     AND profile.profile_type = batch.profile_type AND profile.batch_id = $1 ORDER BY profile.iccid LIMIT $2",
+);
+
+const EUICCS_OF_GIVEN_UP: Statement =
+    Statement::common("SELECT eid FROM euicc WHERE batch_id = $1 ORDER BY eid LIMIT $2");
+
+const REMOVE_BATCH: Statement = set_statement!(
+    [batch_id text]
+    "DELETE FROM batch WHERE batch_id IN (SELECT batch_id FROM change) AND state = 2 RETURNING batch_id, ''"
+);
+
+const GIVEN_UP: Statement = Statement::common(
+    "SELECT batch_id FROM batch WHERE state <> 1 AND (lease_until <= $1 OR state = 2) ORDER BY batch_id LIMIT 100",
+);
+
+/// The columns that [`record`] reads.
+macro_rules! batch_columns {
     () => {
-        "package.kind, package.sealed, package.needs_version, package.needs_capabilities, package.needs_octets"
+        "batch_id, manufacturer, delivery_id, kind, owner, profile_type, sub_class, state, lease_until, profiles, \
+         rows_read, refused, digest, first_iccid, last_iccid, received_at"
     };
 }
-pub(super) use package_columns;
 
-const PACKAGE: Statement =
-    Statement::common(concat!("SELECT ", package_columns!(), " FROM package WHERE iccid = $1"));
-
-const ANY_PACKAGE: Statement = Statement::common(concat!(
-    "SELECT package.iccid, ",
-    package_columns!(),
-    " FROM package WHERE iccid > '' LIMIT 1"
+const BATCH_OF_DELIVERY: Statement = Statement::common(concat!(
+    "SELECT ",
+    batch_columns!(),
+    " FROM batch WHERE manufacturer = $1 AND delivery_id = $2"
 ));
 
-const LATEST_BATCH: Statement = Statement::common("SELECT MAX(received_at) AS received_at FROM batch");
+const BATCH: Statement =
+    Statement::common(concat!("SELECT ", batch_columns!(), " FROM batch WHERE batch_id = $1"));
+
+const REFUSALS: Statement = Statement::common("SELECT refusals FROM batch WHERE batch_id = $1 AND state = 1");
+
+const BATCHES: Statement = Statement::common(concat!(
+    "SELECT ",
+    batch_columns!(),
+    " FROM batch WHERE batch_id > $1 AND (manufacturer = $2 OR $2 = '') AND state = 1 ORDER BY batch_id LIMIT $3"
+));
+
+const LATEST_BATCH: Statement =
+    Statement::common("SELECT MAX(received_at) AS received_at FROM batch WHERE state = 1");
 
 pub(super) const STATEMENTS: &[Statement] = &[
-    INSERT_BATCH,
-    FIND_ICCIDS,
-    FIND_IMSIS,
-    INSERT_PROFILES,
-    INSERT_PACKAGES,
-    PACKAGE,
-    ANY_PACKAGE,
+    BEGIN_BATCH,
+    HOLD_BATCH,
+    PUBLISH_BATCH,
+    CLAIM_BATCH,
+    HOLD_GIVEN_UP,
+    PROFILES_OF_GIVEN_UP,
+    EUICCS_OF_GIVEN_UP,
+    REMOVE_BATCH,
+    GIVEN_UP,
+    BATCH_OF_DELIVERY,
+    BATCH,
+    REFUSALS,
+    BATCHES,
     LATEST_BATCH,
 ];
+
+/// What a batch holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchKind {
+    /// Subscriptions, or packages that hold them.
+    Subscriptions,
+    /// eUICCs.
+    Euiccs,
+}
 
 /// A delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     /// Its identifier, new to the store.
     pub batch_id: String,
-    /// Whose profiles they are.
+    /// Who delivers it.
+    pub manufacturer: Manufacturer,
+    /// What the manufacturer calls it: no two deliveries of one manufacturer have the same name.
+    pub delivery_id: Option<DeliveryId>,
+    /// What it holds.
+    pub kind: BatchKind,
+    /// Whose profiles or eUICCs they are.
     pub owner: Operator,
-    /// Their type.
+    /// The type of the profiles.
     pub profile_type: ProfileType,
-    /// The SHA-256 of the file.
-    pub digest: [u8; 32],
+    /// The kind of SIM that they are for.
+    pub sub_class: Option<SubClassName>,
     /// When it came.
     pub received_at: Timestamp,
 }
 
-/// What a profile is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PackageKind {
-    /// Personal data, to be put into the template of the profile type.
-    PersonalData,
-    /// A whole unprotected profile package.
-    ReadyMade,
-}
-
-/// The content of a profile.
-#[derive(Clone)]
-pub struct Package {
-    /// Data or package.
-    pub kind: PackageKind,
-    /// The sealed octets.
-    pub sealed: Vec<u8>,
-    /// What a ready-made package needs of an eUICC; `None` for personal data, which needs what its template needs, and
-    /// where nobody has computed it.
-    pub needs: Option<PackageNeeds>,
-}
-
-impl Package {
-    /// The place for which the content of this profile is sealed: moved to another row, it cannot be opened.
+impl Batch {
+    /// A delivery at the server itself, for SIMs of no special kind, of no name.
     #[must_use]
-    pub fn place(iccid: &Iccid) -> String {
-        format!("package.sealed/{iccid}")
+    pub fn local(batch_id: &str, owner: Operator, profile_type: ProfileType, received_at: Timestamp) -> Self {
+        Self {
+            batch_id: batch_id.to_owned(),
+            manufacturer: Manufacturer::local(),
+            delivery_id: None,
+            kind: BatchKind::Subscriptions,
+            owner,
+            profile_type,
+            sub_class: None,
+            received_at,
+        }
+    }
+
+    /// An identifier: 16 hexadecimal digits, greater for a later time.
+    #[must_use]
+    pub fn new_id(now: Timestamp, rng: &Rng) -> String {
+        let millis = now.as_millis().max(0).unsigned_abs();
+        let [first, second, third] = rng.array::<3>();
+        let drawn = u32::from_be_bytes([0, first, second, third]) & 0xF_FFFF;
+        format!("{:011X}{drawn:05X}", millis & 0xFFF_FFFF_FFFF)
     }
 }
 
-/// A profile of a batch.
-#[derive(Clone)]
-pub struct NewProfile {
-    /// Its number.
-    pub iccid: Iccid,
-    /// Its subscription.
-    pub imsi: Option<Imsi>,
-    /// Its telephone number, kept as delivered.
-    pub msisdn: Option<String>,
-    /// Its content.
-    pub package: Package,
+/// Who takes a batch in, and until when nobody else may remove it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// A name that no other receiver has.
+    pub receiver: String,
+    /// When it runs out unless it is renewed.
+    pub until: Timestamp,
 }
 
-/// A profile of a batch whose number is in the stock already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Duplicate {
-    /// Its place in the batch, from 0.
-    pub place: usize,
-    /// Which number.
-    pub of: DuplicateOf,
+impl Lease {
+    /// A receiver of its own, until `duration` from now.
+    #[must_use]
+    pub fn new(rng: &Rng, now: Timestamp, duration: Duration) -> Self {
+        Self { receiver: hex::encode_upper(rng.array::<16>()), until: now.plus(duration) }
+    }
 }
 
-/// A number that must be unique.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DuplicateOf {
-    /// The ICCID.
-    Iccid,
-    /// The IMSI.
-    Imsi,
+/// What a batch came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Totals {
+    /// Rows of the file.
+    pub rows: u64,
+    /// Rows that are in the stock.
+    pub taken: u64,
+    /// Rows that are not.
+    pub refused: u64,
+    /// The SHA-256 of the file.
+    pub digest: [u8; 32],
+    /// The first number that was taken.
+    pub first_iccid: Option<Iccid>,
+    /// The last number that was taken.
+    pub last_iccid: Option<Iccid>,
 }
 
-/// Why a batch was not taken; nothing of it was.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum BatchError {
-    /// Numbers that are in the stock already: the first [`PLACES_MAX`] of them, by place.
-    #[error("{} or more numbers of the batch are in the stock already", .0.len())]
-    Duplicates(Vec<Duplicate>),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+/// How far a batch is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BatchState {
+    /// It comes in; if nobody renews the lease, it may be removed then.
+    ComingIn(Timestamp),
+    /// It is in the stock.
+    Published(Totals),
+    /// It was given up, and what came in of it is being removed.
+    GivenUp,
+}
+
+/// A batch as the store has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchRecord {
+    /// The delivery.
+    pub batch: Batch,
+    /// How far it is.
+    pub state: BatchState,
+}
+
+/// What became of the wish to begin a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// It is ours.
+    New,
+    /// The manufacturer has a delivery of this name already.
+    There(Box<BatchRecord>),
 }
 
 #[derive(Serialize)]
-struct ProfileRow<'a> {
-    iccid: &'a str,
-    imsi: Option<&'a str>,
-    msisdn: Option<&'a str>,
+struct BatchRow<'a> {
+    batch_id: &'a str,
+    manufacturer: &'a str,
+    delivery_id: Option<&'a str>,
+    kind: i64,
     owner: &'a str,
     profile_type: &'a str,
-    batch_id: &'a str,
-    created_at: i64,
+    sub_class: Option<&'a str>,
+    receiver: &'a str,
+    lease_until: i64,
+    received_at: i64,
 }
 
 #[derive(Serialize)]
-struct PackageRow<'a> {
-    iccid: &'a str,
-    kind: i64,
-    sealed: String,
-    needs_version: Option<i64>,
-    needs_capabilities: Option<i64>,
-    needs_octets: Option<i64>,
+struct PublishRow<'a> {
+    batch_id: &'a str,
+    receiver: &'a str,
+    profiles: i64,
+    rows_read: i64,
+    refused: i64,
+    digest: String,
+    first_iccid: Option<&'a str>,
+    last_iccid: Option<&'a str>,
+    refusals: Option<String>,
+    received_at: i64,
 }
 
-const fn kind_code(kind: PackageKind) -> i64 {
+#[derive(Serialize)]
+struct BatchIdRow<'a> {
+    batch_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct NumberRow {
+    number: String,
+}
+
+const fn kind_code(kind: BatchKind) -> i64 {
     match kind {
-        PackageKind::PersonalData => 0,
-        PackageKind::ReadyMade => 1,
+        BatchKind::Subscriptions => 0,
+        BatchKind::Euiccs => 1,
     }
 }
 
-/// The package of a row that has its columns.
-pub(super) fn package(row: &Row) -> Result<Package, StoreError> {
-    let kind = match row.integer("kind")? {
-        0 => PackageKind::PersonalData,
-        1 => PackageKind::ReadyMade,
-        other => return Err(StoreError::Corrupt { column: "kind", key: other.to_string() }),
-    };
-    Ok(Package { kind, sealed: row.octets("sealed")?, needs: needs(row)? })
+fn count(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn needs(row: &Row) -> Result<Option<PackageNeeds>, StoreError> {
-    let Some(version) = row.integer_or_null("needs_version")? else { return Ok(None) };
-    let corrupt = |column| StoreError::Corrupt { column, key: version.to_string() };
-    let number = |value: i64| u8::try_from(value).map_err(|_| corrupt("needs_version"));
-    let size = |column| -> Result<u64, StoreError> {
-        let value = row.integer_or_null(column)?.and_then(|value| u64::try_from(value).ok());
-        value.ok_or_else(|| corrupt(column))
+fn record(row: &Row) -> Result<BatchRecord, StoreError> {
+    let batch_id = row.text("batch_id")?;
+    let corrupt = |column| StoreError::Corrupt { column, key: batch_id.clone() };
+    let delivery_id = row.text_or_null("delivery_id")?;
+    let sub_class = row.text_or_null("sub_class")?;
+    let at = |column| -> Result<Timestamp, StoreError> { Ok(Timestamp::from_millis(row.integer(column)?)) };
+    let batch = Batch {
+        manufacturer: Manufacturer::parse(&row.text("manufacturer")?)
+            .ok_or_else(|| corrupt("manufacturer"))?,
+        delivery_id: delivery_id
+            .map(|id| DeliveryId::parse(&id).ok_or_else(|| corrupt("delivery_id")))
+            .transpose()?,
+        kind: match row.integer("kind")? {
+            0 => BatchKind::Subscriptions,
+            1 => BatchKind::Euiccs,
+            _ => return Err(corrupt("kind")),
+        },
+        owner: Operator::parse(&row.text("owner")?).ok_or_else(|| corrupt("owner"))?,
+        profile_type: ProfileType::parse(&row.text("profile_type")?)
+            .ok_or_else(|| corrupt("profile_type"))?,
+        sub_class: sub_class
+            .map(|name| SubClassName::parse(&name).ok_or_else(|| corrupt("sub_class")))
+            .transpose()?,
+        received_at: at("received_at")?,
+        batch_id: batch_id.clone(),
     };
-    Ok(Some(PackageNeeds {
-        version: (number(version >> 8)?, number(version & 0xFF)?),
-        capabilities: size("needs_capabilities")?,
-        non_volatile_octets: size("needs_octets")?,
-    }))
+    let state = match row.integer("state")? {
+        0 => BatchState::ComingIn(at("lease_until")?),
+        1 => BatchState::Published(totals(row, &batch_id)?),
+        2 => BatchState::GivenUp,
+        _ => return Err(corrupt("state")),
+    };
+    Ok(BatchRecord { batch, state })
+}
+
+fn totals(row: &Row, batch_id: &str) -> Result<Totals, StoreError> {
+    let corrupt = |column| StoreError::Corrupt { column, key: batch_id.to_owned() };
+    let number = |column| u64::try_from(row.integer(column)?).map_err(|_| corrupt(column));
+    let iccid = |column| -> Result<_, StoreError> {
+        row.text_or_null(column)?.map(|text| Iccid::parse(&text).map_err(|_| corrupt(column))).transpose()
+    };
+    let mut digest = [0; 32];
+    hex::decode_to_slice(row.text("digest")?, &mut digest).map_err(|_| corrupt("digest"))?;
+    let taken = number("profiles")?;
+    Ok(Totals {
+        // Batches of earlier versions have no refused rows, and their rows were not counted.
+        rows: number("rows_read")?.max(taken),
+        taken,
+        refused: number("refused")?,
+        digest,
+        first_iccid: iccid("first_iccid")?,
+        last_iccid: iccid("last_iccid")?,
+    })
 }
 
 impl Store {
-    /// Whether the store holds anything sealed: all of it hangs on a package.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the engine fails.
-    pub async fn holds_packages(&self) -> Result<bool, StoreError> {
-        Ok(self.any_package().await?.is_some())
-    }
-
-    /// The content of any one profile; `None` for an empty stock.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the engine fails.
-    pub async fn any_package(&self) -> Result<Option<(Iccid, Package)>, StoreError> {
-        let rows = self.pools.fetch(&ANY_PACKAGE, []).await?;
-        let with_iccid = |row: &Row| {
-            let key = row.text("iccid")?;
-            let iccid = Iccid::parse(&key).map_err(|_| StoreError::Corrupt { column: "iccid", key })?;
-            Ok((iccid, package(row)?))
-        };
-        rows.first().map(with_iccid).transpose()
-    }
-
     /// When the latest batch came in; `None` before the first.
     ///
     /// # Errors
@@ -245,128 +357,195 @@ impl Store {
         Ok(at.map(Timestamp::from_millis))
     }
 
-    /// The content of a profile; `None` if the ICCID is not in the stock.
+    /// Begins a batch. Of two that begin under the same manufacturer and delivery identifier, one is first.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] for a batch identifier that is; others if the engine fails.
+    pub async fn begin_batch(&self, batch: &Batch, lease: &Lease) -> Result<Begun, StoreError> {
+        let row = BatchRow {
+            batch_id: &batch.batch_id,
+            manufacturer: batch.manufacturer.as_str(),
+            delivery_id: batch.delivery_id.as_ref().map(DeliveryId::as_str),
+            kind: kind_code(batch.kind),
+            owner: batch.owner.as_str(),
+            profile_type: batch.profile_type.as_str(),
+            sub_class: batch.sub_class.as_ref().map(SubClassName::as_str),
+            receiver: &lease.receiver,
+            lease_until: lease.until.as_millis(),
+            received_at: batch.received_at.as_millis(),
+        };
+        let set = Set::of(&[row])?;
+        let mut tries = 0;
+        loop {
+            let mut writing = self.pools.begin().await?;
+            let inserted = match writing.fetch_set(&BEGIN_BATCH, &set).await {
+                Ok(_) => writing.commit().await,
+                Err(error) => Err(error),
+            };
+            match (inserted, &batch.delivery_id) {
+                (Ok(()), _) => return Ok(Begun::New),
+                (Err(StoreError::InUse(Constraint::Delivery)), Some(id)) if tries < 3 => {
+                    if let Some(there) = self.batch_of_delivery(&batch.manufacturer, id).await? {
+                        return Ok(Begun::There(Box::new(there)));
+                    }
+                    // It was removed in between.
+                    tries += 1;
+                }
+                (Err(error), _) => return Err(error),
+            }
+        }
+    }
+
+    /// Publishes a batch: from now on everybody sees its rows. `refusals` is kept as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if the lease ran out and the batch was given up; others if the engine fails.
+    pub async fn publish_batch(
+        &self,
+        batch: &Batch,
+        lease: &Lease,
+        totals: &Totals,
+        refusals: Option<&[u8]>,
+    ) -> Result<(), StoreError> {
+        let row = PublishRow {
+            batch_id: &batch.batch_id,
+            receiver: &lease.receiver,
+            profiles: count(totals.taken),
+            rows_read: count(totals.rows),
+            refused: count(totals.refused),
+            digest: hex::encode(totals.digest),
+            first_iccid: totals.first_iccid.as_ref().map(Iccid::as_str),
+            last_iccid: totals.last_iccid.as_ref().map(Iccid::as_str),
+            refusals: refusals.map(hex::encode),
+            received_at: batch.received_at.as_millis(),
+        };
+        let mut writing = self.pools.begin().await?;
+        let published = writing.fetch_set(&PUBLISH_BATCH, &Set::of(&[row])?).await?;
+        writing.commit().await?;
+        if published.is_empty() { Err(StoreError::Conflict) } else { Ok(()) }
+    }
+
+    /// Gives up a batch that is not published, held by `receiver` or with a lease that ran out at `now`, and removes what
+    /// came in of it. What stands in the way of that (somebody holds it, or it is gone) is no error.
     ///
     /// # Errors
     /// [`StoreError`] if the engine fails.
-    pub async fn package(&self, iccid: &Iccid) -> Result<Option<Package>, StoreError> {
-        let rows = self.pools.fetch(&PACKAGE, [iccid.as_str().into()]).await?;
-        rows.first().map(package).transpose()
+    pub async fn remove_batch(
+        &self,
+        batch_id: &str,
+        receiver: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.pools.begin().await?;
+        let arguments = [batch_id.into(), receiver.into(), now.as_millis().into()];
+        let claimed = writing.fetch(&CLAIM_BATCH, arguments).await?;
+        writing.commit().await?;
+        if claimed.is_empty() {
+            return Ok(());
+        }
+        self.remove_rows(batch_id, &PROFILES_OF_GIVEN_UP, REMOVE_PROFILES).await?;
+        self.remove_rows(batch_id, &EUICCS_OF_GIVEN_UP, REMOVE_EUICCS).await?;
+        let gone = vec![(&REMOVE_BATCH, Set::of(&[BatchIdRow { batch_id }])?)];
+        self.given_up(batch_id, gone).await.map(drop)
     }
 
-    /// Takes a batch whole, in one transaction, or nothing of it. `progress` hears how many profiles went in.
+    async fn remove_rows(
+        &self,
+        batch_id: &str,
+        find: &Statement,
+        remove: &[&'static Statement],
+    ) -> Result<(), StoreError> {
+        let limit = i64::try_from(ROWS_MAX).unwrap_or(i64::MAX);
+        loop {
+            let rows = self.pools.fetch(find, [batch_id.into(), limit.into()]).await?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            let numbers = rows.iter().map(|row| Ok(NumberRow { number: row.key()? }));
+            let numbers = numbers.collect::<Result<Vec<_>, StoreError>>()?;
+            let parts = remove.iter().map(|statement| Ok((*statement, Set::of(&numbers)?)));
+            if !self.given_up(batch_id, parts.collect::<Result<_, StoreError>>()?).await? {
+                // Somebody else removed the rest.
+                return Ok(());
+            }
+        }
+    }
+
+    /// Changes rows of a batch that was given up; whether it was still there.
+    async fn given_up(
+        &self,
+        batch_id: &str,
+        parts: Vec<(&'static Statement, Set)>,
+    ) -> Result<bool, StoreError> {
+        let row = ChunkRow {
+            hold: &HOLD_GIVEN_UP,
+            batch_id: batch_id.to_owned(),
+            receiver: String::new(),
+            lease_until: 0,
+            parts,
+        };
+        match self.writer.change(Change::Chunk(Box::new(row))).await {
+            Ok(Done::Number(_) | Done::Taken(_) | Done::NoneLeft | Done::Found(_)) => Ok(true),
+            Err(StoreError::Conflict) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Batches whose receivers died, or were interrupted while they removed one; at most 100.
     ///
     /// # Errors
-    /// [`BatchError::Duplicates`] if a number is in the stock already; [`StoreError::InUse`] for a batch identifier
-    /// that is, for a number that stands twice in the batch, or for one that another node took meanwhile.
-    pub async fn insert_batch(
+    /// [`StoreError`] if the engine fails.
+    pub async fn given_up_batches(&self, now: Timestamp) -> Result<Vec<String>, StoreError> {
+        let rows = self.pools.fetch(&GIVEN_UP, [now.as_millis().into()]).await?;
+        rows.iter().map(|row| row.text("batch_id")).collect()
+    }
+
+    /// The delivery of this manufacturer and name, however far it is.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn batch_of_delivery(
         &self,
-        batch: &Batch,
-        profiles: &[NewProfile],
-        mut progress: impl FnMut(usize),
-    ) -> Result<(), BatchError> {
-        let mut writing = self.pools.begin().await?;
-        let count = i64::try_from(profiles.len()).unwrap_or(i64::MAX);
-        let arguments = [
-            batch.batch_id.as_str().into(),
-            batch.owner.as_str().into(),
-            batch.profile_type.as_str().into(),
-            count.into(),
-            Argument::Text(hex::encode(batch.digest)),
-            batch.received_at.as_millis().into(),
-        ];
-        writing.fetch(&INSERT_BATCH, arguments).await?;
-        let mut duplicates = Vec::new();
-        let mut done = 0;
-        for chunk in profiles.chunks(CHUNK) {
-            find_duplicates(&mut writing, chunk, done, &mut duplicates).await?;
-            done += chunk.len();
-            if duplicates.len() >= PLACES_MAX {
-                break;
-            }
-            // After the first duplicate nothing is written any more; the rest is only looked at.
-            if duplicates.is_empty() {
-                insert_chunk(&mut writing, batch, chunk).await?;
-                progress(done);
-            }
-        }
-        if !duplicates.is_empty() {
-            duplicates.truncate(PLACES_MAX);
-            return Err(BatchError::Duplicates(duplicates));
-        }
-        Ok(writing.commit().await?)
+        manufacturer: &Manufacturer,
+        delivery_id: &DeliveryId,
+    ) -> Result<Option<BatchRecord>, StoreError> {
+        let arguments = [manufacturer.as_str().into(), delivery_id.as_str().into()];
+        let rows = self.pools.fetch(&BATCH_OF_DELIVERY, arguments).await?;
+        rows.first().map(record).transpose()
     }
-}
 
-async fn find_duplicates(
-    writing: &mut Writing,
-    chunk: &[NewProfile],
-    first: usize,
-    duplicates: &mut Vec<Duplicate>,
-) -> Result<(), StoreError> {
-    let iccids: Vec<_> =
-        chunk.iter().map(|profile| HashMap::from([("iccid", profile.iccid.as_str())])).collect();
-    let imsis: Vec<_> = chunk
-        .iter()
-        .filter_map(|profile| profile.imsi.as_ref())
-        .map(|imsi| HashMap::from([("imsi", imsi.as_str())]))
-        .collect();
-    let known_iccids = known(writing, &FIND_ICCIDS, &Set::of(&iccids)?).await?;
-    let known_imsis = known(writing, &FIND_IMSIS, &Set::of(&imsis)?).await?;
-    for (place, profile) in chunk.iter().enumerate() {
-        let place = first + place;
-        if known_iccids.contains(profile.iccid.as_str()) {
-            duplicates.push(Duplicate { place, of: DuplicateOf::Iccid });
-        }
-        if profile.imsi.as_ref().is_some_and(|imsi| known_imsis.contains(imsi.as_str())) {
-            duplicates.push(Duplicate { place, of: DuplicateOf::Imsi });
-        }
+    /// The batch of this identifier, however far it is.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn batch(&self, batch_id: &str) -> Result<Option<BatchRecord>, StoreError> {
+        let rows = self.pools.fetch(&BATCH, [batch_id.into()]).await?;
+        rows.first().map(record).transpose()
     }
-    Ok(())
-}
 
-async fn known(
-    writing: &mut Writing,
-    statement: &Statement,
-    set: &Set,
-) -> Result<HashSet<String>, StoreError> {
-    let rows = writing.fetch_set(statement, set).await?;
-    rows.iter().map(|row| row.key()).collect()
-}
+    /// What was kept of the refused rows of a published batch.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn refusals(&self, batch_id: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let rows = self.pools.fetch(&REFUSALS, [batch_id.into()]).await?;
+        Ok(rows.first().map(|row| row.octets_or_null("refusals")).transpose()?.flatten())
+    }
 
-async fn insert_chunk(writing: &mut Writing, batch: &Batch, chunk: &[NewProfile]) -> Result<(), StoreError> {
-    let profiles: Vec<ProfileRow<'_>> = chunk
-        .iter()
-        .map(|profile| ProfileRow {
-            iccid: profile.iccid.as_str(),
-            imsi: profile.imsi.as_ref().map(Imsi::as_str),
-            msisdn: profile.msisdn.as_deref(),
-            owner: batch.owner.as_str(),
-            profile_type: batch.profile_type.as_str(),
-            batch_id: &batch.batch_id,
-            created_at: batch.received_at.as_millis(),
-        })
-        .collect();
-    writing.fetch_set(&INSERT_PROFILES, &Set::of(&profiles)?).await?;
-    let packages: Vec<PackageRow<'_>> = chunk
-        .iter()
-        .map(|profile| PackageRow {
-            iccid: profile.iccid.as_str(),
-            kind: kind_code(profile.package.kind),
-            sealed: hex::encode(&profile.package.sealed),
-            needs_version: profile.package.needs.map(|needs| {
-                let (major, minor) = needs.version;
-                i64::from(major) << 8 | i64::from(minor)
-            }),
-            needs_capabilities: profile.package.needs.map(|needs| clamped(needs.capabilities)),
-            needs_octets: profile.package.needs.map(|needs| clamped(needs.non_volatile_octets)),
-        })
-        .collect();
-    writing.fetch_set(&INSERT_PACKAGES, &Set::of(&packages)?).await?;
-    Ok(())
-}
-
-/// A number that no package reaches the end of.
-fn clamped(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
+    /// Published batches behind `after`, in the order of time, of one manufacturer or of all, at most `limit` (and
+    /// [`BATCHES_MAX`]).
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn batches(
+        &self,
+        after: &str,
+        manufacturer: Option<&Manufacturer>,
+        limit: u32,
+    ) -> Result<Vec<BatchRecord>, StoreError> {
+        let manufacturer = manufacturer.map(Manufacturer::as_str).unwrap_or_default();
+        let arguments = [after.into(), manufacturer.into(), i64::from(limit.min(BATCHES_MAX)).into()];
+        let rows = self.pools.fetch(&BATCHES, arguments).await?;
+        rows.iter().map(record).collect()
+    }
 }

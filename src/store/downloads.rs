@@ -3,10 +3,10 @@
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::batches::{Package, package, package_columns};
 use super::callbacks::{CallbackRow, NewCallback, keep_callback};
 use super::engine::{Row, Statement, set_statement};
 use super::order_row::{order, order_columns, reason_text, run_time_code, state_code};
+use super::packages::{Package, package, package_columns};
 use super::writer::{Change, Done};
 use super::{Store, StoreError};
 use crate::domain::{Order, ProfileEvent};
@@ -477,7 +477,7 @@ impl Store {
     async fn count(&self, change: Change) -> Result<u32, StoreError> {
         match self.writer.change(change).await? {
             Done::Number(count) => Ok(u32::try_from(count).unwrap_or(u32::MAX)),
-            Done::Taken(_) | Done::NoneLeft => Err(StoreError::Conflict),
+            Done::Taken(_) | Done::NoneLeft | Done::Found(_) => Err(StoreError::Conflict),
         }
     }
 
@@ -506,7 +506,7 @@ impl Store {
         };
         match self.writer.change(Change::Bind(Box::new(row))).await? {
             Done::Number(version) => Ok(version),
-            Done::Taken(_) | Done::NoneLeft => Err(StoreError::Conflict),
+            Done::Taken(_) | Done::NoneLeft | Done::Found(_) => Err(StoreError::Conflict),
         }
     }
 
@@ -544,7 +544,7 @@ impl Store {
         match self.writer.change(Change::Record(Box::new(row))).await? {
             Done::Number(0) => Ok(Recorded::Repeated),
             Done::Number(_) => Ok(Recorded::New),
-            Done::Taken(_) | Done::NoneLeft => Err(StoreError::Conflict),
+            Done::Taken(_) | Done::NoneLeft | Done::Found(_) => Err(StoreError::Conflict),
         }
     }
 

@@ -181,6 +181,14 @@ impl Row {
         })
     }
 
+    /// The first two columns, both of them text.
+    pub(super) fn key_and_text(&self) -> Result<(String, String), StoreError> {
+        Ok(match self {
+            Self::Sqlite(row) => (row.at(0)?, row.at(1)?),
+            Self::Postgres(row) => (row.try_get(0)?, row.try_get(1)?),
+        })
+    }
+
     /// The first two columns: what a set statement returns for every row it touched.
     pub(super) fn key_and_number(&self) -> Result<(String, i64), StoreError> {
         Ok(match self {

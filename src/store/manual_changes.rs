@@ -130,7 +130,7 @@ impl Store {
         };
         match self.writer.change(Change::Save(Box::new(OrderRow::by_hand(&order, row)))).await? {
             Done::Number(version) => Ok(Order { version, ..order }),
-            Done::Taken(_) | Done::NoneLeft => Err(StoreError::Conflict),
+            Done::Taken(_) | Done::NoneLeft | Done::Found(_) => Err(StoreError::Conflict),
         }
     }
 

@@ -13,7 +13,9 @@
 //! | `callbacks` | what operators are to be told, and who tells it |
 //! | `refused_notifications` | notifications that nobody could believe |
 //! | `failures` | what went wrong with each order last |
-//! | `batches` | what manufacturers deliver |
+//! | `batches` | what manufacturers deliver: begun, published, removed |
+//! | `chunks` | the rows of a batch, some hundred at a time |
+//! | `packages` | what profiles are made of |
 //! | `schema` | how far the schema is |
 //! | `overview` | listings and counts |
 //! | [`watch`] | where tests let a server die |
@@ -32,6 +34,7 @@
 
 mod batches;
 mod callbacks;
+mod chunks;
 mod downloads;
 mod engine;
 mod failures;
@@ -40,6 +43,7 @@ mod order_row;
 mod order_runs;
 mod orders;
 mod overview;
+mod packages;
 mod refused_notifications;
 mod schema;
 mod sqlite;
@@ -54,12 +58,14 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _};
 
-pub use batches::{Batch, BatchError, Duplicate, DuplicateOf, NewProfile, PLACES_MAX, Package, PackageKind};
+pub use batches::{BATCHES_MAX, Batch, BatchKind, BatchRecord, BatchState, Begun, Lease, Totals};
 pub use callbacks::{Attempt, Callback, CallbackCount, CallbackFailure, CallbackSelection, NewCallback};
+pub use chunks::{Held, HeldNumber, Holder, NewImsi, NewProfile, ROWS_MAX};
 pub use downloads::{Binding, Material, NewBinding, NewNotification, Notification, Recorded, ResultChange};
 pub use manual_changes::{DETAIL_MAX, MANUAL_CHANGES_MAX, ManualChange, NewManualChange};
 pub use order_runs::{OrderRun, RunPlace};
 pub use overview::{Count, Selection};
+pub use packages::{Package, PackageKind};
 pub use refused_notifications::{REFUSED_OCTETS_MAX, RefusedNotification};
 pub use schema::Schema;
 
@@ -77,6 +83,7 @@ const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "order_terms", include_str!("migrations/sqlite/0003_order_terms.sql")),
     (4, "callback", include_str!("migrations/sqlite/0004_callback.sql")),
     (5, "eligibility", include_str!("migrations/sqlite/0005_eligibility.sql")),
+    (6, "inventory", include_str!("migrations/sqlite/0006_inventory.sql")),
 ];
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "stock", include_str!("migrations/postgres/0001_stock.sql")),
@@ -84,6 +91,7 @@ const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "order_terms", include_str!("migrations/postgres/0003_order_terms.sql")),
     (4, "callback", include_str!("migrations/postgres/0004_callback.sql")),
     (5, "eligibility", include_str!("migrations/postgres/0005_eligibility.sql")),
+    (6, "inventory", include_str!("migrations/postgres/0006_inventory.sql")),
 ];
 
 /// Where the data lies.
@@ -260,6 +268,8 @@ impl Store {
             callbacks::STATEMENTS,
             refused_notifications::STATEMENTS,
             batches::STATEMENTS,
+            chunks::STATEMENTS,
+            packages::STATEMENTS,
             failures::STATEMENTS,
             manual_changes::STATEMENTS,
             order_runs::STATEMENTS,
@@ -319,14 +329,17 @@ pub enum Constraint {
     MatchingId,
     /// A batch of this identifier was received already.
     BatchId,
+    /// The manufacturer has a delivery of this name already.
+    Delivery,
 }
 
 /// The names of the constraints, in PostgreSQL's answer and in SQLite's (which names columns).
 const CONSTRAINTS: &[(Constraint, &str, &str)] = &[
     (Constraint::Iccid, "profile_key", "profile.iccid"),
-    (Constraint::Imsi, "profile_imsi", "profile.imsi"),
+    (Constraint::Imsi, "subscription_imsi_key", "subscription_imsi.imsi"),
     (Constraint::MatchingId, "profile_matching_id", "profile.matching_id"),
     (Constraint::BatchId, "batch_key", "batch.batch_id"),
+    (Constraint::Delivery, "batch_delivery", "batch.manufacturer, batch.delivery_id"),
 ];
 
 /// Why the store did not do it.
@@ -375,6 +388,22 @@ pub enum StoreError {
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
+}
+
+impl StoreError {
+    /// Whether PostgreSQL chose this transaction to give way to another: it may be tried again.
+    #[must_use]
+    pub fn is_deadlock(&self) -> bool {
+        match self {
+            Self::Database(cause) => match &**cause {
+                sqlx::Error::Database(refusal) => {
+                    refusal.code().is_some_and(|code| matches!(&*code, "40P01" | "40001"))
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
 }
 
 impl From<sqlx::migrate::MigrateError> for StoreError {

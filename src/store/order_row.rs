@@ -28,6 +28,15 @@ macro_rules! order_columns {
 }
 pub(super) use order_columns;
 
+/// Nobody sees a profile of a batch that is not published. One that has an order is of a batch that is.
+macro_rules! is_published {
+    () => {
+        "(profile.state <> 0 OR EXISTS (SELECT 1 FROM batch WHERE batch.batch_id = profile.batch_id \
+         AND batch.state = 1))"
+    };
+}
+pub(super) use is_published;
+
 /// What a change writes into the row of an order whose version is `version`.
 #[derive(Serialize)]
 pub(super) struct OrderRow {

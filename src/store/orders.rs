@@ -6,15 +6,19 @@ use serde::Serialize;
 
 use super::callbacks::{CallbackRow, NewCallback, keep_callback};
 use super::engine::{Row, Statement, set_statement};
-use super::order_row::{OrderRow, named_by_code, order, order_columns, state_code};
+use super::order_row::{OrderRow, is_published, named_by_code, order, order_columns, state_code};
 use super::writer::{Change, Done};
 use super::{Store, StoreError};
 use crate::domain::{DownloadOrderParameters, Operator, Order, ProfileType, StateName};
 use crate::env::Timestamp;
 use crate::ident::{Eid, Iccid, MatchingId};
 
-const ORDER: Statement =
-    Statement::common(concat!("SELECT ", order_columns!(), " FROM profile WHERE profile.iccid = $1"));
+const ORDER: Statement = Statement::common(concat!(
+    "SELECT ",
+    order_columns!(),
+    " FROM profile WHERE profile.iccid = $1 AND ",
+    is_published!()
+));
 
 const ORDER_BY_MATCHING_ID: Statement = Statement::common(concat!(
     "SELECT ",
@@ -39,16 +43,51 @@ const EXPIRED: Statement = Statement::common(concat!(
      ORDER BY profile.expires_at LIMIT $2"
 ));
 
-/// What [`TAKE`] would take first; whoever saves an order for it may find that another one was faster.
-const NEXT_AVAILABLE: Statement = Statement::common(concat!(
-    "SELECT ",
-    order_columns!(),
-    " FROM profile WHERE profile.state = 0 AND profile.owner = $1 AND profile.profile_type = $2 \
-     ORDER BY profile.iccid LIMIT 1"
-));
+/// The batches that have available profiles of an owner ($1) and type ($2), the oldest first: one step along the index for each.
+macro_rules! stocked {
+    () => {
+        "WITH RECURSIVE stocked (batch_id) AS (\
+         SELECT MIN(profile.batch_id) FROM profile WHERE profile.state = 0 AND profile.shelf = 0 \
+         AND profile.owner = $1 AND profile.profile_type = $2 \
+         UNION ALL SELECT (SELECT MIN(profile.batch_id) FROM profile WHERE profile.state = 0 AND profile.shelf = 0 \
+         AND profile.owner = $1 AND profile.profile_type = $2 AND profile.batch_id > stocked.batch_id) \
+         FROM stocked WHERE stocked.batch_id IS NOT NULL) "
+    };
+}
 
-const OWNERS_OF_TYPE: Statement =
-    Statement::common("SELECT DISTINCT owner FROM batch WHERE profile_type = $1 ORDER BY owner LIMIT 1000");
+/// The available profiles of a batch of `stocked`.
+macro_rules! of_stocked {
+    () => {
+        " FROM profile WHERE profile.state = 0 AND profile.shelf = 0 AND profile.owner = $1 \
+         AND profile.profile_type = $2 AND profile.batch_id = stocked.batch_id ORDER BY profile.iccid"
+    };
+}
+
+/// As [`of_stocked`], for an engine that needs no other word to go through batch by batch.
+macro_rules! along_stocked {
+    () => {
+        " FROM stocked CROSS JOIN batch ON batch.batch_id = stocked.batch_id AND batch.state = 1 \
+         CROSS JOIN profile ON profile.batch_id = stocked.batch_id AND profile.state = 0 AND profile.shelf = 0 \
+         AND profile.owner = $1 AND profile.profile_type = $2"
+    };
+}
+
+/// What [`TAKE`] would take first; whoever saves an order for it may find that another one was faster.
+const NEXT_AVAILABLE: Statement = Statement {
+    sqlite: concat!(stocked!(), "SELECT ", order_columns!(), along_stocked!(), " LIMIT 1"),
+    postgres: concat!(
+        stocked!(),
+        "SELECT profile.* FROM stocked JOIN batch ON batch.batch_id = stocked.batch_id AND batch.state = 1 \
+         CROSS JOIN LATERAL (SELECT ",
+        order_columns!(),
+        of_stocked!(),
+        " LIMIT 1) profile LIMIT 1"
+    ),
+};
+
+const OWNERS_OF_TYPE: Statement = Statement::common(
+    "SELECT DISTINCT owner FROM batch WHERE profile_type = $1 AND state = 1 ORDER BY owner LIMIT 1000",
+);
 
 /// What [`SAVE`] demands of an order.
 macro_rules! may_be_saved {
@@ -86,11 +125,19 @@ pub(super) const TELL_OF_SAVED: Statement = keep_callback!([iccid text, version 
 
 /// The next available numbers. PostgreSQL passes over those that another node is just taking.
 pub(super) const TAKE: Statement = Statement {
-    sqlite: "SELECT iccid, version, number FROM profile \
-             WHERE state = 0 AND owner = $1 AND profile_type = $2 ORDER BY iccid LIMIT $3",
-    postgres: "SELECT iccid, version, number FROM profile \
-               WHERE state = 0 AND owner = $1 AND profile_type = $2 ORDER BY iccid LIMIT $3 \
-               FOR UPDATE SKIP LOCKED",
+    sqlite: concat!(
+        stocked!(),
+        "SELECT profile.iccid, profile.version, profile.number",
+        along_stocked!(),
+        " LIMIT $3"
+    ),
+    postgres: concat!(
+        stocked!(),
+        "SELECT profile.* FROM stocked JOIN batch ON batch.batch_id = stocked.batch_id AND batch.state = 1 \
+         CROSS JOIN LATERAL (SELECT profile.iccid, profile.version, profile.number",
+        of_stocked!(),
+        " LIMIT $3 FOR UPDATE SKIP LOCKED) profile LIMIT $3"
+    ),
 };
 
 /// Orders that an earlier call of the same identity and parameters took.
@@ -287,7 +334,7 @@ impl Store {
     async fn save_row(&self, row: OrderRow, order: Order) -> Result<Order, StoreError> {
         match self.writer.change(Change::Save(Box::new(row))).await? {
             Done::Number(version) => Ok(Order { version, ..order }),
-            Done::Taken(_) | Done::NoneLeft => Err(StoreError::Conflict),
+            Done::Taken(_) | Done::NoneLeft | Done::Found(_) => Err(StoreError::Conflict),
         }
     }
 
@@ -332,7 +379,7 @@ impl Store {
                 iccid.map(Some).map_err(|_| StoreError::Corrupt { column: "iccid", key: text })
             }
             Done::NoneLeft => Ok(None),
-            Done::Number(_) => Err(StoreError::Conflict),
+            Done::Number(_) | Done::Found(_) => Err(StoreError::Conflict),
         }
     }
 }

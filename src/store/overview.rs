@@ -1,7 +1,7 @@
 //! The server's view: what is there, in which state, and what happened to it.
 
 use super::engine::Statement;
-use super::order_row::{order, order_columns, state_code, state_name};
+use super::order_row::{is_published, order, order_columns, state_code, state_name};
 use super::{Store, StoreError};
 use crate::domain::{Operator, Order, ProfileType, StateName};
 use crate::ident::{EidPrefix, Iccid, MatchingId};
@@ -12,7 +12,9 @@ const PAGE_MAX: u32 = 1000;
 const ORDERS_AFTER: Statement = Statement::common(concat!(
     "SELECT ",
     order_columns!(),
-    " FROM profile WHERE profile.iccid > $1 ORDER BY profile.iccid LIMIT $2"
+    " FROM profile WHERE profile.iccid > $1 AND ",
+    is_published!(),
+    " ORDER BY profile.iccid LIMIT $2"
 ));
 
 /// What a listing leaves out; -1 stands for every state that an order has, and an empty text for every type and owner.
@@ -26,8 +28,9 @@ macro_rules! selected {
             " WHERE ",
             $condition,
             " AND profile.iccid > $1 AND (profile.state = $2 OR ($2 = -1 AND profile.state <> 0)) \
-             AND (profile.profile_type = $3 OR $3 = '') AND (profile.owner = $4 OR $4 = '') \
-             ORDER BY profile.iccid LIMIT $5"
+             AND (profile.profile_type = $3 OR $3 = '') AND (profile.owner = $4 OR $4 = '') AND ",
+            is_published!(),
+            " ORDER BY profile.iccid LIMIT $5"
         )
     };
 }
@@ -49,10 +52,11 @@ const SELECTED_ORDER_OF_MATCHING_ID: Statement = Statement::common(selected!(
      AND ($6 = '' OR (profile.eid >= $6 AND profile.eid <= $7))"
 ));
 
-const COUNTS: Statement = Statement::common(
-    "SELECT owner, profile_type, state, COUNT(*) AS profiles FROM profile \
-     GROUP BY owner, profile_type, state ORDER BY owner, profile_type, state",
-);
+const COUNTS: Statement = Statement::common(concat!(
+    "SELECT owner, profile_type, state, COUNT(*) AS profiles FROM profile WHERE ",
+    is_published!(),
+    " GROUP BY owner, profile_type, state ORDER BY owner, profile_type, state",
+));
 
 pub(super) const STATEMENTS: &[Statement] = &[
     ORDERS_AFTER,

@@ -99,7 +99,7 @@ impl Store {
         };
         match self.writer.change(Change::Refuse(Box::new(row))).await? {
             Done::Number(_) => Ok(()),
-            Done::Taken(_) | Done::NoneLeft => Err(StoreError::Conflict),
+            Done::Taken(_) | Done::NoneLeft | Done::Found(_) => Err(StoreError::Conflict),
         }
     }
 

@@ -44,6 +44,8 @@ pub enum ChangeKind {
     Refuse,
     /// The latest failure of an order was kept.
     Fail,
+    /// Rows of a batch went in, or out again.
+    Chunk,
 }
 
 impl ChangeKind {
@@ -57,6 +59,7 @@ impl ChangeKind {
             Change::Record(_) => Self::Record,
             Change::Refuse(_) => Self::Refuse,
             Change::Fail(_) => Self::Fail,
+            Change::Chunk(_) => Self::Chunk,
         }
     }
 }

@@ -69,14 +69,35 @@ pub(super) enum Change {
     Record(Box<RecordRow>),
     Refuse(Box<RefusedRow>),
     Fail(Box<FailureRow>),
+    Chunk(Box<ChunkRow>),
 }
+
+/// Statements about one batch, behind one that holds it for whoever may change it.
+pub(super) struct ChunkRow {
+    /// Returns the batch if it is still to be changed.
+    pub(super) hold: &'static Statement,
+    pub(super) batch_id: String,
+    pub(super) receiver: String,
+    pub(super) lease_until: i64,
+    pub(super) parts: Vec<(&'static Statement, Set)>,
+}
+
+#[derive(Serialize)]
+struct HoldRow<'a> {
+    batch_id: &'a str,
+    receiver: &'a str,
+    lease_until: i64,
+}
+
+/// What a statement found: a key and a text for every row.
+pub(super) type Found = HashMap<String, String>;
 
 impl Change {
     /// Whether an operator is to be told of it.
     const fn has_callback(&self) -> bool {
         match self {
             Self::Save(row) => row.callback.is_some(),
-            Self::Take(_) | Self::Refuse(_) | Self::Fail(_) => false,
+            Self::Take(_) | Self::Refuse(_) | Self::Fail(_) | Self::Chunk(_) => false,
             Self::CountDownload(row) | Self::CountConfirmation(row) => row.callback.is_some(),
             Self::Bind(row) => row.callback.is_some(),
             Self::Record(row) => row.callback.is_some(),
@@ -93,6 +114,8 @@ pub(super) enum Done {
     Taken(String),
     /// No number was left to take.
     NoneLeft,
+    /// What each statement of a chunk found.
+    Found(Vec<Found>),
 }
 
 type Outcome = Result<Done, StoreError>;
@@ -310,6 +333,11 @@ async fn apply<'a>(
             Change::Record(row) => records.push((place, &**row)),
             Change::Refuse(row) => refused.push((place, &**row)),
             Change::Fail(row) => failures.push((place, &**row)),
+            Change::Chunk(row) => {
+                if let (Some(found), Some(outcome)) = (chunk(writing, row).await?, outcomes.get_mut(place)) {
+                    *outcome = Ok(Done::Found(found));
+                }
+            }
         }
     }
     for round in rounds(saves, |_, row| row.iccid.clone()) {
@@ -538,6 +566,22 @@ fn confirm<R>(rows: &[(usize, &R)], outcomes: &mut [Outcome], number: impl Fn(&R
             *outcome = Ok(Done::Number(number));
         }
     }
+}
+
+/// Runs the statements of a chunk; `None` if its batch is no longer to be changed.
+async fn chunk(writing: &mut Writing, row: &ChunkRow) -> Result<Option<Vec<Found>>, StoreError> {
+    let ChunkRow { hold, batch_id, receiver, lease_until, parts } = row;
+    let held = HoldRow { batch_id, receiver, lease_until: *lease_until };
+    if writing.fetch_set(hold, &Set::of(&[held])?).await?.is_empty() {
+        return Ok(None);
+    }
+    let mut found = Vec::with_capacity(parts.len());
+    for (statement, set) in parts {
+        let rows = writing.fetch_set(statement, set).await?;
+        let keyed = rows.iter().map(Row::key_and_text);
+        found.push(keyed.collect::<Result<_, _>>()?);
+    }
+    Ok(Some(found))
 }
 
 async fn save(

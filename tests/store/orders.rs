@@ -145,7 +145,7 @@ fn a_selection_is_by_owner_eid_and_matching_identifier() {
     on_both(|store, _| async move {
         stock(&store, 4).await;
         let others = Batch { owner: Operator::parse("other").unwrap(), ..batch("second") };
-        store.insert_batch(&others, &[profile(8), profile(9)], |_| {}).await.unwrap();
+        store.insert_batch(&others, &[profile(8), profile(9)], [8; 32]).await.unwrap();
         for (number, eid) in [(0, Some(EID)), (1, Some(OTHER_EID)), (2, None), (8, Some(EID)), (9, None)] {
             let new = NewOrder {
                 eid: eid.map(|eid| Eid::parse(eid).unwrap()),

@@ -185,11 +185,7 @@ async fn fill(
         bail!("{durability}: a commit there is not durable. Set what is reduced to full durability");
     }
     let setting = config.profile_types.first().context("no profile type")?;
-    let delivery = Delivery {
-        owner: setting.owner.clone(),
-        profile_type: setting.name.clone(),
-        template: template_of(setting)?,
-    };
+    let delivery = Delivery::local(setting.owner.clone(), setting.name.clone(), template_of(setting)?);
     let orders = Orders {
         store: store.clone(),
         clock: clock.clone(),

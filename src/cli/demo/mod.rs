@@ -159,19 +159,17 @@ impl World {
             mode: self.config.mode,
         };
         let setting = self.config.profile_types.first().context("no profile type")?;
-        let delivery = Delivery {
-            owner: setting.owner.clone(),
-            profile_type: setting.name.clone(),
-            template: template_of(setting)?,
-        };
+        let delivery = Delivery::local(setting.owner.clone(), setting.name.clone(), template_of(setting)?);
         match &args.profile {
             Some(path) => {
                 steps
                     .step_async("ingest: a ready-made profile package", async {
                         let der = std::fs::read(path).with_context(|| path.display().to_string())?;
                         let subscription = Subscription::of_package(&der)?;
-                        let receipt = inventory.ingest_package(&der, &delivery).await?;
-                        let detail = format!("batch {}, {} octets", receipt.batch_id, der.len());
+                        let receipt =
+                            inventory.ingest_package(std::io::Cursor::new(der.clone()), &delivery).await?;
+                        let detail =
+                            format!("batch {}, {} octets", receipt.batch_id.unwrap_or_default(), der.len());
                         Ok((subscription, detail))
                     })
                     .await
@@ -183,9 +181,13 @@ impl World {
                 steps
                     .step_async("ingest: a manufacturer's batch", async {
                         let file = Zeroizing::new(std::fs::read(self.folder.join("batch.csv"))?);
-                        let receipt = inventory.ingest_csv(&file, &delivery, |_, _| {}).await?;
+                        let receipt = inventory.ingest_csv(std::io::Cursor::new(file), &delivery).await?;
                         let first = batch.into_iter().next().context("an empty batch")?;
-                        let detail = format!("batch {}, {} profiles", receipt.batch_id, receipt.profiles);
+                        let detail = format!(
+                            "batch {}, {} profiles",
+                            receipt.batch_id.unwrap_or_default(),
+                            receipt.profiles
+                        );
                         Ok((first, detail))
                     })
                     .await
