@@ -9,6 +9,7 @@
 //! to give way, and the other gives way: so one of them wins, whole.
 
 use std::io::Read;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -380,7 +381,7 @@ impl Desk<'_> {
         self.totals.rows = self.totals.rows.saturating_add(rows.count());
         self.totals.refused = self.totals.refused.saturating_add(rows.refused);
         rows.refusals.into_iter().for_each(|refusal| self.refusals.add(refusal));
-        let (mut profiles, mut lines) = (rows.profiles, rows.lines);
+        let (mut profiles, mut lines) = (Arc::new(rows.profiles), rows.lines);
         while !profiles.is_empty() {
             self.renew();
             let Self { inventory, batch, lease, .. } = &*self;
@@ -400,7 +401,7 @@ impl Desk<'_> {
             if held.is_empty() && !self.is_storing() {
                 break;
             }
-            self.refuse_held(&mut profiles, &mut lines, &held);
+            self.refuse_held(Arc::make_mut(&mut profiles), &mut lines, &held);
             // Without the held ones, once more; if there were none, somebody gave a number back meanwhile.
         }
         self.totals.taken =

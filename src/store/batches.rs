@@ -8,11 +8,10 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-
 use super::chunks::{REMOVE_EUICCS, REMOVE_PROFILES, ROWS_MAX};
-use super::engine::{Row, Set, Statement, set_statement};
-use super::writer::{Change, ChunkRow, Done};
+use super::engine::{Row, Statement, set_statement};
+use super::set::{Set, set_row};
+use super::writer::{Change, ChunkParts, ChunkRow, Done};
 use super::{Constraint, Store, StoreError};
 use crate::domain::{DeliveryId, Manufacturer, Operator, ProfileType, SubClassName};
 use crate::env::{Rng, Timestamp};
@@ -70,8 +69,8 @@ const EUICCS_OF_GIVEN_UP: Statement =
     Statement::common("SELECT eid FROM euicc WHERE batch_id = $1 ORDER BY eid LIMIT $2");
 
 const REMOVE_BATCH: Statement = set_statement!(
-    [batch_id text]
-    "DELETE FROM batch WHERE batch_id IN (SELECT batch_id FROM change) AND state = 2 RETURNING batch_id, ''"
+    [number text]
+    "DELETE FROM batch WHERE batch_id IN (SELECT number FROM change) AND state = 2 RETURNING batch_id, ''"
 );
 
 const GIVEN_UP: Statement = Statement::common(
@@ -242,42 +241,47 @@ pub enum Begun {
     There(Box<BatchRecord>),
 }
 
-#[derive(Serialize)]
-struct BatchRow<'a> {
-    batch_id: &'a str,
-    manufacturer: &'a str,
-    delivery_id: Option<&'a str>,
-    kind: i64,
-    owner: &'a str,
-    profile_type: &'a str,
-    sub_class: Option<&'a str>,
-    receiver: &'a str,
-    lease_until: i64,
-    received_at: i64,
+set_row! {
+    struct BatchRow<'a> {
+        batch_id: &'a str,
+        manufacturer: &'a str,
+        delivery_id: Option<&'a str>,
+        kind: i64,
+        owner: &'a str,
+        profile_type: &'a str,
+        sub_class: Option<&'a str>,
+        receiver: &'a str,
+        lease_until: i64,
+        received_at: i64,
+    }
 }
 
-#[derive(Serialize)]
-struct PublishRow<'a> {
-    batch_id: &'a str,
-    receiver: &'a str,
-    profiles: i64,
-    rows_read: i64,
-    refused: i64,
-    digest: String,
-    first_iccid: Option<&'a str>,
-    last_iccid: Option<&'a str>,
-    refusals: Option<String>,
-    received_at: i64,
+set_row! {
+    struct PublishRow<'a> {
+        batch_id: &'a str,
+        receiver: &'a str,
+        profiles: i64,
+        rows_read: i64,
+        refused: i64,
+        digest: &'a str,
+        first_iccid: Option<&'a str>,
+        last_iccid: Option<&'a str>,
+        refusals: Option<&'a [u8]>,
+        received_at: i64,
+    }
 }
 
-#[derive(Serialize)]
-struct BatchIdRow<'a> {
-    batch_id: &'a str,
+/// Rows of a batch that is removed, by ICCID or EID.
+struct Removed {
+    statements: &'static [&'static Statement],
+    numbers: Vec<String>,
 }
 
-#[derive(Serialize)]
-struct NumberRow {
-    number: String,
+impl ChunkParts for Removed {
+    fn sets(&self) -> Vec<(&'static Statement, Set<'_>)> {
+        let numbers = || Set::column("number", self.numbers.iter().map(String::as_str));
+        self.statements.iter().map(|statement| (*statement, numbers())).collect()
+    }
 }
 
 const fn kind_code(kind: BatchKind) -> i64 {
@@ -374,7 +378,7 @@ impl Store {
             lease_until: lease.until.as_millis(),
             received_at: batch.received_at.as_millis(),
         };
-        let set = Set::of(&[row])?;
+        let set = Set::of([&row]);
         let mut tries = 0;
         loop {
             let mut writing = self.pools.begin().await?;
@@ -407,20 +411,21 @@ impl Store {
         totals: &Totals,
         refusals: Option<&[u8]>,
     ) -> Result<(), StoreError> {
+        let digest = hex::encode(totals.digest);
         let row = PublishRow {
             batch_id: &batch.batch_id,
             receiver: &lease.receiver,
             profiles: count(totals.taken),
             rows_read: count(totals.rows),
             refused: count(totals.refused),
-            digest: hex::encode(totals.digest),
+            digest: &digest,
             first_iccid: totals.first_iccid.as_ref().map(Iccid::as_str),
             last_iccid: totals.last_iccid.as_ref().map(Iccid::as_str),
-            refusals: refusals.map(hex::encode),
+            refusals,
             received_at: batch.received_at.as_millis(),
         };
         let mut writing = self.pools.begin().await?;
-        let published = writing.fetch_set(&PUBLISH_BATCH, &Set::of(&[row])?).await?;
+        let published = writing.fetch_set(&PUBLISH_BATCH, &Set::of([&row])).await?;
         writing.commit().await?;
         if published.is_empty() { Err(StoreError::Conflict) } else { Ok(()) }
     }
@@ -445,7 +450,7 @@ impl Store {
         }
         self.remove_rows(batch_id, &PROFILES_OF_GIVEN_UP, REMOVE_PROFILES).await?;
         self.remove_rows(batch_id, &EUICCS_OF_GIVEN_UP, REMOVE_EUICCS).await?;
-        let gone = vec![(&REMOVE_BATCH, Set::of(&[BatchIdRow { batch_id }])?)];
+        let gone = Removed { statements: &[&REMOVE_BATCH], numbers: vec![batch_id.to_owned()] };
         self.given_up(batch_id, gone).await.map(drop)
     }
 
@@ -453,7 +458,7 @@ impl Store {
         &self,
         batch_id: &str,
         find: &Statement,
-        remove: &[&'static Statement],
+        statements: &'static [&'static Statement],
     ) -> Result<(), StoreError> {
         let limit = i64::try_from(ROWS_MAX).unwrap_or(i64::MAX);
         loop {
@@ -461,10 +466,8 @@ impl Store {
             if rows.is_empty() {
                 return Ok(());
             }
-            let numbers = rows.iter().map(|row| Ok(NumberRow { number: row.key()? }));
-            let numbers = numbers.collect::<Result<Vec<_>, StoreError>>()?;
-            let parts = remove.iter().map(|statement| Ok((*statement, Set::of(&numbers)?)));
-            if !self.given_up(batch_id, parts.collect::<Result<_, StoreError>>()?).await? {
+            let numbers = rows.iter().map(Row::key).collect::<Result<_, _>>()?;
+            if !self.given_up(batch_id, Removed { statements, numbers }).await? {
                 // Somebody else removed the rest.
                 return Ok(());
             }
@@ -472,17 +475,13 @@ impl Store {
     }
 
     /// Changes rows of a batch that was given up; whether it was still there.
-    async fn given_up(
-        &self,
-        batch_id: &str,
-        parts: Vec<(&'static Statement, Set)>,
-    ) -> Result<bool, StoreError> {
+    async fn given_up(&self, batch_id: &str, removed: Removed) -> Result<bool, StoreError> {
         let row = ChunkRow {
             hold: &HOLD_GIVEN_UP,
             batch_id: batch_id.to_owned(),
             receiver: String::new(),
             lease_until: 0,
-            parts,
+            parts: Box::new(removed),
         };
         match self.writer.change(Change::Chunk(Box::new(row))).await {
             Ok(Done::Number(_) | Done::Taken(_) | Done::NoneLeft | Done::Found(_)) => Ok(true),

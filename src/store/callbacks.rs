@@ -12,9 +12,8 @@
 //! another may have made the next one, and then nothing is written. A taker that dies is forgotten with its lease; the
 //! operator may have heard it already, and hears it again.
 
-use serde::Serialize;
-
-use super::engine::{Argument, Row, Set, Statement, set_statement};
+use super::engine::{Argument, Row, Statement, set_statement};
+use super::set::{Set, set_row};
 use super::{Store, StoreError};
 use crate::domain::{NotificationPoint, Operator};
 use crate::env::Timestamp;
@@ -232,17 +231,18 @@ pub struct CallbackCount {
     pub oldest: Timestamp,
 }
 
-/// The columns that a change has for its callback.
-#[derive(Serialize)]
-pub(super) struct CallbackRow {
-    callback_point: i64,
-    callback_eid: Option<String>,
-    callback_subject: Option<String>,
-    callback_reason: Option<String>,
-    callback_message: Option<String>,
-    callback_result: Option<String>,
-    callback_call: String,
-    callback_at: i64,
+set_row! {
+    /// The columns that a change has for its callback.
+    pub(super) struct CallbackRow {
+        callback_point: i64,
+        callback_eid: Option<String>,
+        callback_subject: Option<String>,
+        callback_reason: Option<String>,
+        callback_message: Option<String>,
+        callback_result: Option<Vec<u8>>,
+        callback_call: String,
+        callback_at: i64,
+    }
 }
 
 impl CallbackRow {
@@ -258,22 +258,23 @@ impl CallbackRow {
             callback_subject: subject,
             callback_reason: reason,
             callback_message: message,
-            callback_result: callback.result_data.map(hex::encode),
+            callback_result: callback.result_data,
             callback_call: callback.call_identifier,
             callback_at: callback.at.as_millis(),
         }
     }
 }
 
-#[derive(Serialize)]
-struct AttemptRow<'a> {
-    callback_id: i64,
-    iccid: &'a str,
-    attempts: i64,
-    delivered: i64,
-    due_at: i64,
-    given_up_at: Option<i64>,
-    last_answer: Option<&'a str>,
+set_row! {
+    struct AttemptRow<'a> {
+        callback_id: i64,
+        iccid: &'a str,
+        attempts: i64,
+        delivered: i64,
+        due_at: i64,
+        given_up_at: Option<i64>,
+        last_answer: Option<&'a str>,
+    }
 }
 
 impl<'a> AttemptRow<'a> {
@@ -395,7 +396,7 @@ impl Store {
         }
         let rows: Vec<AttemptRow<'_>> =
             attempts.iter().map(|(callback, attempt)| AttemptRow::new(callback, attempt, now)).collect();
-        let set = Set::of(&rows)?;
+        let set = Set::of(&rows);
         let mut writing = self.pools.begin().await?;
         for statement in [&DELIVERED, &NOT_DELIVERED, &FOLLOW] {
             writing.fetch_set(statement, &set).await?;

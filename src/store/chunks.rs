@@ -4,14 +4,14 @@
 //! at all; if a number of it is held already, the constraint refuses it, and whoever wants to know which one it is asks for
 //! all that are held ([`Store::held_numbers`]).
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
-
 use super::batches::{Batch, Begun, HOLD_BATCH, Lease, Totals};
-use super::engine::{Set, Statement, set_statement};
-use super::packages::{INSERT_PACKAGES, Package, PackageRow};
-use super::writer::{Change, ChunkRow, Done};
+use super::engine::{Statement, set_statement};
+use super::packages::{INSERT_PACKAGES, PACKAGE_COLUMNS, Package, package_values};
+use super::set::Set;
+use super::writer::{Change, ChunkParts, ChunkRow, Done, Found};
 use super::{Constraint, Store, StoreError};
 use crate::domain::SubClassName;
 use crate::ident::{Iccid, Imsi};
@@ -155,64 +155,76 @@ impl Holder {
     }
 }
 
-#[derive(Serialize)]
-struct ProfileRow<'a> {
-    iccid: &'a str,
-    imsi: Option<&'a str>,
-    msisdn: Option<&'a str>,
-    owner: &'a str,
-    profile_type: &'a str,
-    sub_class: Option<&'a str>,
-    batch_id: &'a str,
-    created_at: i64,
+/// Profiles that go into a batch.
+struct Added {
+    batch: Batch,
+    profiles: Arc<Vec<NewProfile>>,
 }
 
-#[derive(Serialize)]
-struct ImsiRow<'a> {
-    imsi: &'a str,
-    iccid: &'a str,
-    place: usize,
-    role: &'a str,
-    msisdn: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct IccidRow<'a> {
-    iccid: &'a str,
-}
-
-#[derive(Serialize)]
-struct ImsiKeyRow<'a> {
-    imsi: &'a str,
-}
-
-fn profile_row<'a>(batch: &'a Batch, profile: &'a NewProfile) -> ProfileRow<'a> {
-    let home = profile.imsis.first();
-    ProfileRow {
-        iccid: profile.iccid.as_str(),
-        imsi: home.map(|home| home.imsi.as_str()),
-        msisdn: home.and_then(|home| home.msisdn.as_deref()),
-        owner: batch.owner.as_str(),
-        profile_type: batch.profile_type.as_str(),
-        sub_class: batch.sub_class.as_ref().map(SubClassName::as_str),
-        batch_id: &batch.batch_id,
-        created_at: batch.received_at.as_millis(),
+impl ChunkParts for Added {
+    fn sets(&self) -> Vec<(&'static Statement, Set<'_>)> {
+        let profiles = Set::rows_of(
+            ["iccid", "imsi", "msisdn", "owner", "profile_type", "sub_class", "batch_id", "created_at"],
+            self.profiles.iter().map(|profile| {
+                let home = profile.imsis.first();
+                [
+                    profile.iccid.as_str().into(),
+                    home.map(|home| home.imsi.as_str()).into(),
+                    home.and_then(|home| home.msisdn.as_deref()).into(),
+                    self.batch.owner.as_str().into(),
+                    self.batch.profile_type.as_str().into(),
+                    self.batch.sub_class.as_ref().map(SubClassName::as_str).into(),
+                    self.batch.batch_id.as_str().into(),
+                    self.batch.received_at.as_millis().into(),
+                ]
+            }),
+        );
+        let packages = Set::rows_of(
+            PACKAGE_COLUMNS,
+            self.profiles.iter().map(|profile| package_values(&profile.iccid, &profile.package)),
+        );
+        // The MSISDN of a home subscription stands with its profile.
+        let imsis = Set::rows_of(
+            ["imsi", "iccid", "place", "role", "msisdn"],
+            subscriptions(&self.profiles).map(|(profile, place, subscription)| {
+                [
+                    subscription.imsi.as_str().into(),
+                    profile.iccid.as_str().into(),
+                    i64::try_from(place).unwrap_or(i64::MAX).into(),
+                    subscription.role.as_str().into(),
+                    subscription.msisdn.as_deref().filter(|_| place > 0).into(),
+                ]
+            }),
+        );
+        vec![(&INSERT_PROFILES, profiles), (&INSERT_PACKAGES, packages), (&INSERT_IMSIS, imsis)]
     }
 }
 
-/// All subscriptions of all profiles; the MSISDN of a home one stands with its profile.
-fn imsi_rows(profiles: &[NewProfile]) -> Vec<ImsiRow<'_>> {
-    let mut rows = Vec::with_capacity(profiles.len());
-    for profile in profiles {
-        rows.extend(profile.imsis.iter().enumerate().map(|(place, subscription)| ImsiRow {
-            imsi: subscription.imsi.as_str(),
-            iccid: profile.iccid.as_str(),
-            place,
-            role: &subscription.role,
-            msisdn: subscription.msisdn.as_deref().filter(|_| place > 0),
-        }));
+/// All subscriptions with their profiles and their places in them.
+fn subscriptions(profiles: &[NewProfile]) -> impl Iterator<Item = (&NewProfile, usize, &NewImsi)> {
+    profiles.iter().flat_map(|profile| {
+        profile.imsis.iter().enumerate().map(move |(place, subscription)| (profile, place, subscription))
+    })
+}
+
+/// Profiles whose numbers are looked for.
+struct Looked(Arc<Vec<NewProfile>>);
+
+impl ChunkParts for Looked {
+    fn sets(&self) -> Vec<(&'static Statement, Set<'_>)> {
+        let iccids = self.0.iter().map(|profile| profile.iccid.as_str());
+        let imsis = subscriptions(&self.0).map(|(_, _, subscription)| subscription.imsi.as_str());
+        vec![(&HELD_ICCIDS, Set::column("iccid", iccids)), (&HELD_IMSIS, Set::column("imsi", imsis))]
     }
-    rows
+}
+
+/// Nothing but a sign of life.
+struct Renewed;
+
+impl ChunkParts for Renewed {
+    fn sets(&self) -> Vec<(&'static Statement, Set<'_>)> {
+        Vec::new()
+    }
 }
 
 impl Store {
@@ -225,17 +237,10 @@ impl Store {
         &self,
         batch: &Batch,
         lease: &Lease,
-        profiles: &[NewProfile],
+        profiles: &Arc<Vec<NewProfile>>,
     ) -> Result<(), StoreError> {
-        let rows: Vec<ProfileRow<'_>> = profiles.iter().map(|profile| profile_row(batch, profile)).collect();
-        let packages: Vec<PackageRow<'_>> =
-            profiles.iter().map(|profile| PackageRow::new(&profile.iccid, &profile.package)).collect();
-        let parts = vec![
-            (&INSERT_PROFILES, Set::of(&rows)?),
-            (&INSERT_PACKAGES, Set::of(&packages)?),
-            (&INSERT_IMSIS, Set::of(&imsi_rows(profiles))?),
-        ];
-        self.chunk(batch, lease, parts).await.map(drop)
+        let added = Added { batch: batch.clone(), profiles: Arc::clone(profiles) };
+        self.chunk(batch, lease, Box::new(added)).await.map(drop)
     }
 
     /// The numbers of these profiles that are held already, by place; renews the lease of the batch. Numbers that a chunk
@@ -247,15 +252,9 @@ impl Store {
         &self,
         batch: &Batch,
         lease: &Lease,
-        profiles: &[NewProfile],
+        profiles: &Arc<Vec<NewProfile>>,
     ) -> Result<Vec<Held>, StoreError> {
-        let iccids: Vec<IccidRow<'_>> =
-            profiles.iter().map(|profile| IccidRow { iccid: profile.iccid.as_str() }).collect();
-        let imsis = profiles.iter().flat_map(|profile| &profile.imsis);
-        let imsis: Vec<ImsiKeyRow<'_>> =
-            imsis.map(|subscription| ImsiKeyRow { imsi: subscription.imsi.as_str() }).collect();
-        let parts = vec![(&HELD_ICCIDS, Set::of(&iccids)?), (&HELD_IMSIS, Set::of(&imsis)?)];
-        let found = self.chunk(batch, lease, parts).await?;
+        let found = self.chunk(batch, lease, Box::new(Looked(Arc::clone(profiles)))).await?;
         let mut found = found.into_iter();
         let (iccids, imsis) = (found.next().unwrap_or_default(), found.next().unwrap_or_default());
         let mut held = Vec::new();
@@ -288,7 +287,7 @@ impl Store {
             return Err(StoreError::InUse(Constraint::Delivery));
         }
         for chunk in profiles.chunks(ROWS_MAX) {
-            if let Err(error) = self.add_to_batch(batch, &lease, chunk).await {
+            if let Err(error) = self.add_to_batch(batch, &lease, &Arc::new(chunk.to_vec())).await {
                 self.remove_batch(&batch.batch_id, &lease.receiver, batch.received_at).await?;
                 return Err(error);
             }
@@ -310,7 +309,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Conflict`] if the lease ran out and the batch was given up; others if the engine fails.
     pub async fn renew_lease(&self, batch: &Batch, lease: &Lease) -> Result<(), StoreError> {
-        self.chunk(batch, lease, Vec::new()).await.map(drop)
+        self.chunk(batch, lease, Box::new(Renewed)).await.map(drop)
     }
 
     /// Runs statements about a batch that the lease holds.
@@ -318,8 +317,8 @@ impl Store {
         &self,
         batch: &Batch,
         lease: &Lease,
-        parts: Vec<(&'static Statement, Set)>,
-    ) -> Result<Vec<super::writer::Found>, StoreError> {
+        parts: Box<dyn ChunkParts>,
+    ) -> Result<Vec<Found>, StoreError> {
         let row = ChunkRow {
             hold: &HOLD_BATCH,
             batch_id: batch.batch_id.clone(),

@@ -1,12 +1,12 @@
 //! What a download leaves behind: attempts, the binding, results and notifications (SGP.22 3.1.3, 3.1.5, 3.5).
 
-use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::callbacks::{CallbackRow, NewCallback, keep_callback};
 use super::engine::{Row, Statement, set_statement};
 use super::order_row::{order, order_columns, reason_text, run_time_code, state_code};
 use super::packages::{Package, package, package_columns};
+use super::set::set_row;
 use super::writer::{Change, Done};
 use super::{Store, StoreError};
 use crate::domain::{Order, ProfileEvent};
@@ -339,47 +339,47 @@ pub struct Notification {
     pub received_at: Timestamp,
 }
 
-#[derive(Serialize)]
-pub(super) struct CountRow {
-    pub(super) iccid: String,
-    version: i64,
-    attempts_max: i64,
-    #[serde(flatten)]
-    pub(super) callback: Option<CallbackRow>,
+set_row! {
+    pub(super) struct CountRow {
+        pub(super) iccid: String,
+        version: i64,
+        attempts_max: i64,
+        pub(super) callback: Option<CallbackRow>,
+    }
 }
 
-#[derive(Serialize)]
-pub(super) struct BindRow {
-    pub(super) iccid: String,
-    version: i64,
-    eid: String,
-    transaction_id: String,
-    euicc_public_key: String,
-    euicc_otpk: String,
-    smdp_otpk: String,
-    content_digest: String,
-    session_keys: String,
-    bound_at: i64,
-    #[serde(flatten)]
-    pub(super) callback: Option<CallbackRow>,
+set_row! {
+    pub(super) struct BindRow {
+        pub(super) iccid: String,
+        version: i64,
+        eid: String,
+        transaction_id: Vec<u8>,
+        euicc_public_key: [u8; 65],
+        euicc_otpk: [u8; 65],
+        smdp_otpk: [u8; 65],
+        content_digest: [u8; 32],
+        session_keys: Vec<u8>,
+        bound_at: i64,
+        pub(super) callback: Option<CallbackRow>,
+    }
 }
 
-#[derive(Serialize)]
-pub(super) struct RecordRow {
-    pub(super) iccid: String,
-    pub(super) digest: String,
-    eid: String,
-    seq_number: i64,
-    event: i64,
-    raw: String,
-    received_at: i64,
-    version: i64,
-    pub(super) state: Option<i64>,
-    pub(super) ended_at: Option<i64>,
-    error_reason: Option<String>,
-    pub(super) run_time_state: Option<i64>,
-    #[serde(flatten)]
-    pub(super) callback: Option<CallbackRow>,
+set_row! {
+    pub(super) struct RecordRow {
+        pub(super) iccid: String,
+        pub(super) digest: String,
+        eid: String,
+        seq_number: i64,
+        event: i64,
+        raw: Vec<u8>,
+        received_at: i64,
+        version: i64,
+        pub(super) state: Option<i64>,
+        pub(super) ended_at: Option<i64>,
+        error_reason: Option<String>,
+        pub(super) run_time_state: Option<i64>,
+        pub(super) callback: Option<CallbackRow>,
+    }
 }
 
 fn binding(row: &Row) -> Result<Binding, StoreError> {
@@ -495,12 +495,12 @@ impl Store {
             iccid: order.iccid.as_str().to_owned(),
             version: order.version,
             eid: new.eid.as_str().to_owned(),
-            transaction_id: hex::encode(new.transaction_id.as_octets()),
-            euicc_public_key: hex::encode(new.euicc_public_key),
-            euicc_otpk: hex::encode(new.euicc_otpk),
-            smdp_otpk: hex::encode(new.smdp_otpk),
-            content_digest: hex::encode(new.content_digest),
-            session_keys: hex::encode(&new.sealed_session_keys),
+            transaction_id: new.transaction_id.as_octets().to_vec(),
+            euicc_public_key: new.euicc_public_key,
+            euicc_otpk: new.euicc_otpk,
+            smdp_otpk: new.smdp_otpk,
+            content_digest: new.content_digest,
+            session_keys: new.sealed_session_keys.clone(),
             bound_at: new.at.as_millis(),
             callback: new.callback.clone().map(CallbackRow::new),
         };
@@ -532,7 +532,7 @@ impl Store {
             eid: notification.eid.as_str().to_owned(),
             seq_number: notification.seq_number,
             event: i64::from(notification.event.bit()),
-            raw: hex::encode(&notification.raw),
+            raw: notification.raw.clone(),
             received_at: notification.at.as_millis(),
             version: order.map_or(0, |order| order.version),
             state: order.map(|order| state_code(order.state_name())),

@@ -1,21 +1,18 @@
 //! The two engines: pools, statements in both dialects, rows, transactions.
 //!
 //! A statement that both engines understand stands once, with `$1` placeholders and integers, text and octets only. A
-//! *set statement* takes many rows with named fields (octets in hexadecimal) and sees them as the table `change`;
-//! [`set_statement!`] writes the head for each engine, the rest stands once. No two rows of a set are about the same thing,
-//! so that it is all one whether the statement sees all of them, as one JSON array, or one after the other.
+//! *set statement* takes many rows ([`super::set`]) and sees them as the table `change`; [`set_statement!`] writes the head
+//! for each engine, the rest stands once. No two rows of a set are about the same thing, so that it is all one whether the
+//! statement sees all of them, as one JSON array, or one after the other.
 //!
 //! A set statement goes to PostgreSQL once, and so does its commit apart: each turn to it costs a way over the network.
 //! SQLite runs it once for each row, from a prepared statement: nothing is nearer.
 
-use std::sync::Arc;
-
-use serde::Serialize;
-use serde_json::{Map, Value};
 use sqlx::postgres::{PgPool, PgRow};
 use sqlx::{Executor as _, Postgres, Row as _, SqlSafeStr as _, Transaction};
 
 use super::StoreError;
+use super::set::Set;
 use super::sqlite::{Sqlite, SqliteRow, SqliteWriting};
 
 /// One statement in both dialects.
@@ -34,9 +31,6 @@ impl Statement {
 
 /// How one column of `change` is made, for each engine.
 macro_rules! change_column {
-    (sqlite $name:ident octets) => {
-        concat!("unhex(:", stringify!($name), ") AS ", stringify!($name))
-    };
     (sqlite $name:ident $type:ident) => {
         concat!(":", stringify!($name), " AS ", stringify!($name))
     };
@@ -80,34 +74,6 @@ macro_rules! set_statement {
 }
 
 pub(super) use {change_column, set_statement};
-
-/// The rows of a set statement: fields by their names, which are text, integers or null.
-#[derive(Serialize)]
-#[serde(transparent)]
-pub(super) struct Set(Vec<Map<String, Value>>);
-
-impl Set {
-    /// The rows as they are serialised.
-    pub(super) fn of<R: Serialize>(rows: &[R]) -> Result<Self, StoreError> {
-        let encode = |cause| StoreError::Database(Arc::new(sqlx::Error::Encode(cause)));
-        let fields = |row| match serde_json::to_value(row) {
-            Ok(Value::Object(fields)) => Ok(fields),
-            Ok(_) => Err(encode("a row has fields".into())),
-            Err(cause) => Err(encode(cause.into())),
-        };
-        rows.iter().map(fields).collect::<Result<_, _>>().map(Self)
-    }
-
-    /// The rows.
-    pub(super) fn rows(&self) -> &[Map<String, Value>] {
-        &self.0
-    }
-
-    fn to_json(&self) -> Result<String, StoreError> {
-        serde_json::to_string(self)
-            .map_err(|cause| StoreError::Database(Arc::new(sqlx::Error::Encode(cause.into()))))
-    }
-}
 
 /// What a placeholder stands for.
 pub(super) enum Argument {
@@ -294,7 +260,7 @@ impl Writing {
     pub(super) async fn fetch_set(
         &mut self,
         statement: &Statement,
-        set: &Set,
+        set: &Set<'_>,
     ) -> Result<Vec<Row>, StoreError> {
         Ok(match self {
             Self::Sqlite(writing) => {
@@ -306,15 +272,15 @@ impl Writing {
     }
 
     /// Runs a set statement that only an engine with other writers needs; `set` makes its rows.
-    pub(super) async fn lock(
+    pub(super) async fn lock<'a>(
         &mut self,
         postgres: &'static str,
-        set: impl FnOnce() -> Result<Set, StoreError>,
+        set: impl FnOnce() -> Set<'a>,
     ) -> Result<(), StoreError> {
         match self {
             // The one transaction that writes has the file for itself.
             Self::Sqlite(_) => Ok(()),
-            Self::Postgres(transaction) => fetch_set(transaction, postgres, &set()?).await.map(drop),
+            Self::Postgres(transaction) => fetch_set(transaction, postgres, &set()).await.map(drop),
         }
     }
 
@@ -322,7 +288,7 @@ impl Writing {
     pub(super) async fn fetch_each_and_commit(
         self,
         parts: &[Part],
-        sets: &[Set],
+        sets: &[Set<'_>],
     ) -> Result<Vec<Vec<Row>>, Failure> {
         match self {
             Self::Sqlite(writing) => {
@@ -356,7 +322,7 @@ impl Writing {
 async fn fetch_set(
     transaction: &mut Transaction<'static, Postgres>,
     postgres: &'static str,
-    set: &Set,
+    set: &Set<'_>,
 ) -> Result<Vec<Row>, StoreError> {
     let rows = sqlx::query(postgres).bind(set.to_json()?).fetch_all(&mut **transaction).await?;
     Ok(rows.into_iter().map(Row::Postgres).collect())

@@ -1,8 +1,7 @@
 //! The latest failure of each order, for people. Nothing decides by it; a download that goes well writes nothing here.
 
-use serde::Serialize;
-
 use super::engine::{Row, Statement, set_statement};
+use super::set::set_row;
 use super::writer::{Change, Done};
 use super::{Store, StoreError};
 use crate::domain::LastFailure;
@@ -27,14 +26,15 @@ const FAILURES: Statement = Statement::common(
 
 pub(super) const STATEMENTS: &[Statement] = &[KEEP_FAILURE, FAILURES];
 
-#[derive(Serialize)]
-pub(super) struct FailureRow {
-    pub(super) iccid: String,
-    number: i64,
-    function: String,
-    status: Option<String>,
-    detail: String,
-    failed_at: i64,
+set_row! {
+    pub(super) struct FailureRow {
+        pub(super) iccid: String,
+        number: i64,
+        function: String,
+        status: Option<String>,
+        detail: String,
+        failed_at: i64,
+    }
 }
 
 impl Store {

@@ -3,10 +3,9 @@
 //! Such a change is written in the commit that changes the order, or not at all. A profile keeps its latest
 //! [`MANUAL_CHANGES_MAX`]. What ES2+ and ES9+ do to orders is not listed here.
 
-use serde::Serialize;
-
 use super::engine::{Row, Statement, set_statement};
 use super::order_row::{OrderRow, state_code, state_name};
+use super::set::set_row;
 use super::writer::{Change, Done};
 use super::{Store, StoreError};
 use crate::domain::{ManualCommand, Order, Person, StateName};
@@ -76,18 +75,19 @@ pub struct ManualChange {
     pub at: Timestamp,
 }
 
-/// The row of a change by hand; `version` is the one that its order will have.
-#[derive(Serialize)]
-pub(super) struct ManualChangeRow {
-    pub(super) iccid: String,
-    version: i64,
-    number: i64,
-    command: i64,
-    person: String,
-    from_state: i64,
-    to_state: i64,
-    detail: String,
-    made_at: i64,
+set_row! {
+    /// The row of a change by hand; `version` is the one that its order will have.
+    pub(super) struct ManualChangeRow {
+        pub(super) iccid: String,
+        version: i64,
+        number: i64,
+        command: i64,
+        person: String,
+        from_state: i64,
+        to_state: i64,
+        detail: String,
+        made_at: i64,
+    }
 }
 
 const fn command_code(command: ManualCommand) -> i64 {

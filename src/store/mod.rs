@@ -46,6 +46,7 @@ mod overview;
 mod packages;
 mod refused_notifications;
 mod schema;
+mod set;
 mod sqlite;
 pub mod watch;
 mod writer;

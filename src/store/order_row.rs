@@ -1,11 +1,10 @@
 //! The row of an order: its columns, the order they make, and what a change writes.
 
-use serde::Serialize;
-
 use super::StoreError;
 use super::callbacks::CallbackRow;
 use super::engine::Row;
 use super::manual_changes::ManualChangeRow;
+use super::set::{Beside, set_row};
 use crate::domain::{
     Attempts, Bound, CallIdentity, CodeHash, Confirmation, Download, EligibilityRule, ErrorReason, Failure,
     Installation, KeyMode, MatchingIdOrigin, NamedBy, Operator, Order, ProfileType, Release, ReleaseTime,
@@ -37,41 +36,40 @@ macro_rules! is_published {
 }
 pub(super) use is_published;
 
-/// What a change writes into the row of an order whose version is `version`.
-#[derive(Serialize)]
-pub(super) struct OrderRow {
-    pub(super) iccid: String,
-    pub(super) version: i64,
-    pub(super) number: i64,
-    pub(super) state: i64,
-    pub(super) eid: Option<String>,
-    pub(super) requester: Option<String>,
-    pub(super) call_identifier: Option<String>,
-    pub(super) named_by: Option<i64>,
-    pub(super) ordered_eid: Option<String>,
-    pub(super) ordered_at: Option<i64>,
-    pub(super) confirmed_eid: Option<String>,
-    pub(super) matching_id: Option<String>,
-    pub(super) matching_id_origin: Option<i64>,
-    pub(super) code_hash: Option<String>,
-    pub(super) release_time: Option<i64>,
-    pub(super) confirmed_at: Option<i64>,
-    pub(super) expires_at: Option<i64>,
-    pub(super) key_mode: Option<i64>,
-    pub(super) metadata: Option<String>,
-    pub(super) released_at: Option<i64>,
-    pub(super) bound_at: Option<i64>,
-    pub(super) ended_at: Option<i64>,
-    pub(super) error_reason: Option<String>,
-    /// `None` leaves the count as it is.
-    pub(super) download_attempts: Option<i64>,
-    /// `None` leaves the count as it is.
-    pub(super) confirmation_attempts: Option<i64>,
-    #[serde(flatten)]
-    pub(super) callback: Option<CallbackRow>,
-    /// Who did it by hand, in the same commit.
-    #[serde(skip)]
-    pub(super) manual_change: Option<ManualChangeRow>,
+set_row! {
+    /// What a change writes into the row of an order whose version is `version`.
+    pub(super) struct OrderRow {
+        pub(super) iccid: String,
+        pub(super) version: i64,
+        pub(super) number: i64,
+        pub(super) state: i64,
+        pub(super) eid: Option<String>,
+        pub(super) requester: Option<String>,
+        pub(super) call_identifier: Option<String>,
+        pub(super) named_by: Option<i64>,
+        pub(super) ordered_eid: Option<String>,
+        pub(super) ordered_at: Option<i64>,
+        pub(super) confirmed_eid: Option<String>,
+        pub(super) matching_id: Option<String>,
+        pub(super) matching_id_origin: Option<i64>,
+        pub(super) code_hash: Option<Vec<u8>>,
+        pub(super) release_time: Option<i64>,
+        pub(super) confirmed_at: Option<i64>,
+        pub(super) expires_at: Option<i64>,
+        pub(super) key_mode: Option<i64>,
+        pub(super) metadata: Option<Vec<u8>>,
+        pub(super) released_at: Option<i64>,
+        pub(super) bound_at: Option<i64>,
+        pub(super) ended_at: Option<i64>,
+        pub(super) error_reason: Option<String>,
+        /// `None` leaves the count as it is.
+        pub(super) download_attempts: Option<i64>,
+        /// `None` leaves the count as it is.
+        pub(super) confirmation_attempts: Option<i64>,
+        pub(super) callback: Option<CallbackRow>,
+        /// Who did it by hand, in the same commit.
+        pub(super) manual_change: Beside<Option<ManualChangeRow>>,
+    }
 }
 
 impl OrderRow {
@@ -109,7 +107,7 @@ impl OrderRow {
                 MatchingIdOrigin::Operator => 0,
                 MatchingIdOrigin::Generated => 1,
             }),
-            code_hash: order.code_hash().map(|hash| hex::encode(hash.as_octets())),
+            code_hash: order.code_hash().map(|hash| hash.as_octets().to_vec()),
             release_time: confirmation.map(|confirmation| match confirmation.release_time {
                 ReleaseTime::AtOnce => 0,
                 ReleaseTime::Later => 1,
@@ -117,7 +115,7 @@ impl OrderRow {
             confirmed_at: confirmation.map(|confirmation| confirmation.at.as_millis()),
             expires_at: order.expires_at().map(Timestamp::as_millis),
             key_mode: order.terms().and_then(|terms| terms.key_mode).map(key_mode_code),
-            metadata: order.terms().and_then(|terms| terms.metadata.as_ref()).map(hex::encode),
+            metadata: order.terms().and_then(|terms| terms.metadata.clone()),
             released_at: order.released().map(|release| release.at.as_millis()),
             bound_at: order.bound().map(|bound| bound.at.as_millis()),
             ended_at: order.ended_at().map(Timestamp::as_millis),
@@ -125,7 +123,7 @@ impl OrderRow {
             download_attempts: None,
             confirmation_attempts: None,
             callback: None,
-            manual_change: None,
+            manual_change: Beside(None),
         }
     }
 
@@ -141,7 +139,7 @@ impl OrderRow {
 
     /// By hand, which sets the attempts too.
     pub(super) fn by_hand(order: &Order, manual_change: ManualChangeRow) -> Self {
-        Self { manual_change: Some(manual_change), ..Self::with_attempts(order) }
+        Self { manual_change: Beside(Some(manual_change)), ..Self::with_attempts(order) }
     }
 }
 

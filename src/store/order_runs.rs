@@ -5,9 +5,8 @@
 
 use std::collections::HashMap;
 
-use serde::Serialize;
-
-use super::engine::{Argument, Set, Statement, set_statement};
+use super::engine::{Argument, Statement, set_statement};
+use super::set::{Set, set_row};
 use super::{Store, StoreError};
 use crate::domain::Order;
 use crate::env::Timestamp;
@@ -69,12 +68,13 @@ impl RunPlace {
     }
 }
 
-#[derive(Serialize)]
-struct PlaceRow<'a> {
-    run_id: &'a str,
-    place: i64,
-    iccid: &'a str,
-    number: i64,
+set_row! {
+    struct PlaceRow<'a> {
+        run_id: &'a str,
+        place: i64,
+        iccid: &'a str,
+        number: i64,
+    }
 }
 
 fn count(number: u64) -> i64 {
@@ -154,7 +154,7 @@ impl Store {
             })
             .collect();
         let mut writing = self.pools.begin().await?;
-        writing.fetch_set(&KEEP_PLACES, &Set::of(&rows)?).await?;
+        writing.fetch_set(&KEEP_PLACES, &Set::of(&rows)).await?;
         writing.commit().await
     }
 }

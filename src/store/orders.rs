@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-
 use super::callbacks::{CallbackRow, NewCallback, keep_callback};
 use super::engine::{Row, Statement, set_statement};
 use super::order_row::{OrderRow, is_published, named_by_code, order, order_columns, state_code};
+use super::set::{Beside, set_row};
 use super::writer::{Change, Done};
 use super::{Store, StoreError};
 use crate::domain::{DownloadOrderParameters, Operator, Order, ProfileType, StateName};
@@ -166,18 +165,19 @@ pub(super) const STATEMENTS: &[Statement] = &[
     FIND_REPETITION,
 ];
 
-/// A DownloadOrder by type.
-#[derive(Serialize)]
-pub(super) struct TakeRow {
-    pub(super) place: String,
-    pub(super) owner: String,
-    pub(super) profile_type: String,
-    requester: String,
-    pub(super) call_identifier: String,
-    named_by: i64,
-    ordered_eid: Option<String>,
-    ordered_at: i64,
-    not_before: i64,
+set_row! {
+    /// A DownloadOrder by type.
+    pub(super) struct TakeRow {
+        pub(super) place: String,
+        pub(super) owner: String,
+        pub(super) profile_type: String,
+        requester: String,
+        pub(super) call_identifier: String,
+        named_by: i64,
+        ordered_eid: Option<String>,
+        ordered_at: i64,
+        not_before: i64,
+    }
 }
 
 impl TakeRow {
@@ -216,7 +216,7 @@ impl TakeRow {
             download_attempts: None,
             confirmation_attempts: None,
             callback: None,
-            manual_change: None,
+            manual_change: Beside(None),
         })
     }
 }

@@ -1,8 +1,7 @@
 //! What profiles are made of: sealed octets, which the store sees and nobody opens here.
 
-use serde::Serialize;
-
 use super::engine::{Row, Statement, set_statement};
+use super::set::Value;
 use super::{Store, StoreError};
 use crate::domain::PackageNeeds;
 use crate::ident::Iccid;
@@ -61,31 +60,22 @@ impl Package {
     }
 }
 
-/// The row of a package.
-#[derive(Serialize)]
-pub(super) struct PackageRow<'a> {
-    iccid: &'a str,
-    kind: i64,
-    sealed: String,
-    needs_version: Option<i64>,
-    needs_capabilities: Option<i64>,
-    needs_octets: Option<i64>,
-}
+/// The names of [`package_values`].
+pub(super) const PACKAGE_COLUMNS: [&str; 6] =
+    ["iccid", "kind", "sealed", "needs_version", "needs_capabilities", "needs_octets"];
 
-impl<'a> PackageRow<'a> {
-    pub(super) fn new(iccid: &'a Iccid, package: &Package) -> Self {
-        Self {
-            iccid: iccid.as_str(),
-            kind: kind_code(package.kind),
-            sealed: hex::encode(&package.sealed),
-            needs_version: package.needs.map(|needs| {
-                let (major, minor) = needs.version;
-                i64::from(major) << 8 | i64::from(minor)
-            }),
-            needs_capabilities: package.needs.map(|needs| clamped(needs.capabilities)),
-            needs_octets: package.needs.map(|needs| clamped(needs.non_volatile_octets)),
-        }
-    }
+/// The row of a package.
+pub(super) fn package_values<'a>(iccid: &'a Iccid, package: &'a Package) -> [Value<'a>; 6] {
+    let version = |needs: &PackageNeeds| i64::from(needs.version.0) << 8 | i64::from(needs.version.1);
+    let needs = package.needs.as_ref();
+    [
+        iccid.as_str().into(),
+        kind_code(package.kind).into(),
+        package.sealed.as_slice().into(),
+        needs.map(version).into(),
+        needs.map(|needs| clamped(needs.capabilities)).into(),
+        needs.map(|needs| clamped(needs.non_volatile_octets)).into(),
+    ]
 }
 
 /// A number that no package reaches the end of.

@@ -4,10 +4,10 @@
 //! Anybody may send them, so they are few and short: so many of one peer and in all, the oldest go, and of each only its
 //! first octets. One that comes again is counted.
 
-use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::engine::{Row, Statement, set_statement};
+use super::set::set_row;
 use super::writer::{Change, Done};
 use super::{Store, StoreError};
 use crate::env::Timestamp;
@@ -67,14 +67,15 @@ pub struct RefusedNotification {
     pub repetitions: u64,
 }
 
-#[derive(Serialize)]
-pub(super) struct RefusedRow {
-    pub(super) digest: String,
-    peer: String,
-    reason: String,
-    raw: String,
-    octets: i64,
-    received_at: i64,
+set_row! {
+    pub(super) struct RefusedRow {
+        pub(super) digest: String,
+        peer: String,
+        reason: String,
+        raw: Vec<u8>,
+        octets: i64,
+        received_at: i64,
+    }
 }
 
 impl Store {
@@ -93,7 +94,7 @@ impl Store {
             digest: hex::encode(Sha256::digest(notification)),
             peer: peer.to_string(),
             reason: reason.chars().take(REASON_CHARS_MAX).collect(),
-            raw: hex::encode(notification.get(..REFUSED_OCTETS_MAX).unwrap_or(notification)),
+            raw: notification.get(..REFUSED_OCTETS_MAX).unwrap_or(notification).to_vec(),
             octets: i64::try_from(notification.len()).unwrap_or(i64::MAX),
             received_at: at.as_millis(),
         };

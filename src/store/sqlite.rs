@@ -13,12 +13,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::types::Value;
+use rusqlite::types::{Null, Value};
 use rusqlite::{OpenFlags, TransactionBehavior};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use super::StoreError;
-use super::engine::{Argument, Failure, Part, Set, Statement};
+use super::engine::{Argument, Failure, Part, Statement};
+use super::set::{Set, Value as Field};
 
 /// How long a writer waits for another process that writes the same file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,6 +37,23 @@ const ROLLBACK: &str = "ROLLBACK";
 
 /// The places of a statement's columns by their names.
 type Columns = HashMap<String, usize>;
+
+/// What a connection knows of a statement.
+struct Known {
+    columns: Arc<Columns>,
+    /// The names of the placeholders, without what begins them, by their places.
+    placeholders: Vec<String>,
+}
+
+impl Known {
+    fn of(prepared: &rusqlite::Statement<'_>) -> Self {
+        let names = prepared.column_names();
+        let columns = names.into_iter().enumerate().map(|(place, name)| (name.to_owned(), place)).collect();
+        let placeholder = |place| prepared.parameter_name(place).and_then(|name| name.get(1..)).unwrap_or("");
+        let placeholders = (1..=prepared.parameter_count()).map(|place| placeholder(place).to_owned());
+        Self { columns: Arc::new(columns), placeholders: placeholders.collect() }
+    }
+}
 
 /// A row, taken out of the statement that found it.
 pub(super) struct SqliteRow {
@@ -63,7 +81,7 @@ impl SqliteRow {
 pub(super) struct Connection {
     connection: rusqlite::Connection,
     /// By the text of the statement.
-    columns: HashMap<&'static str, Arc<Columns>>,
+    known: HashMap<&'static str, Known>,
 }
 
 impl Connection {
@@ -88,7 +106,7 @@ impl Connection {
             rusqlite::Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(PREPARED_MAX);
-        Ok(Self { connection, columns: HashMap::new() })
+        Ok(Self { connection, known: HashMap::new() })
     }
 
     /// Brings the schema up to date, all or nothing; `user_version` is the number of the last migration.
@@ -143,19 +161,19 @@ impl Connection {
         arguments: &[Argument],
     ) -> Result<Vec<SqliteRow>, StoreError> {
         let mut prepared = self.connection.prepare_cached(statement.sqlite)?;
-        let columns = columns_of(&mut self.columns, &prepared, statement.sqlite);
-        for (number, argument) in arguments.iter().enumerate() {
-            let name = format!("${}", number + 1);
-            let place = prepared.parameter_index(&name)?;
-            let place = place.ok_or(rusqlite::Error::InvalidParameterName(name))?;
-            match argument {
+        let known = self.known.entry(statement.sqlite).or_insert_with(|| Known::of(&prepared));
+        for (place, name) in known.placeholders.iter().enumerate() {
+            let place = place + 1;
+            let number = name.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+            let argument = number.and_then(|number| arguments.get(number));
+            match argument.ok_or_else(|| rusqlite::Error::InvalidParameterName(name.clone()))? {
                 Argument::Text(text) => prepared.raw_bind_parameter(place, text)?,
                 Argument::Integer(value) => prepared.raw_bind_parameter(place, value)?,
                 Argument::Octets(octets) => prepared.raw_bind_parameter(place, octets)?,
             }
         }
         let mut rows = Vec::new();
-        collect(&mut prepared, columns, &mut rows)?;
+        collect(&mut prepared, &known.columns, &mut rows)?;
         Ok(rows)
     }
 
@@ -163,23 +181,26 @@ impl Connection {
     pub(super) fn fetch_set(
         &mut self,
         statement: &Statement,
-        set: &Set,
+        set: &Set<'_>,
     ) -> Result<Vec<SqliteRow>, StoreError> {
         let mut prepared = self.connection.prepare_cached(statement.sqlite)?;
-        let columns = columns_of(&mut self.columns, &prepared, statement.sqlite);
+        let known = self.known.entry(statement.sqlite).or_insert_with(|| Known::of(&prepared));
+        let place_in_row = |name: &String| {
+            let place = set.names().iter().position(|column| column == name);
+            place.ok_or_else(|| rusqlite::Error::InvalidParameterName(name.clone()))
+        };
+        let places = known.placeholders.iter().map(place_in_row).collect::<Result<Vec<_>, _>>()?;
         let mut rows = Vec::new();
-        for element in set.rows() {
-            // What a row does not name is null, whatever the row before it had.
-            prepared.clear_bindings();
-            for (name, value) in element {
-                // A row has fields for the other statements of its change too.
-                let Some(place) = prepared.parameter_index(&format!(":{name}"))? else { continue };
-                match value {
-                    serde_json::Value::String(text) => prepared.raw_bind_parameter(place, text)?,
-                    value => prepared.raw_bind_parameter(place, value.as_i64())?,
+        for row in set.rows() {
+            for (number, place) in places.iter().enumerate() {
+                match row.get(*place) {
+                    Some(Field::Integer(value)) => prepared.raw_bind_parameter(number + 1, value)?,
+                    Some(Field::Text(text)) => prepared.raw_bind_parameter(number + 1, text)?,
+                    Some(Field::Octets(octets)) => prepared.raw_bind_parameter(number + 1, octets)?,
+                    Some(Field::Null) | None => prepared.raw_bind_parameter(number + 1, Null)?,
                 }
             }
-            collect(&mut prepared, columns, &mut rows)?;
+            collect(&mut prepared, &known.columns, &mut rows)?;
         }
         Ok(rows)
     }
@@ -212,18 +233,6 @@ fn collect(
         rows.push(SqliteRow { columns: Arc::clone(columns), values });
     }
     Ok(())
-}
-
-/// The columns of a prepared statement, as they are known or as it says itself.
-fn columns_of<'a>(
-    known: &'a mut HashMap<&'static str, Arc<Columns>>,
-    prepared: &rusqlite::Statement<'_>,
-    sql: &'static str,
-) -> &'a Arc<Columns> {
-    known.entry(sql).or_insert_with(|| {
-        let names = prepared.column_names();
-        Arc::new(names.into_iter().enumerate().map(|(place, name)| (name.to_owned(), place)).collect())
-    })
 }
 
 /// The connections of one file: one that writes, and as many that read as callers read at a time.
@@ -318,7 +327,7 @@ impl SqliteWriting {
     pub(super) fn fetch_each_and_commit(
         mut self,
         parts: &[Part],
-        sets: &[Set],
+        sets: &[Set<'_>],
     ) -> Result<Vec<Vec<SqliteRow>>, Failure> {
         let connection = self.begun().map_err(Failure::Transaction)?;
         let mut answers = Vec::with_capacity(parts.len());

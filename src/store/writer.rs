@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
@@ -24,12 +23,13 @@ use super::downloads::{INSERT_NOTIFICATION, KEEP_BINDING, KEEP_TRANSACTION, RECO
 use super::downloads::{
     TELL_OF_BINDING, TELL_OF_CONFIRMATION, TELL_OF_DOWNLOAD, TELL_OF_NOTIFICATION, TRIM_NOTIFICATIONS,
 };
-use super::engine::{Failure, Part, Pools, Row, Set, Statement, Writing, set_statement};
+use super::engine::{Failure, Part, Pools, Row, Statement, Writing, set_statement};
 use super::failures::{FailureRow, KEEP_FAILURE};
 use super::manual_changes::{FORGET_MANUAL_CHANGES, KEEP_MANUAL_CHANGE};
 use super::order_row::OrderRow;
 use super::orders::{FIND_REPETITION, SAVE, TAKE, TELL_OF_SAVED, TakeRow};
 use super::refused_notifications::{KEEP_REFUSED, RefusedRow, TRIM_REFUSED};
+use super::set::{Columns, Set, set_row};
 use super::watch::{ChangeKind, CommitPhase, CommitWatch, Verdict};
 
 /// A commit with so many changes or more shows that many callers are there.
@@ -79,14 +79,21 @@ pub(super) struct ChunkRow {
     pub(super) batch_id: String,
     pub(super) receiver: String,
     pub(super) lease_until: i64,
-    pub(super) parts: Vec<(&'static Statement, Set)>,
+    pub(super) parts: Box<dyn ChunkParts>,
 }
 
-#[derive(Serialize)]
-struct HoldRow<'a> {
-    batch_id: &'a str,
-    receiver: &'a str,
-    lease_until: i64,
+/// The statements of a chunk and the rows of each.
+pub(super) trait ChunkParts: Send + Sync {
+    /// In the order in which they run.
+    fn sets(&self) -> Vec<(&'static Statement, Set<'_>)>;
+}
+
+set_row! {
+    struct HoldRow<'a> {
+        batch_id: &'a str,
+        receiver: &'a str,
+        lease_until: i64,
+    }
 }
 
 /// What a statement found: a key and a text for every row.
@@ -352,23 +359,23 @@ async fn apply<'a>(
         (&COUNT_CONFIRMATION, &TELL_OF_CONFIRMATION, confirmations),
     ] {
         for round in rounds(rows, |_, row| row.iccid.clone()) {
-            batch.count(statement, tell, &round)?;
+            batch.count(statement, tell, &round);
         }
     }
     for round in rounds(binds, |_, row| row.iccid.clone()) {
-        batch.bind(&round)?;
+        batch.bind(&round);
     }
     for round in rounds(records, |_, row| row.iccid.clone()) {
-        batch.record(round)?;
+        batch.record(round);
     }
     for round in rounds(refused, |_, row| row.digest.clone()) {
-        batch.refuse(&round)?;
+        batch.refuse(&round);
     }
     for round in rounds(failures, |_, row| row.iccid.clone()) {
-        batch.fail(&round)?;
+        batch.fail(&round);
     }
     if !batch.judged.is_empty() {
-        writing.lock(LOCK, || Set::of(&keys(batch.judged.iter().copied()))).await?;
+        writing.lock(LOCK, || Set::column("iccid", batch.judged.iter().copied())).await?;
     }
     Ok((outcomes, batch))
 }
@@ -377,7 +384,7 @@ async fn apply<'a>(
 #[derive(Default)]
 struct Batch<'a> {
     parts: Vec<Part>,
-    sets: Vec<Set>,
+    sets: Vec<Set<'a>>,
     judgements: Vec<Judgement<'a>>,
     /// The orders that several statements judge by.
     judged: Vec<&'a str>,
@@ -393,10 +400,8 @@ enum Judgement<'a> {
 
 impl<'a> Batch<'a> {
     /// Adds a set; the statements that follow are about it.
-    fn add_set<R: Serialize>(&mut self, rows: &[(usize, &R)]) -> Result<(), StoreError> {
-        let rows: Vec<&R> = rows.iter().map(|(_, row)| *row).collect();
-        self.sets.push(Set::of(&rows)?);
-        Ok(())
+    fn add_set<R: Columns>(&mut self, rows: &[(usize, &'a R)]) {
+        self.sets.push(Set::of(rows.iter().map(|(_, row)| *row)));
     }
 
     /// Adds a statement about the last set and returns its place.
@@ -420,25 +425,23 @@ impl<'a> Batch<'a> {
         statement: &'static Statement,
         tell: &'static Statement,
         round: &[(usize, &'a CountRow)],
-    ) -> Result<(), StoreError> {
-        self.add_set(round)?;
+    ) {
+        self.add_set(round);
         self.tell(tell, round.iter().map(|(_, row)| (row.iccid.as_str(), row.callback.is_some())));
         let rows = round.iter().map(|(place, row)| (*place, row.iccid.as_str())).collect();
         let by = self.add(statement);
         self.judgements.push(Judgement::Numbered { by, rows });
-        Ok(())
     }
 
-    fn fail(&mut self, round: &[(usize, &'a FailureRow)]) -> Result<(), StoreError> {
-        self.add_set(round)?;
+    fn fail(&mut self, round: &[(usize, &'a FailureRow)]) {
+        self.add_set(round);
         let rows = round.iter().map(|(place, row)| (*place, row.iccid.as_str())).collect();
         let by = self.add(&KEEP_FAILURE);
         self.judgements.push(Judgement::Numbered { by, rows });
-        Ok(())
     }
 
-    fn bind(&mut self, round: &[(usize, &'a BindRow)]) -> Result<(), StoreError> {
-        self.add_set(round)?;
+    fn bind(&mut self, round: &[(usize, &'a BindRow)]) {
+        self.add_set(round);
         self.add(&KEEP_BINDING);
         self.add(&KEEP_TRANSACTION);
         self.tell(
@@ -449,22 +452,20 @@ impl<'a> Batch<'a> {
         let rows: Vec<_> = round.iter().map(|(place, row)| (*place, row.iccid.as_str())).collect();
         self.judged.extend(rows.iter().map(|(_, iccid)| iccid));
         self.judgements.push(Judgement::Numbered { by, rows });
-        Ok(())
     }
 
-    fn refuse(&mut self, round: &[(usize, &'a RefusedRow)]) -> Result<(), StoreError> {
-        self.add_set(round)?;
+    fn refuse(&mut self, round: &[(usize, &'a RefusedRow)]) {
+        self.add_set(round);
         let rows = round.iter().map(|(place, row)| (*place, row.digest.as_str())).collect();
         let by = self.add(&KEEP_REFUSED);
         self.add(&TRIM_REFUSED);
         self.judgements.push(Judgement::Numbered { by, rows });
-        Ok(())
     }
 
     /// Notifications: what changes an order counts only if the order is still what it was when the notification was
     /// judged; then, and for all others, the notification is kept.
-    fn record(&mut self, round: Rows<'a, RecordRow>) -> Result<(), StoreError> {
-        self.add_set(&round)?;
+    fn record(&mut self, round: Rows<'a, RecordRow>) {
+        self.add_set(&round);
         self.tell(
             &TELL_OF_NOTIFICATION,
             round.iter().map(|(_, row)| (row.iccid.as_str(), row.callback.is_some())),
@@ -484,7 +485,6 @@ impl<'a> Batch<'a> {
         let results = round.iter().filter(|(_, row)| row.state.is_some());
         self.judged.extend(results.map(|(_, row)| row.iccid.as_str()));
         self.judgements.push(Judgement::Kept { changed, new, rows: round });
-        Ok(())
     }
 }
 
@@ -516,16 +516,6 @@ impl Judgement<'_> {
     }
 }
 
-/// The rows of a statement that concerns ICCIDs alone.
-fn keys<'a>(iccids: impl Iterator<Item = &'a str>) -> Vec<IccidRow<'a>> {
-    iccids.map(|iccid| IccidRow { iccid }).collect()
-}
-
-#[derive(Serialize)]
-struct IccidRow<'a> {
-    iccid: &'a str,
-}
-
 /// What a set statement returned: a key and a number for every row it touched.
 fn numbers(rows: &[Row]) -> Result<HashMap<String, i64>, StoreError> {
     rows.iter().map(Row::key_and_number).collect()
@@ -548,16 +538,15 @@ fn rounds<R>(rows: Rows<'_, R>, key: impl Fn(usize, &R) -> String) -> Vec<Rows<'
 }
 
 /// Runs a set statement that returns a key and a number for every row it touched.
-async fn set<R: Serialize>(
+async fn set(
     writing: &mut Writing,
     statement: &Statement,
-    rows: &[(usize, &R)],
+    set: &Set<'_>,
 ) -> Result<HashMap<String, i64>, StoreError> {
-    if rows.is_empty() {
+    if set.rows().next().is_none() {
         return Ok(HashMap::new());
     }
-    let rows: Vec<&R> = rows.iter().map(|(_, row)| *row).collect();
-    numbers(&writing.fetch_set(statement, &Set::of(&rows)?).await?)
+    numbers(&writing.fetch_set(statement, set).await?)
 }
 
 fn confirm<R>(rows: &[(usize, &R)], outcomes: &mut [Outcome], number: impl Fn(&R) -> Option<i64>) {
@@ -572,12 +561,12 @@ fn confirm<R>(rows: &[(usize, &R)], outcomes: &mut [Outcome], number: impl Fn(&R
 async fn chunk(writing: &mut Writing, row: &ChunkRow) -> Result<Option<Vec<Found>>, StoreError> {
     let ChunkRow { hold, batch_id, receiver, lease_until, parts } = row;
     let held = HoldRow { batch_id, receiver, lease_until: *lease_until };
-    if writing.fetch_set(hold, &Set::of(&[held])?).await?.is_empty() {
+    if writing.fetch_set(hold, &Set::of([&held])).await?.is_empty() {
         return Ok(None);
     }
-    let mut found = Vec::with_capacity(parts.len());
-    for (statement, set) in parts {
-        let rows = writing.fetch_set(statement, set).await?;
+    let mut found = Vec::new();
+    for (statement, set) in parts.sets() {
+        let rows = writing.fetch_set(statement, &set).await?;
         let keyed = rows.iter().map(Row::key_and_text);
         found.push(keyed.collect::<Result<_, _>>()?);
     }
@@ -589,25 +578,22 @@ async fn save(
     round: &[(usize, &OrderRow)],
     outcomes: &mut [Outcome],
 ) -> Result<(), StoreError> {
-    if round.iter().any(|(_, row)| row.callback.is_some()) {
-        writing.lock(LOCK, || Set::of(&keys(round.iter().map(|(_, row)| row.iccid.as_str())))).await?;
-        set(writing, &TELL_OF_SAVED, round).await?;
+    let rows = || round.iter().map(|(_, row)| *row);
+    let orders = Set::of(rows());
+    if rows().any(|row| row.callback.is_some()) {
+        writing.lock(LOCK, || Set::column("iccid", rows().map(|row| row.iccid.as_str()))).await?;
+        set(writing, &TELL_OF_SAVED, &orders).await?;
     }
-    let saved = set(writing, &SAVE, round).await?;
+    let saved = set(writing, &SAVE, &orders).await?;
     confirm(round, outcomes, |row| saved.get(&row.iccid).copied());
-    let by_hand = round.iter().filter(|(_, row)| saved.contains_key(&row.iccid));
-    let by_hand = by_hand.filter_map(|(place, row)| Some((*place, row.manual_change.as_ref()?)));
-    set(writing, &KEEP_MANUAL_CHANGE, &by_hand.clone().collect::<Vec<_>>()).await?;
-    let listed = keys(by_hand.map(|(_, row)| row.iccid.as_str()));
-    set(writing, &FORGET_MANUAL_CHANGES, &listed.iter().map(|row| (0, row)).collect::<Vec<_>>()).await?;
-    let ended = |row: &OrderRow| row.ended_at.is_some() && saved.contains_key(&row.iccid);
-    wipe(writing, round.iter().filter(|(_, row)| ended(row)).map(|(_, row)| row.iccid.as_str())).await
-}
-
-async fn wipe(writing: &mut Writing, iccids: impl Iterator<Item = &str>) -> Result<(), StoreError> {
-    let rows = keys(iccids);
-    let rows: Vec<(usize, &IccidRow<'_>)> = rows.iter().map(|row| (0, row)).collect();
-    set(writing, &WIPE_KEYS, &rows).await.map(drop)
+    let saved_rows = || rows().filter(|row| saved.contains_key(&row.iccid));
+    let by_hand = || saved_rows().filter_map(|row| row.manual_change.0.as_ref());
+    set(writing, &KEEP_MANUAL_CHANGE, &Set::of(by_hand())).await?;
+    let listed = Set::column("iccid", by_hand().map(|row| row.iccid.as_str()));
+    set(writing, &FORGET_MANUAL_CHANGES, &listed).await?;
+    let ended = saved_rows().filter(|row| row.ended_at.is_some());
+    let ended = Set::column("iccid", ended.map(|row| row.iccid.as_str()));
+    set(writing, &WIPE_KEYS, &ended).await.map(drop)
 }
 
 /// Takes numbers of a type: a repetition gets the number of the first call, the others the next available ones.
@@ -616,14 +602,10 @@ async fn take(
     round: &[(usize, &TakeRow)],
     outcomes: &mut [Outcome],
 ) -> Result<(), StoreError> {
-    let named: Vec<(usize, &TakeRow)> =
-        round.iter().filter(|(_, row)| !row.call_identifier.is_empty()).copied().collect();
+    let named = round.iter().map(|(_, row)| *row).filter(|row| !row.call_identifier.is_empty());
     let mut repeated = HashMap::new();
-    if !named.is_empty() {
-        let rows: Vec<&TakeRow> = named.iter().map(|(_, row)| *row).collect();
-        for row in writing.fetch_set(&FIND_REPETITION, &Set::of(&rows)?).await? {
-            repeated.insert(row.text("place")?, row.text("iccid")?);
-        }
+    for row in writing.fetch_set(&FIND_REPETITION, &Set::of(named)).await? {
+        repeated.insert(row.text("place")?, row.text("iccid")?);
     }
     let mut wanted: HashMap<(&str, &str), Vec<(usize, &TakeRow)>> = HashMap::new();
     for (place, row) in round {
@@ -639,9 +621,8 @@ async fn take(
         for ((place, taker), number) in takers.iter().zip(&numbers) {
             taken.push((*place, taker.reserve(number)?));
         }
-        let rows: Vec<(usize, &OrderRow)> = taken.iter().map(|(place, row)| (*place, row)).collect();
-        let saved = set(writing, &SAVE, &rows).await?;
-        for (place, row) in &rows {
+        let saved = set(writing, &SAVE, &Set::of(taken.iter().map(|(_, row)| row))).await?;
+        for (place, row) in &taken {
             if let (true, Some(outcome)) = (saved.contains_key(&row.iccid), outcomes.get_mut(*place)) {
                 *outcome = Ok(Done::Taken(row.iccid.clone()));
             }

@@ -1,5 +1,6 @@
 //! Batches in the store: they come in piece by piece, are seen whole, and leave nothing behind where they were given up.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use simyard::domain::{CallIdentity, DeliveryId, DownloadOrderParameters, NamedBy, State};
@@ -26,8 +27,8 @@ fn nobody_sees_a_batch_before_it_is_published() {
         let (batch, lease) = (super::batch("01"), lease_of("r", 60));
         assert_eq!(store.begin_batch(&batch, &lease).await.unwrap(), Begun::New);
         let profiles: Vec<NewProfile> = (0..700).map(profile).collect();
-        store.add_to_batch(&batch, &lease, &profiles[..500]).await.unwrap();
-        store.add_to_batch(&batch, &lease, &profiles[500..]).await.unwrap();
+        store.add_to_batch(&batch, &lease, &some(&profiles[..500])).await.unwrap();
+        store.add_to_batch(&batch, &lease, &some(&profiles[500..])).await.unwrap();
         assert!(store.order(&iccid(0)).await.unwrap().is_none());
         assert!(store.counts().await.unwrap().is_empty());
         assert!(store.next_available(&operator(), &profile_type()).await.unwrap().is_none());
@@ -42,7 +43,7 @@ fn nobody_sees_a_batch_before_it_is_published() {
         let other = super::batch("03");
         let other_lease = lease_of("s", 60);
         store.begin_batch(&other, &other_lease).await.unwrap();
-        let held = store.held_numbers(&other, &other_lease, &[profile(999), twice]).await.unwrap();
+        let held = store.held_numbers(&other, &other_lease, &some(&[profile(999), twice])).await.unwrap();
         let by = Holder::Unpublished("01".to_owned());
         assert_eq!(held, [Held { place: 1, number: HeldNumber::Imsi(0), by }]);
 
@@ -51,7 +52,7 @@ fn nobody_sees_a_batch_before_it_is_published() {
         assert_eq!(store.order(&iccid(699)).await.unwrap().unwrap().state, State::Available);
         let next = store.next_available(&operator(), &profile_type()).await.unwrap().unwrap();
         assert_eq!(next.iccid, iccid(0));
-        let held = store.held_numbers(&other, &other_lease, &[profile(5)]).await.unwrap();
+        let held = store.held_numbers(&other, &other_lease, &some(&[profile(5)])).await.unwrap();
         let of = |number| Held { place: 0, number, by: Holder::Stock };
         assert_eq!(held, [of(HeldNumber::Iccid), of(HeldNumber::Imsi(0))]);
         let listed = store.batches("", None, 10).await.unwrap();
@@ -60,6 +61,10 @@ fn nobody_sees_a_batch_before_it_is_published() {
         let again = store.publish_batch(&batch, &lease, &totals_of(1), None).await;
         assert!(matches!(again, Err(StoreError::Conflict)), "{again:?}");
     });
+}
+
+fn some(profiles: &[NewProfile]) -> Arc<Vec<NewProfile>> {
+    Arc::new(profiles.to_vec())
 }
 
 fn totals_of(taken: u64) -> Totals {
@@ -72,16 +77,16 @@ fn a_batch_whose_receiver_died_is_removed_whole() {
         store.begin_batch(&batch, &lease).await.unwrap();
         let profiles: Vec<NewProfile> = (0..1100).map(profile).collect();
         for chunk in profiles.chunks(500) {
-            store.add_to_batch(&batch, &lease, chunk).await.unwrap();
+            store.add_to_batch(&batch, &lease, &some(chunk)).await.unwrap();
         }
         assert!(store.given_up_batches(now()).await.unwrap().is_empty(), "its lease has not run out");
         store.remove_batch("01", "another", now()).await.unwrap();
-        store.add_to_batch(&batch, &lease, &[profile(2000)]).await.unwrap();
+        store.add_to_batch(&batch, &lease, &some(&[profile(2000)])).await.unwrap();
         let later = now().plus(Duration::from_secs(61));
         assert_eq!(store.given_up_batches(later).await.unwrap(), ["01"]);
         store.remove_batch("01", "another", later).await.unwrap();
         assert!(store.given_up_batches(later).await.unwrap().is_empty());
-        let late = store.add_to_batch(&batch, &lease, &[profile(3000)]).await;
+        let late = store.add_to_batch(&batch, &lease, &some(&[profile(3000)])).await;
         assert!(matches!(late, Err(StoreError::Conflict)), "{late:?}");
         let late = store.publish_batch(&batch, &lease, &totals_of(1), None).await;
         assert!(matches!(late, Err(StoreError::Conflict)), "{late:?}");
@@ -106,12 +111,12 @@ fn a_chunk_goes_in_whole_or_not_at_all() {
         };
         for refused in [vec![profile(7), profile(2)], vec![with_two(8, 1)], vec![with_two(8, 9), profile(9)]]
         {
-            let outcome = store.add_to_batch(&batch, &lease, &refused).await;
+            let outcome = store.add_to_batch(&batch, &lease, &some(&refused)).await;
             assert!(matches!(outcome, Err(StoreError::InUse(_))), "{outcome:?}");
         }
         let good = [profile(7), with_two(8, 9)];
-        assert_eq!(store.held_numbers(&batch, &lease, &good).await.unwrap(), []);
-        store.add_to_batch(&batch, &lease, &good).await.unwrap();
+        assert_eq!(store.held_numbers(&batch, &lease, &some(&good)).await.unwrap(), []);
+        store.add_to_batch(&batch, &lease, &some(&good)).await.unwrap();
         store.publish_batch(&batch, &lease, &totals_of(2), None).await.unwrap();
         let same = store.insert_batch(&batch, &[profile(3000)], [0; 32]).await;
         assert!(matches!(same, Err(StoreError::InUse(Constraint::BatchId))), "{same:?}");
@@ -128,7 +133,7 @@ fn older_stock_goes_first_and_what_is_not_published_is_passed_over() {
         store.insert_batch(&batch("03"), &[profile(1)], [0; 32]).await.unwrap();
         let lease = lease_of("r", 60);
         store.begin_batch(&batch("02"), &lease).await.unwrap();
-        store.add_to_batch(&batch("02"), &lease, &[profile(2)]).await.unwrap();
+        store.add_to_batch(&batch("02"), &lease, &some(&[profile(2)])).await.unwrap();
         store.insert_batch(&batch("01"), &[profile(8), profile(9)], [0; 32]).await.unwrap();
         let take = async |call: &str| {
             let call = CallIdentity::new("1.2.3", call);
