@@ -256,7 +256,7 @@ fn demo_takes_each_published_profile_package() {
 fn pki_init_writes_a_pki_and_spares_what_is_there() {
     let place = Place::new();
     place.run(&format!("pki init pki --host a.example.com --host b.example.com --eid {EID}")).ok();
-    let names = ["ci", "eum", "euicc", "dp-auth", "dp-pb", "dp-tls", "operator", "device"];
+    let names = ["ci", "eum", "euicc", "dp-auth", "dp-pb", "dp-tls", "operator", "manufacturer", "device"];
     for name in names {
         for file in [format!("pki/{name}.pem"), format!("pki/{name}.key.pem")] {
             assert!(place.path().join(&file).exists() || file == "pki/ci.key.pem", "{file}");

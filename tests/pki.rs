@@ -232,13 +232,15 @@ fn verdict(pki: &CurveSet, anchors: &Anchors, issued: &Issued) -> Result<(), (Re
             anchors.verify_dp_pb(&auth, certificate, NOW).map(drop).map_err(server)
         }
         Kind::DpTls => anchors.verify_dp_tls(certificate, "localhost", NOW).map_err(server),
-        Kind::Operator | Kind::Device => anchors.verify_client(certificate, NOW).map_err(server),
+        Kind::Operator | Kind::Manufacturer | Kind::Device => {
+            anchors.verify_client(certificate, NOW).map_err(server)
+        }
     }
 }
 
 fn every_wrong_twin_is_refused_for_its_fault() {
     let (pki, brainpool) = (generated(), generated_on_brainpool());
-    assert_eq!((pki.twins.len(), brainpool.twins.len()), (39, 23));
+    assert_eq!((pki.twins.len(), brainpool.twins.len()), (44, 23));
     every_wrong_twin_of(&pki);
     every_wrong_twin_of(&brainpool);
 }
@@ -447,7 +449,11 @@ fn tls_refuses_wrong_clients() {
     let pki = generated();
     let server = tls_identity(&pki.dp_tls);
     let mut refused = 0;
-    for twin in pki.twins.iter().filter(|twin| [Kind::Operator, Kind::Device].contains(&twin.kind)) {
+    for twin in pki
+        .twins
+        .iter()
+        .filter(|twin| [Kind::Operator, Kind::Manufacturer, Kind::Device].contains(&twin.kind))
+    {
         let expected = match twin.fault.unwrap() {
             Fault::Expired => "was valid until",
             Fault::UnknownCi | Fault::SelfSigned => "is not trusted",

@@ -18,9 +18,11 @@ use crate::http::listener::{Listener, ListenerLimits};
 use crate::http::meter::Meter;
 use crate::http::{admin, es2plus, es9plus};
 use crate::ident::ServerAddress;
+use crate::inventory::Inventory;
 use crate::jobs::deliver_callbacks::DeliverCallbacks;
-use crate::pki::AnchorError;
+use crate::jobs::remove_given_up::remove_given_up;
 use crate::pki::tls::{ClientVerifier, PeerIdentity};
+use crate::pki::{AnchorError, Anchors};
 use crate::profile::description::{self, DescriptionError};
 use crate::profile::needs::needs;
 use crate::profile::plan::{Template, TemplateError};
@@ -35,6 +37,7 @@ use crate::store::{Store, StoreError, StoreUrl};
 mod callbacks;
 pub mod config;
 pub mod credentials;
+mod ingestion;
 mod readings;
 mod revocation;
 
@@ -43,7 +46,7 @@ pub use revocation::revocation_lists;
 
 use callbacks::{callbacks, deliver_callbacks};
 use config::{
-    Config, ConfigError, FileSetting, OperatorKey, OperatorSetting, ProfileTypeSetting, TemplateSetting,
+    CallerKey, Config, ConfigError, FileSetting, OperatorSetting, ProfileTypeSetting, TemplateSetting,
 };
 use credentials::{client_cas, identities, offered, tls, uncovered, warn_of_test_cis};
 use readings::Readings;
@@ -149,6 +152,8 @@ pub struct Sockets {
     pub further_es9plus: Vec<TcpListener>,
     /// ES2+.
     pub es2plus: TcpListener,
+    /// The ingestion API.
+    pub ingest: Option<TcpListener>,
     /// Metrics and health.
     pub admin: Option<TcpListener>,
 }
@@ -170,6 +175,10 @@ impl Sockets {
             further_es9plus,
             es9plus: bind("es9plus", config.es9plus.listen).await?,
             es2plus: bind("es2plus", config.es2plus.listen).await?,
+            ingest: match &config.ingest {
+                Some(setting) => Some(bind("ingest", setting.listener.listen).await?),
+                None => None,
+            },
             admin: match config.admin {
                 Some(address) => Some(bind("admin", address).await?),
                 None => None,
@@ -182,6 +191,8 @@ impl Sockets {
 pub struct App {
     /// ES9+.
     pub smdp: Arc<Smdp>,
+    /// Where deliveries go.
+    pub inventory: Inventory,
     listeners: Vec<Listener>,
     callbacks: DeliverCallbacks,
     revocation: RevocationFiles,
@@ -213,8 +224,12 @@ impl App {
         let identities = identities(&config.identities, &anchors, &clock)?;
         let client_anchors = Arc::new(client_cas(&config.es2plus_client_ca)?);
         // After our own certificates: a revoked one is no reason not to start.
-        let heeding = (Arc::clone(&anchors), Arc::clone(&client_anchors));
-        let revocation = RevocationFiles::new(&config.crl, heeding.0, heeding.1, clock.clone());
+        let ingest_anchors = match &config.ingest {
+            Some(setting) => Some(Arc::new(client_cas(&setting.client_ca)?)),
+            None => None,
+        };
+        let heeding = ingest_anchors.iter().chain([&client_anchors]).map(Arc::clone).collect();
+        let revocation = RevocationFiles::new(&config.crl, Arc::clone(&anchors), heeding, clock.clone());
         revocation.load()?;
         revocation.warn_of_own(&identities);
         let orders = Orders {
@@ -226,6 +241,13 @@ impl App {
                 validity: config.order_lifetime_s.map(Duration::from_secs),
                 ..OrderSettings::default()
             },
+        };
+        let inventory = Inventory {
+            store: stock.store.clone(),
+            sealer: stock.sealer.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
+            mode: config.mode,
         };
         let smdp = Arc::new(Smdp {
             store: stock.store,
@@ -244,17 +266,12 @@ impl App {
             callbacks: callbacks(config),
         });
         let callbacks = deliver_callbacks(config, &smdp)?;
-        if let ([_, _, ..], Some(place)) =
-            (client_anchors.certificates(), config.operators.iter().find_map(OperatorSetting::place_of_oid))
-        {
-            let message = "with several CAs in es2plus.client_ca, any of them could issue a certificate with this OID: \
-                           use certificate_sha256";
-            return Err(place.error(message).into());
-        }
+        let keys = config.operators.iter().map(|operator| &operator.key);
+        several_cas("es2plus.client_ca", &client_anchors, keys)?;
         let operators: Arc<dyn Operators> = Arc::new(KnownOperators(config.operators.clone()));
         let verifier = Arc::new(ClientVerifier::new(client_anchors, clock.clone()));
         let es2plus_tls = tls(&config.es2plus.tls, Some(verifier))?;
-        let meter = Arc::new(Meter::new(clock));
+        let meter = Arc::new(Meter::new(clock.clone()));
         meter.add(Box::new(Readings::new(config, Arc::clone(&smdp))?));
         let mut listeners =
             es9plus_listeners(config, sockets.es9plus, sockets.further_es9plus, &smdp, &meter)?;
@@ -266,6 +283,19 @@ impl App {
             limits: ListenerLimits::new(config.es2plus.max_connections),
             meter: Arc::clone(&meter),
         });
+        if let (Some(setting), Some(socket), Some(anchors)) = (&config.ingest, sockets.ingest, ingest_anchors)
+        {
+            let meter = Arc::clone(&meter);
+            listeners.push(ingestion::listener(
+                config,
+                setting,
+                socket,
+                inventory.clone(),
+                anchors,
+                meter,
+                clock,
+            )?);
+        }
         listeners.extend(sockets.admin.map(|socket| Listener {
             name: "admin",
             socket,
@@ -274,7 +304,7 @@ impl App {
             limits: ListenerLimits::new(ADMIN_CONNECTIONS),
             meter,
         }));
-        Ok(Self { smdp, listeners, callbacks, revocation })
+        Ok(Self { smdp, inventory, listeners, callbacks, revocation })
     }
 
     /// Serves until `end` turns true; open requests finish, and the store is closed behind them.
@@ -284,6 +314,7 @@ impl App {
             interfaces.spawn(listener.serve(end.clone()));
         }
         interfaces.spawn(self.callbacks.run(end.clone()));
+        interfaces.spawn(remove_given_up(self.inventory, end.clone()));
         interfaces.spawn(self.revocation.watch(end));
         let expiry = tokio::spawn(end_expired_orders(Arc::clone(&self.smdp)));
         all_ended(interfaces).await;
@@ -341,6 +372,21 @@ async fn end_expired_orders(smdp: Arc<Smdp>) {
     }
 }
 
+/// Refuses callers that are known by an OID where several CAs could issue it.
+fn several_cas<'k>(
+    setting: &str,
+    anchors: &Anchors,
+    mut keys: impl Iterator<Item = &'k CallerKey>,
+) -> Result<(), AppError> {
+    let ([_, _, ..], Some(place)) = (anchors.certificates(), keys.find_map(CallerKey::place_of_oid)) else {
+        return Ok(());
+    };
+    let message = format!(
+        "with several CAs in {setting}, any of them could issue a certificate with this OID: use certificate_sha256"
+    );
+    Err(place.error(&message).into())
+}
+
 /// Waits for all interfaces. One that fails ends the others: half a server would go unnoticed.
 async fn all_ended(mut interfaces: tokio::task::JoinSet<()>) {
     while let Some(ended) = interfaces.join_next().await {
@@ -356,11 +402,7 @@ struct KnownOperators(Vec<OperatorSetting>);
 
 impl Operators for KnownOperators {
     fn operator(&self, identity: &PeerIdentity) -> Option<Operator> {
-        let known = |setting: &&OperatorSetting| match &setting.key {
-            OperatorKey::Oid(oid, _) => identity.oid.as_ref() == Some(oid),
-            OperatorKey::Fingerprint(fingerprint) => identity.fingerprint == *fingerprint,
-        };
-        self.0.iter().find(known).map(|setting| setting.name.clone())
+        self.0.iter().find(|setting| setting.key.recognises(identity)).map(|setting| setting.name.clone())
     }
 }
 
@@ -503,7 +545,7 @@ mod tests {
         two.es2plus_client_ca.push(FileSetting::of_command_line(&folder.path().join("other/ci.pem")));
         let refused = refusal(&two).await;
         assert!(refused.contains("simyard.toml:4: operator.oid: with several CAs"), "{refused}");
-        two.operators[0].key = OperatorKey::Fingerprint([1; 32]);
+        two.operators[0].key = CallerKey::Fingerprint([1; 32]);
         assert_eq!(refusal(&two).await, "none");
     }
 

@@ -43,16 +43,16 @@ pub fn revocation_lists<'f>(
 pub(super) struct RevocationFiles {
     files: Vec<FileSetting>,
     cis: Arc<Anchors>,
-    client_cas: Arc<Anchors>,
+    client_cas: Vec<Arc<Anchors>>,
     clock: Clock,
 }
 
 impl RevocationFiles {
-    /// The files of the setting, for the CIs and the CAs of operators.
+    /// The files of the setting, for the CIs and the CAs of operators and manufacturers.
     pub(super) fn new(
         files: &[FileSetting],
         cis: Arc<Anchors>,
-        client_cas: Arc<Anchors>,
+        client_cas: Vec<Arc<Anchors>>,
         clock: Clock,
     ) -> Self {
         Self { files: files.to_vec(), cis, client_cas, clock }
@@ -69,11 +69,13 @@ impl RevocationFiles {
             let next_update = list.next_update().map(|at| at.to_string()).unwrap_or_default();
             tracing::warn!(file = %file.path.display(), next_update, "the revocation list is out of date");
         }
-        // Operators may have CAs of their own, of which the CIs' lists say nothing.
-        let of_clients = lists.iter().filter(|(_, list)| self.client_cas.ci(list.issuer()).is_some());
-        let of_clients = of_clients.map(|(_, list)| list.clone()).collect();
         let Some((file, _)) = lists.first() else { return Ok(()) };
-        self.client_cas.replace_revocation_lists(of_clients).map_err(|error| file.error(&error))?;
+        for client_cas in &self.client_cas {
+            // Clients may have CAs of their own, of which the CIs' lists say nothing.
+            let of_clients = lists.iter().filter(|(_, list)| client_cas.ci(list.issuer()).is_some());
+            let of_clients = of_clients.map(|(_, list)| list.clone()).collect();
+            client_cas.replace_revocation_lists(of_clients).map_err(|error| file.error(&error))?;
+        }
         let all = lists.iter().map(|(_, list)| list.clone()).collect();
         self.cis.replace_revocation_lists(all).map_err(|error| file.error(&error))
     }
@@ -138,7 +140,7 @@ mod tests {
     fn files(pki: &TestPki, paths: &[&Path]) -> RevocationFiles {
         let anchors = || Arc::new(Anchors::of_cis(vec![pki.ci.certificate.clone()]).unwrap());
         let settings: Vec<_> = paths.iter().map(|path| FileSetting::of_command_line(path)).collect();
-        RevocationFiles::new(&settings, anchors(), anchors(), Clock::fixed(NOW))
+        RevocationFiles::new(&settings, anchors(), vec![anchors()], Clock::fixed(NOW))
     }
 
     fn list(pki: &TestPki, revoked: &[&Certificate], next_update: Timestamp) -> Vec<u8> {
@@ -164,7 +166,7 @@ mod tests {
         files.load().unwrap();
         let both = [&pki.eum.certificate, &pki.operator.certificate];
         assert!(both.iter().all(|certificate| files.cis.is_revoked(certificate)));
-        assert!(files.client_cas.verify_client(&pki.operator.certificate, NOW).is_err());
+        assert!(files.client_cas[0].verify_client(&pki.operator.certificate, NOW).is_err());
         assert!(!files.cis.is_revoked(&pki.dp_auth.certificate));
         std::fs::write(&b, b"half a file").unwrap();
         assert!(files.load().unwrap_err().to_string().contains("b.crl"));

@@ -57,6 +57,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let sockets = Sockets::bind(&config).await?;
     let (es9plus, es2plus) = (sockets.es9plus.local_addr()?, sockets.es2plus.local_addr()?);
     let further: Vec<_> = sockets.further_es9plus.iter().map(|socket| socket.local_addr()).collect();
+    let ingest = sockets.ingest.as_ref().map(|socket| socket.local_addr()).transpose()?;
     let admin = sockets.admin.as_ref().map(|socket| socket.local_addr()).transpose()?;
     let app = App::open(&config, sockets, Clock::system(), Rng::system()).await?;
     let addresses: Vec<&str> = config.addresses.iter().map(|address| address.as_str()).collect();
@@ -65,6 +66,9 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         line(&format!("ES9+ on {}", address?));
     }
     line(&format!("ES2+ on {es2plus}"));
+    if let Some(ingest) = ingest {
+        line(&format!("ingestion API on {ingest}"));
+    }
     if let Some(admin) = admin {
         line(&format!("metrics and health on http://{admin}"));
     }

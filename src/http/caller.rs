@@ -10,7 +10,8 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 
 use super::listener::ClientCertificate;
-use crate::domain::Operator;
+use super::problem::{Problem, ProblemKind};
+use crate::domain::{Manufacturer, Operator, ProfileType};
 use crate::ident::Peer;
 use crate::pki::tls::{PeerIdentity, peer_identity};
 
@@ -63,14 +64,66 @@ impl<S: KnowsOperators + Sync> FromRequestParts<S> for OperatorCaller {
     type Rejection = (StatusCode, &'static str);
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        let certificate = parts
-            .extensions
-            .get::<ClientCertificate>()
-            .ok_or((StatusCode::UNAUTHORIZED, "a client certificate is needed"))?;
-        peer_identity(certificate.0.as_ref())
-            .ok()
+        identity(parts)?
             .and_then(|identity| state.operators().operator(&identity))
             .map(Self)
             .ok_or((StatusCode::FORBIDDEN, "the client certificate stands for no operator known here"))
+    }
+}
+
+/// Who the client certificate says that calls; `None` if it cannot be read.
+fn identity(parts: &Parts) -> Result<Option<PeerIdentity>, (StatusCode, &'static str)> {
+    let certificate = parts
+        .extensions
+        .get::<ClientCertificate>()
+        .ok_or((StatusCode::UNAUTHORIZED, "a client certificate is needed"))?;
+    Ok(peer_identity(certificate.0.as_ref()).ok())
+}
+
+/// A manufacturer, and what it may deliver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownManufacturer {
+    /// Its name.
+    pub name: Manufacturer,
+    /// The profile types that it may deliver.
+    pub profile_types: Vec<ProfileType>,
+}
+
+/// Which client certificate speaks for which manufacturer.
+pub trait Manufacturers: Send + Sync {
+    /// The manufacturer that this certificate stands for.
+    fn manufacturer(&self, identity: &PeerIdentity) -> Option<KnownManufacturer>;
+}
+
+/// A manufacturer, by its client certificate.
+#[derive(Clone, Debug)]
+pub struct ManufacturerCaller(KnownManufacturer);
+
+impl ManufacturerCaller {
+    /// Who it is.
+    #[must_use]
+    pub const fn manufacturer(&self) -> &KnownManufacturer {
+        &self.0
+    }
+}
+
+/// State of a router whose callers are manufacturers.
+pub trait KnowsManufacturers {
+    /// The manufacturers.
+    fn manufacturers(&self) -> &Arc<dyn Manufacturers>;
+}
+
+impl<S: KnowsManufacturers + Sync> FromRequestParts<S> for ManufacturerCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        identity(parts)
+            .map_err(|(_, message)| Problem::new(ProblemKind::Forbidden).detail(message))?
+            .and_then(|identity| state.manufacturers().manufacturer(&identity))
+            .map(Self)
+            .ok_or_else(|| {
+                Problem::new(ProblemKind::Forbidden)
+                    .detail("the client certificate stands for no manufacturer known here")
+            })
     }
 }

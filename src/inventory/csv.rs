@@ -4,11 +4,12 @@
 use std::io::Read;
 use std::ops::ControlFlow;
 
+use super::ingest::Delivery;
 use super::receipt::Refusal;
 use super::rows::{Delivered, DeliveredRow, Heading, ReadError, Sink, Source};
 use crate::env::Rng;
 use crate::profile::personal_csv::{HeaderError, Rows, Settings};
-use crate::profile::plan::Requirements;
+use crate::profile::plan::{Requirements, Template};
 
 /// Reads tables with named columns.
 pub struct Csv {
@@ -53,4 +54,32 @@ impl Source for OnePackage {
         let (ControlFlow::Continue(()) | ControlFlow::Break(())) = sink.row(row);
         Ok(())
     }
+}
+
+/// The first octet of a profile package: its profile header. No text begins with it.
+const PACKAGE_BEGINS: u8 = 0xA0;
+
+/// Reads a package or a table, as the first octet says.
+struct EitherSource {
+    csv: Csv,
+}
+
+impl Source for EitherSource {
+    fn read(self: Box<Self>, input: &mut dyn Read, sink: &mut dyn Sink) -> Result<(), ReadError> {
+        let mut first = [0];
+        let count = input.take(1).read(&mut first)?;
+        let mut whole = first.get(..count).unwrap_or_default().chain(input);
+        if first == [PACKAGE_BEGINS] {
+            Box::new(OnePackage).read(&mut whole, sink)
+        } else {
+            Box::new(self.csv).read(&mut whole, sink)
+        }
+    }
+}
+
+/// What reads deliveries of a profile type, whatever their form.
+#[must_use]
+pub fn source_of(delivery: &Delivery, rng: &Rng) -> Box<dyn Source> {
+    let requirements = delivery.template.as_ref().map(Template::requirements);
+    Box::new(EitherSource { csv: Csv { requirements, rng: rng.clone() } })
 }

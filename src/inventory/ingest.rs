@@ -238,6 +238,44 @@ impl Inventory {
         }
     }
 
+    /// The receipt of a published delivery; `None` if this manufacturer has none of this name.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn receipt(
+        &self,
+        manufacturer: &Manufacturer,
+        delivery_id: &DeliveryId,
+    ) -> Result<Option<Receipt>, StoreError> {
+        let Some(record) = self.store.batch_of_delivery(manufacturer, delivery_id).await? else {
+            return Ok(None);
+        };
+        let BatchState::Published(totals) = &record.state else { return Ok(None) };
+        let kept = self.store.refusals(&record.batch.batch_id).await?;
+        // What an earlier version kept may have another form: the counts stand all the same.
+        let refusals = kept.and_then(|octets| serde_json::from_slice(&octets).ok()).unwrap_or_default();
+        Ok(Some(receipt(&record.batch, totals, refusals)))
+    }
+
+    /// Receipts of a manufacturer's published deliveries behind the batch `after`, in the order of time, without their
+    /// refusals.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn receipts(
+        &self,
+        manufacturer: &Manufacturer,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<Receipt>, StoreError> {
+        let records = self.store.batches(after, Some(manufacturer), limit).await?;
+        let receipt_of = |record: &BatchRecord| match &record.state {
+            BatchState::Published(totals) => Some(receipt(&record.batch, totals, Refusals::default())),
+            BatchState::ComingIn(_) | BatchState::GivenUp => None,
+        };
+        Ok(records.iter().filter_map(receipt_of).collect())
+    }
+
     /// Removes batches whose receivers died, and returns how many there were. Any number of processes may do it.
     ///
     /// # Errors
@@ -477,7 +515,7 @@ impl Desk<'_> {
         let Counted { rows, taken, refused, first, last } = std::mem::take(&mut self.totals);
         let totals = Totals { rows, taken, refused, digest, first_iccid: first, last_iccid: last };
         let refusals = std::mem::take(&mut self.refusals);
-        let kept = (!refusals.is_empty()).then(|| serde_json::to_vec(&refusals.told).unwrap_or_default());
+        let kept = (!refusals.is_empty()).then(|| serde_json::to_vec(&refusals).unwrap_or_default());
         let receipt = receipt(&self.batch, &totals, refusals);
         match self.intent {
             Intent::Try => Ok(Receipt { batch_id: None, dry_run: true, ..receipt }),

@@ -78,7 +78,7 @@ fn masked(number: &str) -> String {
 }
 
 /// Refusals up to the bound.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusals {
     /// The first [`REFUSALS_MAX`].
     pub told: Vec<Refusal>,

@@ -3,7 +3,9 @@
 //! | file | job |
 //! |---|---|
 //! | [`deliver_callbacks`] | tells operators of downloads over ES2+.HandleDownloadProgressInfo |
+//! | [`remove_given_up`] | removes batches whose receivers died |
 //!
 //! Each job may run in several processes on one store, may be killed at any instruction, and is done at least once.
 
 pub mod deliver_callbacks;
+pub mod remove_given_up;

@@ -99,7 +99,13 @@ const REFUSALS: Statement = Statement::common("SELECT refusals FROM batch WHERE 
 const BATCHES: Statement = Statement::common(concat!(
     "SELECT ",
     batch_columns!(),
-    " FROM batch WHERE batch_id > $1 AND (manufacturer = $2 OR $2 = '') AND state = 1 ORDER BY batch_id LIMIT $3"
+    " FROM batch WHERE batch_id > $1 AND state = 1 ORDER BY batch_id LIMIT $2"
+));
+
+const BATCHES_OF_MANUFACTURER: Statement = Statement::common(concat!(
+    "SELECT ",
+    batch_columns!(),
+    " FROM batch WHERE manufacturer = $3 AND batch_id > $1 AND state = 1 ORDER BY batch_id LIMIT $2"
 ));
 
 const LATEST_BATCH: Statement =
@@ -119,6 +125,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
     BATCH,
     REFUSALS,
     BATCHES,
+    BATCHES_OF_MANUFACTURER,
     LATEST_BATCH,
 ];
 
@@ -542,9 +549,14 @@ impl Store {
         manufacturer: Option<&Manufacturer>,
         limit: u32,
     ) -> Result<Vec<BatchRecord>, StoreError> {
-        let manufacturer = manufacturer.map(Manufacturer::as_str).unwrap_or_default();
-        let arguments = [after.into(), manufacturer.into(), i64::from(limit.min(BATCHES_MAX)).into()];
-        let rows = self.pools.fetch(&BATCHES, arguments).await?;
+        let limit = i64::from(limit.min(BATCHES_MAX));
+        let rows = match manufacturer {
+            None => self.pools.fetch(&BATCHES, [after.into(), limit.into()]).await?,
+            Some(name) => {
+                let arguments = [after.into(), limit.into(), name.as_str().into()];
+                self.pools.fetch(&BATCHES_OF_MANUFACTURER, arguments).await?
+            }
+        };
         rows.iter().map(record).collect()
     }
 }

@@ -10,9 +10,10 @@ use simyard_asn1::Oid;
 use toml::Spanned;
 
 use super::callbacks::{CallbackMembers, CallbacksTable, PointsTable};
+use super::ingest::{IngestTable, ManufacturerTable};
 use super::profile_type::ProfileTypeTable;
 use super::{
-    Config, ConfigError, CredentialSetting, FileSetting, ListenSetting, OperatorKey, OperatorSetting, Place,
+    CallerKey, Config, ConfigError, CredentialSetting, FileSetting, ListenSetting, OperatorSetting, Place,
 };
 use crate::domain::{Limits, Mode, Operator};
 use crate::ident::ServerAddress;
@@ -75,6 +76,9 @@ struct ConfigFile {
     es9plus_listener: Vec<ListenTable>,
     #[serde(default)]
     es2plus: ListenTable,
+    ingest: Option<IngestTable>,
+    #[serde(default)]
+    manufacturer: Vec<ManufacturerTable>,
     #[serde(default)]
     admin: AdminTable,
     #[serde(default)]
@@ -98,13 +102,13 @@ struct IdentityTable {
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ListenTable {
-    listen: Text,
-    certificate: Text,
-    key: Text,
-    client_ca: Option<Vec<Spanned<String>>>,
-    ci: Option<Vec<Spanned<String>>>,
-    max_connections: Option<Spanned<usize>>,
+pub(super) struct ListenTable {
+    pub(super) listen: Text,
+    pub(super) certificate: Text,
+    pub(super) key: Text,
+    pub(super) client_ca: Option<Vec<Spanned<String>>>,
+    pub(super) ci: Option<Vec<Spanned<String>>>,
+    pub(super) max_connections: Option<Spanned<usize>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -145,6 +149,19 @@ struct LimitsTable {
     guesses_of_euicc_per_hour: Option<Spanned<NonZeroU32>>,
     guesses_of_peer_per_hour: Option<Spanned<NonZeroU32>>,
 }
+
+/// The names of the settings by which a caller is recognised, for errors.
+pub(super) struct CallerSettings {
+    pub(super) table: &'static str,
+    pub(super) oid: &'static str,
+    pub(super) certificate_sha256: &'static str,
+}
+
+const OPERATOR_SETTINGS: CallerSettings = CallerSettings {
+    table: "operator",
+    oid: "operator.oid",
+    certificate_sha256: "operator.certificate_sha256",
+};
 
 /// Turns the file's tables into settings, and knows which line a value stands in.
 pub(super) struct Reader<'a> {
@@ -230,6 +247,7 @@ impl Reader<'_> {
             if file.identity.is_empty() { vec![IdentityTable::default()] } else { file.identity };
         let client_ca = self.files(file.es2plus.client_ca.clone(), "es2plus.client_ca", "pki/ci.pem");
         let operators = self.operators(&file.operator, &client_ca)?;
+        let profile_types = self.profile_types(&file.profile_type, file.mode, &addresses, &operators)?;
         Ok(Config {
             mode: file.mode,
             store: self.store(file.store.as_ref()),
@@ -242,7 +260,9 @@ impl Reader<'_> {
             es2plus_client_ca: client_ca,
             es9plus,
             admin: self.admin(&file.admin)?,
-            profile_types: self.profile_types(&file.profile_type, file.mode, &addresses, &operators)?,
+            ingest: file.ingest.map(|table| self.ingest(table)).transpose()?,
+            manufacturers: self.manufacturers(&file.manufacturer, &profile_types)?,
+            profile_types,
             operators,
             addresses,
             limits: self.limits(&file.limits)?,
@@ -323,7 +343,7 @@ impl Reader<'_> {
         })
     }
 
-    fn listen(
+    pub(super) fn listen(
         &self,
         table: &ListenTable,
         interface: &'static str,
@@ -420,28 +440,39 @@ impl Reader<'_> {
         client_ca: &[FileSetting],
     ) -> Result<OperatorSetting, ConfigError> {
         let name = self.operator_name(&table.name, "operator.name")?;
-        let key = match (&table.oid, &table.certificate_sha256) {
+        let key = self.caller_key(&table.name, &table.oid, &table.certificate_sha256, &OPERATOR_SETTINGS)?;
+        Ok(OperatorSetting { name, key, callback: self.callback(table.callback(), client_ca)? })
+    }
+
+    /// How the certificate of a caller is recognised.
+    pub(super) fn caller_key(
+        &self,
+        name: &Spanned<String>,
+        oid: &Text,
+        certificate_sha256: &Text,
+        settings: &CallerSettings,
+    ) -> Result<CallerKey, ConfigError> {
+        Ok(match (oid, certificate_sha256) {
             (Some(oid), None) => {
-                let place = self.place(Some(oid.span()), "operator.oid");
+                let place = self.place(Some(oid.span()), settings.oid);
                 let message = "expected an object identifier such as 1.3.6.1.4.1.31746";
                 let parsed = Oid::parse(oid.get_ref()).ok_or_else(|| place.error(message))?;
-                OperatorKey::Oid(parsed, place)
+                CallerKey::Oid(parsed, place)
             }
             (None, Some(digest)) => hex::decode(digest.get_ref().replace(':', ""))
                 .ok()
                 .and_then(|octets| octets.try_into().ok())
-                .map(OperatorKey::Fingerprint)
+                .map(CallerKey::Fingerprint)
                 .ok_or_else(|| {
                     let message = "expected 64 hexadecimal digits";
-                    self.error(Some(digest.span()), "operator.certificate_sha256", message)
+                    self.error(Some(digest.span()), settings.certificate_sha256, message)
                 })?,
             (None, None) | (Some(_), Some(_)) => {
                 let message =
                     "expected either oid or certificate_sha256, to recognise its client certificate";
-                return Err(self.error(Some(table.name.span()), "operator", message));
+                return Err(self.error(Some(name.span()), settings.table, message));
             }
-        };
-        Ok(OperatorSetting { name, key, callback: self.callback(table.callback(), client_ca)? })
+        })
     }
 
     pub(super) fn operator_name(

@@ -4,7 +4,7 @@
 //! Relative paths are relative to the file. An error names the file and the line.
 //!
 //! What the settings are stands here; [`file`] reads them from the text, [`profile_type`] the tables of profile types,
-//! [`callbacks`] what is said of calls back to operators, [`metadata`] what they tell of profiles.
+//! [`callbacks`] what is said of calls back to operators, [`ingest`] who delivers and where, [`metadata`] what they tell of profiles.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -14,6 +14,7 @@ use simyard_asn1::Oid;
 use crate::domain::{Demands, KeyMode, Limits, Mode, NotEligible, Operator, ProfileType};
 use crate::ident::ServerAddress;
 use crate::jobs::deliver_callbacks::CallbackLimits;
+use crate::pki::tls::PeerIdentity;
 use crate::profile::metadata::ProfileMetadata;
 use crate::profile::shipped::Shipped;
 use crate::smdp::guesses::GuessLimits;
@@ -23,10 +24,12 @@ use crate::smdp::sessions::SessionLimits;
 
 mod callbacks;
 mod file;
+mod ingest;
 mod metadata;
 mod place;
 mod profile_type;
 
+pub use ingest::{IngestSetting, ManufacturerSetting};
 pub use metadata::order_metadata;
 pub use place::{ConfigError, FileSetting, Place};
 
@@ -52,16 +55,34 @@ pub struct ListenSetting {
     pub ci: Option<Vec<FileSetting>>,
 }
 
-/// How an operator is recognised.
+/// How an operator or a manufacturer is recognised.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OperatorKey {
+pub enum CallerKey {
     /// registeredID of its client certificate, and where the setting stands.
     Oid(Oid, Place),
     /// SHA-256 of its client certificate.
     Fingerprint([u8; 32]),
 }
 
-impl OperatorKey {
+impl CallerKey {
+    /// Whether it recognises this certificate.
+    #[must_use]
+    pub fn recognises(&self, identity: &PeerIdentity) -> bool {
+        match self {
+            Self::Oid(oid, _) => identity.oid.as_ref() == Some(oid),
+            Self::Fingerprint(fingerprint) => identity.fingerprint == *fingerprint,
+        }
+    }
+
+    /// Where the OID stands, if it is one.
+    #[must_use]
+    pub const fn place_of_oid(&self) -> Option<&Place> {
+        match self {
+            Self::Oid(_, place) => Some(place),
+            Self::Fingerprint(_) => None,
+        }
+    }
+
     /// Whether one certificate could be recognised by both.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
@@ -79,7 +100,7 @@ pub struct OperatorSetting {
     /// Its name: the owner of profiles.
     pub name: Operator,
     /// How its certificate is recognised.
-    pub key: OperatorKey,
+    pub key: CallerKey,
     /// How it is told of downloads; `None` if it is not.
     pub callback: Option<CallbackSetting>,
 }
@@ -93,17 +114,6 @@ pub struct CallbackSetting {
     pub ca: Vec<FileSetting>,
     /// What it is told of the life of installed profiles.
     pub points: RunTimePoints,
-}
-
-impl OperatorSetting {
-    /// Where the OID stands that recognises it, if one does.
-    #[must_use]
-    pub const fn place_of_oid(&self) -> Option<&Place> {
-        match &self.key {
-            OperatorKey::Oid(_, place) => Some(place),
-            OperatorKey::Fingerprint(_) => None,
-        }
-    }
 }
 
 /// A profile type.
@@ -157,6 +167,10 @@ pub struct Config {
     pub further_es9plus: Vec<ListenSetting>,
     /// ES2+.
     pub es2plus: ListenSetting,
+    /// The ingestion API; `None` for none.
+    pub ingest: Option<IngestSetting>,
+    /// The manufacturers that deliver over it.
+    pub manufacturers: Vec<ManufacturerSetting>,
     /// Where the interface for metrics and health listens, on the loopback; `None` for nowhere.
     pub admin: Option<SocketAddr>,
     /// Certificates of the CAs of operators' client certificates.

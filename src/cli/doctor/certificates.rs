@@ -44,6 +44,10 @@ pub(super) fn check(config: &Config, now: Timestamp, report: &mut Report) {
     }
     tls("es2plus", &config.es2plus.tls, now, report);
     check_anchors("es2plus.client_ca", client_cas(&config.es2plus_client_ca), now, report);
+    if let Some(ingest) = &config.ingest {
+        tls("ingest", &ingest.listener.tls, now, report);
+        check_anchors("ingest.client_ca", client_cas(&ingest.client_ca), now, report);
+    }
 }
 
 fn check_anchors(

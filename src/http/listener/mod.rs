@@ -92,6 +92,13 @@ impl ListenerLimits {
             orderly_end: Duration::from_secs(10),
         }
     }
+
+    /// As [`ListenerLimits::new`], with the time that large bodies take; they end where nothing comes for a while.
+    #[must_use]
+    pub fn of_deliveries(connections: usize) -> Self {
+        let hours = Duration::from_secs(6 * 3600);
+        Self { request: hours, age: hours, ..Self::new(connections) }
+    }
 }
 
 /// One interface of the server.

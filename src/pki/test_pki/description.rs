@@ -52,6 +52,7 @@ struct Entries {
     dp_pb: Entry,
     dp_tls: Entry,
     operator: Entry,
+    manufacturer: Entry,
     device: Entry,
 }
 
@@ -82,6 +83,7 @@ impl Description {
             Kind::DpPb => &self.certificate.dp_pb,
             Kind::DpTls => &self.certificate.dp_tls,
             Kind::Operator => &self.certificate.operator,
+            Kind::Manufacturer => &self.certificate.manufacturer,
             Kind::Device => &self.certificate.device,
         }
     }
@@ -132,7 +134,9 @@ impl Description {
                 .tls(TlsSide::ServerAndClient)
                 .role(Role::DpTls, Criticality::NonCritical)
                 .revocation_lists(lists),
-            Kind::Operator | Kind::Device => content.signs_messages().tls(TlsSide::Client),
+            Kind::Operator | Kind::Manufacturer | Kind::Device => {
+                content.signs_messages().tls(TlsSide::Client)
+            }
         })
     }
 

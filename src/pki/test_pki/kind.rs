@@ -20,6 +20,8 @@ pub enum Kind {
     DpTls,
     /// An operator's client certificate.
     Operator,
+    /// A SIM manufacturer's client certificate.
+    Manufacturer,
     /// A device's client certificate.
     Device,
 }
@@ -36,6 +38,7 @@ impl Kind {
             Self::DpPb => "dp-pb",
             Self::DpTls => "dp-tls",
             Self::Operator => "operator",
+            Self::Manufacturer => "manufacturer",
             Self::Device => "device",
         }
     }

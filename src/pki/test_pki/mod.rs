@@ -124,6 +124,8 @@ pub struct TestPki {
     pub dp_tls: Issued,
     /// An operator's client certificate.
     pub operator: Issued,
+    /// A SIM manufacturer's client certificate.
+    pub manufacturer: Issued,
     /// A device's client certificate.
     pub device: Issued,
 }
@@ -155,15 +157,17 @@ impl TestPki {
         let (operator, device) = (below_ci(Kind::Operator)?, below_ci(Kind::Device)?);
         let dp_tls = description.dp_tls(&options.host_names, &dp_oid, now)?;
         let dp_tls = batch.issue(Kind::DpTls, &dp_tls, ci_issuers)?;
+        let manufacturer = description.content(Kind::Manufacturer, now)?;
+        let manufacturer = batch.issue(Kind::Manufacturer, &manufacturer, ci_issuers)?;
         set.twins = batch.twins;
-        Ok(Self { set, dp_tls, operator, device })
+        Ok(Self { set, dp_tls, operator, manufacturer, device })
     }
 
     /// The right certificates, each once.
     #[must_use]
-    pub const fn certificates(&self) -> [&Issued; 8] {
+    pub const fn certificates(&self) -> [&Issued; 9] {
         let [ci, eum, euicc, dp_auth, dp_pb] = self.set.certificates();
-        [ci, eum, euicc, dp_auth, dp_pb, &self.dp_tls, &self.operator, &self.device]
+        [ci, eum, euicc, dp_auth, dp_pb, &self.dp_tls, &self.operator, &self.manufacturer, &self.device]
     }
 }
 

@@ -66,7 +66,7 @@ const fn wrong_role(kind: Kind) -> Role {
         Kind::DpAuth => Role::DpPb,
         Kind::DpPb => Role::DpAuth,
         Kind::DpTls => Role::DsTls,
-        Kind::Operator | Kind::Device => Role::Euicc,
+        Kind::Operator | Kind::Manufacturer | Kind::Device => Role::Euicc,
     }
 }
 

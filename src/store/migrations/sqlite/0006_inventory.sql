@@ -15,6 +15,7 @@ ALTER TABLE batch ADD COLUMN last_iccid TEXT;
 ALTER TABLE batch ADD COLUMN refusals BLOB;
 
 CREATE UNIQUE INDEX batch_delivery ON batch (manufacturer, delivery_id) WHERE delivery_id IS NOT NULL;
+CREATE INDEX batch_by_manufacturer ON batch (manufacturer, batch_id);
 CREATE INDEX batch_unfinished ON batch (lease_until) WHERE state <> 1;
 
 -- What belongs to the stock and not to an order. shelf: 0 in stock, 1 reserved, 2 quarantined, 3 retired; delivered: bits of the
