@@ -16,6 +16,7 @@
 //! | [`jobs`] | follow-up work taken from the store, one file per job, each safe to run twice |
 //! | [`device`] | virtual eUICC and LPA: knows the standards, never the server's services |
 //! | [`smdp`] | the SM-DP+: one file per function of the standard |
+//! | [`admin`] | who may administer, and the audit looked after |
 //! | [`inventory`] | stock: batches in, numbers out |
 //! | [`store`] | all SQL, two engines |
 //! | [`client`] | outgoing HTTPS |
@@ -27,6 +28,7 @@
 //! | [`ident`] | types that parse once |
 //! | [`mod@env`] | clock and randomness |
 
+pub mod admin;
 pub mod app;
 pub mod bench;
 pub mod binding;

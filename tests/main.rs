@@ -111,6 +111,7 @@ fn main() -> std::process::ExitCode {
         sgp26::TESTS,
         status::TESTS,
         store::TESTS,
+        store::audit::TESTS,
         store::batches::TESTS,
         store::callbacks::TESTS,
         store::orders::TESTS,

@@ -20,6 +20,7 @@ use simyard::store::{
 use crate::harness::block_on;
 use crate::postgres;
 
+pub mod audit;
 pub mod batches;
 pub mod callbacks;
 pub mod orders;
@@ -260,7 +261,7 @@ fn concurrent_callers_never_take_the_same_number() {
                     loop {
                         let window = Duration::from_secs(60);
                         let number = store
-                            .take_by_type(&operator(), &profile_type(), &by_type(&call), now(), window)
+                            .take_by_type(&operator(), &profile_type(), &by_type(&call), now(), window, None)
                             .await;
                         match number {
                             Ok(Some(number)) => break taken.push(number),
@@ -281,7 +282,8 @@ fn concurrent_callers_never_take_the_same_number() {
         assert_eq!(all.len(), TASKS * EACH);
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), TASKS * EACH, "a number was given twice");
         let window = Duration::from_secs(60);
-        let none = store.take_by_type(&operator(), &profile_type(), &by_type("last"), now(), window).await;
+        let none =
+            store.take_by_type(&operator(), &profile_type(), &by_type("last"), now(), window, None).await;
         assert_eq!(none.unwrap(), None);
     });
 }
@@ -292,7 +294,9 @@ fn a_repeated_order_by_type_gets_the_same_number() {
         let window = Duration::from_secs(60);
         let take = |parameters: DownloadOrderParameters, at: Timestamp| {
             let store = store.clone();
-            async move { store.take_by_type(&operator(), &profile_type(), &parameters, at, window).await.unwrap() }
+            async move {
+                store.take_by_type(&operator(), &profile_type(), &parameters, at, window, None).await.unwrap()
+            }
         };
         let first = take(by_type("a"), now()).await;
         assert_eq!(first, Some(iccid(0)));

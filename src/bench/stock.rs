@@ -14,7 +14,7 @@ use crate::inventory::{Delivery, Inventory};
 use crate::pki::test_pki::TestPki;
 use crate::smdp::confirm_order::confirm_order;
 use crate::smdp::download_order::download_order;
-use crate::smdp::orders::Orders;
+use crate::smdp::orders::{Caller, Orders};
 
 /// Orders that are placed at a time.
 const ORDERS_AT_A_TIME: usize = 64;
@@ -73,7 +73,8 @@ async fn release(
         iccid: Some(iccid),
         profile_type: Some(profile_type.as_str().to_owned()),
     };
-    let iccid = download_order(orders, owner, &request).await?.iccid;
+    let caller = Caller::local(owner.clone());
+    let iccid = download_order(orders, &caller, &request).await?.iccid;
     let request = ConfirmOrderRequest {
         header,
         iccid,
@@ -83,7 +84,7 @@ async fn release(
         smds_address: None,
         release_flag: true,
     };
-    Ok(confirm_order(orders, owner, &request).await?.matching_id)
+    Ok(confirm_order(orders, &caller, &request).await?.matching_id)
 }
 
 /// Chooses `count` of the orders, in random order, since devices ask in no order either, and issues an eUICC for each.

@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`state`] | the states of a profile at the SM-DP+ and the data that each state owns |
+//! | [`audit`] | who did what to which identifier |
 //! | [`last_failure`] | what went wrong with an order last |
 //! | [`mode`] | for tests or for people |
 //! | [`name`] | names of operators, manufacturers, profile types, people |
@@ -14,6 +15,7 @@
 //!
 //! Nothing here reads a clock, draws random octets or talks to a database: everything comes as an argument.
 
+pub mod audit;
 pub mod eligibility;
 pub mod last_failure;
 pub mod mode;
@@ -24,6 +26,10 @@ pub mod repetition;
 pub mod selection;
 pub mod state;
 
+pub use audit::{
+    AUDIT_DETAIL_MAX, Action, Actor, AuditEntry, AuditOutcome, AuditSubject, Commitment, NewAuditEntry,
+    Personal, SALT_OCTETS,
+};
 pub use eligibility::{
     Abilities, Demands, EligibilityRule, Ineligible, NotEligible, PackageNeeds, RadioAccess,
 };

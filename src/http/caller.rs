@@ -14,6 +14,7 @@ use super::problem::{Problem, ProblemKind};
 use crate::domain::{Manufacturer, Operator, ProfileType};
 use crate::ident::Peer;
 use crate::pki::tls::{PeerIdentity, peer_identity};
+use crate::smdp::orders::Caller;
 
 /// An LPA: anybody. What it may do depends on what its eUICC signs; where it calls from, the socket says, never a header.
 #[derive(Clone, Copy, Debug)]
@@ -44,12 +45,12 @@ pub trait Operators: Send + Sync {
 
 /// An operator, by its client certificate.
 #[derive(Clone, Debug)]
-pub struct OperatorCaller(Operator);
+pub struct OperatorCaller(Caller);
 
 impl OperatorCaller {
-    /// Who it is.
+    /// Who it is, and where it calls from.
     #[must_use]
-    pub const fn operator(&self) -> &Operator {
+    pub const fn caller(&self) -> &Caller {
         &self.0
     }
 }
@@ -66,7 +67,7 @@ impl<S: KnowsOperators + Sync> FromRequestParts<S> for OperatorCaller {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         identity(parts)?
             .and_then(|identity| state.operators().operator(&identity))
-            .map(Self)
+            .map(|operator| Self(Caller { operator, peer: parts.extensions.get::<Peer>().copied() }))
             .ok_or((StatusCode::FORBIDDEN, "the client certificate stands for no operator known here"))
     }
 }

@@ -4,10 +4,10 @@
 //! there is no order any more: 8.2.1/3.3, which tells the caller that its first call was heard.
 
 use super::RACES;
-use super::orders::{NotYours, Orders};
+use super::orders::{Caller, NotYours, Orders};
 use super::status::{FunctionError, Reason, Subject};
 use crate::binding::es2plus::{CancelOrderRequest, FinalProfileStatus};
-use crate::domain::{FinalStatus, Operator, StateName};
+use crate::domain::{Action, AuditSubject, FinalStatus, StateName};
 use crate::ident::Iccid;
 use crate::store::StoreError;
 
@@ -69,7 +69,7 @@ impl FunctionError for CancelOrderError {
 /// [`CancelOrderError`]; the order stays as it was then.
 pub async fn cancel_order(
     orders: &Orders,
-    caller: &Operator,
+    caller: &Caller,
     request: &CancelOrderRequest,
 ) -> Result<(), CancelOrderError> {
     let iccid = &request.iccid;
@@ -107,7 +107,9 @@ pub async fn cancel_order(
         }
 
         // 7. to 9. The order is erased.
-        match orders.store.save(cancelled).await {
+        let entry =
+            orders.audit_entry(caller, Action::ORDER_CANCEL, AuditSubject::profile(iccid), &request.header);
+        match orders.store.save_audited(cancelled, entry).await {
             Ok(_) => return Ok(()),
             Err(StoreError::Conflict) => {}
             Err(cause) => return Err(CancelOrderError::Store(cause)),

@@ -5,13 +5,13 @@
 //! is refused as if it could not be reached, and the order stays as it was.
 
 use super::RACES;
-use super::orders::{NotYours, Orders};
+use super::orders::{Caller, NotYours, Orders};
 use super::status::{FunctionError, Reason, Subject};
 use crate::binding::es2plus::{ConfirmOrderRequest, ConfirmOrderResponse};
 use crate::crypto::hash::code_hash;
 use crate::domain::{
-    CodeHash, ConfirmOrderParameters, Confirmation, InvalidTransition, MatchingIdOrigin, Operator, Order,
-    ReleaseTime, StateName,
+    Action, AuditSubject, CodeHash, ConfirmOrderParameters, Confirmation, InvalidTransition,
+    MatchingIdOrigin, Order, ReleaseTime, StateName,
 };
 use crate::ident::{Eid, Iccid, MatchingId, ServerAddress};
 use crate::store::{Constraint, StoreError};
@@ -83,7 +83,7 @@ impl FunctionError for ConfirmOrderError {
 /// [`ConfirmOrderError`]; the order stays as it was then.
 pub async fn confirm_order(
     orders: &Orders,
-    caller: &Operator,
+    caller: &Caller,
     request: &ConfirmOrderRequest,
 ) -> Result<ConfirmOrderResponse, ConfirmOrderError> {
     let iccid = &request.iccid;
@@ -125,7 +125,9 @@ pub async fn confirm_order(
         }
 
         // 6. to 11. The matching identifier is unique; the answer, once all is durable.
-        match orders.store.save(confirmed).await {
+        let entry =
+            orders.audit_entry(caller, Action::ORDER_CONFIRM, AuditSubject::profile(iccid), &request.header);
+        match orders.store.save_audited(confirmed, entry).await {
             Ok(order) => return answer(orders, &order),
             Err(StoreError::InUse(Constraint::MatchingId)) => {
                 // A drawn identifier that is in use is drawn again.

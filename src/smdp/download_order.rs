@@ -5,10 +5,12 @@
 //! repetition window, and otherwise a new one. With other parameters the ICCID is in use.
 
 use super::RACES;
-use super::orders::{NotYours, Orders, call_identity};
+use super::orders::{Caller, NotYours, Orders, call_identity};
 use super::status::{FunctionError, Reason, Subject};
 use crate::binding::es2plus::{DownloadOrderRequest, DownloadOrderResponse};
-use crate::domain::{DownloadOrderParameters, NamedBy, Operator, ProfileType, Reservation, Terms};
+use crate::domain::{
+    Action, AuditSubject, DownloadOrderParameters, NamedBy, ProfileType, Reservation, Terms,
+};
 use crate::ident::Iccid;
 use crate::store::StoreError;
 
@@ -78,7 +80,7 @@ impl FunctionError for DownloadOrderError {
 /// [`DownloadOrderError`]; nothing is reserved then.
 pub async fn download_order(
     orders: &Orders,
-    caller: &Operator,
+    caller: &Caller,
     request: &DownloadOrderRequest,
 ) -> Result<DownloadOrderResponse, DownloadOrderError> {
     let iccid = match (&request.iccid, &request.profile_type) {
@@ -91,7 +93,7 @@ pub async fn download_order(
 
 async fn by_iccid(
     orders: &Orders,
-    caller: &Operator,
+    caller: &Caller,
     iccid: &Iccid,
     request: &DownloadOrderRequest,
 ) -> Result<Iccid, DownloadOrderError> {
@@ -128,7 +130,9 @@ async fn by_iccid(
 
         // 9. The answer, once the reservation is durable.
         let Ok(reserved) = reserved else { return Ok(iccid.clone()) };
-        match orders.store.save(reserved).await {
+        let entry =
+            orders.audit_entry(caller, Action::ORDER_CREATE, AuditSubject::profile(iccid), &request.header);
+        match orders.store.save_audited(reserved, entry).await {
             Ok(order) => return Ok(order.iccid),
             Err(StoreError::Conflict) => {}
             Err(cause) => return Err(DownloadOrderError::Store(cause)),
@@ -139,7 +143,7 @@ async fn by_iccid(
 
 async fn by_type(
     orders: &Orders,
-    caller: &Operator,
+    caller: &Caller,
     profile_type: &str,
     request: &DownloadOrderRequest,
 ) -> Result<Iccid, DownloadOrderError> {
@@ -152,7 +156,7 @@ async fn by_type(
     }
 
     // 6. The caller may use it.
-    if !owners.contains(caller) {
+    if !owners.contains(&caller.operator) {
         return Err(DownloadOrderError::TypeNotAllowed(profile_type));
     }
 
@@ -160,6 +164,9 @@ async fn by_type(
     let call = call_identity(&request.header);
     let parameters = DownloadOrderParameters { call, named_by: NamedBy::Type, eid: request.eid.clone() };
     let window = orders.settings.repetition_window;
-    let taken = orders.store.take_by_type(caller, &profile_type, &parameters, orders.clock.now(), window);
+    let subject = AuditSubject::new("profile_type", profile_type.as_str());
+    let entry = orders.audit_entry(caller, Action::ORDER_CREATE, subject, &request.header);
+    let (owner, now) = (&caller.operator, orders.clock.now());
+    let taken = orders.store.take_by_type(owner, &profile_type, &parameters, now, window, Some(entry));
     taken.await?.ok_or(DownloadOrderError::NoneLeft(profile_type))
 }

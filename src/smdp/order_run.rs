@@ -255,7 +255,7 @@ async fn take(
     now: Timestamp,
 ) -> Result<Order, ManualOrderError> {
     for _ in 0..RACES {
-        match store.take_by_type(owner, profile_type, parameters, now, FOR_EVER).await {
+        match store.take_by_type(owner, profile_type, parameters, now, FOR_EVER, None).await {
             Ok(Some(iccid)) => {
                 let order = store.order(&iccid).await.map_err(ManualOrderError::Store)?;
                 return order.ok_or(ManualOrderError::UnknownIccid(iccid));

@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use crate::binding::RequestHeader;
-use crate::domain::{CallIdentity, Operator, Order};
+use crate::domain::{Action, Actor, AuditSubject, CallIdentity, NewAuditEntry, Operator, Order};
 use crate::env::{Clock, Rng};
-use crate::ident::{Iccid, ServerAddress};
+use crate::ident::{Iccid, Peer, ServerAddress};
 use crate::store::{Store, StoreError};
 
 /// What the functions of ES2+ work with.
@@ -41,6 +41,23 @@ impl Default for OrderSettings {
     }
 }
 
+/// Who calls a function of ES2+, and where from.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The operator that its certificate stands for.
+    pub operator: Operator,
+    /// The other end of the connection; `None` where there is none.
+    pub peer: Option<Peer>,
+}
+
+impl Caller {
+    /// An operator on this machine, without a connection.
+    #[must_use]
+    pub const fn local(operator: Operator) -> Self {
+        Self { operator, peer: None }
+    }
+}
+
 /// Why an order is not the caller's to act on: the first two steps of each function.
 pub(super) enum NotYours {
     Unknown,
@@ -50,9 +67,27 @@ pub(super) enum NotYours {
 
 impl Orders {
     /// The caller's order of this profile.
-    pub(super) async fn order_of(&self, caller: &Operator, iccid: &Iccid) -> Result<Order, NotYours> {
+    pub(super) async fn order_of(&self, caller: &Caller, iccid: &Iccid) -> Result<Order, NotYours> {
         let order = self.store.order(iccid).await.map_err(NotYours::Store)?.ok_or(NotYours::Unknown)?;
-        if order.owner == *caller { Ok(order) } else { Err(NotYours::OtherOwner) }
+        if order.owner == caller.operator { Ok(order) } else { Err(NotYours::OtherOwner) }
+    }
+
+    /// What the audit tells of a call that is about to change an order.
+    pub(super) fn audit_entry(
+        &self,
+        caller: &Caller,
+        action: Action,
+        subject: AuditSubject,
+        header: &RequestHeader,
+    ) -> NewAuditEntry {
+        let actor = Actor::Operator(caller.operator.clone());
+        let call = call_identity(header);
+        let detail = format!("requester {:?}, call {:?}", call.requester, call.call_identifier);
+        let entry = NewAuditEntry::new(self.clock.now(), actor, action, subject).detail(detail);
+        match caller.peer {
+            Some(peer) => entry.from_peer(peer, &self.rng),
+            None => entry,
+        }
     }
 }
 
@@ -111,21 +146,21 @@ mod tests {
         }
 
         async fn download(&self, request: DownloadOrderRequest) -> Result<String, String> {
-            let outcome = download_order(&self.orders, &operator("one"), &request).await;
+            let outcome = download_order(&self.orders, &caller("one"), &request).await;
             outcome.map(|answer| answer.iccid.to_string()).map_err(|error| pair(&error))
         }
 
         async fn confirm(&self, request: ConfirmOrderRequest) -> Result<ConfirmOrderResponse, String> {
-            confirm_order(&self.orders, &operator("one"), &request).await.map_err(|error| pair(&error))
+            confirm_order(&self.orders, &caller("one"), &request).await.map_err(|error| pair(&error))
         }
 
         async fn cancel(&self, request: CancelOrderRequest) -> Result<(), String> {
-            cancel_order(&self.orders, &operator("one"), &request).await.map_err(|error| pair(&error))
+            cancel_order(&self.orders, &caller("one"), &request).await.map_err(|error| pair(&error))
         }
 
         async fn release(&self, number: u32) -> Result<(), String> {
             let request = ReleaseProfileRequest { header: header("r"), iccid: iccid(number) };
-            release_profile(&self.orders, &operator("one"), &request).await.map_err(|error| pair(&error))
+            release_profile(&self.orders, &caller("one"), &request).await.map_err(|error| pair(&error))
         }
 
         async fn state(&self, number: u32) -> StateName {
@@ -144,6 +179,10 @@ mod tests {
 
     fn operator(name: &str) -> Operator {
         Operator::parse(name).unwrap()
+    }
+
+    fn caller(name: &str) -> Caller {
+        Caller::local(operator(name))
     }
 
     fn iccid(number: u32) -> Iccid {
@@ -344,7 +383,7 @@ mod tests {
     async fn a_store_that_fails_is_an_execution_error_with_its_cause() {
         let yard = Yard::new().await;
         yard.orders.store.close().await;
-        let error = download_order(&yard.orders, &operator("one"), &by_iccid(1)).await.unwrap_err();
+        let error = download_order(&yard.orders, &caller("one"), &by_iccid(1)).await.unwrap_err();
         assert_eq!(pair(&error), "1.6/4.2");
         assert!(error.internal_cause().is_some());
     }

@@ -4,10 +4,10 @@
 //! itself, it is an invalid transition.
 
 use super::RACES;
-use super::orders::{NotYours, Orders};
+use super::orders::{Caller, NotYours, Orders};
 use super::status::{FunctionError, Reason, Subject};
 use crate::binding::es2plus::ReleaseProfileRequest;
-use crate::domain::{Operator, StateName};
+use crate::domain::{Action, AuditSubject, StateName};
 use crate::ident::Iccid;
 use crate::store::StoreError;
 
@@ -57,7 +57,7 @@ impl FunctionError for ReleaseProfileError {
 /// [`ReleaseProfileError`]; the order stays as it was then.
 pub async fn release_profile(
     orders: &Orders,
-    caller: &Operator,
+    caller: &Caller,
     request: &ReleaseProfileRequest,
 ) -> Result<(), ReleaseProfileError> {
     let iccid = &request.iccid;
@@ -78,7 +78,9 @@ pub async fn release_profile(
         })?;
 
         // 4. It is Released.
-        match orders.store.save(released).await {
+        let entry =
+            orders.audit_entry(caller, Action::ORDER_RELEASE, AuditSubject::profile(iccid), &request.header);
+        match orders.store.save_audited(released, entry).await {
             Ok(_) => return Ok(()),
             Err(StoreError::Conflict) => {}
             Err(cause) => return Err(ReleaseProfileError::Store(cause)),

@@ -217,15 +217,7 @@ impl Pools {
     }
 }
 
-/// Where [`Writing::fetch_each_and_commit`] failed.
-pub(super) enum Failure {
-    /// A statement was not executed; nothing is written.
-    Statement(StoreError),
-    /// The transaction did not begin, or nobody knows whether it was committed.
-    Transaction(StoreError),
-}
-
-/// A statement of [`Writing::fetch_each_and_commit`]: a set statement and the place of its rows.
+/// A statement of [`Writing::fetch_each`]: a set statement and the place of its rows.
 pub(super) struct Part {
     pub(super) statement: &'static Statement,
     pub(super) set: usize,
@@ -284,30 +276,20 @@ impl Writing {
         }
     }
 
-    /// Runs set statements one after the other, each over one of `sets`, commits, and returns the rows of each.
-    pub(super) async fn fetch_each_and_commit(
-        self,
+    /// Runs set statements one after the other, each over one of `sets`, and returns the rows of each.
+    pub(super) async fn fetch_each(
+        &mut self,
         parts: &[Part],
         sets: &[Set<'_>],
-    ) -> Result<Vec<Vec<Row>>, Failure> {
-        match self {
-            Self::Sqlite(writing) => {
-                let answers = writing.fetch_each_and_commit(parts, sets)?;
-                Ok(answers.into_iter().map(|rows| rows.into_iter().map(Row::Sqlite).collect()).collect())
-            }
-            Self::Postgres(mut transaction) => {
-                let mut answers = Vec::with_capacity(parts.len());
-                for part in parts {
-                    let rows = match sets.get(part.set) {
-                        Some(set) => fetch_set(&mut transaction, part.statement.postgres, set).await,
-                        None => Ok(Vec::new()),
-                    };
-                    answers.push(rows.map_err(Failure::Statement)?);
-                }
-                transaction.commit().await.map_err(|error| Failure::Transaction(error.into()))?;
-                Ok(answers)
-            }
+    ) -> Result<Vec<Vec<Row>>, StoreError> {
+        let mut answers = Vec::with_capacity(parts.len());
+        for part in parts {
+            answers.push(match sets.get(part.set) {
+                Some(set) => self.fetch_set(part.statement, set).await?,
+                None => Vec::new(),
+            });
         }
+        Ok(answers)
     }
 
     pub(super) async fn commit(self) -> Result<(), StoreError> {

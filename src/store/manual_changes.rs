@@ -1,14 +1,14 @@
 //! What people did to orders at the server itself: who, when, and from which state to which.
 //!
-//! Such a change is written in the commit that changes the order, or not at all. A profile keeps its latest
-//! [`MANUAL_CHANGES_MAX`]. What ES2+ and ES9+ do to orders is not listed here.
+//! Such a change is written in the commit that changes the order, or not at all, and so is what the audit tells of it. A
+//! profile keeps its latest [`MANUAL_CHANGES_MAX`] here, the audit all of them. What ES2+ and ES9+ do to orders is not listed here.
 
 use super::engine::{Row, Statement, set_statement};
 use super::order_row::{OrderRow, state_code, state_name};
 use super::set::set_row;
 use super::writer::{Change, Done};
 use super::{Store, StoreError};
-use crate::domain::{ManualCommand, Order, Person, StateName};
+use crate::domain::{Action, Actor, AuditSubject, ManualCommand, NewAuditEntry, Order, Person, StateName};
 use crate::env::Timestamp;
 use crate::ident::Iccid;
 
@@ -54,6 +54,22 @@ pub struct NewManualChange {
     pub from: StateName,
     /// Now.
     pub at: Timestamp,
+}
+
+impl NewManualChange {
+    /// What the audit tells of it.
+    fn audit_entry(&self, order: &Order) -> NewAuditEntry {
+        let action = match self.command {
+            ManualCommand::Create => Action::ORDER_CREATE,
+            ManualCommand::Release => Action::ORDER_RELEASE,
+            ManualCommand::Cancel => Action::ORDER_CANCEL,
+            ManualCommand::Reset => Action::ORDER_RESET,
+        };
+        let states = format!("{} to {}", self.from, order.state_name());
+        let detail = if self.detail.is_empty() { states } else { format!("{states}: {}", self.detail) };
+        let actor = Actor::Person(self.person.clone());
+        NewAuditEntry::new(self.at, actor, action, AuditSubject::profile(&order.iccid)).detail(detail)
+    }
 }
 
 /// A change by hand in the history of a profile.
@@ -128,7 +144,8 @@ impl Store {
             detail: detail.unwrap_or_default().to_owned(),
             made_at: change.at.as_millis(),
         };
-        match self.writer.change(Change::Save(Box::new(OrderRow::by_hand(&order, row)))).await? {
+        let row = OrderRow::by_hand(&order, row, change.audit_entry(&order));
+        match self.writer.change(Change::Save(Box::new(row))).await? {
             Done::Number(version) => Ok(Order { version, ..order }),
             Done::Taken(_) | Done::NoneLeft | Done::Found(_) => Err(StoreError::Conflict),
         }

@@ -18,6 +18,7 @@
 //! | `packages` | what profiles are made of |
 //! | `schema` | how far the schema is |
 //! | `overview` | listings and counts |
+//! | `audit` | who did what to which identifier, as a chain |
 //! | [`watch`] | where tests let a server die |
 //!
 //! # Changes
@@ -32,6 +33,7 @@
 //! Key material is sealed before it comes here and opened by others: the store sees octets. The hash of a confirmation
 //! code and public keys lie as they are.
 
+mod audit;
 mod batches;
 mod callbacks;
 mod chunks;
@@ -59,6 +61,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _};
 
+pub use audit::{AUDIT_PAGE_MAX, AuditHead, AuditSelection, ERASED_MAX, Erasure};
 pub use batches::{BATCHES_MAX, Batch, BatchKind, BatchRecord, BatchState, Begun, Lease, Totals};
 pub use callbacks::{Attempt, Callback, CallbackCount, CallbackFailure, CallbackSelection, NewCallback};
 pub use chunks::{Held, HeldNumber, Holder, NewImsi, NewProfile, ROWS_MAX};
@@ -85,6 +88,7 @@ const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "callback", include_str!("migrations/sqlite/0004_callback.sql")),
     (5, "eligibility", include_str!("migrations/sqlite/0005_eligibility.sql")),
     (6, "inventory", include_str!("migrations/sqlite/0006_inventory.sql")),
+    (9, "audit", include_str!("migrations/sqlite/0009_audit.sql")),
 ];
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "stock", include_str!("migrations/postgres/0001_stock.sql")),
@@ -93,6 +97,7 @@ const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "callback", include_str!("migrations/postgres/0004_callback.sql")),
     (5, "eligibility", include_str!("migrations/postgres/0005_eligibility.sql")),
     (6, "inventory", include_str!("migrations/postgres/0006_inventory.sql")),
+    (9, "audit", include_str!("migrations/postgres/0009_audit.sql")),
 ];
 
 /// Where the data lies.
@@ -275,6 +280,7 @@ impl Store {
             manual_changes::STATEMENTS,
             order_runs::STATEMENTS,
             overview::STATEMENTS,
+            audit::STATEMENTS,
             writer::STATEMENTS,
         ]
         .into_iter()
@@ -475,8 +481,15 @@ mod tests {
                 if step.contains("profile_by_call") {
                     by_call = step.clone();
                 }
-                let tables =
-                    ["profile", "package", "binding", "notification", "manual_change", "last_failure"];
+                let tables = [
+                    "profile",
+                    "package",
+                    "binding",
+                    "notification",
+                    "manual_change",
+                    "last_failure",
+                    "audit",
+                ];
                 if tables.iter().any(|table| step.starts_with(&format!("SCAN {table}"))) {
                     scans.push(statement.sqlite);
                 }

@@ -7,8 +7,8 @@ use super::manual_changes::ManualChangeRow;
 use super::set::{Beside, set_row};
 use crate::domain::{
     Attempts, Bound, CallIdentity, CodeHash, Confirmation, Download, EligibilityRule, ErrorReason, Failure,
-    Installation, KeyMode, MatchingIdOrigin, NamedBy, Operator, Order, ProfileType, Release, ReleaseTime,
-    Reservation, RunTimeState, State, StateName, Terms,
+    Installation, KeyMode, MatchingIdOrigin, NamedBy, NewAuditEntry, Operator, Order, ProfileType, Release,
+    ReleaseTime, Reservation, RunTimeState, State, StateName, Terms,
 };
 use crate::env::Timestamp;
 use crate::ident::{Eid, Iccid, Imsi, MatchingId};
@@ -69,6 +69,8 @@ set_row! {
         pub(super) callback: Option<CallbackRow>,
         /// Who did it by hand, in the same commit.
         pub(super) manual_change: Beside<Option<ManualChangeRow>>,
+        /// What the audit tells of it, in the same commit.
+        pub(super) audit: Beside<Option<NewAuditEntry>>,
     }
 }
 
@@ -124,6 +126,7 @@ impl OrderRow {
             confirmation_attempts: None,
             callback: None,
             manual_change: Beside(None),
+            audit: Beside(None),
         }
     }
 
@@ -138,8 +141,9 @@ impl OrderRow {
     }
 
     /// By hand, which sets the attempts too.
-    pub(super) fn by_hand(order: &Order, manual_change: ManualChangeRow) -> Self {
-        Self { manual_change: Beside(Some(manual_change)), ..Self::with_attempts(order) }
+    pub(super) fn by_hand(order: &Order, manual_change: ManualChangeRow, audit: NewAuditEntry) -> Self {
+        let (manual_change, audit) = (Beside(Some(manual_change)), Beside(Some(audit)));
+        Self { manual_change, audit, ..Self::with_attempts(order) }
     }
 }
 

@@ -8,7 +8,7 @@ use super::order_row::{OrderRow, is_published, named_by_code, order, order_colum
 use super::set::{Beside, set_row};
 use super::writer::{Change, Done};
 use super::{Store, StoreError};
-use crate::domain::{DownloadOrderParameters, Operator, Order, ProfileType, StateName};
+use crate::domain::{DownloadOrderParameters, NewAuditEntry, Operator, Order, ProfileType, StateName};
 use crate::env::Timestamp;
 use crate::ident::{Eid, Iccid, MatchingId};
 
@@ -177,6 +177,8 @@ set_row! {
         ordered_eid: Option<String>,
         ordered_at: i64,
         not_before: i64,
+        /// What the audit tells of it; its subject is the number that is taken.
+        pub(super) audit: Beside<Option<NewAuditEntry>>,
     }
 }
 
@@ -217,6 +219,7 @@ impl TakeRow {
             confirmation_attempts: None,
             callback: None,
             manual_change: Beside(None),
+            audit: Beside(None),
         })
     }
 }
@@ -317,6 +320,14 @@ impl Store {
         self.save_row(OrderRow { callback, ..OrderRow::new(&order) }, order).await
     }
 
+    /// As [`Store::save`], and appends `entry` to the audit in the same change.
+    ///
+    /// # Errors
+    /// As [`Store::save`].
+    pub async fn save_audited(&self, order: Order, entry: NewAuditEntry) -> Result<Order, StoreError> {
+        self.save_row(OrderRow { audit: Beside(Some(entry)), ..OrderRow::new(&order) }, order).await
+    }
+
     /// As [`Store::save_and_tell`], and writes the attempts that `order` has: those counted since it was read are
     /// forgotten.
     ///
@@ -340,7 +351,8 @@ impl Store {
 
     /// DownloadOrder by type (5.3.1): takes the next available profile of this owner and type, in the order of ICCIDs,
     /// and reserves it. The same call within `repetition_window` gets the same ICCID while that order is not
-    /// confirmed. `None` if none is available. No number is given twice, whoever else takes at the same time.
+    /// confirmed. `None` if none is available. No number is given twice, whoever else takes at the same time. `audit` is
+    /// appended where a number is taken, about that number.
     ///
     /// # Errors
     /// [`StoreError`] if the engine fails.
@@ -351,6 +363,7 @@ impl Store {
         parameters: &DownloadOrderParameters,
         now: Timestamp,
         repetition_window: Duration,
+        audit: Option<NewAuditEntry>,
     ) -> Result<Option<Iccid>, StoreError> {
         let window = i64::try_from(repetition_window.as_millis()).unwrap_or(i64::MAX);
         let ordered_eid = parameters.eid.as_ref().map(|eid| eid.as_str().to_owned());
@@ -372,11 +385,12 @@ impl Store {
             ordered_eid,
             ordered_at: now.as_millis(),
             not_before: now.as_millis().saturating_sub(window),
+            audit: Beside(audit),
         };
-        match self.writer.change(Change::Take(row)).await? {
-            Done::Taken(text) => {
-                let iccid = Iccid::parse(&text);
-                iccid.map(Some).map_err(|_| StoreError::Corrupt { column: "iccid", key: text })
+        match self.writer.change(Change::Take(Box::new(row))).await? {
+            Done::Taken(taken) => {
+                let iccid = Iccid::parse(&taken.iccid);
+                iccid.map(Some).map_err(|_| StoreError::Corrupt { column: "iccid", key: taken.iccid })
             }
             Done::NoneLeft => Ok(None),
             Done::Number(_) | Done::Found(_) => Err(StoreError::Conflict),

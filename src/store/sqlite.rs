@@ -18,7 +18,7 @@ use rusqlite::{OpenFlags, TransactionBehavior};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use super::StoreError;
-use super::engine::{Argument, Failure, Part, Statement};
+use super::engine::{Argument, Statement};
 use super::set::{Set, Value as Field};
 
 /// How long a writer waits for another process that writes the same file.
@@ -321,25 +321,6 @@ impl SqliteWriting {
             self.begun = false;
         }
         Ok(())
-    }
-
-    /// Runs set statements and commits.
-    pub(super) fn fetch_each_and_commit(
-        mut self,
-        parts: &[Part],
-        sets: &[Set<'_>],
-    ) -> Result<Vec<Vec<SqliteRow>>, Failure> {
-        let connection = self.begun().map_err(Failure::Transaction)?;
-        let mut answers = Vec::with_capacity(parts.len());
-        for part in parts {
-            let rows = match sets.get(part.set) {
-                Some(set) => connection.fetch_set(part.statement, set).map_err(Failure::Statement)?,
-                None => Vec::new(),
-            };
-            answers.push(rows);
-        }
-        self.commit().map_err(Failure::Transaction)?;
-        Ok(answers)
     }
 }
 

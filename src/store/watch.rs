@@ -46,6 +46,8 @@ pub enum ChangeKind {
     Fail,
     /// Rows of a batch went in, or out again.
     Chunk,
+    /// Entries were appended to the audit.
+    Audit,
 }
 
 impl ChangeKind {
@@ -60,6 +62,7 @@ impl ChangeKind {
             Change::Refuse(_) => Self::Refuse,
             Change::Fail(_) => Self::Fail,
             Change::Chunk(_) => Self::Chunk,
+            Change::Audit(_) => Self::Audit,
         }
     }
 }

@@ -18,12 +18,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
 use super::StoreError;
+use super::audit;
 use super::downloads::{BIND, BindRow, COUNT_CONFIRMATION, COUNT_DOWNLOAD, CountRow, RecordRow, WIPE_ENDED};
 use super::downloads::{INSERT_NOTIFICATION, KEEP_BINDING, KEEP_TRANSACTION, RECORD_RESULT, RECORD_RUN_TIME};
 use super::downloads::{
     TELL_OF_BINDING, TELL_OF_CONFIRMATION, TELL_OF_DOWNLOAD, TELL_OF_NOTIFICATION, TRIM_NOTIFICATIONS,
 };
-use super::engine::{Failure, Part, Pools, Row, Statement, Writing, set_statement};
+use super::engine::{Part, Pools, Row, Statement, Writing, set_statement};
 use super::failures::{FailureRow, KEEP_FAILURE};
 use super::manual_changes::{FORGET_MANUAL_CHANGES, KEEP_MANUAL_CHANGE};
 use super::order_row::OrderRow;
@@ -31,6 +32,7 @@ use super::orders::{FIND_REPETITION, SAVE, TAKE, TELL_OF_SAVED, TakeRow};
 use super::refused_notifications::{KEEP_REFUSED, RefusedRow, TRIM_REFUSED};
 use super::set::{Columns, Set, set_row};
 use super::watch::{ChangeKind, CommitPhase, CommitWatch, Verdict};
+use crate::domain::{AuditSubject, NewAuditEntry};
 
 /// A commit with so many changes or more shows that many callers are there.
 const CROWD: usize = 8;
@@ -62,7 +64,7 @@ pub(super) const STATEMENTS: &[Statement] = &[WIPE_KEYS];
 /// One change.
 pub(super) enum Change {
     Save(Box<OrderRow>),
-    Take(TakeRow),
+    Take(Box<TakeRow>),
     CountDownload(Box<CountRow>),
     CountConfirmation(Box<CountRow>),
     Bind(Box<BindRow>),
@@ -70,6 +72,7 @@ pub(super) enum Change {
     Refuse(Box<RefusedRow>),
     Fail(Box<FailureRow>),
     Chunk(Box<ChunkRow>),
+    Audit(Vec<NewAuditEntry>),
 }
 
 /// Statements about one batch, behind one that holds it for whoever may change it.
@@ -104,10 +107,27 @@ impl Change {
     const fn has_callback(&self) -> bool {
         match self {
             Self::Save(row) => row.callback.is_some(),
-            Self::Take(_) | Self::Refuse(_) | Self::Fail(_) | Self::Chunk(_) => false,
+            Self::Take(_) | Self::Refuse(_) | Self::Fail(_) | Self::Chunk(_) | Self::Audit(_) => false,
             Self::CountDownload(row) | Self::CountConfirmation(row) => row.callback.is_some(),
             Self::Bind(row) => row.callback.is_some(),
             Self::Record(row) => row.callback.is_some(),
+        }
+    }
+
+    /// What the audit tells of it, now that it came to `done`.
+    fn audit_entries(&self, done: &Done) -> Vec<NewAuditEntry> {
+        match (self, done) {
+            (Self::Save(row), _) => row.audit.0.iter().cloned().collect(),
+            (Self::Take(row), Done::Taken(taken)) if taken.is_new => {
+                let subject = AuditSubject::new("iccid", &taken.iccid);
+                row.audit
+                    .0
+                    .iter()
+                    .map(|entry| NewAuditEntry { subject: subject.clone(), ..entry.clone() })
+                    .collect()
+            }
+            (Self::Audit(entries), _) => entries.clone(),
+            _ => Vec::new(),
         }
     }
 }
@@ -117,12 +137,20 @@ impl Change {
 pub(super) enum Done {
     /// The new version, the new count, or 1 for a row that was new and 0 for one that was not.
     Number(i64),
-    /// The ICCID that was taken.
-    Taken(String),
+    /// The ICCID that is the call's.
+    Taken(Taken),
     /// No number was left to take.
     NoneLeft,
     /// What each statement of a chunk found.
     Found(Vec<Found>),
+}
+
+/// The answer to a DownloadOrder by type.
+#[derive(Clone, Debug)]
+pub(super) struct Taken {
+    pub(super) iccid: String,
+    /// Whether this call took it, not an earlier one of the same identity.
+    pub(super) is_new: bool,
 }
 
 type Outcome = Result<Done, StoreError>;
@@ -301,20 +329,26 @@ async fn write(engine: &Engine, changes: &[&Change]) -> Result<Vec<Outcome>, Fai
     let mut writing = engine.pools.begin().await.map_err(Failed::Broken)?;
     let (mut outcomes, batch) = apply(&mut writing, changes).await.map_err(Failed::of_statement)?;
     engine.stand(CommitPhase::Before, changes)?;
-    let answers = match writing.fetch_each_and_commit(&batch.parts, &batch.sets).await {
-        Ok(answers) => answers,
-        Err(Failure::Statement(error)) => return Err(Failed::of_statement(error)),
-        Err(Failure::Transaction(error)) => return Err(Failed::Broken(error)),
-    };
+    let answers = writing.fetch_each(&batch.parts, &batch.sets).await.map_err(Failed::of_statement)?;
+    for judgement in &batch.judgements {
+        judgement.pass(&answers, &mut outcomes).map_err(Failed::Broken)?;
+    }
+    let entries = audit_entries(changes, &outcomes);
+    audit::append(&mut writing, &entries).await.map_err(Failed::of_statement)?;
+    writing.commit().await.map_err(Failed::Broken)?;
     engine.commits.fetch_add(1, Ordering::Relaxed);
     engine.stand(CommitPhase::After, changes)?;
     if changes.iter().any(|change| change.has_callback()) {
         engine.callbacks.send_modify(|written| *written += 1);
     }
-    for judgement in &batch.judgements {
-        judgement.pass(&answers, &mut outcomes).map_err(Failed::Broken)?;
-    }
     Ok(outcomes)
+}
+
+/// What the audit tells of the changes that came to something.
+fn audit_entries(changes: &[&Change], outcomes: &[Outcome]) -> Vec<NewAuditEntry> {
+    let done =
+        changes.iter().zip(outcomes).filter_map(|(change, outcome)| Some((change, outcome.as_ref().ok()?)));
+    done.flat_map(|(change, done)| change.audit_entries(done)).collect()
 }
 
 /// The rows of one kind with their places in the group.
@@ -330,10 +364,11 @@ async fn apply<'a>(
     let (mut saves, mut takes, mut binds, mut records) = (Rows::new(), Rows::new(), Rows::new(), Rows::new());
     let (mut downloads, mut confirmations, mut refused) = (Rows::new(), Rows::new(), Rows::new());
     let mut failures = Rows::new();
+    let mut audited = Vec::new();
     for (place, change) in changes.iter().enumerate() {
         match change {
             Change::Save(row) => saves.push((place, &**row)),
-            Change::Take(row) => takes.push((place, row)),
+            Change::Take(row) => takes.push((place, &**row)),
             Change::CountDownload(row) => downloads.push((place, &**row)),
             Change::CountConfirmation(row) => confirmations.push((place, &**row)),
             Change::Bind(row) => binds.push((place, &**row)),
@@ -345,8 +380,10 @@ async fn apply<'a>(
                     *outcome = Ok(Done::Found(found));
                 }
             }
+            Change::Audit(entries) => audited.push((place, entries)),
         }
     }
+    confirm(&audited, &mut outcomes, |entries| i64::try_from(entries.len()).ok());
     for round in rounds(saves, |_, row| row.iccid.clone()) {
         save(writing, &round, &mut outcomes).await?;
     }
@@ -610,7 +647,9 @@ async fn take(
     let mut wanted: HashMap<(&str, &str), Vec<(usize, &TakeRow)>> = HashMap::new();
     for (place, row) in round {
         match (repeated.get(&row.place), outcomes.get_mut(*place)) {
-            (Some(iccid), Some(outcome)) => *outcome = Ok(Done::Taken(iccid.clone())),
+            (Some(iccid), Some(outcome)) => {
+                *outcome = Ok(Done::Taken(Taken { iccid: iccid.clone(), is_new: false }));
+            }
             _ => wanted.entry((&row.owner, &row.profile_type)).or_default().push((*place, row)),
         }
     }
@@ -624,7 +663,7 @@ async fn take(
         let saved = set(writing, &SAVE, &Set::of(taken.iter().map(|(_, row)| row))).await?;
         for (place, row) in &taken {
             if let (true, Some(outcome)) = (saved.contains_key(&row.iccid), outcomes.get_mut(*place)) {
-                *outcome = Ok(Done::Taken(row.iccid.clone()));
+                *outcome = Ok(Done::Taken(Taken { iccid: row.iccid.clone(), is_new: true }));
             }
         }
         for (place, _) in takers.iter().skip(numbers.len()) {

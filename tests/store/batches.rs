@@ -139,7 +139,7 @@ fn older_stock_goes_first_and_what_is_not_published_is_passed_over() {
             let call = CallIdentity::new("1.2.3", call);
             let parameters = DownloadOrderParameters { call, named_by: NamedBy::Type, eid: None };
             let window = Duration::from_secs(60);
-            store.take_by_type(&operator(), &profile_type(), &parameters, now(), window).await.unwrap()
+            store.take_by_type(&operator(), &profile_type(), &parameters, now(), window, None).await.unwrap()
         };
         for (call, expected) in [("1", Some(8)), ("2", Some(9)), ("3", Some(1)), ("4", None)] {
             assert_eq!(take(call).await, expected.map(iccid));

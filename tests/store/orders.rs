@@ -436,8 +436,9 @@ fn a_run_that_was_killed_goes_on_where_it_was() {
         let mut taken = Vec::new();
         for place in [1, 0] {
             let window = Duration::from_secs(1);
-            let number =
-                store.take_by_type(&operator(), &profile_type(), &parameters(place), now(), window).await;
+            let number = store
+                .take_by_type(&operator(), &profile_type(), &parameters(place), now(), window, None)
+                .await;
             taken.push(number.unwrap().unwrap());
         }
         let place = RunPlace { place: 0, iccid: taken[1].clone(), number: 1 };

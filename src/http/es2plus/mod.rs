@@ -46,7 +46,7 @@ async fn download(
     body: Bytes,
 ) -> Response {
     function::answer("downloadOrder", &headers, &body, async |request| {
-        download_order(&es2plus.orders, caller.operator(), &request).await
+        download_order(&es2plus.orders, caller.caller(), &request).await
     })
     .await
 }
@@ -58,7 +58,7 @@ async fn confirm(
     body: Bytes,
 ) -> Response {
     function::answer("confirmOrder", &headers, &body, async |request| {
-        confirm_order(&es2plus.orders, caller.operator(), &request).await
+        confirm_order(&es2plus.orders, caller.caller(), &request).await
     })
     .await
 }
@@ -70,7 +70,7 @@ async fn cancel(
     body: Bytes,
 ) -> Response {
     function::acknowledge("cancelOrder", &headers, &body, async |request| {
-        cancel_order(&es2plus.orders, caller.operator(), &request).await
+        cancel_order(&es2plus.orders, caller.caller(), &request).await
     })
     .await
 }
@@ -82,7 +82,7 @@ async fn release(
     body: Bytes,
 ) -> Response {
     function::acknowledge("releaseProfile", &headers, &body, async |request| {
-        release_profile(&es2plus.orders, caller.operator(), &request).await
+        release_profile(&es2plus.orders, caller.caller(), &request).await
     })
     .await
 }
