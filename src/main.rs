@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use simyard::cli::log::MaskedStderr;
 use simyard::cli::output::Style;
 use simyard::cli::{Cli, run};
 use tracing_subscriber::EnvFilter;
@@ -14,7 +15,7 @@ fn main() -> ExitCode {
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(cli.default_log_filter()));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(MaskedStderr)
         .with_ansi(Style::of_stderr().is_coloured())
         .init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

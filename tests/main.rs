@@ -54,6 +54,7 @@ fn main() -> std::process::ExitCode {
         bench::TESTS,
         callbacks::TESTS,
         cli::TESTS,
+        cli::audit::TESTS,
         cli::callbacks::TESTS,
         cli::card::TESTS,
         cli::doctor::TESTS,

@@ -20,6 +20,7 @@ use crate::http::{admin, es2plus, es9plus};
 use crate::ident::ServerAddress;
 use crate::inventory::Inventory;
 use crate::jobs::deliver_callbacks::DeliverCallbacks;
+use crate::jobs::erase_personal;
 use crate::jobs::remove_given_up::remove_given_up;
 use crate::pki::tls::{ClientVerifier, PeerIdentity};
 use crate::pki::{AnchorError, Anchors};
@@ -40,9 +41,11 @@ pub mod credentials;
 mod ingestion;
 mod readings;
 mod revocation;
+mod signing;
 
 pub use credentials::{anchors_of, cis, smdp_oid};
 pub use revocation::revocation_lists;
+pub use signing::signing_key;
 
 use callbacks::{callbacks, deliver_callbacks};
 use config::{
@@ -196,6 +199,7 @@ pub struct App {
     listeners: Vec<Listener>,
     callbacks: DeliverCallbacks,
     revocation: RevocationFiles,
+    erase_personal_after: Option<Duration>,
 }
 
 impl App {
@@ -304,7 +308,8 @@ impl App {
             limits: ListenerLimits::new(ADMIN_CONNECTIONS),
             meter,
         }));
-        Ok(Self { smdp, inventory, listeners, callbacks, revocation })
+        let erase_personal_after = config.erase_personal_after;
+        Ok(Self { smdp, inventory, listeners, callbacks, revocation, erase_personal_after })
     }
 
     /// Serves until `end` turns true; open requests finish, and the store is closed behind them.
@@ -315,6 +320,10 @@ impl App {
         }
         interfaces.spawn(self.callbacks.run(end.clone()));
         interfaces.spawn(remove_given_up(self.inventory, end.clone()));
+        if let Some(age) = self.erase_personal_after {
+            let (store, clock) = (self.smdp.store.clone(), self.smdp.clock.clone());
+            interfaces.spawn(erase_personal::run(store, clock, age, end.clone()));
+        }
         interfaces.spawn(self.revocation.watch(end));
         let expiry = tokio::spawn(end_expired_orders(Arc::clone(&self.smdp)));
         all_ended(interfaces).await;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod audit;
 pub mod bench;
 pub mod callbacks;
 pub mod card;
@@ -14,7 +15,9 @@ pub mod demo;
 pub mod doctor;
 pub mod es2plus;
 mod folder;
+mod hand;
 pub mod ingest;
+pub mod log;
 pub mod lpa;
 pub mod notifications;
 pub mod order;
@@ -55,6 +58,8 @@ enum Command {
     Callbacks(Box<callbacks::CallbacksArgs>),
     /// Prepare, look at and mend orders in the stock, without a server.
     Order(Box<order::OrderArgs>),
+    /// Look at the audit: who did what to which identifier, when and from where.
+    Audit(Box<audit::AuditArgs>),
     /// Look at notifications that were refused.
     Notifications(notifications::NotificationsArgs),
     /// Read, build, check, compare and personalise profile packages.
@@ -95,6 +100,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Es2plus(args) => es2plus::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Callbacks(args) => callbacks::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Order(args) => order::run(*args).await.map(|()| ExitCode::SUCCESS),
+        Command::Audit(args) => audit::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Notifications(args) => notifications::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Profile(args) => profile::run(args),
         Command::Pki(args) => pki::run(args).map(|()| ExitCode::SUCCESS),

@@ -164,8 +164,11 @@ impl SealingKey {
     }
 }
 
-/// Writes a file that must not exist, as a whole or not at all.
-fn write_once(path: &Path, content: &[u8]) -> io::Result<()> {
+/// Writes a file that must not exist, as a whole or not at all, for its owner alone (mode 0600 on Unix).
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] if it exists; others if it cannot be written.
+pub fn write_once(path: &Path, content: &[u8]) -> io::Result<()> {
     let (temporary, mut file) = beside(path)?;
     let written = file.write_all(content).and_then(|()| file.sync_all()).and_then(|()| {
         // A link, unlike a renaming, fails where there is a file of this name.

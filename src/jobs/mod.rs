@@ -4,8 +4,10 @@
 //! |---|---|
 //! | [`deliver_callbacks`] | tells operators of downloads over ES2+.HandleDownloadProgressInfo |
 //! | [`remove_given_up`] | removes batches whose receivers died |
+//! | [`erase_personal`] | erases values of persons from the audit when they are old |
 //!
 //! Each job may run in several processes on one store, may be killed at any instruction, and is done at least once.
 
 pub mod deliver_callbacks;
+pub mod erase_personal;
 pub mod remove_given_up;

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use simyard_asn1::Oid;
 use toml::Spanned;
 
+use super::audit::AuditTable;
 use super::callbacks::{CallbackMembers, CallbacksTable, PointsTable};
 use super::ingest::{IngestTable, ManufacturerTable};
 use super::profile_type::ProfileTypeTable;
@@ -62,6 +63,7 @@ struct ConfigFile {
     mode: Mode,
     store: Text,
     sealing_key: Text,
+    signing_key: Text,
     addresses: Option<Vec<Spanned<String>>>,
     ci: Option<Vec<Spanned<String>>>,
     #[serde(default)]
@@ -89,6 +91,8 @@ struct ConfigFile {
     limits: LimitsTable,
     #[serde(default)]
     callbacks: CallbacksTable,
+    #[serde(default)]
+    audit: AuditTable,
 }
 
 #[derive(Default, Deserialize)]
@@ -252,6 +256,8 @@ impl Reader<'_> {
             mode: file.mode,
             store: self.store(file.store.as_ref()),
             sealing_key: self.file(file.sealing_key.as_ref(), "sealing_key", "sealing.key"),
+            signing_key: self.file(file.signing_key.as_ref(), "signing_key", "signing.key.pem"),
+            erase_personal_after: file.audit.erase_personal_after(),
             ci: self.files(file.ci, "ci", "pki/ci.pem"),
             crl: file.crl.iter().map(|value| self.file(Some(value), "crl", "")).collect(),
             identities: identity_tables.iter().map(|table| self.identity(table)).collect(),

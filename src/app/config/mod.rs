@@ -4,10 +4,12 @@
 //! Relative paths are relative to the file. An error names the file and the line.
 //!
 //! What the settings are stands here; [`file`] reads them from the text, [`profile_type`] the tables of profile types,
-//! [`callbacks`] what is said of calls back to operators, [`ingest`] who delivers and where, [`metadata`] what they tell of profiles.
+//! [`callbacks`] what is said of calls back to operators, [`metadata`] what they tell of profiles, [`ingest`] who delivers
+//! and where, [`audit`] how long the audit keeps what.
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use simyard_asn1::Oid;
 
@@ -22,6 +24,7 @@ use crate::smdp::handle_download_progress_info::RunTimePoints;
 use crate::smdp::initiate_authentication::Version3Euiccs;
 use crate::smdp::sessions::SessionLimits;
 
+mod audit;
 mod callbacks;
 mod file;
 mod ingest;
@@ -153,6 +156,10 @@ pub struct Config {
     pub store: String,
     /// The file that holds the key for sealing; it is made if absent and nothing was sealed yet.
     pub sealing_key: FileSetting,
+    /// The file that holds the key which signs what is taken out; it is made when it is first needed.
+    pub signing_key: FileSetting,
+    /// The age at which values of persons are erased from the audit; `None` for never.
+    pub erase_personal_after: Option<Duration>,
     /// The server's addresses as LPAs know them.
     pub addresses: Vec<ServerAddress>,
     /// Certificates of the CIs that are trusted.

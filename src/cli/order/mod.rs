@@ -16,10 +16,11 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, Subcommand};
 use simyard_asn1::Oid;
 
+use super::hand::HandArgs;
 use super::serve::ConfigArgs;
 use crate::app::config::{Config, ProfileTypeSetting};
 use crate::app::{open_store, smdp_oid};
-use crate::domain::{Order, Person, ProfileType};
+use crate::domain::{Order, ProfileType};
 use crate::env::{Clock, Timestamp};
 use crate::ident::{Iccid, MatchingId};
 use crate::smdp::manual_order::{Expiry, Hand};
@@ -81,14 +82,6 @@ struct Which {
     /// The order's matching identifier, instead of the profile.
     #[arg(long, value_name = "TEXT")]
     matching_id: Option<MatchingId>,
-}
-
-/// Who changes an order.
-#[derive(Args)]
-struct HandArgs {
-    /// Who does it, for the order's history; the system's user if absent.
-    #[arg(long, value_name = "NAME", value_parser = parse_person)]
-    by: Option<Person>,
 }
 
 /// What an activation code names.
@@ -154,12 +147,7 @@ impl Desk {
 
     /// Whose hand it is: of the one that is named, or of the system's user.
     fn hand(&self, args: &HandArgs) -> Hand {
-        let user = || {
-            let names = ["USER", "LOGNAME", "USERNAME"];
-            names.into_iter().find_map(|name| Person::parse(&std::env::var(name).ok()?))
-        };
-        let person = args.by.clone().or_else(user).unwrap_or_else(Person::unknown);
-        Hand { person, at: self.clock.now() }
+        Hand { person: args.person(), at: self.clock.now() }
     }
 
     /// The settings of an order's profile type, where they have it.
@@ -230,11 +218,8 @@ async fn closed(desk: &Desk, outcome: anyhow::Result<()>) -> anyhow::Result<()> 
     outcome
 }
 
-fn parse_person(text: &str) -> Result<Person, String> {
-    Person::parse(text).ok_or_else(|| "expected 1 to 128 octets without control characters".to_owned())
-}
-
-fn parse_time(text: &str) -> Result<Timestamp, String> {
+/// Reads a time.
+pub(super) fn parse_time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text).ok_or_else(|| "expected a time as in 2026-11-22T06:43:00Z".to_owned())
 }
 

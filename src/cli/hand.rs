@@ -1,0 +1,29 @@
+//! Who runs a command that is written down.
+
+use clap::Args;
+
+use crate::domain::Person;
+
+/// Who changes something.
+#[derive(Args)]
+pub(super) struct HandArgs {
+    /// Who does it, as it is written down; the system's user if absent.
+    #[arg(long, value_name = "NAME", value_parser = parse_person)]
+    by: Option<Person>,
+}
+
+impl HandArgs {
+    /// The one that is named, or the system's user.
+    pub(super) fn person(&self) -> Person {
+        let user = || {
+            let names = ["USER", "LOGNAME", "USERNAME"];
+            names.into_iter().find_map(|name| Person::parse(&std::env::var(name).ok()?))
+        };
+        self.by.clone().or_else(user).unwrap_or_else(Person::unknown)
+    }
+}
+
+/// Reads a name.
+pub(super) fn parse_person(text: &str) -> Result<Person, String> {
+    Person::parse(text).ok_or_else(|| "expected 1 to 128 octets without control characters".to_owned())
+}
