@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod admin;
 pub mod audit;
 pub mod bench;
 pub mod callbacks;
@@ -58,6 +59,8 @@ enum Command {
     Callbacks(Box<callbacks::CallbacksArgs>),
     /// Prepare, look at and mend orders in the stock, without a server.
     Order(Box<order::OrderArgs>),
+    /// Make, list, rotate and remove the identities that may call the admin API.
+    Admin(Box<admin::AdminArgs>),
     /// Look at the audit: who did what to which identifier, when and from where.
     Audit(Box<audit::AuditArgs>),
     /// Look at notifications that were refused.
@@ -100,6 +103,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Es2plus(args) => es2plus::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Callbacks(args) => callbacks::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Order(args) => order::run(*args).await.map(|()| ExitCode::SUCCESS),
+        Command::Admin(args) => admin::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Audit(args) => audit::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Notifications(args) => notifications::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Profile(args) => profile::run(args),

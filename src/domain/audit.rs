@@ -9,7 +9,7 @@
 
 use std::fmt;
 
-use super::{Operator, Person};
+use super::{IdentityName, Operator, Person};
 use crate::env::{Rng, Timestamp};
 use crate::ident::{Iccid, Peer};
 
@@ -31,7 +31,7 @@ pub enum Actor {
     /// An operator, over ES2+.
     Operator(Operator),
     /// A named identity, over the admin API.
-    Identity(Person),
+    Identity(IdentityName),
     /// A manufacturer, over the ingestion API.
     Manufacturer(String),
     /// The server itself: what a time that passed makes it do.
@@ -55,7 +55,8 @@ impl Actor {
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
-            Self::Person(person) | Self::Identity(person) => person.as_str(),
+            Self::Person(person) => person.as_str(),
+            Self::Identity(name) => name.as_str(),
             Self::Operator(operator) => operator.as_str(),
             Self::Manufacturer(name) => name,
             Self::Server => "",

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`state`] | the states of a profile at the SM-DP+ and the data that each state owns |
 //! | [`audit`] | who did what to which identifier |
+//! | [`identity`] | who may call the admin API, and what each may do |
+//! | [`draining`] | so many of something in an hour |
 //! | [`last_failure`] | what went wrong with an order last |
 //! | [`mode`] | for tests or for people |
 //! | [`name`] | names of operators, manufacturers, profile types, people |
@@ -16,7 +18,9 @@
 //! Nothing here reads a clock, draws random octets or talks to a database: everything comes as an argument.
 
 pub mod audit;
+pub mod draining;
 pub mod eligibility;
+pub mod identity;
 pub mod last_failure;
 pub mod mode;
 pub mod name;
@@ -33,6 +37,7 @@ pub use audit::{
 pub use eligibility::{
     Abilities, Demands, EligibilityRule, Ineligible, NotEligible, PackageNeeds, RadioAccess,
 };
+pub use identity::{Identity, IdentityName, Permission, Right};
 pub use last_failure::LastFailure;
 pub use mode::Mode;
 pub use name::{DeliveryId, Manufacturer, Operator, Person, ProfileType, SubClassName};

@@ -8,24 +8,17 @@
 //!
 //! Wrong confirmation codes are counted for their order too, for good: see [`crate::domain::Limits`].
 //!
-//! The counts are in memory, bounded, and drain steadily: of `n` guesses an hour, one comes back every `1/n` hour. Those
-//! that are nearest to having drained are forgotten first when there is no room.
+//! The counts are in memory, bounded, and drain steadily ([`crate::domain::draining`]).
 
-use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::hash::Hash;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::domain::draining::DrainingCounts;
 use crate::env::Clock;
 use crate::ident::{Eid, Peer};
-
-/// What the limits are about.
-const HOUR: Duration = Duration::from_secs(3600);
-/// How many eUICCs, and how many peers, are remembered.
-const MAX_REMEMBERED: usize = 65_536;
 
 /// How many guesses may be refused in an hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +68,7 @@ pub struct TooManyGuesses {
 /// The refused guesses of all callers.
 pub struct Guesses {
     clock: Clock,
-    counts: Mutex<(Counts<Eid>, Counts<Peer>)>,
+    counts: Mutex<(DrainingCounts<Eid>, DrainingCounts<Peer>)>,
     limited: Limited,
 }
 
@@ -99,7 +92,7 @@ impl Guesses {
     /// Nobody has guessed yet.
     #[must_use]
     pub fn new(clock: Clock, limits: GuessLimits) -> Self {
-        let counts = (Counts::new(limits.of_euicc), Counts::new(limits.of_peer));
+        let counts = (DrainingCounts::new(limits.of_euicc), DrainingCounts::new(limits.of_peer));
         Self { clock, counts: Mutex::new(counts), limited: Limited::default() }
     }
 
@@ -135,46 +128,12 @@ impl Guesses {
     }
 }
 
-/// Counts that drain. Of each the time is kept at which nothing of it is left; every guess moves it on by one interval,
-/// and it may be at most an hour ahead.
-struct Counts<K> {
-    interval: Duration,
-    empty_at: HashMap<K, Duration>,
-    order: BTreeSet<(Duration, K)>,
-}
-
-impl<K: Clone + Ord + Hash> Counts<K> {
-    fn new(limit: NonZeroU32) -> Self {
-        Self { interval: HOUR / limit.get(), empty_at: HashMap::new(), order: BTreeSet::new() }
-    }
-
-    /// The time to wait if there is no room for one more.
-    fn check(&self, key: &K, now: Duration) -> Result<(), Duration> {
-        let Some(empty_at) = self.empty_at.get(key) else { return Ok(()) };
-        let wait = empty_at.saturating_add(self.interval).saturating_sub(now.saturating_add(HOUR));
-        if wait.is_zero() { Ok(()) } else { Err(wait) }
-    }
-
-    fn count(&mut self, key: &K, now: Duration) {
-        let old = self.empty_at.get(key).copied();
-        if let Some(old) = old {
-            self.order.remove(&(old, key.clone()));
-        } else if self.empty_at.len() >= MAX_REMEMBERED
-            && let Some((_, forgotten)) = self.order.pop_first()
-        {
-            self.empty_at.remove(&forgotten);
-        }
-        let empty_at = old.map_or(now, |old| old.max(now)).saturating_add(self.interval);
-        self.empty_at.insert(key.clone(), empty_at);
-        self.order.insert((empty_at, key.clone()));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
     use super::*;
+    use crate::domain::draining::HOUR;
     use crate::env::Timestamp;
 
     fn peer(number: u8) -> Peer {

@@ -19,6 +19,8 @@
 //! | `schema` | how far the schema is |
 //! | `overview` | listings and counts |
 //! | `audit` | who did what to which identifier, as a chain |
+//! | `identities` | who may call the admin API |
+//! | `idempotency` | what was answered to calls that may be repeated |
 //! | [`watch`] | where tests let a server die |
 //!
 //! # Changes
@@ -40,6 +42,8 @@ mod chunks;
 mod downloads;
 mod engine;
 mod failures;
+mod idempotency;
+mod identities;
 mod manual_changes;
 mod order_row;
 mod order_runs;
@@ -66,6 +70,8 @@ pub use batches::{BATCHES_MAX, Batch, BatchKind, BatchRecord, BatchState, Begun,
 pub use callbacks::{Attempt, Callback, CallbackCount, CallbackFailure, CallbackSelection, NewCallback};
 pub use chunks::{Held, HeldNumber, Holder, NewImsi, NewProfile, ROWS_MAX};
 pub use downloads::{Binding, Material, NewBinding, NewNotification, Notification, Recorded, ResultChange};
+pub use idempotency::{ANSWER_MAX, Begin, KEPT_FOR};
+pub use identities::{Credential, CredentialKind, CredentialRecord, Found, IdentityRecord, NewIdentity};
 pub use manual_changes::{DETAIL_MAX, MANUAL_CHANGES_MAX, ManualChange, NewManualChange};
 pub use order_runs::{OrderRun, RunPlace};
 pub use overview::{Count, Selection};
@@ -89,6 +95,7 @@ const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "eligibility", include_str!("migrations/sqlite/0005_eligibility.sql")),
     (6, "inventory", include_str!("migrations/sqlite/0006_inventory.sql")),
     (9, "audit", include_str!("migrations/sqlite/0009_audit.sql")),
+    (10, "identities", include_str!("migrations/sqlite/0010_identities.sql")),
 ];
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "stock", include_str!("migrations/postgres/0001_stock.sql")),
@@ -98,6 +105,7 @@ const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "eligibility", include_str!("migrations/postgres/0005_eligibility.sql")),
     (6, "inventory", include_str!("migrations/postgres/0006_inventory.sql")),
     (9, "audit", include_str!("migrations/postgres/0009_audit.sql")),
+    (10, "identities", include_str!("migrations/postgres/0010_identities.sql")),
 ];
 
 /// Where the data lies.
@@ -281,6 +289,8 @@ impl Store {
             order_runs::STATEMENTS,
             overview::STATEMENTS,
             audit::STATEMENTS,
+            identities::STATEMENTS,
+            idempotency::STATEMENTS,
             writer::STATEMENTS,
         ]
         .into_iter()
@@ -338,6 +348,10 @@ pub enum Constraint {
     BatchId,
     /// The manufacturer has a delivery of this name already.
     Delivery,
+    /// There is an identity of this name already.
+    Identity,
+    /// An identity has this token or certificate already.
+    Credential,
 }
 
 /// The names of the constraints, in PostgreSQL's answer and in SQLite's (which names columns).
@@ -347,6 +361,8 @@ const CONSTRAINTS: &[(Constraint, &str, &str)] = &[
     (Constraint::MatchingId, "profile_matching_id", "profile.matching_id"),
     (Constraint::BatchId, "batch_key", "batch.batch_id"),
     (Constraint::Delivery, "batch_delivery", "batch.manufacturer, batch.delivery_id"),
+    (Constraint::Identity, "identity_key", "identity.name"),
+    (Constraint::Credential, "identity_credential_key", "identity_credential.digest"),
 ];
 
 /// Why the store did not do it.

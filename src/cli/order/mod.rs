@@ -223,7 +223,8 @@ pub(super) fn parse_time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text).ok_or_else(|| "expected a time as in 2026-11-22T06:43:00Z".to_owned())
 }
 
-fn parse_duration(text: &str) -> Result<Duration, String> {
+/// Reads a duration.
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     let units = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400), ("w", 604_800)];
     let seconds = units.into_iter().find_map(|(unit, seconds)| {
         let number: u32 = text.strip_suffix(unit)?.parse().ok()?;
