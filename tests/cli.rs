@@ -17,6 +17,7 @@ pub mod doctor;
 pub mod order;
 pub mod personalise;
 pub mod profile;
+pub mod sub_class;
 
 crate::tests!(
     every_command_teaches_and_is_run_by_a_test,

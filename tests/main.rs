@@ -61,6 +61,7 @@ fn main() -> std::process::ExitCode {
         cli::order::TESTS,
         cli::personalise::TESTS,
         cli::profile::TESTS,
+        cli::sub_class::TESTS,
         conformance::TESTS,
         conformance::authenticate_client::TESTS,
         conformance::brainpool::TESTS,

@@ -27,6 +27,7 @@ pub mod pki;
 pub mod profile;
 pub mod qr;
 pub mod serve;
+pub mod sub_class;
 
 /// A yard for SIMs: subscriptions in, profiles out to eUICCs.
 ///
@@ -63,6 +64,8 @@ enum Command {
     Admin(Box<admin::AdminArgs>),
     /// Look at the audit: who did what to which identifier, when and from where.
     Audit(Box<audit::AuditArgs>),
+    /// Look at the kinds of SIMs: form factors, eUICC, IMSIs.
+    SubClass(sub_class::SubClassArgs),
     /// Look at notifications that were refused.
     Notifications(notifications::NotificationsArgs),
     /// Read, build, check, compare and personalise profile packages.
@@ -105,6 +108,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Order(args) => order::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Admin(args) => admin::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Audit(args) => audit::run(*args).await.map(|()| ExitCode::SUCCESS),
+        Command::SubClass(args) => sub_class::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Notifications(args) => notifications::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Profile(args) => profile::run(args),
         Command::Pki(args) => pki::run(args).map(|()| ExitCode::SUCCESS),

@@ -10,6 +10,7 @@
 //! | [`mode`] | for tests or for people |
 //! | [`name`] | names of operators, manufacturers, profile types, people |
 //! | [`order`] | one profile and the order for it: the transitions |
+//! | [`pool`] | ranges of numbers that are handed out |
 //! | [`eligibility`] | whether a profile fits an eUICC and its device |
 //! | [`selection`] | which order a pair of matching identifier and EID may download, and why not |
 //! | [`progress`] | the points of a download at which the operator is told |
@@ -25,6 +26,7 @@ pub mod last_failure;
 pub mod mode;
 pub mod name;
 pub mod order;
+pub mod pool;
 pub mod progress;
 pub mod repetition;
 pub mod selection;
@@ -42,6 +44,7 @@ pub use last_failure::LastFailure;
 pub use mode::Mode;
 pub use name::{DeliveryId, Manufacturer, Operator, Person, ProfileType, SubClassName};
 pub use order::{InvalidTransition, Order, Transition};
+pub use pool::{AllocationId, NumberKind, NumberRange, NumberState, Pool, PoolName};
 pub use progress::NotificationPoint;
 pub use repetition::{ConfirmOrderParameters, DownloadOrderParameters};
 pub use selection::{Accepted, AcceptedAs, Limits, Refusal, select_order};

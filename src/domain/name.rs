@@ -70,6 +70,14 @@ impl Person {
     }
 }
 
+impl SubClassName {
+    /// One that Simyard brings.
+    #[must_use]
+    pub(crate) fn shipped(name: &'static str) -> Self {
+        Self(name.to_owned())
+    }
+}
+
 impl Manufacturer {
     /// Who delivers at the server itself, without saying for whom.
     #[must_use]

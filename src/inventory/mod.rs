@@ -7,12 +7,14 @@
 //! | [`prepare`] | from rows to profiles that can be stored |
 //! | [`ingest`] | a delivery into the store, published whole or of no effect |
 //! | [`receipt`] | what the manufacturer gets back |
+//! | [`sub_class`] | kinds of cards and chips: what each can do, and its IMSIs |
 
 pub mod csv;
 pub mod ingest;
 pub mod prepare;
 pub mod receipt;
 pub mod rows;
+pub mod sub_class;
 
 pub use ingest::{Delivery, IngestError, Intent, Inventory};
 pub use receipt::{Receipt, Refusal, Refusals};

@@ -12,7 +12,9 @@ use toml::Spanned;
 use super::audit::AuditTable;
 use super::callbacks::{CallbackMembers, CallbacksTable, PointsTable};
 use super::ingest::{IngestTable, ManufacturerTable};
-use super::profile_type::ProfileTypeTable;
+use super::pool::PoolTable;
+use super::profile_type::{Known, ProfileTypeTable};
+use super::sub_class::SubClassTable;
 use super::{
     CallerKey, Config, ConfigError, CredentialSetting, FileSetting, ListenSetting, OperatorSetting, Place,
 };
@@ -87,6 +89,10 @@ struct ConfigFile {
     operator: Vec<OperatorTable>,
     #[serde(default)]
     profile_type: Vec<ProfileTypeTable>,
+    #[serde(default)]
+    pool: Vec<PoolTable>,
+    #[serde(default)]
+    sub_class: Vec<SubClassTable>,
     #[serde(default)]
     limits: LimitsTable,
     #[serde(default)]
@@ -251,7 +257,10 @@ impl Reader<'_> {
             if file.identity.is_empty() { vec![IdentityTable::default()] } else { file.identity };
         let client_ca = self.files(file.es2plus.client_ca.clone(), "es2plus.client_ca", "pki/ci.pem");
         let operators = self.operators(&file.operator, &client_ca)?;
-        let profile_types = self.profile_types(&file.profile_type, file.mode, &addresses, &operators)?;
+        let pools = self.pools(&file.pool, &operators)?;
+        let sub_classes = self.sub_classes(file.sub_class, &pools)?;
+        let names = Known { operators: &operators, pools: &pools, sub_classes: &sub_classes };
+        let profile_types = self.profile_types(&file.profile_type, file.mode, &addresses, &names)?;
         Ok(Config {
             mode: file.mode,
             store: self.store(file.store.as_ref()),
@@ -270,6 +279,8 @@ impl Reader<'_> {
             manufacturers: self.manufacturers(&file.manufacturer, &profile_types)?,
             profile_types,
             operators,
+            pools,
+            sub_classes,
             addresses,
             limits: self.limits(&file.limits)?,
             version3_euiccs: file.version3_euiccs,

@@ -4,8 +4,8 @@
 //! Relative paths are relative to the file. An error names the file and the line.
 //!
 //! What the settings are stands here; [`file`] reads them from the text, [`profile_type`] the tables of profile types,
-//! [`callbacks`] what is said of calls back to operators, [`metadata`] what they tell of profiles, [`ingest`] who delivers
-//! and where, [`audit`] how long the audit keeps what.
+//! [`pool`] and [`sub_class`] those of the stock, [`callbacks`] what is said of calls back to operators, [`metadata`] what
+//! they tell of profiles, [`ingest`] who delivers and where, [`audit`] how long the audit keeps what.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -13,8 +13,11 @@ use std::time::Duration;
 
 use simyard_asn1::Oid;
 
-use crate::domain::{Demands, KeyMode, Limits, Mode, NotEligible, Operator, ProfileType};
+use crate::domain::{
+    Demands, KeyMode, Limits, Mode, NotEligible, Operator, Pool, PoolName, ProfileType, SubClassName,
+};
 use crate::ident::ServerAddress;
+use crate::inventory::sub_class::SubClass;
 use crate::jobs::deliver_callbacks::CallbackLimits;
 use crate::pki::tls::PeerIdentity;
 use crate::profile::metadata::ProfileMetadata;
@@ -30,7 +33,9 @@ mod file;
 mod ingest;
 mod metadata;
 mod place;
+mod pool;
 mod profile_type;
+mod sub_class;
 
 pub use ingest::{IngestSetting, ManufacturerSetting};
 pub use metadata::order_metadata;
@@ -136,6 +141,25 @@ pub struct ProfileTypeSetting {
     pub demands: Demands,
     /// What becomes of an order whose profile does not fit.
     pub not_eligible: NotEligible,
+    /// What its SIMs are; `None` where nobody says.
+    pub sub_class: Option<SubClassName>,
+    /// Where numbers of generated profiles come from.
+    pub pools: ProfilePools,
+    /// Whether a profile may be offered again after it was on an eUICC.
+    pub reusable: bool,
+    /// How long a profile that was given back is not offered.
+    pub quarantine: Duration,
+}
+
+/// The pools of a profile type.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProfilePools {
+    /// ICCIDs.
+    pub iccid: Option<PoolName>,
+    /// Telephone numbers.
+    pub msisdn: Option<PoolName>,
+    /// IMSIs by role, where another pool than that of the sub-class's slot is to be used.
+    pub imsi: Vec<(String, PoolName)>,
 }
 
 /// Where a template comes from.
@@ -186,6 +210,10 @@ pub struct Config {
     pub operators: Vec<OperatorSetting>,
     /// The profile types.
     pub profile_types: Vec<ProfileTypeSetting>,
+    /// The pools of numbers.
+    pub pools: Vec<Pool>,
+    /// The SIM sub-classes: those that are shipped, as the file changes them, and the file's own.
+    pub sub_classes: Vec<SubClass>,
     /// How often an order may be tried.
     pub limits: Limits,
     /// How hard operators are tried with calls back.

@@ -1,14 +1,20 @@
 //! `[[profile_type]]`: what profiles are called, whose they are, and what is told of them.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use simyard_asn1::rsp::Version;
 use toml::Spanned;
 
 use super::file::{Reader, Text};
 use super::metadata::{MetadataTable, RecipientTable, ServiceSpecificTable};
-use super::{ConfigError, OperatorSetting, ProfileTypeSetting, TemplateSetting};
-use crate::domain::{Demands, KeyMode, Mode, NotEligible, ProfileType, RadioAccess};
+use super::pool::{QUARANTINE_DAYS, days};
+use super::{ConfigError, OperatorSetting, ProfilePools, ProfileTypeSetting, TemplateSetting};
+use crate::domain::{
+    Demands, KeyMode, Mode, NotEligible, NumberKind, Pool, ProfileType, RadioAccess, SubClassName,
+};
 use crate::ident::ServerAddress;
+use crate::inventory::sub_class::SubClass;
 use crate::profile::metadata::{NotificationEvent, PolicyRule, ProfileClass, ProfileMetadata, Recipient};
 use crate::profile::shipped;
 
@@ -40,6 +46,19 @@ pub(super) struct ProfileTypeTable {
     denied_tacs: Vec<Spanned<String>>,
     #[serde(default)]
     denied_pp_versions: Vec<Spanned<String>>,
+    sub_class: Text,
+    #[serde(default)]
+    pools: BTreeMap<String, Spanned<String>>,
+    #[serde(default)]
+    reusable: bool,
+    quarantine_days: Option<u32>,
+}
+
+/// What a profile type may name.
+pub(super) struct Known<'a> {
+    pub(super) operators: &'a [OperatorSetting],
+    pub(super) pools: &'a [Pool],
+    pub(super) sub_classes: &'a [SubClass],
 }
 
 impl ProfileTypeTable {
@@ -67,11 +86,11 @@ impl Reader<'_> {
         tables: &[ProfileTypeTable],
         mode: Mode,
         addresses: &[ServerAddress],
-        operators: &[OperatorSetting],
+        known: &Known<'_>,
     ) -> Result<Vec<ProfileTypeSetting>, ConfigError> {
         let mut profile_types: Vec<ProfileTypeSetting> = Vec::new();
         for table in tables {
-            let profile_type = self.profile_type(table, addresses)?;
+            let profile_type = self.profile_type(table, addresses, known)?;
             if let (Mode::Production, Some(class)) = (mode, &table.class)
                 && *class.get_ref() == ProfileClass::Test
             {
@@ -82,7 +101,7 @@ impl Reader<'_> {
                 let message = "another profile type has this name";
                 return Err(self.error(Some(table.name.span()), "profile_type.name", message));
             }
-            if !operators.iter().any(|operator| operator.name == profile_type.owner) {
+            if !known.operators.iter().any(|operator| operator.name == profile_type.owner) {
                 let message = "no [[operator]] has this name";
                 return Err(self.error(Some(table.owner.span()), "profile_type.owner", message));
             }
@@ -95,6 +114,7 @@ impl Reader<'_> {
         &self,
         table: &ProfileTypeTable,
         addresses: &[ServerAddress],
+        known: &Known<'_>,
     ) -> Result<ProfileTypeSetting, ConfigError> {
         let name = ProfileType::parse(table.name.get_ref()).ok_or_else(|| {
             self.error(Some(table.name.span()), "profile_type.name", "expected 1 to 128 octets of text")
@@ -143,7 +163,54 @@ impl Reader<'_> {
                     .collect::<Result<_, _>>()?,
             },
             not_eligible: table.not_eligible,
+            pools: self.profile_pools(&table.pools, known)?,
+            sub_class: match &table.sub_class {
+                Some(value) => Some(self.sub_class_name(value, known)?),
+                None => None,
+            },
+            reusable: table.reusable,
+            quarantine: days(table.quarantine_days.unwrap_or(QUARANTINE_DAYS)),
         })
+    }
+
+    fn sub_class_name(
+        &self,
+        value: &Spanned<String>,
+        known: &Known<'_>,
+    ) -> Result<SubClassName, ConfigError> {
+        let mut names = known.sub_classes.iter().map(|sub_class| &sub_class.name);
+        names.find(|name| name.as_str() == value.get_ref()).cloned().ok_or_else(|| {
+            let message = "no sub-class has this name; `simyard sub-class list` shows them";
+            self.error(Some(value.span()), "profile_type.sub_class", message)
+        })
+    }
+
+    /// `iccid`, `msisdn`, and roles of IMSI slots.
+    fn profile_pools(
+        &self,
+        table: &BTreeMap<String, Spanned<String>>,
+        known: &Known<'_>,
+    ) -> Result<ProfilePools, ConfigError> {
+        let setting = "profile_type.pools";
+        let mut pools = ProfilePools::default();
+        for (member, value) in table {
+            let kind = match member.as_str() {
+                "iccid" => NumberKind::Iccid,
+                "msisdn" => NumberKind::Msisdn,
+                _ => NumberKind::Imsi,
+            };
+            let name = self.pool_name(value, setting)?;
+            if !known.pools.iter().any(|pool| pool.name == name && pool.kind == kind) {
+                let message = format!("no [[pool]] of kind {} has this name", kind.name());
+                return Err(self.error(Some(value.span()), setting, message));
+            }
+            match kind {
+                NumberKind::Iccid => pools.iccid = Some(name),
+                NumberKind::Msisdn => pools.msisdn = Some(name),
+                NumberKind::Imsi => pools.imsi.push((member.clone(), name)),
+            }
+        }
+        Ok(pools)
     }
 
     /// A type allocation code: the first eight digits of an IMEI, as DeviceInfo carries them.
