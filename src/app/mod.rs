@@ -20,6 +20,7 @@ use crate::http::{admin, es2plus, es9plus};
 use crate::ident::ServerAddress;
 use crate::inventory::Inventory;
 use crate::jobs::deliver_callbacks::DeliverCallbacks;
+use crate::jobs::end_reservations::end_reservations;
 use crate::jobs::erase_personal;
 use crate::jobs::remove_given_up::remove_given_up;
 use crate::pki::tls::{ClientVerifier, PeerIdentity};
@@ -58,7 +59,7 @@ use revocation::RevocationFiles;
 /// Connections at a time of the interface for metrics and health.
 const ADMIN_CONNECTIONS: usize = 64;
 
-/// How often orders that expired are looked for.
+/// How often orders that expired and reservations that ran out are looked for.
 const EXPIRY_EVERY: Duration = Duration::from_secs(60);
 
 /// Why the server cannot be put together.
@@ -326,8 +327,10 @@ impl App {
         }
         interfaces.spawn(self.revocation.watch(end));
         let expiry = tokio::spawn(end_expired_orders(Arc::clone(&self.smdp)));
+        let reservations = tokio::spawn(end_reservations_of(Arc::clone(&self.smdp)));
         all_ended(interfaces).await;
         expiry.abort();
+        reservations.abort();
         self.smdp.store.close().await;
     }
 }
@@ -394,6 +397,16 @@ fn several_cas<'k>(
         "with several CAs in {setting}, any of them could issue a certificate with this OID: use certificate_sha256"
     );
     Err(place.error(&message).into())
+}
+
+/// Ends reservations that ran out, and quarantines, for as long as the server runs.
+async fn end_reservations_of(smdp: Arc<Smdp>) {
+    loop {
+        tokio::time::sleep(EXPIRY_EVERY).await;
+        if let Err(error) = end_reservations(&smdp.store, &smdp.clock).await {
+            tracing::warn!(%error, "reservations that ran out could not be ended; the next turn tries again");
+        }
+    }
 }
 
 /// Waits for all interfaces. One that fails ends the others: half a server would go unnoticed.

@@ -13,6 +13,7 @@
 //! | [`pool`] | ranges of numbers that are handed out |
 //! | [`eligibility`] | whether a profile fits an eUICC and its device |
 //! | [`selection`] | which order a pair of matching identifier and EID may download, and why not |
+//! | [`shelf`] | where a profile stands in the stock, and what becomes of one that comes back |
 //! | [`progress`] | the points of a download at which the operator is told |
 //! | [`repetition`] | whether an ES2+ call repeats an earlier one |
 //!
@@ -30,6 +31,7 @@ pub mod pool;
 pub mod progress;
 pub mod repetition;
 pub mod selection;
+pub mod shelf;
 pub mod state;
 
 pub use audit::{
@@ -48,6 +50,7 @@ pub use pool::{AllocationId, NumberKind, NumberRange, NumberState, Pool, PoolNam
 pub use progress::NotificationPoint;
 pub use repetition::{ConfirmOrderParameters, DownloadOrderParameters};
 pub use selection::{Accepted, AcceptedAs, Limits, Refusal, select_order};
+pub use shelf::{Euicc, Fate, InvalidShelf, NotBack, Shelf, ShelfEvent};
 pub use state::{
     Attempts, Bound, CallIdentity, CodeHash, Confirmation, Download, ErrorReason, Failure, FinalStatus,
     Installation, KeyMode, ManualCommand, MatchingIdOrigin, NamedBy, ProfileEvent, Release, ReleaseTime,

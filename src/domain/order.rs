@@ -35,6 +35,10 @@ pub enum Transition {
     Reset,
     /// [`Order::furnish`].
     Furnish,
+    /// [`Order::come_back`].
+    ComeBack,
+    /// [`Order::withdraw`].
+    Withdraw,
 }
 
 /// A state refused an event; the order stays what it was.
@@ -440,6 +444,43 @@ impl Order {
         Ok(Self { state, ..self })
     }
 
+    /// A profile comes back to the stock, Available, whether it was on an eUICC or not; [`super::shelf::fate`] says whether
+    /// it may. What the order held is erased. The standard has no such function.
+    ///
+    /// # Errors
+    /// [`InvalidTransition`] where an order is under way, or the profile left the stock.
+    pub fn come_back(self) -> Result<Self, InvalidTransition> {
+        match self.state {
+            State::Available
+            | State::Downloaded(_)
+            | State::Installed(_)
+            | State::Error(Failure { bound: Some(_), .. }) => Ok(Self { state: State::Available, ..self }),
+            State::Allocated(_)
+            | State::Linked { .. }
+            | State::Confirmed(_)
+            | State::Released(_)
+            | State::Error(Failure { bound: None, .. })
+            | State::Unavailable => Err(self.refuses(Transition::ComeBack)),
+        }
+    }
+
+    /// A profile leaves the stock for good, Unavailable; what the order held is erased. The standard has no such function.
+    ///
+    /// # Errors
+    /// [`InvalidTransition`] where an order is under way.
+    pub fn withdraw(self) -> Result<Self, InvalidTransition> {
+        match self.state {
+            State::Available
+            | State::Downloaded(_)
+            | State::Installed(_)
+            | State::Error(_)
+            | State::Unavailable => Ok(Self { state: State::Unavailable, ..self }),
+            State::Allocated(_) | State::Linked { .. } | State::Confirmed(_) | State::Released(_) => {
+                Err(self.refuses(Transition::Withdraw))
+            }
+        }
+    }
+
     fn refuses(&self, transition: Transition) -> InvalidTransition {
         InvalidTransition { from: self.state_name(), transition }
     }
@@ -526,7 +567,7 @@ pub(super) mod tests {
     #[test]
     fn every_state_meets_every_event() {
         type Event = (&'static str, fn(Order) -> Result<Order, InvalidTransition>);
-        let events: [Event; 13] = [
+        let events: [Event; 15] = [
             ("reserve", |order| order.reserve(reservation(), None)),
             ("reserve for an EID", |order| order.reserve(reservation(), Some(eid(EID)))),
             ("confirm", |order| order.confirm(confirmation)),
@@ -540,6 +581,8 @@ pub(super) mod tests {
             ("recount", |order| order.recount(Attempts { download: 3, confirmation: 2 })),
             ("reset", |order| order.reset(None)),
             ("furnish", |order| order.furnish(Terms::default())),
+            ("come back", Order::come_back),
+            ("withdraw", Order::withdraw),
         ];
         let mut table = String::new();
         for (state, order) in in_every_state() {
@@ -557,6 +600,8 @@ pub(super) mod tests {
         insta::assert_snapshot!(table, @r"
         Available: reserve -> Allocated
         Available: reserve for an EID -> Linked
+        Available: come back -> Available
+        Available: withdraw -> Unavailable
         Allocated: confirm -> Released
         Allocated: cancel to Available -> Available
         Allocated: cancel to Unavailable -> Unavailable
@@ -580,12 +625,20 @@ pub(super) mod tests {
         Downloaded: fail -> Error
         Downloaded: recount -> Downloaded
         Downloaded: reset -> Downloaded
+        Downloaded: come back -> Available
+        Downloaded: withdraw -> Unavailable
+        Installed: come back -> Available
+        Installed: withdraw -> Unavailable
         Error, never bound: cancel to Available -> Available
         Error, never bound: cancel to Unavailable -> Unavailable
         Error, never bound: reset -> Released
+        Error, never bound: withdraw -> Unavailable
         Error, bound: cancel to Unavailable -> Unavailable
         Error, bound: install -> Installed
         Error, bound: reset -> Downloaded
+        Error, bound: come back -> Available
+        Error, bound: withdraw -> Unavailable
+        Unavailable: withdraw -> Unavailable
         ");
     }
 

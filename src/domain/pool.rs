@@ -56,6 +56,13 @@ impl AllocationId {
         fits.then(|| Self(text.to_owned()))
     }
 
+    /// Of hexadecimal digits of random octets.
+    #[must_use]
+    pub fn of_octets<const N: usize>(octets: &[u8; N]) -> Self {
+        const { assert!(N > 0 && 2 * N <= ALLOCATION_ID_MAX) };
+        Self(hex::encode_upper(octets))
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -95,6 +95,12 @@ pub enum ManualCommand {
     Cancel,
     /// `simyard order reset`.
     Reset,
+    /// `simyard stock release`: back to the stock, behind its quarantine.
+    GiveBack,
+    /// `simyard stock retire`.
+    Retire,
+    /// `simyard stock lost`: its eUICC is declared lost.
+    Lost,
 }
 
 impl fmt::Display for ManualCommand {
@@ -104,6 +110,9 @@ impl fmt::Display for ManualCommand {
             Self::Release => "release",
             Self::Cancel => "cancel",
             Self::Reset => "reset",
+            Self::GiveBack => "give back",
+            Self::Retire => "retire",
+            Self::Lost => "declare lost",
         })
     }
 }

@@ -7,10 +7,14 @@
 //! | [`prepare`] | from rows to profiles that can be stored |
 //! | [`ingest`] | a delivery into the store, published whole or of no effect |
 //! | [`receipt`] | what the manufacturer gets back |
+//! | [`pools`] | ranges of numbers: drawn, given back, retired |
+//! | [`allocation`] | subscriptions set aside by type and count, given back, retired |
 //! | [`sub_class`] | kinds of cards and chips: what each can do, and its IMSIs |
 
+pub mod allocation;
 pub mod csv;
 pub mod ingest;
+pub mod pools;
 pub mod prepare;
 pub mod receipt;
 pub mod rows;

@@ -491,7 +491,9 @@ impl Store {
             parts: Box::new(removed),
         };
         match self.writer.change(Change::Chunk(Box::new(row))).await {
-            Ok(Done::Number(_) | Done::Taken(_) | Done::NoneLeft | Done::Found(_)) => Ok(true),
+            Ok(Done::Number(_) | Done::Taken(_) | Done::NoneLeft | Done::Found(_) | Done::Allotted(_)) => {
+                Ok(true)
+            }
             Err(StoreError::Conflict) => Ok(false),
             Err(error) => Err(error),
         }

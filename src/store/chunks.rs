@@ -328,7 +328,9 @@ impl Store {
         };
         match self.writer.change(Change::Chunk(Box::new(row))).await? {
             Done::Found(found) => Ok(found),
-            Done::Number(_) | Done::Taken(_) | Done::NoneLeft => Err(StoreError::Conflict),
+            Done::Number(_) | Done::Taken(_) | Done::NoneLeft | Done::Allotted(_) => {
+                Err(StoreError::Conflict)
+            }
         }
     }
 }

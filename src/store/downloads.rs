@@ -477,7 +477,7 @@ impl Store {
     async fn count(&self, change: Change) -> Result<u32, StoreError> {
         match self.writer.change(change).await? {
             Done::Number(count) => Ok(u32::try_from(count).unwrap_or(u32::MAX)),
-            Done::Taken(_) | Done::NoneLeft | Done::Found(_) => Err(StoreError::Conflict),
+            Done::Taken(_) | Done::NoneLeft | Done::Found(_) | Done::Allotted(_) => Err(StoreError::Conflict),
         }
     }
 
@@ -506,7 +506,7 @@ impl Store {
         };
         match self.writer.change(Change::Bind(Box::new(row))).await? {
             Done::Number(version) => Ok(version),
-            Done::Taken(_) | Done::NoneLeft | Done::Found(_) => Err(StoreError::Conflict),
+            Done::Taken(_) | Done::NoneLeft | Done::Found(_) | Done::Allotted(_) => Err(StoreError::Conflict),
         }
     }
 
@@ -544,7 +544,7 @@ impl Store {
         match self.writer.change(Change::Record(Box::new(row))).await? {
             Done::Number(0) => Ok(Recorded::Repeated),
             Done::Number(_) => Ok(Recorded::New),
-            Done::Taken(_) | Done::NoneLeft | Done::Found(_) => Err(StoreError::Conflict),
+            Done::Taken(_) | Done::NoneLeft | Done::Found(_) | Done::Allotted(_) => Err(StoreError::Conflict),
         }
     }
 

@@ -53,7 +53,7 @@ impl Store {
         };
         match self.writer.change(Change::Fail(Box::new(row))).await? {
             Done::Number(_) => Ok(()),
-            Done::Taken(_) | Done::NoneLeft | Done::Found(_) => Err(StoreError::Conflict),
+            Done::Taken(_) | Done::NoneLeft | Done::Found(_) | Done::Allotted(_) => Err(StoreError::Conflict),
         }
     }
 

@@ -58,12 +58,15 @@ pub struct NewManualChange {
 
 impl NewManualChange {
     /// What the audit tells of it.
-    fn audit_entry(&self, order: &Order) -> NewAuditEntry {
+    pub(super) fn audit_entry(&self, order: &Order) -> NewAuditEntry {
         let action = match self.command {
             ManualCommand::Create => Action::ORDER_CREATE,
             ManualCommand::Release => Action::ORDER_RELEASE,
             ManualCommand::Cancel => Action::ORDER_CANCEL,
             ManualCommand::Reset => Action::ORDER_RESET,
+            ManualCommand::GiveBack => Action::STOCK_RELEASE,
+            ManualCommand::Retire => Action::STOCK_RETIRE,
+            ManualCommand::Lost => Action::EUICC_LOST,
         };
         let states = format!("{} to {}", self.from, order.state_name());
         let detail = if self.detail.is_empty() { states } else { format!("{states}: {}", self.detail) };
@@ -106,12 +109,33 @@ set_row! {
     }
 }
 
+impl ManualChangeRow {
+    /// Of the change that leaves `order`, whose version is the one before.
+    pub(super) fn new(order: &Order, change: &NewManualChange) -> Self {
+        let detail = change.detail.get(..change.detail.floor_char_boundary(DETAIL_MAX));
+        Self {
+            iccid: order.iccid.as_str().to_owned(),
+            version: order.version.saturating_add(1),
+            number: order.number,
+            command: command_code(change.command),
+            person: change.person.as_str().to_owned(),
+            from_state: state_code(change.from),
+            to_state: state_code(order.state_name()),
+            detail: detail.unwrap_or_default().to_owned(),
+            made_at: change.at.as_millis(),
+        }
+    }
+}
+
 const fn command_code(command: ManualCommand) -> i64 {
     match command {
         ManualCommand::Create => 0,
         ManualCommand::Release => 1,
         ManualCommand::Cancel => 2,
         ManualCommand::Reset => 3,
+        ManualCommand::GiveBack => 4,
+        ManualCommand::Retire => 5,
+        ManualCommand::Lost => 6,
     }
 }
 
@@ -121,6 +145,9 @@ const fn command_of(code: i64) -> Option<ManualCommand> {
         1 => ManualCommand::Release,
         2 => ManualCommand::Cancel,
         3 => ManualCommand::Reset,
+        4 => ManualCommand::GiveBack,
+        5 => ManualCommand::Retire,
+        6 => ManualCommand::Lost,
         _ => return None,
     })
 }
@@ -132,22 +159,11 @@ impl Store {
     /// # Errors
     /// As [`Store::save`].
     pub async fn save_by_hand(&self, order: Order, change: &NewManualChange) -> Result<Order, StoreError> {
-        let detail = change.detail.get(..change.detail.floor_char_boundary(DETAIL_MAX));
-        let row = ManualChangeRow {
-            iccid: order.iccid.as_str().to_owned(),
-            version: order.version.saturating_add(1),
-            number: order.number,
-            command: command_code(change.command),
-            person: change.person.as_str().to_owned(),
-            from_state: state_code(change.from),
-            to_state: state_code(order.state_name()),
-            detail: detail.unwrap_or_default().to_owned(),
-            made_at: change.at.as_millis(),
-        };
+        let row = ManualChangeRow::new(&order, change);
         let row = OrderRow::by_hand(&order, row, change.audit_entry(&order));
         match self.writer.change(Change::Save(Box::new(row))).await? {
             Done::Number(version) => Ok(Order { version, ..order }),
-            Done::Taken(_) | Done::NoneLeft | Done::Found(_) => Err(StoreError::Conflict),
+            Done::Taken(_) | Done::NoneLeft | Done::Found(_) | Done::Allotted(_) => Err(StoreError::Conflict),
         }
     }
 

@@ -16,6 +16,8 @@
 //! | `batches` | what manufacturers deliver: begun, published, removed |
 //! | `chunks` | the rows of a batch, some hundred at a time |
 //! | `packages` | what profiles are made of |
+//! | `allocations` | profiles set aside by type and count; where a profile stands on the shelf |
+//! | `pools`, `pool_draws` | numbers of pools: handed out, given back, retired |
 //! | `schema` | how far the schema is |
 //! | `overview` | listings and counts |
 //! | `audit` | who did what to which identifier, as a chain |
@@ -35,6 +37,7 @@
 //! Key material is sealed before it comes here and opened by others: the store sees octets. The hash of a confirmation
 //! code and public keys lie as they are.
 
+mod allocations;
 mod audit;
 mod batches;
 mod callbacks;
@@ -50,6 +53,8 @@ mod order_runs;
 mod orders;
 mod overview;
 mod packages;
+mod pool_draws;
+mod pools;
 mod refused_notifications;
 mod schema;
 mod set;
@@ -65,6 +70,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _};
 
+pub use allocations::{Allocation, Aside, Content, SetAside, Shelved, Subject};
 pub use audit::{AUDIT_PAGE_MAX, AuditHead, AuditSelection, ERASED_MAX, Erasure};
 pub use batches::{BATCHES_MAX, Batch, BatchKind, BatchRecord, BatchState, Begun, Lease, Totals};
 pub use callbacks::{Attempt, Callback, CallbackCount, CallbackFailure, CallbackSelection, NewCallback};
@@ -76,6 +82,7 @@ pub use manual_changes::{DETAIL_MAX, MANUAL_CHANGES_MAX, ManualChange, NewManual
 pub use order_runs::{OrderRun, RunPlace};
 pub use overview::{Count, Selection};
 pub use packages::{Package, PackageKind};
+pub use pools::{COUNTED_MAX, Draw, Drawn, NumberChange, NumberError, PoolLevel, PoolNumber};
 pub use refused_notifications::{REFUSED_OCTETS_MAX, RefusedNotification};
 pub use schema::Schema;
 
@@ -96,6 +103,7 @@ const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "inventory", include_str!("migrations/sqlite/0006_inventory.sql")),
     (9, "audit", include_str!("migrations/sqlite/0009_audit.sql")),
     (10, "identities", include_str!("migrations/sqlite/0010_identities.sql")),
+    (8, "pool", include_str!("migrations/sqlite/0008_pool.sql")),
 ];
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "stock", include_str!("migrations/postgres/0001_stock.sql")),
@@ -106,6 +114,7 @@ const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "inventory", include_str!("migrations/postgres/0006_inventory.sql")),
     (9, "audit", include_str!("migrations/postgres/0009_audit.sql")),
     (10, "identities", include_str!("migrations/postgres/0010_identities.sql")),
+    (8, "pool", include_str!("migrations/postgres/0008_pool.sql")),
 ];
 
 /// Where the data lies.
@@ -292,6 +301,9 @@ impl Store {
             identities::STATEMENTS,
             idempotency::STATEMENTS,
             writer::STATEMENTS,
+            allocations::STATEMENTS,
+            pools::STATEMENTS,
+            pool_draws::STATEMENTS,
         ]
         .into_iter()
         .flatten()
@@ -352,6 +364,8 @@ pub enum Constraint {
     Identity,
     /// An identity has this token or certificate already.
     Credential,
+    /// An allocation has this identifier already.
+    AllocationId,
 }
 
 /// The names of the constraints, in PostgreSQL's answer and in SQLite's (which names columns).
@@ -363,6 +377,7 @@ const CONSTRAINTS: &[(Constraint, &str, &str)] = &[
     (Constraint::Delivery, "batch_delivery", "batch.manufacturer, batch.delivery_id"),
     (Constraint::Identity, "identity_key", "identity.name"),
     (Constraint::Credential, "identity_credential_key", "identity_credential.digest"),
+    (Constraint::AllocationId, "allocation_key", "allocation.allocation_id"),
 ];
 
 /// Why the store did not do it.

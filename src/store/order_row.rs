@@ -22,7 +22,7 @@ macro_rules! order_columns {
          profile.matching_id_origin, profile.code_hash, profile.release_time, profile.confirmed_at, \
          profile.expires_at, profile.download_attempts, profile.confirmation_attempts, profile.bound_at, \
          profile.ended_at, profile.error_reason, profile.run_time_state, profile.key_mode, profile.metadata, \
-         profile.released_at"
+         profile.released_at, profile.shelf"
     };
 }
 pub(super) use order_columns;
@@ -363,6 +363,8 @@ impl Columns<'_> {
     fn state(&self) -> Result<State, StoreError> {
         let name = self.known("state", state_name(self.row.integer("state")?))?;
         Ok(match name {
+            // In quarantine, and retired, it is nobody's to order.
+            StateName::Available if self.row.integer("shelf")? > 1 => State::Unavailable,
             StateName::Available => State::Available,
             StateName::Allocated => State::Allocated(self.reservation()?),
             StateName::Linked => State::Linked { reservation: self.reservation()?, eid: self.eid()? },

@@ -345,7 +345,7 @@ impl Store {
     async fn save_row(&self, row: OrderRow, order: Order) -> Result<Order, StoreError> {
         match self.writer.change(Change::Save(Box::new(row))).await? {
             Done::Number(version) => Ok(Order { version, ..order }),
-            Done::Taken(_) | Done::NoneLeft | Done::Found(_) => Err(StoreError::Conflict),
+            Done::Taken(_) | Done::NoneLeft | Done::Found(_) | Done::Allotted(_) => Err(StoreError::Conflict),
         }
     }
 
@@ -393,7 +393,7 @@ impl Store {
                 iccid.map(Some).map_err(|_| StoreError::Corrupt { column: "iccid", key: taken.iccid })
             }
             Done::NoneLeft => Ok(None),
-            Done::Number(_) | Done::Found(_) => Err(StoreError::Conflict),
+            Done::Number(_) | Done::Found(_) | Done::Allotted(_) => Err(StoreError::Conflict),
         }
     }
 }

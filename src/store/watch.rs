@@ -48,6 +48,12 @@ pub enum ChangeKind {
     Chunk,
     /// Entries were appended to the audit.
     Audit,
+    /// Numbers were drawn from a pool.
+    Draw,
+    /// Profiles were set aside.
+    SetAside,
+    /// A profile changed its place on the shelf.
+    Shelve,
 }
 
 impl ChangeKind {
@@ -63,6 +69,9 @@ impl ChangeKind {
             Change::Fail(_) => Self::Fail,
             Change::Chunk(_) => Self::Chunk,
             Change::Audit(_) => Self::Audit,
+            Change::Draw(_) => Self::Draw,
+            Change::SetAside(_) => Self::SetAside,
+            Change::Shelve(_) => Self::Shelve,
         }
     }
 }

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
 use super::StoreError;
+use super::allocations::{Allotted, SetAsideRow, ShelveRow, set_aside, shelve};
 use super::audit;
 use super::downloads::{BIND, BindRow, COUNT_CONFIRMATION, COUNT_DOWNLOAD, CountRow, RecordRow, WIPE_ENDED};
 use super::downloads::{INSERT_NOTIFICATION, KEEP_BINDING, KEEP_TRANSACTION, RECORD_RESULT, RECORD_RUN_TIME};
@@ -29,6 +30,7 @@ use super::failures::{FailureRow, KEEP_FAILURE};
 use super::manual_changes::{FORGET_MANUAL_CHANGES, KEEP_MANUAL_CHANGE};
 use super::order_row::OrderRow;
 use super::orders::{FIND_REPETITION, SAVE, TAKE, TELL_OF_SAVED, TakeRow};
+use super::pool_draws::{DrawRow, draw};
 use super::refused_notifications::{KEEP_REFUSED, RefusedRow, TRIM_REFUSED};
 use super::set::{Columns, Set, set_row};
 use super::watch::{ChangeKind, CommitPhase, CommitWatch, Verdict};
@@ -73,6 +75,9 @@ pub(super) enum Change {
     Fail(Box<FailureRow>),
     Chunk(Box<ChunkRow>),
     Audit(Vec<NewAuditEntry>),
+    Draw(Box<DrawRow>),
+    SetAside(Box<SetAsideRow>),
+    Shelve(Box<ShelveRow>),
 }
 
 /// Statements about one batch, behind one that holds it for whoever may change it.
@@ -103,11 +108,24 @@ set_row! {
 pub(super) type Found = HashMap<String, String>;
 
 impl Change {
+    /// Whether devices bring it, many at a time. Those who allocate are few, and ask again as soon as they are answered: a
+    /// pause would only keep them.
+    const fn comes_in_crowds(&self) -> bool {
+        !matches!(self, Self::Draw(_) | Self::SetAside(_))
+    }
+
     /// Whether an operator is to be told of it.
     const fn has_callback(&self) -> bool {
         match self {
             Self::Save(row) => row.callback.is_some(),
-            Self::Take(_) | Self::Refuse(_) | Self::Fail(_) | Self::Chunk(_) | Self::Audit(_) => false,
+            Self::Take(_)
+            | Self::Refuse(_)
+            | Self::Fail(_)
+            | Self::Chunk(_)
+            | Self::Audit(_)
+            | Self::Draw(_)
+            | Self::SetAside(_)
+            | Self::Shelve(_) => false,
             Self::CountDownload(row) | Self::CountConfirmation(row) => row.callback.is_some(),
             Self::Bind(row) => row.callback.is_some(),
             Self::Record(row) => row.callback.is_some(),
@@ -118,6 +136,7 @@ impl Change {
     fn audit_entries(&self, done: &Done) -> Vec<NewAuditEntry> {
         match (self, done) {
             (Self::Save(row), _) => row.audit.0.iter().cloned().collect(),
+            (Self::Shelve(row), _) => row.order.audit.0.iter().cloned().collect(),
             (Self::Take(row), Done::Taken(taken)) if taken.is_new => {
                 let subject = AuditSubject::new("iccid", &taken.iccid);
                 row.audit
@@ -143,6 +162,8 @@ pub(super) enum Done {
     NoneLeft,
     /// What each statement of a chunk found.
     Found(Vec<Found>),
+    /// What an allocation came to.
+    Allotted(Allotted),
 }
 
 /// The answer to a DownloadOrder by type.
@@ -153,7 +174,8 @@ pub(super) struct Taken {
     pub(super) is_new: bool,
 }
 
-type Outcome = Result<Done, StoreError>;
+/// What a change came to, or why not.
+pub(super) type Outcome = Result<Done, StoreError>;
 
 struct Waiting {
     change: Change,
@@ -249,7 +271,7 @@ async fn run(engine: Engine, mut queue: mpsc::Receiver<Option<Waiting>>) {
                 group.push(waiting);
             }
         }
-        last = group.len();
+        last = group.iter().flatten().filter(|waiting| waiting.change.comes_in_crowds()).count();
         let (waiting, end): (Vec<_>, Vec<_>) = group.drain(..).partition(Option::is_some);
         let (changes, replies): (Vec<Change>, Vec<_>) =
             waiting.into_iter().flatten().map(|waiting| (waiting.change, waiting.reply)).unzip();
@@ -365,6 +387,7 @@ async fn apply<'a>(
     let (mut downloads, mut confirmations, mut refused) = (Rows::new(), Rows::new(), Rows::new());
     let mut failures = Rows::new();
     let mut audited = Vec::new();
+    let (mut draws, mut asides, mut shelvings) = (Rows::new(), Rows::new(), Rows::new());
     for (place, change) in changes.iter().enumerate() {
         match change {
             Change::Save(row) => saves.push((place, &**row)),
@@ -381,6 +404,9 @@ async fn apply<'a>(
                 }
             }
             Change::Audit(entries) => audited.push((place, entries)),
+            Change::Draw(row) => draws.push((place, &**row)),
+            Change::SetAside(row) => asides.push((place, &**row)),
+            Change::Shelve(row) => shelvings.push((place, &**row)),
         }
     }
     confirm(&audited, &mut outcomes, |entries| i64::try_from(entries.len()).ok());
@@ -389,6 +415,15 @@ async fn apply<'a>(
     }
     for round in rounds(takes, TakeRow::round_key) {
         take(writing, &round, &mut outcomes).await?;
+    }
+    for round in rounds(shelvings, |_, row| row.order.iccid.clone()) {
+        shelve(writing, &round, &mut outcomes).await?;
+    }
+    for round in rounds(asides, |_, row| row.allocation_id.clone()) {
+        set_aside(writing, &round, &mut outcomes).await?;
+    }
+    for round in rounds(draws, |_, row| row.allocation_id.clone()) {
+        draw(writing, &round, &mut outcomes).await?;
     }
     let mut batch = Batch::default();
     for (statement, tell, rows) in [
@@ -610,7 +645,8 @@ async fn chunk(writing: &mut Writing, row: &ChunkRow) -> Result<Option<Vec<Found
     Ok(Some(found))
 }
 
-async fn save(
+/// Saves orders, with what goes with each of them.
+pub(super) async fn save(
     writing: &mut Writing,
     round: &[(usize, &OrderRow)],
     outcomes: &mut [Outcome],
@@ -629,8 +665,15 @@ async fn save(
     let listed = Set::column("iccid", by_hand().map(|row| row.iccid.as_str()));
     set(writing, &FORGET_MANUAL_CHANGES, &listed).await?;
     let ended = saved_rows().filter(|row| row.ended_at.is_some());
-    let ended = Set::column("iccid", ended.map(|row| row.iccid.as_str()));
-    set(writing, &WIPE_KEYS, &ended).await.map(drop)
+    wipe(writing, ended.map(|row| row.iccid.as_str())).await
+}
+
+/// Keys of bindings that are of no more use.
+pub(super) async fn wipe<'a>(
+    writing: &mut Writing,
+    iccids: impl Iterator<Item = &'a str>,
+) -> Result<(), StoreError> {
+    set(writing, &WIPE_KEYS, &Set::column("iccid", iccids)).await.map(drop)
 }
 
 /// Takes numbers of a type: a repetition gets the number of the first call, the others the next available ones.

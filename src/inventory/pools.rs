@@ -1,0 +1,236 @@
+//! Pools: numbers drawn from ranges, kept, given back and retired.
+//!
+//! | call | repeated | late |
+//! |---|---|---|
+//! | [`Pools::draw`] | the same numbers, as far as they were not given back | as at the first time |
+//! | [`Pools::change`] to keep | nothing changes | refused once the reservation ran out |
+//! | [`Pools::change`] to give back | refused: they are in quarantine | as at the first time |
+//! | [`Pools::change`] to retire | refused: they are retired | as at the first time |
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::pool::NUMBERS_MAX;
+use crate::domain::{AllocationId, NumberKind, Person, Pool, PoolName};
+use crate::env::{Clock, Rng, Timestamp};
+use crate::ident::{Iccid, has_luhn_digit};
+use crate::store::{Draw, Drawn, NumberChange, NumberError, PoolLevel, Store, StoreError};
+
+/// The pools of the settings, over a store.
+#[derive(Clone)]
+pub struct Pools {
+    /// The store.
+    pub store: Store,
+    /// All of them.
+    pub pools: Vec<Arc<Pool>>,
+    /// The time.
+    pub clock: Clock,
+    /// Identifiers of calls that bring none.
+    pub rng: Rng,
+}
+
+/// Numbers that were drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DrawnNumbers {
+    /// Under which identifier.
+    pub allocation_id: AllocationId,
+    /// The numbers in their order.
+    pub numbers: Vec<String>,
+    /// Until when they are reserved.
+    pub held_until: Option<Timestamp>,
+    /// Whether an earlier call drew them.
+    pub repeated: bool,
+}
+
+/// What shall become of numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Allocated for good.
+    Keep,
+    /// Given back.
+    GiveBack,
+    /// Put into quarantine, whether somebody had them or not.
+    Quarantine,
+    /// Never to be used again.
+    Retire,
+}
+
+/// Why a call on a pool did nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum PoolError {
+    /// No such pool.
+    #[error("no [[pool]] is named {0}")]
+    Unknown(String),
+    /// Too few or too many at a time.
+    #[error("{0} numbers at a time: 1 to {NUMBERS_MAX} are possible")]
+    Count(usize),
+    /// Not so many are left.
+    #[error("pool {pool} has not {count} numbers left: {left} are; give it a longer range, or take fewer")]
+    Exhausted {
+        /// The pool.
+        pool: PoolName,
+        /// How many were asked for.
+        count: u32,
+        /// How many there are at most.
+        left: u64,
+    },
+    /// The next numbers are in use, for most.
+    #[error("most of the next numbers of pool {0} are in use already: take fewer at a time")]
+    Scattered(PoolName),
+    /// The identifier was used for something else.
+    #[error("allocation {0} stands for another request: choose another identifier")]
+    OtherRequest(AllocationId),
+    /// A number that does not belong to the pool.
+    #[error("{number} is no number of pool {pool}")]
+    NotOfPool {
+        /// The number.
+        number: String,
+        /// The pool.
+        pool: PoolName,
+    },
+    /// A number could not be changed.
+    #[error(transparent)]
+    Number(#[from] NumberError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why an ICCID does not fit the ranges of its issuer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IccidFault {
+    /// No pool has it.
+    #[error("it lies in no pool of ICCIDs")]
+    NoPool,
+    /// The issuer's range has a check digit, and this is another one.
+    #[error("its last digit is not the check digit that pool {0} has")]
+    CheckDigit(PoolName),
+}
+
+impl Pools {
+    /// A pool by its name.
+    ///
+    /// # Errors
+    /// [`PoolError::Unknown`].
+    pub fn find(&self, name: &str) -> Result<&Arc<Pool>, PoolError> {
+        let mut pools = self.pools.iter();
+        pools.find(|pool| pool.name.as_str() == name).ok_or_else(|| PoolError::Unknown(name.to_owned()))
+    }
+
+    /// Draws numbers, all or none, for good or for a time. Without an identifier the call cannot be repeated, and gets one
+    /// that nobody else has.
+    ///
+    /// # Errors
+    /// [`PoolError`]; nothing was drawn then.
+    pub async fn draw(
+        &self,
+        pool: &Arc<Pool>,
+        count: u32,
+        allocation_id: Option<AllocationId>,
+        hold: Option<Duration>,
+        person: &Person,
+    ) -> Result<DrawnNumbers, PoolError> {
+        if !(1..=NUMBERS_MAX).contains(&count) {
+            return Err(PoolError::Count(usize::try_from(count).unwrap_or(usize::MAX)));
+        }
+        let now = self.clock.now();
+        let allocation_id = allocation_id.unwrap_or_else(|| new_allocation_id(&self.rng));
+        let draw = Draw {
+            allocation_id,
+            pool: Arc::clone(pool),
+            count,
+            held_until: hold.map(|hold| now.plus(hold)),
+            person: person.clone(),
+            at: now,
+        };
+        match self.store.draw(&draw).await? {
+            Drawn::Numbers { numbers, repeated } => {
+                let held_until = if repeated {
+                    let earlier = self.store.allocation(&draw.allocation_id).await?;
+                    earlier.and_then(|earlier| earlier.held_until)
+                } else {
+                    draw.held_until
+                };
+                Ok(DrawnNumbers { allocation_id: draw.allocation_id, numbers, held_until, repeated })
+            }
+            Drawn::Exhausted => {
+                let left = self.store.pool_level(pool, now).await?.left();
+                Err(PoolError::Exhausted { pool: pool.name.clone(), count, left })
+            }
+            Drawn::Scattered => Err(PoolError::Scattered(pool.name.clone())),
+            Drawn::OtherRequest => Err(PoolError::OtherRequest(draw.allocation_id)),
+        }
+    }
+
+    /// Says what becomes of numbers of a pool, all or none.
+    ///
+    /// # Errors
+    /// [`PoolError`]; nothing was changed then.
+    pub async fn change(
+        &self,
+        pool: &Pool,
+        numbers: &[String],
+        fate: Fate,
+        person: &Person,
+    ) -> Result<(), PoolError> {
+        if numbers.is_empty() || numbers.len() > usize::try_from(NUMBERS_MAX).unwrap_or(usize::MAX) {
+            return Err(PoolError::Count(numbers.len()));
+        }
+        for number in numbers {
+            let place = pool.range.place(number);
+            if place.and_then(|place| pool.range.number(place)).as_ref() != Some(number) {
+                return Err(PoolError::NotOfPool { number: number.clone(), pool: pool.name.clone() });
+            }
+        }
+        let now = self.clock.now();
+        let until = now.plus(pool.quarantine);
+        let change = match fate {
+            Fate::Keep => NumberChange::Keep,
+            Fate::GiveBack => NumberChange::GiveBack(until),
+            Fate::Quarantine => NumberChange::Quarantine(until),
+            Fate::Retire => NumberChange::Retire,
+        };
+        Ok(self.store.change_numbers(pool, numbers, change, person, now).await?)
+    }
+
+    /// How full each pool is.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn levels(&self) -> Result<Vec<(Arc<Pool>, PoolLevel)>, StoreError> {
+        let now = self.clock.now();
+        let mut levels = Vec::with_capacity(self.pools.len());
+        for pool in &self.pools {
+            levels.push((Arc::clone(pool), self.store.pool_level(pool, now).await?));
+        }
+        Ok(levels)
+    }
+}
+
+/// An identifier that nobody has.
+#[must_use]
+pub fn new_allocation_id(rng: &Rng) -> AllocationId {
+    AllocationId::of_octets(&rng.array::<12>())
+}
+
+/// Whether a pool has fewer numbers left than it should.
+#[must_use]
+pub const fn is_low(pool: &Pool, level: &PoolLevel) -> bool {
+    level.left() < pool.low_water
+}
+
+/// Whether an ICCID has the form that its issuer's range says. Without pools of ICCIDs nobody says anything.
+///
+/// # Errors
+/// [`IccidFault`].
+pub fn check_iccid<'a>(pools: impl Iterator<Item = &'a Pool>, iccid: &Iccid) -> Result<(), IccidFault> {
+    let mut is_any = false;
+    for pool in pools.filter(|pool| pool.kind == NumberKind::Iccid) {
+        is_any = true;
+        if pool.holds_iccid(iccid) {
+            let is_right = !pool.range.has_check_digit() || has_luhn_digit(iccid.as_str());
+            return if is_right { Ok(()) } else { Err(IccidFault::CheckDigit(pool.name.clone())) };
+        }
+    }
+    if is_any { Err(IccidFault::NoPool) } else { Ok(()) }
+}
