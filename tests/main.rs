@@ -115,8 +115,10 @@ fn main() -> std::process::ExitCode {
         store::TESTS,
         store::audit::TESTS,
         store::batches::TESTS,
+        store::allocations::TESTS,
         store::callbacks::TESTS,
         store::orders::TESTS,
+        store::pools::TESTS,
         strangers::TESTS,
         tidy::TESTS,
     ])

@@ -21,9 +21,11 @@ use crate::harness::block_on;
 use crate::postgres;
 
 pub mod audit;
+pub mod allocations;
 pub mod batches;
 pub mod callbacks;
 pub mod orders;
+pub mod pools;
 
 crate::tests!(
     every_statement_is_prepared_on_both_engines,
