@@ -20,8 +20,8 @@ use simyard::store::{
 use crate::harness::block_on;
 use crate::postgres;
 
-pub mod audit;
 pub mod allocations;
+pub mod audit;
 pub mod batches;
 pub mod callbacks;
 pub mod orders;

@@ -41,7 +41,8 @@ fn seeds() -> Vec<Vec<u8>> {
 simyard_fuzz::target!(seeds: seeds(), |input| {
     let Ok(mut rows) = Rows::new(input, Settings::for_template(TEMPLATE.requirements())) else { return };
     while let Some(row) = rows.next_row().expect("memory is read") {
-        let Ok(data) = row.outcome else { continue };
+        let Ok(row) = row.outcome else { continue };
+        let data = row.data;
         let octets = data.to_octets();
         let again = PersonalData::from_octets(&octets).expect("what was stored is read");
         assert!(*again.to_octets() == *octets, "other octets after reading");

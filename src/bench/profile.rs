@@ -99,7 +99,7 @@ pub fn measure(octets: &[u8], clock: &Clock, rng: &Rng, time: Duration) -> Resul
     operations.push(timer.run("rows", one.len(), u64::try_from(PROFILES).unwrap_or(1), || {
         let mut rows = Rows::new(file.as_bytes(), Settings::for_template(template.requirements()))?;
         while let Some(row) = rows.next_row().map_err(|_| BenchError::Thread)? {
-            let data = row.outcome.map_err(|_| BenchError::Thread)?;
+            let data = row.outcome.map_err(|_| BenchError::Thread)?.data;
             personaliser.personalise(&data, &mut out)?;
             black_box(&out);
         }
@@ -256,7 +256,7 @@ mod tests {
         let mut rows = Rows::new(text.as_bytes(), Settings::for_template(template.requirements())).unwrap();
         for data in &profiles {
             let row = rows.next_row().unwrap().unwrap().outcome.unwrap_or_else(|errors| panic!("{errors:?}"));
-            assert!(*template.personalise(&row).unwrap() == *template.personalise(data).unwrap());
+            assert!(*template.personalise(&row.data).unwrap() == *template.personalise(data).unwrap());
         }
         let figures = measure(&octets, &Clock::system(), &Rng::seeded(1), Duration::from_millis(5)).unwrap();
         let names: Vec<&str> = figures.operations.iter().map(|measured| measured.operation).collect();

@@ -244,6 +244,13 @@ impl TransportCipher {
         (plain > 0 && plain.is_multiple_of(block)).then(|| plain.saturating_add(self.prefix()))
     }
 
+    /// How many octets the value has that so many enciphered ones hold; `None` where they hold none.
+    #[must_use]
+    pub fn plain_len(&self, enciphered: usize) -> Option<usize> {
+        let plain = enciphered.checked_sub(self.prefix())?;
+        (plain > 0 && plain.is_multiple_of(self.scheme.algorithm.block())).then_some(plain)
+    }
+
     /// Enciphers a value; `rng` draws the initial block where it stands before the value.
     ///
     /// # Errors
@@ -266,10 +273,8 @@ impl TransportCipher {
     pub fn decipher<'a>(&self, octets: &'a mut [u8]) -> Result<&'a [u8], TransportError> {
         let block = self.scheme.algorithm.block();
         let wrong = TransportError::ValueLength { block };
+        self.plain_len(octets.len()).ok_or(wrong)?;
         let (initial, value) = octets.split_at_mut_checked(self.prefix()).ok_or(wrong)?;
-        if value.is_empty() || !value.len().is_multiple_of(block) {
-            return Err(wrong);
-        }
         self.run(Direction::Decipher, self.initial(initial).as_ref(), value);
         Ok(value)
     }
@@ -464,6 +469,7 @@ mod tests {
                     };
                     let mut octets = cipher.encipher(&plain, &Rng::seeded(seed)).unwrap();
                     prop_assert_eq!(Some(octets.len()), cipher.enciphered_len(plain.len()));
+                    prop_assert_eq!(cipher.plain_len(octets.len()), Some(plain.len()));
                     prop_assert_eq!(cipher.decipher(&mut octets).unwrap(), &plain[..]);
                 }
             }

@@ -25,6 +25,20 @@ impl Iccid {
         if fits { Ok(Self(digits.to_owned())) } else { Err(InvalidIdentifier::new("ICCID", EXPECTED, text)) }
     }
 
+    /// Reads what manufacturers write: digits as [`Iccid::parse`] does, or the 20 hexadecimal digits of EF.ICCID, nibbles
+    /// swapped. The two cannot be confused: each ICCID begins with 89, the major industry identifier of
+    /// telecommunications (E.118 3.1), and each swapped one with 98.
+    ///
+    /// # Errors
+    /// [`InvalidIdentifier`] for anything else.
+    pub fn parse_notation(text: &str) -> Result<Self, InvalidIdentifier> {
+        let mut octets = [0; 10];
+        if text.starts_with("98") && hex::decode_to_slice(text, &mut octets).is_ok() {
+            return Self::from_bcd(&octets);
+        }
+        Self::parse(text)
+    }
+
     /// Reads the ten octets of EF.ICCID and of tag 5A: nibbles swapped.
     ///
     /// # Errors
@@ -100,6 +114,8 @@ mod tests {
             assert_eq!(iccid.as_str(), digits);
             assert_eq!(hex::encode_upper(iccid.to_bcd()), bcd);
             assert_eq!(Iccid::from_bcd(&iccid.to_bcd()).unwrap(), iccid);
+            assert_eq!(Iccid::parse_notation(bcd).unwrap(), iccid);
+            assert_eq!(Iccid::parse_notation(text).unwrap(), iccid);
             assert_eq!(Iccid::from_header(&iccid.to_header()).unwrap(), iccid);
         }
         assert_eq!(Iccid::parse("8949449999999990924").unwrap().to_es2plus(), "8949449999999990924F");
@@ -116,6 +132,7 @@ mod tests {
             "890001234567890123412",
         ] {
             assert!(Iccid::parse(text).is_err(), "{text}");
+            assert!(Iccid::parse_notation(text).is_err(), "{text}");
         }
         assert!(Iccid::from_bcd(&[0xFF; 10]).is_err());
         assert!(Iccid::from_bcd(&[0x98, 0xF0, 0x10, 0x32, 0x54, 0x76, 0x98, 0x10, 0x32, 0x14]).is_err());

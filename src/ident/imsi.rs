@@ -23,6 +23,18 @@ impl Imsi {
         }
     }
 
+    /// Reads what manufacturers write: digits, or the 18 hexadecimal digits of EF.IMSI. No number has so many.
+    ///
+    /// # Errors
+    /// [`InvalidIdentifier`] for anything else.
+    pub fn parse_notation(text: &str) -> Result<Self, InvalidIdentifier> {
+        let mut octets = [0; 9];
+        if hex::decode_to_slice(text, &mut octets).is_ok() {
+            return Self::from_ef(&octets);
+        }
+        Self::parse(text)
+    }
+
     /// Reads the nine octets of EF.IMSI (TS 31.102 4.2.2): length, then parity nibble 9 or 1 and swapped digits.
     ///
     /// # Errors
@@ -94,6 +106,8 @@ mod tests {
             let imsi = Imsi::parse(digits).unwrap();
             assert_eq!(hex::encode_upper(imsi.to_ef()), ef);
             assert_eq!(Imsi::from_ef(&imsi.to_ef()).unwrap(), imsi);
+            assert_eq!(Imsi::parse_notation(ef).unwrap(), imsi);
+            assert_eq!(Imsi::parse_notation(digits).unwrap(), imsi);
         }
     }
 

@@ -28,7 +28,7 @@ impl Source for Csv {
         let mut has_rows = false;
         while let Some(row) = rows.next_row()? {
             has_rows = true;
-            let outcome = row.outcome.map(|data| Delivered::Subscription(Box::new(data)));
+            let outcome = row.outcome.map(|row| Delivered::Subscription(Box::new(row.data)));
             let outcome = outcome.map_err(|errors| errors.into_iter().map(Refusal::from).collect());
             if sink.row(DeliveredRow { line: row.line, outcome }) == ControlFlow::Break(()) {
                 return Ok(());

@@ -8,15 +8,11 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::ident::Iccid;
-use crate::profile::personal_csv::RowError;
+use crate::profile::personal_row::RowError;
+use crate::profile::personal_row::fault::masked_number;
 
 /// The most refusals that are told; the rest is counted.
 pub const REFUSALS_MAX: usize = 10_000;
-
-/// Digits of a number that are shown in front.
-const SHOWN_FIRST: usize = 7;
-/// Digits of a number that are shown at the end.
-const SHOWN_LAST: usize = 3;
 
 /// Why a row was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +36,7 @@ impl Refusal {
         number: &str,
         reason: impl Into<String>,
     ) -> Self {
-        Self { line, field: Some(field.into()), value: Some(masked(number)), reason: reason.into() }
+        Self { line, field: Some(field.into()), value: Some(masked_number(number)), reason: reason.into() }
     }
 
     /// A whole row.
@@ -52,8 +48,8 @@ impl Refusal {
 
 impl From<RowError> for Refusal {
     fn from(error: RowError) -> Self {
-        let RowError { line, column, fault } = error;
-        Self { line, field: column, value: None, reason: fault.to_string() }
+        let RowError { line, column, value, fault } = error;
+        Self { line, field: column, value, reason: fault.to_string() }
     }
 }
 
@@ -68,13 +64,6 @@ impl std::fmt::Display for Refusal {
         }
         write!(f, ": {}", self.reason)
     }
-}
-
-/// A number of which nobody sees more than the issuer and the last digits.
-fn masked(number: &str) -> String {
-    let first = number.get(..SHOWN_FIRST).unwrap_or_default();
-    let last = number.len().checked_sub(SHOWN_LAST).filter(|at| *at > SHOWN_FIRST);
-    format!("{first}…{}", last.and_then(|at| number.get(at..)).unwrap_or_default())
 }
 
 /// Refusals up to the bound.
@@ -165,15 +154,6 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_masked_and_short_ones_are_not_told_twice() {
-        for (number, expected) in
-            [("89882801000000000014", "8988280…014"), ("12345678", "1234567…"), ("1234", "…")]
-        {
-            assert_eq!(masked(number), expected);
-        }
-    }
 
     #[test]
     fn refusals_are_bounded_and_counted() {

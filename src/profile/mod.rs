@@ -3,7 +3,7 @@
 //! The wire types are in `simyard_asn1::saip`. A package is read once into an [`identity::PackageIdentity`] when it
 //! comes in; [`image::ProfileImage`] is the file system with its codes and keys that an eUICC builds from it at
 //! installation; [`shipped`] are our own templates, and [`plan`] makes packages from any template for [`personal_data`],
-//! which [`personal_csv`] reads from files.
+//! which [`personal_row`] reads from rows, and [`personal_csv`] from files of them.
 //! The tables of the standard's file system templates stand in [`templates`], what the contents of files say in
 //! [`content`], load files of applets in [`cap`], the data of a multi-IMSI applet in [`multi_imsi`]. [`description`] is a
 //! package as text, both ways.
@@ -28,6 +28,7 @@ pub mod needs;
 pub mod overview;
 pub mod personal_csv;
 pub mod personal_data;
+pub mod personal_row;
 pub mod plan;
 pub mod published;
 pub mod shipped;

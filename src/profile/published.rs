@@ -1,4 +1,4 @@
-//! Keys that everybody can read somewhere, each with where.
+//! Keys that are no secrets: those that everybody can read somewhere, each with where, and those made from a pattern.
 //!
 //! Test sets of standards and example configurations of network software find their way into real profiles. The table
 //! holds single numbers of public documents.
@@ -56,6 +56,31 @@ pub fn find(key: &[u8]) -> Option<String> {
     OTHERS.iter().find(|(text, _)| is(text)).map(|(_, source)| (*source).to_owned())
 }
 
+/// The pattern of a key, if it has one: octets or halves that repeat, or that count.
+#[must_use]
+pub fn pattern(key: &[u8]) -> Option<&'static str> {
+    let has_period = |period: usize| {
+        key.len() > period && key.iter().zip(key.iter().skip(period)).all(|(one, next)| one == next)
+    };
+    let counts = || {
+        let mut steps = key.windows(2).map(|pair| match pair {
+            [one, next] => next.wrapping_sub(*one),
+            _ => 0,
+        });
+        let first = steps.next();
+        first.is_some() && steps.all(|step| Some(step) == first)
+    };
+    if has_period(1) {
+        Some("all octets are equal")
+    } else if counts() {
+        Some("the octets count")
+    } else if (2..=8).any(has_period) {
+        Some("the octets repeat")
+    } else {
+        None
+    }
+}
+
 /// Whether octets are those of lower case hexadecimal digits.
 fn hex_is(text: &str, octets: &[u8]) -> bool {
     let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
@@ -84,5 +109,17 @@ mod tests {
         assert_eq!(find(&opc).as_deref(), Some("TS 35.208, test set 1"));
         assert_eq!(find(&opc[..15]), None);
         assert_eq!(find(&[]), None);
+    }
+
+    #[test]
+    fn patterns_are_seen_and_others_are_not() {
+        let of = |text: &str| pattern(&hex::decode(text).unwrap());
+        assert_eq!(of("00000000000000000000000000000000"), Some("all octets are equal"));
+        assert_eq!(of("00112233445566778899AABBCCDDEEFF"), Some("the octets count"));
+        assert_eq!(of("0F0E0D0C0B0A09080706050403020100"), Some("the octets count"));
+        assert_eq!(of("00010203040506070001020304050607"), Some("the octets repeat"));
+        assert_eq!(of("465B5CE8B199B49FAA5F0A2EE238A6BC"), None);
+        assert_eq!(of("000102030405060708090A0B0C0D0E0E"), None);
+        assert_eq!(of(""), None);
     }
 }

@@ -144,7 +144,7 @@ fn personalise(octets: &[u8], columns: &str, values: &str) -> Result<Vec<u8>, St
     let rows = Rows::new(file.as_bytes(), Settings::for_template(template.requirements()));
     let mut rows = rows.map_err(|error| error.to_string())?;
     let row = rows.next_row().unwrap().unwrap();
-    let data = row.outcome.map_err(|faults| format!("{} faults", faults.len()))?;
+    let data = row.outcome.map_err(|faults| format!("{} faults", faults.len()))?.data;
     template
         .personalise(&data)
         .map(|octets| octets.to_vec())

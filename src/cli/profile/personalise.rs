@@ -216,9 +216,8 @@ impl Maker<'_> {
     /// The package of a row, which then stands in `self.package`.
     fn package(&mut self, row: Row) -> Result<Iccid, Vec<RowError>> {
         let line = row.line;
-        let data = row.outcome?;
-        let refuse =
-            |column: Option<String>, fault| vec![RowError { line, column: column.map(Into::into), fault }];
+        let data = row.outcome?.data;
+        let refuse = |column: Option<String>, fault| vec![RowError::new(line, column.map(Into::into), fault)];
         self.personaliser
             .personalise(&data, &mut self.package)
             .map_err(|error| refuse(error.column(), RowFault::Template(error)))?;

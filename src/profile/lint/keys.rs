@@ -85,7 +85,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
         if let Some(source) = published::find(key.value) {
             let message = format!("{} is published: {source}", key.name);
             lint.at(Rule::KeyPublished, key.element, key.offset, message);
-        } else if let Some(pattern) = pattern(key.value) {
+        } else if let Some(pattern) = published::pattern(key.value) {
             lint.at(Rule::KeyPattern, key.element, key.offset, format!("{}: {pattern}", key.name));
         }
     }
@@ -116,7 +116,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
 
 /// Whether a key is published or has a pattern.
 pub(super) fn is_known(key: &[u8]) -> bool {
-    published::find(key).is_some() || pattern(key).is_some()
+    published::find(key).is_some() || published::pattern(key).is_some()
 }
 
 /// Whether an element's keys are those of a USIM: an ISIM often has those of the USIM beside it.
@@ -124,45 +124,4 @@ fn is_usims(lint: &Lint<'_, '_>, element: usize) -> bool {
     let application = lint.tree.elements().get(element).and_then(|element| element.application);
     let application = application.and_then(|place| lint.tree.applications().get(place));
     application.is_some_and(|application| application.kind == crate::profile::image::ApplicationKind::Usim)
-}
-
-/// The pattern of a key, if it has one: octets or halves that repeat, or that count.
-fn pattern(key: &[u8]) -> Option<&'static str> {
-    let has_period = |period: usize| {
-        key.len() > period && key.iter().zip(key.iter().skip(period)).all(|(one, next)| one == next)
-    };
-    let counts = || {
-        let mut steps = key.windows(2).map(|pair| match pair {
-            [one, next] => next.wrapping_sub(*one),
-            _ => 0,
-        });
-        let first = steps.next();
-        first.is_some() && steps.all(|step| Some(step) == first)
-    };
-    if has_period(1) {
-        Some("all octets are equal")
-    } else if counts() {
-        Some("the octets count")
-    } else if (2..=8).any(has_period) {
-        Some("the octets repeat")
-    } else {
-        None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_are_seen_and_others_are_not() {
-        let of = |text: &str| pattern(&hex::decode(text).unwrap());
-        assert_eq!(of("00000000000000000000000000000000"), Some("all octets are equal"));
-        assert_eq!(of("00112233445566778899AABBCCDDEEFF"), Some("the octets count"));
-        assert_eq!(of("0F0E0D0C0B0A09080706050403020100"), Some("the octets count"));
-        assert_eq!(of("00010203040506070001020304050607"), Some("the octets repeat"));
-        assert_eq!(of("465B5CE8B199B49FAA5F0A2EE238A6BC"), None);
-        assert_eq!(of("000102030405060708090A0B0C0D0E0E"), None);
-        assert_eq!(of(""), None);
-    }
 }

@@ -17,6 +17,17 @@ pub(super) enum Column {
     /// The type of the keys of a set.
     OtaType(Option<u8>),
     Of(usize, Member),
+    /// The eUICC.
+    Eid,
+}
+
+/// Which transport key a column's values may be enciphered under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeyKind {
+    /// The one for the keys of subscriptions, which the authentication centre has too.
+    Subscription,
+    /// The one for keys for remote management.
+    Ota,
 }
 
 /// What a column gives of a subscription.
@@ -52,6 +63,7 @@ const MEMBERS: &[(&str, Member)] = &[
     ("op", Member::Op),
     ("top", Member::Top),
     ("acc", Member::Acc),
+    ("accesscontrol", Member::Acc),
     ("mnclength", Member::MncLength),
     ("msisdn", Member::Msisdn),
     ("smsp", Member::ServiceCentre),
@@ -64,6 +76,8 @@ const MEMBERS: &[(&str, Member)] = &[
 /// Columns that no number follows.
 const SINGLE: &[(&str, Column)] = &[
     ("iccid", Column::Iccid),
+    ("eid", Column::Eid),
+    ("euiccid", Column::Eid),
     ("pin1", Column::Code(CodeName::PIN1)),
     ("pin2", Column::Code(CodeName::PIN2)),
     ("puk1", Column::Code(CodeName::PUK1)),
@@ -76,14 +90,28 @@ const SINGLE: &[(&str, Column)] = &[
 const OTA: &[(&str, u8)] = &[("kic", KIC), ("kid", KID), ("kik", KIK)];
 
 /// The names that the error about an unknown one tells.
-pub(super) const KNOWN: &str = "iccid, imsi, ki, opc, op, topc, algorithm, pin1, puk1, pin2, puk2, adm1, acc, msisdn, \
-     smsp, spn, mnclength, impi, impu, kic, kid, kik, otatype, role, nor one of them with a number";
+pub(super) const KNOWN: &str = "iccid, eid, imsi, ki, opc, op, topc, algorithm, pin1, puk1, pin2, puk2, adm1, acc, msisdn, \
+     smsp, spn, mnclength, impi, impu, kic, kid, kik, otatype, role, nor one of them with a number, nor a key with an e before it";
+
+/// A name as it is compared: small letters and digits without what divides them.
+pub(super) fn plain(name: &str) -> String {
+    name.chars().filter(|c| !matches!(c, ' ' | '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()
+}
 
 impl Column {
+    /// Reads a name, and whether an `e` before it says that its keys are enciphered.
+    pub(super) fn parse_marked(name: &str) -> Option<(Self, bool)> {
+        if let Some(column) = Self::parse(name) {
+            return Some((column, false));
+        }
+        let plain = plain(name);
+        let column = Self::parse(plain.strip_prefix('e')?)?;
+        column.key_kind().is_some().then_some((column, true))
+    }
+
     /// Reads a name.
     pub(super) fn parse(name: &str) -> Option<Self> {
-        let name: String =
-            name.chars().filter(|c| !matches!(c, ' ' | '_' | '-')).map(|c| c.to_ascii_lowercase()).collect();
+        let name = plain(name);
         if let Some((_, column)) = SINGLE.iter().find(|(known, _)| *known == name) {
             return Some(*column);
         }
@@ -106,6 +134,22 @@ impl Column {
         Some(Self::Of(place(number)?, *member))
     }
 
+    /// Which transport key it may be enciphered under; `None` for what is no key.
+    pub(super) const fn key_kind(self) -> Option<KeyKind> {
+        match self {
+            Self::Of(_, Member::Ki | Member::Opc | Member::Topc | Member::Op | Member::Top) => {
+                Some(KeyKind::Subscription)
+            }
+            Self::OtaKey(..) => Some(KeyKind::Ota),
+            Self::Iccid | Self::Eid | Self::Code(_) | Self::OtaType(_) | Self::Of(..) => None,
+        }
+    }
+
+    /// Whether its values are secrets.
+    pub(super) const fn is_secret(self) -> bool {
+        self.key_kind().is_some() || matches!(self, Self::Code(_))
+    }
+
     /// The name that messages use.
     pub(super) fn name(self) -> Cow<'static, str> {
         let numbered = |name: &'static str, number: Option<usize>| match number {
@@ -114,6 +158,7 @@ impl Column {
         };
         match self {
             Self::Iccid => Cow::Borrowed("iccid"),
+            Self::Eid => Cow::Borrowed("eid"),
             Self::Code(name) => Cow::Owned(name.to_string().to_ascii_lowercase()),
             Self::OtaKey(version, identifier) => {
                 let name = OTA.iter().find(|(_, known)| *known == identifier).map_or("", |(name, _)| name);
@@ -166,6 +211,8 @@ mod tests {
             ("SMSC", Column::Of(0, Member::ServiceCentre), "smsp"),
             ("mnc_length", Column::Of(0, Member::MncLength), "mnclength"),
             ("ota type 2", Column::OtaType(Some(2)), "otatype2"),
+            ("Access_Control", Column::Of(0, Member::Acc), "acc"),
+            ("EUICCID", Column::Eid, "eid"),
         ] {
             assert_eq!(Column::parse(name), Some(column), "{name}");
             assert_eq!(column.name(), told);
@@ -176,10 +223,26 @@ mod tests {
     }
 
     #[test]
+    fn an_e_before_the_name_of_a_key_says_that_it_is_enciphered() {
+        for (name, column) in [
+            ("eKI", Column::Of(0, Member::Ki)),
+            ("e_opc_2", Column::Of(1, Member::Opc)),
+            ("eKIC1", Column::OtaKey(Some(1), 1)),
+        ] {
+            assert_eq!(Column::parse_marked(name), Some((column, true)), "{name}");
+            assert!(column.is_secret());
+        }
+        assert_eq!(Column::parse_marked("eid"), Some((Column::Eid, false)));
+        for name in ["eimsi", "epin1", "eotatype", "e", "eeki"] {
+            assert_eq!(Column::parse_marked(name), None, "{name}");
+        }
+    }
+
+    #[test]
     fn the_list_that_is_told_has_every_name() {
         let told: Vec<&str> = KNOWN.split(',').map(str::trim).collect();
         for name in MEMBERS.iter().map(|(name, _)| name).chain(SINGLE.iter().map(|(name, _)| name)) {
-            let other = ["k", "top", "smsc", "adm", "pinadm"].contains(name);
+            let other = ["k", "top", "smsc", "adm", "pinadm", "accesscontrol", "euiccid"].contains(name);
             assert!(other || told.contains(name), "{name}");
         }
         for name in told.iter().filter(|name| !name.contains(' ')) {

@@ -4,16 +4,19 @@ use std::io::Read;
 
 use zeroize::Zeroizing;
 
-/// The longest line, in octets.
+use super::fault::{RowError, RowFault};
+
+/// The longest line of a file with subscriptions, in octets.
 pub const MAX_LINE_OCTETS: usize = 4096;
-/// Octets that are read at once.
-const BUFFER: usize = 16 * MAX_LINE_OCTETS;
+/// Octets that are read at once; lines are shorter.
+const BUFFER: usize = 64 * 1024;
 /// What some editors put in front of UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Divides what it reads into lines.
-pub(super) struct Lines<R> {
+pub struct Lines<R> {
     input: R,
+    longest: usize,
     buffer: Zeroizing<Vec<u8>>,
     /// What of the buffer is not used yet.
     start: usize,
@@ -23,21 +26,58 @@ pub(super) struct Lines<R> {
 }
 
 /// One line.
-pub(super) struct Line<'a> {
+pub struct Line<'a> {
     /// Its number, from 1.
-    pub(super) number: usize,
+    pub number: usize,
     /// Its octets without blanks around them; `None` if it is too long.
-    pub(super) octets: Option<&'a [u8]>,
+    pub octets: Option<&'a [u8]>,
+}
+
+/// What a line without any value is made of: spreadsheets write them behind the last row.
+const BLANK: &[u8] = b" ,;\t";
+
+impl<'a> Line<'a> {
+    /// Whether it has no values.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        self.octets.is_some_and(|octets| octets.iter().all(|octet| BLANK.contains(octet)))
+    }
+
+    /// Its text.
+    ///
+    /// # Errors
+    /// [`RowFault::LineTooLong`], [`RowFault::NotText`].
+    pub fn text(&self, longest: usize) -> Result<&'a str, RowError> {
+        let text = self.octets.ok_or(RowFault::LineTooLong(longest));
+        let text = text.and_then(|octets| std::str::from_utf8(octets).map_err(|_| RowFault::NotText));
+        text.map_err(|fault| RowError::new(self.number, None, fault))
+    }
 }
 
 impl<R: Read> Lines<R> {
-    pub(super) fn new(input: R) -> Self {
+    /// Lines of at most [`MAX_LINE_OCTETS`].
+    pub fn new(input: R) -> Self {
+        Self::up_to(MAX_LINE_OCTETS, input)
+    }
+
+    /// Lines of at most so many octets, and half of what is read at once.
+    pub fn up_to(longest: usize, input: R) -> Self {
         let buffer = Zeroizing::new(vec![0; BUFFER]);
-        Self { input, buffer, start: 0, end: 0, number: 0, is_ended: false }
+        let longest = longest.min(BUFFER / 2);
+        Self { input, longest, buffer, start: 0, end: 0, number: 0, is_ended: false }
+    }
+
+    /// The longest line.
+    #[must_use]
+    pub const fn longest(&self) -> usize {
+        self.longest
     }
 
     /// The next line; `None` at the end.
-    pub(super) fn next(&mut self) -> std::io::Result<Option<Line<'_>>> {
+    ///
+    /// # Errors
+    /// What the input says.
+    pub fn next_line(&mut self) -> std::io::Result<Option<Line<'_>>> {
         let mut is_too_long = false;
         // What of the unused octets was looked at already.
         let mut looked_at = 0;
@@ -59,7 +99,7 @@ impl<R: Read> Lines<R> {
                 break range;
             }
             looked_at = unused.len();
-            if looked_at > MAX_LINE_OCTETS {
+            if looked_at > self.longest {
                 is_too_long = true;
                 self.start = self.end;
                 looked_at = 0;
@@ -71,7 +111,7 @@ impl<R: Read> Lines<R> {
         let octets =
             if self.number == 1 { octets.strip_prefix(BYTE_ORDER_MARK).unwrap_or(octets) } else { octets };
         let octets = without_blanks(octets);
-        let octets = (!is_too_long && octets.len() <= MAX_LINE_OCTETS).then_some(octets);
+        let octets = (!is_too_long && octets.len() <= self.longest).then_some(octets);
         Ok(Some(Line { number: self.number, octets }))
     }
 
@@ -119,7 +159,7 @@ mod tests {
     fn all(text: &[u8], step: usize) -> Vec<(usize, Option<String>)> {
         let mut lines = Lines::new(Slowly(text, step));
         let mut found = Vec::new();
-        while let Some(line) = lines.next().unwrap() {
+        while let Some(line) = lines.next_line().unwrap() {
             let octets = line.octets.map(|octets| String::from_utf8(octets.to_vec()).unwrap());
             found.push((line.number, octets));
         }
