@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{InvalidIdentifier, text_form};
-use crate::env::Rng;
+use crate::env::{Rng, Timestamp};
 
 const EXPECTED: &str = "1 to 16 octets as hexadecimal digits";
 
@@ -29,10 +29,12 @@ impl TransactionId {
         (1..=16).contains(&octets.len()).then(|| Self(octets.to_vec()))
     }
 
-    /// Sixteen random octets.
+    /// The time in six octets, then ten random ones: what is written about transactions of one time lies together in the
+    /// store, and nobody guesses one.
     #[must_use]
-    pub fn generate(rng: &Rng) -> Self {
-        Self(rng.array::<16>().to_vec())
+    pub fn generate(rng: &Rng, now: Timestamp) -> Self {
+        let [_, _, time @ ..] = now.as_millis().to_be_bytes();
+        Self([time.as_slice(), &rng.array::<10>()].concat())
     }
 
     /// The octets.
@@ -62,5 +64,17 @@ mod tests {
         for text in ["", "0", "0G", &"00".repeat(17)] {
             assert!(TransactionId::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn generated_ones_are_distinct_and_rise_with_time() {
+        let rng = Rng::seeded(1);
+        let generate = |millis| TransactionId::generate(&rng, Timestamp::from_millis(millis));
+        let (first, second, later) =
+            (generate(1_760_000_000_000), generate(1_760_000_000_000), generate(1_760_000_000_001));
+        assert_ne!(first, second);
+        assert!(first < later && second < later);
+        assert_eq!(first.to_string().get(..12), Some("0199C82CC000"));
+        assert_eq!(first.as_octets().len(), 16);
     }
 }

@@ -131,7 +131,7 @@ pub fn initiate_authentication(
         .find_map(|id| smdp.identities.iter().find(|identity| identity.ci_key_identifier() == *id))
         .ok_or(InitiateAuthenticationError::CiForVerification)?;
 
-    let transaction_id = TransactionId::generate(&smdp.rng);
+    let transaction_id = TransactionId::generate(&smdp.rng, smdp.clock.now());
     let server_challenge: [u8; 16] = smdp.rng.array();
     let server_signed1 = ServerSigned1 {
         transaction_id: transaction_id.as_octets(),
