@@ -439,7 +439,7 @@ async fn accept_order<'s>(
 
 async fn count(smdp: &Smdp, order: &Order, eid: &Eid, progress: Progress<'_>) -> Result<(), StoreError> {
     let callback = smdp.callback(order, Some(eid), progress);
-    smdp.store.count_download_attempt(order, smdp.limits.download_attempts, callback).await.map(drop)
+    smdp.store.count_download_attempt(order, smdp.limits.download_attempts, callback).await
 }
 
 /// Step 16 refuses: the attempt counts, and the order ends unless its profile type says that it is kept for an eUICC

@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::callbacks::{CallbackRow, NewCallback, keep_callback};
-use super::engine::{Row, Statement, set_statement};
+use super::engine::{Row, Statement, change_statement, set_statement};
 use super::order_row::{order, order_columns, reason_text, run_time_code, state_code};
 use super::packages::{Package, package, package_columns};
 use super::set::set_row;
@@ -64,7 +64,7 @@ const NOTIFICATIONS: Statement = Statement::common(
 );
 
 const NOTIFICATION_KNOWN: Statement = Statement::common(
-    "SELECT seq_number FROM notification WHERE eid = $1 AND seq_number = $2 AND digest = $3",
+    "SELECT seq_number FROM notification WHERE iccid = $1 AND eid = $2 AND seq_number = $3 AND digest = $4",
 );
 
 /// What [`COUNT_DOWNLOAD`] and [`COUNT_CONFIRMATION`] demand of an order whose count is in the column named.
@@ -78,10 +78,10 @@ macro_rules! may_be_counted {
     };
 }
 
-pub(super) const COUNT_DOWNLOAD: Statement = set_statement!(
+pub(super) const COUNT_DOWNLOAD: Statement = change_statement!(
     [iccid text, version bigint, attempts_max bigint]
-    "UPDATE profile SET download_attempts = profile.download_attempts + 1 FROM change \
-     WHERE ", may_be_counted!("download_attempts"), " RETURNING profile.iccid, profile.download_attempts"
+    "UPDATE profile SET download_attempts = profile.download_attempts + 1 FROM change WHERE ",
+    may_be_counted!("download_attempts"); returning "profile.iccid"
 );
 
 /// Before [`COUNT_DOWNLOAD`].
@@ -109,83 +109,82 @@ macro_rules! may_be_bound {
 }
 
 /// Released to Downloaded, or Downloaded again by the same eUICC.
-pub(super) const BIND: Statement = set_statement!(
+pub(super) const BIND: Statement = change_statement!(
     [iccid text, version bigint, eid text, bound_at bigint]
     "UPDATE profile SET state = 5, version = profile.version + 1, eid = change.eid, bound_at = change.bound_at \
-     FROM change WHERE ", may_be_bound!(), " RETURNING profile.iccid, profile.version"
+     FROM change WHERE ", may_be_bound!(); returning "profile.iccid"
 );
 
 /// Before [`BIND`].
-pub(super) const KEEP_BINDING: Statement = set_statement!(
+pub(super) const KEEP_BINDING: Statement = change_statement!(
     [iccid text, version bigint, eid text, euicc_public_key octets, euicc_otpk octets, smdp_otpk octets,
      content_digest octets, session_keys octets, bound_at bigint]
     "INSERT INTO binding (iccid, eid, euicc_public_key, euicc_otpk, smdp_otpk, content_digest, session_keys, bound_at) \
      SELECT change.iccid, change.eid, change.euicc_public_key, change.euicc_otpk, change.smdp_otpk, \
-     change.content_digest, change.session_keys, change.bound_at FROM change JOIN profile ON ", may_be_bound!(), " WHERE true \
+     change.content_digest, change.session_keys, change.bound_at FROM change, profile WHERE ", may_be_bound!(), " \
      ON CONFLICT (iccid) DO UPDATE SET eid = excluded.eid, euicc_public_key = excluded.euicc_public_key, \
      euicc_otpk = excluded.euicc_otpk, smdp_otpk = excluded.smdp_otpk, \
      content_digest = excluded.content_digest, session_keys = excluded.session_keys, \
-     bound_at = excluded.bound_at RETURNING iccid, bound_at"
+     bound_at = excluded.bound_at"; returning "iccid"
 );
 
 /// Before [`BIND`].
-pub(super) const KEEP_TRANSACTION: Statement = set_statement!(
+pub(super) const KEEP_TRANSACTION: Statement = change_statement!(
     [transaction_id octets, iccid text, version bigint, eid text]
     "INSERT INTO binding_transaction (transaction_id, iccid) SELECT change.transaction_id, change.iccid \
-     FROM change JOIN profile ON ", may_be_bound!(), " WHERE true \
-     ON CONFLICT (transaction_id) DO NOTHING RETURNING iccid, CAST(1 AS BIGINT)"
+     FROM change, profile WHERE ", may_be_bound!(), " ON CONFLICT (transaction_id) DO NOTHING"; returning "iccid"
 );
 
 /// Before [`BIND`].
 pub(super) const TELL_OF_BINDING: Statement =
     keep_callback!([iccid text, version bigint, eid text] may_be_bound!());
 
-pub(super) const RECORD_RESULT: Statement = set_statement!(
+pub(super) const RECORD_RESULT: Statement = change_statement!(
     [iccid text, version bigint, state bigint, ended_at bigint, error_reason text]
     "UPDATE profile SET state = change.state, version = profile.version + 1, ended_at = change.ended_at, \
      error_reason = change.error_reason FROM change \
-     WHERE profile.iccid = change.iccid AND profile.version = change.version AND change.state IS NOT NULL \
-     RETURNING profile.iccid, profile.version"
+     WHERE profile.iccid = change.iccid AND profile.version = change.version AND change.state IS NOT NULL";
+    returning "profile.iccid"
 );
 
 /// Keys of a binding are wiped in the change that ends the order. Before [`RECORD_RESULT`].
-pub(super) const WIPE_ENDED: Statement = set_statement!(
+pub(super) const WIPE_ENDED: Statement = change_statement!(
     [iccid text, version bigint, state bigint, ended_at bigint]
-    "UPDATE binding SET session_keys = NULL FROM change JOIN profile ON profile.iccid = change.iccid \
-     AND profile.version = change.version WHERE binding.iccid = change.iccid AND change.state IS NOT NULL \
-     AND change.ended_at IS NOT NULL AND binding.session_keys IS NOT NULL \
-     RETURNING binding.iccid, binding.bound_at"
+    "UPDATE binding SET session_keys = NULL FROM change WHERE binding.iccid = change.iccid \
+     AND change.state IS NOT NULL AND change.ended_at IS NOT NULL AND binding.session_keys IS NOT NULL \
+     AND EXISTS (SELECT 1 FROM profile WHERE profile.iccid = change.iccid AND profile.version = change.version)";
+    returning "binding.iccid"
 );
 
 /// One that changes its order is kept only if the order is still what it was. Before [`RECORD_RESULT`].
-pub(super) const INSERT_NOTIFICATION: Statement = set_statement!(
-    [eid text, seq_number bigint, digest text, iccid text, event bigint, raw octets, received_at bigint,
+pub(super) const INSERT_NOTIFICATION: Statement = change_statement!(
+    [iccid text, eid text, seq_number bigint, digest octets, event bigint, received_at bigint, raw octets,
      version bigint, state bigint]
-    "INSERT INTO notification (eid, seq_number, digest, iccid, event, raw, received_at) \
-     SELECT eid, seq_number, digest, iccid, event, raw, received_at FROM change \
-     WHERE change.state IS NULL OR EXISTS (SELECT 1 FROM profile WHERE profile.iccid = change.iccid \
-     AND profile.version = change.version) \
-     ON CONFLICT (eid, seq_number, digest) DO NOTHING RETURNING digest, seq_number"
+    "INSERT INTO notification (iccid, eid, seq_number, digest, event, received_at, raw) \
+     SELECT change.iccid, change.eid, change.seq_number, change.digest, change.event, change.received_at, change.raw \
+     FROM change WHERE (change.state IS NULL OR EXISTS (SELECT 1 FROM profile WHERE profile.iccid = change.iccid \
+     AND profile.version = change.version)) ON CONFLICT (iccid, eid, seq_number, digest) DO NOTHING";
+    returning "iccid"
 );
 
 /// An eUICC may send what it likes about its profile: the newest 500 stay. Behind [`INSERT_NOTIFICATION`].
 pub(super) const TRIM_NOTIFICATIONS: Statement = set_statement!(
     [iccid text]
-    "DELETE FROM notification WHERE (eid, seq_number, digest) IN (\
-     SELECT old.eid, old.seq_number, old.digest FROM (SELECT DISTINCT change.iccid FROM change) own \
+    "DELETE FROM notification WHERE (iccid, eid, seq_number, digest) IN (\
+     SELECT old.iccid, old.eid, old.seq_number, old.digest FROM (SELECT DISTINCT change.iccid FROM change) own \
      JOIN notification old ON old.iccid = own.iccid AND (old.received_at, old.seq_number, old.digest) <= (\
      SELECT newer.received_at, newer.seq_number, newer.digest FROM notification newer \
      WHERE newer.iccid = own.iccid \
      ORDER BY newer.received_at DESC, newer.seq_number DESC, newer.digest DESC LIMIT 1 OFFSET 500)) \
-     RETURNING digest, seq_number"
+     RETURNING iccid, seq_number"
 );
 
 /// Of a notification that is kept and was not kept before. Before [`INSERT_NOTIFICATION`].
 pub(super) const TELL_OF_NOTIFICATION: Statement = keep_callback!(
-    [iccid text, eid text, seq_number bigint, digest text, version bigint, state bigint]
+    [iccid text, eid text, seq_number bigint, digest octets, version bigint, state bigint]
     "profile.iccid = change.iccid AND (change.state IS NULL OR profile.version = change.version) \
-     AND NOT EXISTS (SELECT 1 FROM notification WHERE notification.eid = change.eid \
-     AND notification.seq_number = change.seq_number AND notification.digest = change.digest)"
+     AND NOT EXISTS (SELECT 1 FROM notification WHERE notification.iccid = change.iccid \
+     AND notification.eid = change.eid AND notification.seq_number = change.seq_number AND notification.digest = change.digest)"
 );
 
 /// Notifications may overtake each other: the highest number says how things stand. One that overtakes the
@@ -301,8 +300,8 @@ pub struct NewNotification {
 
 impl NewNotification {
     /// SHA-256 of what was signed.
-    fn digest(&self) -> String {
-        hex::encode(Sha256::digest(&self.signed))
+    fn digest(&self) -> [u8; 32] {
+        Sha256::digest(&self.signed).into()
     }
 }
 
@@ -351,7 +350,7 @@ set_row! {
 set_row! {
     pub(super) struct BindRow {
         pub(super) iccid: String,
-        version: i64,
+        pub(super) version: i64,
         eid: String,
         transaction_id: Vec<u8>,
         euicc_public_key: [u8; 65],
@@ -367,7 +366,7 @@ set_row! {
 set_row! {
     pub(super) struct RecordRow {
         pub(super) iccid: String,
-        pub(super) digest: String,
+        digest: [u8; 32],
         eid: String,
         seq_number: i64,
         event: i64,
@@ -445,8 +444,8 @@ impl Store {
         rows.first().map(|row| Ok((order(row)?, binding(row)?))).transpose()
     }
 
-    /// AuthenticateClient reached this order (3.1.5): counts the attempt before it is answered, keeps what the operator is
-    /// to be told of it, and returns the new count.
+    /// AuthenticateClient reached this order (3.1.5): counts the attempt before it is answered, and keeps what the operator
+    /// is to be told of it.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if the order changed since it was read, is neither Released nor Downloaded, or has no
@@ -456,8 +455,9 @@ impl Store {
         order: &Order,
         attempts_max: u32,
         callback: Option<NewCallback>,
-    ) -> Result<u32, StoreError> {
-        self.count(Change::CountDownload(Box::new(count_row(order, attempts_max, callback)))).await
+    ) -> Result<(), StoreError> {
+        let change = Change::CountDownload(Box::new(count_row(order, attempts_max, callback)));
+        self.count(change).await.map(drop)
     }
 
     /// A wrong confirmation code came: counts it before it is answered, keeps what the operator is to be told of it, and
@@ -554,9 +554,10 @@ impl Store {
     /// [`StoreError`] if the engine fails.
     pub async fn has_notification(&self, notification: &NewNotification) -> Result<bool, StoreError> {
         let key = [
+            notification.iccid.as_str().into(),
             notification.eid.as_str().into(),
             notification.seq_number.into(),
-            notification.digest().as_str().into(),
+            notification.digest().as_slice().into(),
         ];
         Ok(!self.pools.fetch(&NOTIFICATION_KNOWN, key).await?.is_empty())
     }

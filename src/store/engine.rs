@@ -5,8 +5,14 @@
 //! for each engine, the rest stands once. No two rows of a set are about the same thing, so that it is all one whether the
 //! statement sees all of them, as one JSON array, or one after the other.
 //!
+//! A *change statement* ([`change_statement!`]) is a set statement of which only the question remains, for each row, whether it
+//! did something. In SQLite `change` is then no table at all, but placeholders, and nothing is returned: each would be a
+//! temporary table, which costs more than the change.
+//!
 //! A set statement goes to PostgreSQL once, and so does its commit apart: each turn to it costs a way over the network.
 //! SQLite runs it once for each row, from a prepared statement: nothing is nearer.
+
+use std::collections::HashMap;
 
 use sqlx::postgres::{PgPool, PgRow};
 use sqlx::{Executor as _, Postgres, Row as _, SqlSafeStr as _, Transaction};
@@ -73,7 +79,86 @@ macro_rules! set_statement {
     };
 }
 
-pub(super) use {change_column, set_statement};
+/// A change statement: as [`set_statement!`], and behind it the column in which PostgreSQL says which rows did something: the
+/// set's first one. Every column of `change` is named with its table, and `FROM change` stands before `WHERE`, or before a
+/// comma and another table.
+macro_rules! change_statement {
+    ([$($columns:tt)+] $($sql:expr),+; returning $key:literal) => {
+        $crate::store::engine::Statement {
+            sqlite: {
+                const SQL: &str = concat!($($sql),+);
+                const TEXT: $crate::store::engine::RowText<{ SQL.len() }> = $crate::store::engine::RowText::of(SQL);
+                TEXT.as_str()
+            },
+            postgres: $crate::store::engine::set_statement!([$($columns)+] $($sql),+, " RETURNING ", $key).postgres,
+        }
+    };
+}
+
+pub(super) use {change_column, change_statement, set_statement};
+
+/// The text of a change statement for SQLite, made by the compiler.
+pub(super) struct RowText<const N: usize> {
+    octets: [u8; N],
+    length: usize,
+}
+
+impl<const N: usize> RowText<N> {
+    /// Placeholders stand for the columns of `change`, which is left out.
+    pub(super) const fn of(sql: &str) -> Self {
+        let mut text = Self { octets: [b' '; N], length: 0 };
+        let mut rest = sql.as_bytes();
+        while let [first, behind @ ..] = rest {
+            if let Some(column) = behind_prefix(rest, b"change.") {
+                text.push(b':');
+                rest = column;
+            } else if let Some(tables) = behind_prefix(rest, b"FROM change, ") {
+                text.extend(b"FROM ");
+                rest = tables;
+            } else if let Some(condition) = behind_prefix(rest, b"FROM change WHERE") {
+                text.extend(b"WHERE");
+                rest = condition;
+            } else {
+                text.push(*first);
+                rest = behind;
+            }
+        }
+        text
+    }
+
+    /// The text.
+    pub(super) const fn as_str(&self) -> &str {
+        match std::str::from_utf8(self.octets.split_at(self.length).0) {
+            Ok(text) => text,
+            Err(_) => "",
+        }
+    }
+
+    const fn extend(&mut self, mut octets: &[u8]) {
+        while let [first, behind @ ..] = octets {
+            self.push(*first);
+            octets = behind;
+        }
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "done by the compiler; no text gets longer")]
+    const fn push(&mut self, octet: u8) {
+        self.octets[self.length] = octet;
+        self.length += 1;
+    }
+}
+
+/// What stands behind `prefix` in a text that begins with it.
+const fn behind_prefix<'a>(mut text: &'a [u8], mut prefix: &[u8]) -> Option<&'a [u8]> {
+    while let [first, others @ ..] = prefix {
+        match text {
+            [same, rest @ ..] if *same == *first => text = rest,
+            _ => return None,
+        }
+        prefix = others;
+    }
+    Some(text)
+}
 
 /// What a placeholder stands for.
 pub(super) enum Argument {
@@ -155,11 +240,11 @@ impl Row {
         })
     }
 
-    /// The first two columns: what a set statement returns for every row it touched.
+    /// The first two columns: what a set statement returns for every row it touched; 1 if there is no second.
     pub(super) fn key_and_number(&self) -> Result<(String, i64), StoreError> {
         Ok(match self {
-            Self::Sqlite(row) => (row.at(0)?, row.at(1)?),
-            Self::Postgres(row) => (row.try_get(0)?, row.try_get(1)?),
+            Self::Sqlite(row) => (row.at(0)?, row.number()?),
+            Self::Postgres(row) => (row.try_get(0)?, if row.len() > 1 { row.try_get(1)? } else { 1 }),
         })
     }
 }
@@ -217,7 +302,11 @@ impl Pools {
     }
 }
 
-/// A statement of [`Writing::fetch_each`]: a set statement and the place of its rows.
+/// What a statement said of each row of a set: `None` if it did nothing for it; otherwise the number in the second column
+/// that it returned, or 1 if it returned none.
+pub(super) type Said = Vec<Option<i64>>;
+
+/// A statement of [`Writing::change_each`]: a set or change statement and the place of its rows.
 pub(super) struct Part {
     pub(super) statement: &'static Statement,
     pub(super) set: usize,
@@ -276,17 +365,20 @@ impl Writing {
         }
     }
 
-    /// Runs set statements one after the other, each over one of `sets`, and returns the rows of each.
-    pub(super) async fn fetch_each(
+    /// Runs statements one after the other, each over one of `sets`, and tells what each said.
+    pub(super) async fn change_each(
         &mut self,
         parts: &[Part],
         sets: &[Set<'_>],
-    ) -> Result<Vec<Vec<Row>>, StoreError> {
+    ) -> Result<Vec<Said>, StoreError> {
         let mut answers = Vec::with_capacity(parts.len());
         for part in parts {
-            answers.push(match sets.get(part.set) {
-                Some(set) => self.fetch_set(part.statement, set).await?,
-                None => Vec::new(),
+            answers.push(match (sets.get(part.set), &mut *self) {
+                (None, _) => Vec::new(),
+                (Some(set), Self::Sqlite(writing)) => writing.begun()?.change_set(part.statement, set)?,
+                (Some(set), Self::Postgres(transaction)) => {
+                    change_set(transaction, part.statement.postgres, set).await?
+                }
             });
         }
         Ok(answers)
@@ -308,4 +400,44 @@ async fn fetch_set(
 ) -> Result<Vec<Row>, StoreError> {
     let rows = sqlx::query(postgres).bind(set.to_json()?).fetch_all(&mut **transaction).await?;
     Ok(rows.into_iter().map(Row::Postgres).collect())
+}
+
+/// Runs a statement that returns the keys of rows, and finds the rows by them.
+async fn change_set(
+    transaction: &mut Transaction<'static, Postgres>,
+    postgres: &'static str,
+    set: &Set<'_>,
+) -> Result<Said, StoreError> {
+    let rows = fetch_set(transaction, postgres, set).await?;
+    let said = rows.iter().map(Row::key_and_number).collect::<Result<HashMap<_, _>, _>>()?;
+    Ok(set.keys().map(|key| said.get(key?).copied()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_statement_is_one_about_placeholders_in_sqlite() {
+        const UPDATE: Statement = change_statement!(
+            [iccid text, count bigint]
+            "UPDATE profile SET exchange = change.count FROM change WHERE profile.iccid = ", "change.iccid";
+            returning "profile.iccid"
+        );
+        const INSERT: Statement = change_statement!(
+            [iccid text, raw octets]
+            "INSERT INTO x (a) SELECT change.raw FROM change, profile WHERE profile.iccid = change.iccid \
+             ON CONFLICT (a) DO NOTHING";
+            returning "a"
+        );
+        assert_eq!(UPDATE.sqlite, "UPDATE profile SET exchange = :count WHERE profile.iccid = :iccid");
+        assert_eq!(
+            INSERT.sqlite,
+            "INSERT INTO x (a) SELECT :raw FROM profile WHERE profile.iccid = :iccid ON CONFLICT (a) DO NOTHING"
+        );
+        assert!(INSERT.postgres.ends_with(
+            "SELECT change.raw FROM change, profile WHERE profile.iccid = change.iccid \
+             ON CONFLICT (a) DO NOTHING RETURNING a"
+        ));
+    }
 }

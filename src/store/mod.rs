@@ -101,9 +101,10 @@ const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "callback", include_str!("migrations/sqlite/0004_callback.sql")),
     (5, "eligibility", include_str!("migrations/sqlite/0005_eligibility.sql")),
     (6, "inventory", include_str!("migrations/sqlite/0006_inventory.sql")),
+    (8, "pool", include_str!("migrations/sqlite/0008_pool.sql")),
     (9, "audit", include_str!("migrations/sqlite/0009_audit.sql")),
     (10, "identities", include_str!("migrations/sqlite/0010_identities.sql")),
-    (8, "pool", include_str!("migrations/sqlite/0008_pool.sql")),
+    (12, "notification_of_profile", include_str!("migrations/sqlite/0012_notification_of_profile.sql")),
 ];
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "stock", include_str!("migrations/postgres/0001_stock.sql")),
@@ -112,9 +113,10 @@ const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "callback", include_str!("migrations/postgres/0004_callback.sql")),
     (5, "eligibility", include_str!("migrations/postgres/0005_eligibility.sql")),
     (6, "inventory", include_str!("migrations/postgres/0006_inventory.sql")),
+    (8, "pool", include_str!("migrations/postgres/0008_pool.sql")),
     (9, "audit", include_str!("migrations/postgres/0009_audit.sql")),
     (10, "identities", include_str!("migrations/postgres/0010_identities.sql")),
-    (8, "pool", include_str!("migrations/postgres/0008_pool.sql")),
+    (12, "notification_of_profile", include_str!("migrations/postgres/0012_notification_of_profile.sql")),
 ];
 
 /// Where the data lies.

@@ -57,7 +57,10 @@ impl Serialize for Value<'_> {
 
 /// What fills columns of a row: one value, or a row of several.
 pub(super) trait Columns {
-    /// The names of the columns, as many as there are values; `field` is the name of the field itself.
+    /// How many columns.
+    const WIDTH: usize;
+
+    /// The names of the columns; `field` is the name of the field itself.
     fn names(field: &'static str, names: &mut Vec<&'static str>);
 
     /// The values, in the order of the names.
@@ -67,6 +70,8 @@ pub(super) trait Columns {
 macro_rules! one_column {
     ($type:ty, $value:ident => $made:expr $(, $length:ident)?) => {
         impl $(<const $length: usize>)? Columns for $type {
+            const WIDTH: usize = 1;
+
             fn names(field: &'static str, names: &mut Vec<&'static str>) {
                 names.push(field);
             }
@@ -87,6 +92,8 @@ one_column!(&[u8], octets => Value::Octets(octets));
 one_column!([u8; N], octets => Value::Octets(octets), N);
 
 impl<T: Columns> Columns for Option<T> {
+    const WIDTH: usize = T::WIDTH;
+
     fn names(field: &'static str, names: &mut Vec<&'static str>) {
         T::names(field, names);
     }
@@ -94,11 +101,7 @@ impl<T: Columns> Columns for Option<T> {
     fn values<'a>(&'a self, values: &mut Vec<Value<'a>>) {
         match self {
             Some(some) => some.values(values),
-            None => {
-                let mut names = Vec::new();
-                T::names("", &mut names);
-                values.extend(names.iter().map(|_| Value::Null));
-            }
+            None => values.extend(std::iter::repeat_n(Value::Null, T::WIDTH)),
         }
     }
 }
@@ -107,6 +110,8 @@ impl<T: Columns> Columns for Option<T> {
 pub(super) struct Beside<T>(pub(super) T);
 
 impl<T> Columns for Beside<T> {
+    const WIDTH: usize = 0;
+
     fn names(_: &'static str, _: &mut Vec<&'static str>) {}
 
     fn values<'a>(&'a self, _: &mut Vec<Value<'a>>) {}
@@ -126,6 +131,8 @@ macro_rules! set_row {
         }
 
         impl $(<$lifetime>)? $crate::store::set::Columns for $name $(<$lifetime>)? {
+            const WIDTH: usize = 0 $(+ <$type as $crate::store::set::Columns>::WIDTH)+;
+
             fn names(_: &'static str, names: &mut Vec<&'static str>) {
                 $(<$type as $crate::store::set::Columns>::names(stringify!($field), names);)+
             }
@@ -149,7 +156,9 @@ pub(super) struct Set<'a> {
 impl<'a> Set<'a> {
     /// Rows of one type.
     pub(super) fn of<R: Columns + 'a>(rows: impl IntoIterator<Item = &'a R>) -> Self {
-        let (mut names, mut values) = (Vec::new(), Vec::new());
+        let rows = rows.into_iter();
+        let mut names = Vec::with_capacity(R::WIDTH);
+        let mut values = Vec::with_capacity(R::WIDTH * rows.size_hint().0);
         R::names("", &mut names);
         for row in rows {
             row.values(&mut values);
@@ -178,6 +187,14 @@ impl<'a> Set<'a> {
     /// The rows, each with a value for every name.
     pub(super) fn rows(&self) -> impl Iterator<Item = &[Value<'a>]> {
         self.values.chunks_exact(self.names.len().max(1))
+    }
+
+    /// The value of the first column in each row, if it is text.
+    pub(super) fn keys(&self) -> impl Iterator<Item = Option<&'a str>> {
+        self.rows().map(|row| match row.first() {
+            Some(Value::Text(text)) => Some(*text),
+            Some(Value::Null | Value::Integer(_) | Value::Octets(_)) | None => None,
+        })
     }
 
     /// The rows as objects of one JSON array.

@@ -18,7 +18,7 @@ use rusqlite::{OpenFlags, TransactionBehavior};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use super::StoreError;
-use super::engine::{Argument, Statement};
+use super::engine::{Argument, Said, Statement};
 use super::set::{Set, Value as Field};
 
 /// How long a writer waits for another process that writes the same file.
@@ -53,6 +53,15 @@ impl Known {
         let placeholders = (1..=prepared.parameter_count()).map(|place| placeholder(place).to_owned());
         Self { columns: Arc::new(columns), placeholders: placeholders.collect() }
     }
+
+    /// Where the value for each placeholder stands in a row of the set.
+    fn places_in(&self, set: &Set<'_>) -> Result<Vec<usize>, rusqlite::Error> {
+        let place_in_row = |name: &String| {
+            let place = set.names().iter().position(|column| column == name);
+            place.ok_or_else(|| rusqlite::Error::InvalidParameterName(name.clone()))
+        };
+        self.placeholders.iter().map(place_in_row).collect()
+    }
 }
 
 /// A row, taken out of the statement that found it.
@@ -66,6 +75,11 @@ impl SqliteRow {
     pub(super) fn get<T: rusqlite::types::FromSql>(&self, column: &str) -> Result<T, StoreError> {
         let place = self.columns.get(column).copied();
         self.at(place.ok_or_else(|| rusqlite::Error::InvalidColumnName(column.to_owned()))?)
+    }
+
+    /// The value in the second column; 1 if there is none.
+    pub(super) fn number(&self) -> Result<i64, StoreError> {
+        if self.values.len() > 1 { self.at(1) } else { Ok(1) }
     }
 
     /// The value in a column, by its place.
@@ -185,24 +199,35 @@ impl Connection {
     ) -> Result<Vec<SqliteRow>, StoreError> {
         let mut prepared = self.connection.prepare_cached(statement.sqlite)?;
         let known = self.known.entry(statement.sqlite).or_insert_with(|| Known::of(&prepared));
-        let place_in_row = |name: &String| {
-            let place = set.names().iter().position(|column| column == name);
-            place.ok_or_else(|| rusqlite::Error::InvalidParameterName(name.clone()))
-        };
-        let places = known.placeholders.iter().map(place_in_row).collect::<Result<Vec<_>, _>>()?;
+        let places = known.places_in(set)?;
         let mut rows = Vec::new();
         for row in set.rows() {
-            for (number, place) in places.iter().enumerate() {
-                match row.get(*place) {
-                    Some(Field::Integer(value)) => prepared.raw_bind_parameter(number + 1, value)?,
-                    Some(Field::Text(text)) => prepared.raw_bind_parameter(number + 1, text)?,
-                    Some(Field::Octets(octets)) => prepared.raw_bind_parameter(number + 1, octets)?,
-                    Some(Field::Null) | None => prepared.raw_bind_parameter(number + 1, Null)?,
-                }
-            }
+            bind(&mut prepared, &places, row)?;
             collect(&mut prepared, &known.columns, &mut rows)?;
         }
         Ok(rows)
+    }
+
+    /// Runs a set or change statement, once for each row of the set, and tells what it said of each.
+    pub(super) fn change_set(&mut self, statement: &Statement, set: &Set<'_>) -> Result<Said, StoreError> {
+        let mut prepared = self.connection.prepare_cached(statement.sqlite)?;
+        let known = self.known.entry(statement.sqlite).or_insert_with(|| Known::of(&prepared));
+        let places = known.places_in(set)?;
+        let returns = prepared.column_count();
+        set.rows()
+            .map(|row| {
+                bind(&mut prepared, &places, row)?;
+                if returns == 0 {
+                    return Ok((prepared.raw_execute()? > 0).then_some(1));
+                }
+                let mut found = prepared.raw_query();
+                let mut said = None;
+                while let Some(row) = found.next()? {
+                    said = Some(if returns > 1 { row.get(1)? } else { 1 });
+                }
+                Ok(said)
+            })
+            .collect()
     }
 
     fn run(&self, sql: &'static str) -> Result<(), StoreError> {
@@ -218,6 +243,23 @@ fn migrated(connection: &rusqlite::Connection) -> Result<i64, rusqlite::Error> {
         return connection.query_row(&last, [], |row| row.get(0));
     }
     Ok(found)
+}
+
+/// Gives every placeholder its value in a row of a set.
+fn bind(
+    prepared: &mut rusqlite::Statement<'_>,
+    places: &[usize],
+    row: &[Field<'_>],
+) -> Result<(), rusqlite::Error> {
+    for (number, place) in (1..).zip(places) {
+        match row.get(*place) {
+            Some(Field::Integer(value)) => prepared.raw_bind_parameter(number, value)?,
+            Some(Field::Text(text)) => prepared.raw_bind_parameter(number, text)?,
+            Some(Field::Octets(octets)) => prepared.raw_bind_parameter(number, octets)?,
+            Some(Field::Null) | None => prepared.raw_bind_parameter(number, Null)?,
+        }
+    }
+    Ok(())
 }
 
 /// Runs a prepared statement and adds the rows that it finds.

@@ -25,7 +25,7 @@ use super::downloads::{INSERT_NOTIFICATION, KEEP_BINDING, KEEP_TRANSACTION, RECO
 use super::downloads::{
     TELL_OF_BINDING, TELL_OF_CONFIRMATION, TELL_OF_DOWNLOAD, TELL_OF_NOTIFICATION, TRIM_NOTIFICATIONS,
 };
-use super::engine::{Part, Pools, Row, Statement, Writing, set_statement};
+use super::engine::{Part, Pools, Row, Said, Statement, Writing, set_statement};
 use super::failures::{FailureRow, KEEP_FAILURE};
 use super::manual_changes::{FORGET_MANUAL_CHANGES, KEEP_MANUAL_CHANGE};
 use super::order_row::OrderRow;
@@ -351,9 +351,9 @@ async fn write(engine: &Engine, changes: &[&Change]) -> Result<Vec<Outcome>, Fai
     let mut writing = engine.pools.begin().await.map_err(Failed::Broken)?;
     let (mut outcomes, batch) = apply(&mut writing, changes).await.map_err(Failed::of_statement)?;
     engine.stand(CommitPhase::Before, changes)?;
-    let answers = writing.fetch_each(&batch.parts, &batch.sets).await.map_err(Failed::of_statement)?;
+    let answers = writing.change_each(&batch.parts, &batch.sets).await.map_err(Failed::of_statement)?;
     for judgement in &batch.judgements {
-        judgement.pass(&answers, &mut outcomes).map_err(Failed::Broken)?;
+        judgement.pass(&answers, &mut outcomes);
     }
     let entries = audit_entries(changes, &outcomes);
     audit::append(&mut writing, &entries).await.map_err(Failed::of_statement)?;
@@ -438,7 +438,7 @@ async fn apply<'a>(
         batch.bind(&round);
     }
     for round in rounds(records, |_, row| row.iccid.clone()) {
-        batch.record(round);
+        batch.record(&round);
     }
     for round in rounds(refused, |_, row| row.digest.clone()) {
         batch.refuse(&round);
@@ -457,17 +457,18 @@ async fn apply<'a>(
 struct Batch<'a> {
     parts: Vec<Part>,
     sets: Vec<Set<'a>>,
-    judgements: Vec<Judgement<'a>>,
+    judgements: Vec<Judgement>,
     /// The orders that several statements judge by.
     judged: Vec<&'a str>,
 }
 
-/// How the answers become outcomes; statements by their place in [`Batch::parts`].
-enum Judgement<'a> {
-    /// Whoever's key (the ICCID, for most) the statement returned has the number beside it.
-    Numbered { by: usize, rows: Vec<(usize, &'a str)> },
+/// How what the statements said becomes outcomes; statements by their place in [`Batch::parts`].
+enum Judgement {
+    /// Each row that the statement did something for is done. With a number of its own, that is it; otherwise what the
+    /// statement said.
+    Numbered { by: usize, rows: Vec<(usize, Option<i64>)> },
     /// A notification is kept unless it changes an order and did not.
-    Kept { changed: usize, new: usize, rows: Rows<'a, RecordRow> },
+    Kept { changed: usize, new: usize, rows: Vec<(usize, bool)> },
 }
 
 impl<'a> Batch<'a> {
@@ -500,14 +501,14 @@ impl<'a> Batch<'a> {
     ) {
         self.add_set(round);
         self.tell(tell, round.iter().map(|(_, row)| (row.iccid.as_str(), row.callback.is_some())));
-        let rows = round.iter().map(|(place, row)| (*place, row.iccid.as_str())).collect();
         let by = self.add(statement);
+        let rows = round.iter().map(|(place, _)| (*place, None)).collect();
         self.judgements.push(Judgement::Numbered { by, rows });
     }
 
     fn fail(&mut self, round: &[(usize, &'a FailureRow)]) {
         self.add_set(round);
-        let rows = round.iter().map(|(place, row)| (*place, row.iccid.as_str())).collect();
+        let rows = round.iter().map(|(place, _)| (*place, None)).collect();
         let by = self.add(&KEEP_FAILURE);
         self.judgements.push(Judgement::Numbered { by, rows });
     }
@@ -521,14 +522,14 @@ impl<'a> Batch<'a> {
             round.iter().map(|(_, row)| (row.iccid.as_str(), row.callback.is_some())),
         );
         let by = self.add(&BIND);
-        let rows: Vec<_> = round.iter().map(|(place, row)| (*place, row.iccid.as_str())).collect();
-        self.judged.extend(rows.iter().map(|(_, iccid)| iccid));
+        self.judged.extend(round.iter().map(|(_, row)| row.iccid.as_str()));
+        let rows = round.iter().map(|(place, row)| (*place, Some(row.version.saturating_add(1)))).collect();
         self.judgements.push(Judgement::Numbered { by, rows });
     }
 
     fn refuse(&mut self, round: &[(usize, &'a RefusedRow)]) {
         self.add_set(round);
-        let rows = round.iter().map(|(place, row)| (*place, row.digest.as_str())).collect();
+        let rows = round.iter().map(|(place, _)| (*place, None)).collect();
         let by = self.add(&KEEP_REFUSED);
         self.add(&TRIM_REFUSED);
         self.judgements.push(Judgement::Numbered { by, rows });
@@ -536,8 +537,8 @@ impl<'a> Batch<'a> {
 
     /// Notifications: what changes an order counts only if the order is still what it was when the notification was
     /// judged; then, and for all others, the notification is kept.
-    fn record(&mut self, round: Rows<'a, RecordRow>) {
-        self.add_set(&round);
+    fn record(&mut self, round: &[(usize, &'a RecordRow)]) {
+        self.add_set(round);
         self.tell(
             &TELL_OF_NOTIFICATION,
             round.iter().map(|(_, row)| (row.iccid.as_str(), row.callback.is_some())),
@@ -556,13 +557,14 @@ impl<'a> Batch<'a> {
         let changed = self.add(&RECORD_RESULT);
         let results = round.iter().filter(|(_, row)| row.state.is_some());
         self.judged.extend(results.map(|(_, row)| row.iccid.as_str()));
-        self.judgements.push(Judgement::Kept { changed, new, rows: round });
+        let rows = round.iter().map(|(place, row)| (*place, row.state.is_some())).collect();
+        self.judgements.push(Judgement::Kept { changed, new, rows });
     }
 }
 
-impl Judgement<'_> {
-    fn pass(&self, answers: &[Vec<Row>], outcomes: &mut [Outcome]) -> Result<(), StoreError> {
-        let answer = |place: usize| numbers(answers.get(place).map(Vec::as_slice).unwrap_or_default());
+impl Judgement {
+    fn pass(&self, answers: &[Said], outcomes: &mut [Outcome]) {
+        let said = |statement: usize| answers.get(statement).into_iter().flatten().copied();
         let mut judge = |place: usize, number: Option<i64>| {
             if let (Some(number), Some(outcome)) = (number, outcomes.get_mut(place)) {
                 *outcome = Ok(Done::Number(number));
@@ -570,21 +572,17 @@ impl Judgement<'_> {
         };
         match self {
             Self::Numbered { by, rows } => {
-                let numbers = answer(*by)?;
-                for (place, iccid) in rows {
-                    judge(*place, numbers.get(*iccid).copied());
+                for ((place, own), said) in rows.iter().zip(said(*by)) {
+                    judge(*place, said.map(|number| own.unwrap_or(number)));
                 }
             }
             Self::Kept { changed, new, rows } => {
-                let (changed, new) = (answer(*changed)?, answer(*new)?);
-                for (place, row) in rows {
-                    let changes = changed.contains_key(&row.iccid);
-                    let kept = row.state.is_none() || changes;
-                    judge(*place, kept.then(|| i64::from(new.contains_key(&row.digest))));
+                for (((place, changes), changed), new) in rows.iter().zip(said(*changed)).zip(said(*new)) {
+                    let kept = !changes || changed.is_some();
+                    judge(*place, kept.then(|| i64::from(new.is_some())));
                 }
             }
         }
-        Ok(())
     }
 }
 

@@ -97,7 +97,7 @@ fn attempts_are_written_where_they_are_said_and_left_alone_elsewhere() {
         let bound = reset(&store, &hand(), &read(&store, 0).await, None).await.unwrap();
         assert_eq!(bound, read(&store, 0).await);
         assert_eq!((bound.state_name(), bound.eid()), (StateName::Downloaded, Some(&eid())));
-        assert_eq!(store.count_download_attempt(&bound, 9, None).await.unwrap(), 1);
+        store.count_download_attempt(&bound, 9, None).await.unwrap();
     });
 }
 
