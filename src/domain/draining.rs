@@ -50,3 +50,22 @@ impl<K: Clone + Ord + Hash> DrainingCounts<K> {
         self.order.insert((empty_at, key.clone()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_counted_least_is_forgotten_when_there_is_no_room() {
+        let now = Duration::from_secs(1000);
+        let mut counts = DrainingCounts::new(NonZeroU32::new(2).unwrap());
+        counts.count(&0, now);
+        counts.count(&0, now);
+        for key in 1..=MAX_REMEMBERED {
+            counts.count(&key, now);
+        }
+        assert_eq!((counts.empty_at.len(), counts.order.len()), (MAX_REMEMBERED, MAX_REMEMBERED));
+        counts.check(&0, now).unwrap_err();
+        assert!(!counts.empty_at.contains_key(&1));
+    }
+}

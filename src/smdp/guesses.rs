@@ -186,18 +186,4 @@ mod tests {
         guesses.check(peer(2), &eid(11)).unwrap();
         assert_eq!((guesses.limited(Guesser::Euicc), guesses.limited(Guesser::Peer)), (0, 1));
     }
-
-    #[test]
-    fn who_guessed_least_is_forgotten_when_there_is_no_room() {
-        let now = Duration::from_secs(1000);
-        let mut counts = Counts::new(NonZeroU32::new(2).unwrap());
-        counts.count(&0, now);
-        counts.count(&0, now);
-        for key in 1..=MAX_REMEMBERED {
-            counts.count(&key, now);
-        }
-        assert_eq!((counts.empty_at.len(), counts.order.len()), (MAX_REMEMBERED, MAX_REMEMBERED));
-        counts.check(&0, now).unwrap_err();
-        assert!(!counts.empty_at.contains_key(&1));
-    }
 }
