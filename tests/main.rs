@@ -31,6 +31,7 @@ mod es9plus;
 mod examples;
 mod faults;
 mod general_codes;
+mod ingest;
 mod inventory;
 mod listener;
 mod metrics;
@@ -95,6 +96,7 @@ fn main() -> std::process::ExitCode {
         examples::TESTS,
         faults::TESTS,
         general_codes::TESTS,
+        ingest::TESTS,
         inventory::TESTS,
         listener::TESTS,
         metrics::TESTS,

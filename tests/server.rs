@@ -176,6 +176,7 @@ struct Running {
     es9plus: SocketAddr,
     further_es9plus: Vec<SocketAddr>,
     es2plus: SocketAddr,
+    ingest: Option<SocketAddr>,
     admin: Option<SocketAddr>,
     lpa: reqwest::Client,
     operator: reqwest::Client,
@@ -267,7 +268,7 @@ impl TestServer {
 
     fn run(&self) {
         let runtime = runtime(&self.thread_name(), 2);
-        let (smdp, es9plus, further_es9plus, es2plus, admin, end, server) = runtime.block_on(async {
+        let (smdp, es9plus, further_es9plus, es2plus, ingest, admin, end, server) = runtime.block_on(async {
             let watch: Arc<dyn CommitWatch> = Arc::clone(&self.deaths) as _;
             let stock = Stock {
                 store: Store::open_watched(&self.url, watch).await.unwrap(),
@@ -278,18 +279,30 @@ impl TestServer {
             let further = sockets.further_es9plus.iter();
             let further = further.map(|socket| socket.local_addr().unwrap()).collect::<Vec<_>>();
             let es2plus = sockets.es2plus.local_addr().unwrap();
+            let ingest = sockets.ingest.as_ref().map(|socket| socket.local_addr().unwrap());
             let admin = sockets.admin.as_ref().map(|socket| socket.local_addr().unwrap());
             let app =
                 App::with_stock(&self.config, sockets, stock, self.clock.clone(), self.rng.clone()).unwrap();
             let smdp = Arc::clone(&app.smdp);
             let (end, ended) = watch::channel(false);
             let server = tokio::spawn(app.run(ended));
-            (smdp, es9plus, further, es2plus, admin, end, server)
+            (smdp, es9plus, further, es2plus, ingest, admin, end, server)
         });
         let operator = self.http(Some(&PKI.operator), es2plus);
         let lpa = self.http(None, es9plus);
-        let running =
-            Running { runtime, smdp, es9plus, further_es9plus, es2plus, admin, lpa, operator, end, server };
+        let running = Running {
+            runtime,
+            smdp,
+            es9plus,
+            further_es9plus,
+            es2plus,
+            ingest,
+            admin,
+            lpa,
+            operator,
+            end,
+            server,
+        };
         *self.running.borrow_mut() = Some(running);
     }
 
@@ -475,6 +488,11 @@ impl TestServer {
             Interface::Es9Plus => running.es9plus,
             Interface::Es2Plus => running.es2plus,
         }
+    }
+
+    /// Where manufacturers deliver, if they may.
+    pub fn ingest_api(&self) -> Option<SocketAddr> {
+        self.running.borrow().as_ref().unwrap().ingest
     }
 
     /// Where metrics and health are, if they are served.

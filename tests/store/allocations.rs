@@ -63,7 +63,7 @@ async fn shelf(store: &Store, number: u32) -> Shelf {
 
 async fn take(store: &Store, call: &str) -> Option<Iccid> {
     let window = Duration::from_secs(60);
-    store.take_by_type(&operator(), &profile_type(), &by_type(call), now(), window).await.unwrap()
+    store.take_by_type(&operator(), &profile_type(), &by_type(call), now(), window, None).await.unwrap()
 }
 
 fn a_profile_is_set_aside_or_ordered_once_whoever_asks() {
