@@ -115,7 +115,7 @@ impl Stock {
         let setting = &config.sealing_key;
         let key = if setting.path.exists() {
             SealingKey::load(&setting.path).map_err(|error| setting.error(&error))?
-        } else if store.holds_packages().await.map_err(|cause| store_error(config, cause))? {
+        } else if store.holds_sealed().await.map_err(|cause| store_error(config, cause))? {
             let message = format!(
                 "{} is absent, and the store holds what was sealed with it: put the key back from a backup, or name \
                  an empty store; a new key would open nothing",

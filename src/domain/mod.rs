@@ -10,15 +10,18 @@
 //! | [`mode`] | for tests or for people |
 //! | [`name`] | names of operators, manufacturers, profile types, people |
 //! | [`order`] | one profile and the order for it: the transitions |
+//! | [`architecture`] | SGP.02, SGP.22 or SGP.32 |
 //! | [`pool`] | ranges of numbers that are handed out |
 //! | [`eligibility`] | whether a profile fits an eUICC and its device |
 //! | [`selection`] | which order a pair of matching identifier and EID may download, and why not |
 //! | [`shelf`] | where a profile stands in the stock, and what becomes of one that comes back |
 //! | [`progress`] | the points of a download at which the operator is told |
+//! | [`transport_key`] | who approved the keys under which keys travel |
 //! | [`repetition`] | whether an ES2+ call repeats an earlier one |
 //!
 //! Nothing here reads a clock, draws random octets or talks to a database: everything comes as an argument.
 
+pub mod architecture;
 pub mod audit;
 pub mod draining;
 pub mod eligibility;
@@ -33,7 +36,9 @@ pub mod repetition;
 pub mod selection;
 pub mod shelf;
 pub mod state;
+pub mod transport_key;
 
+pub use architecture::Architecture;
 pub use audit::{
     AUDIT_DETAIL_MAX, Action, Actor, AuditEntry, AuditOutcome, AuditSubject, Commitment, NewAuditEntry,
     Personal, SALT_OCTETS,
@@ -44,7 +49,7 @@ pub use eligibility::{
 pub use identity::{Identity, IdentityName, Permission, Right};
 pub use last_failure::LastFailure;
 pub use mode::Mode;
-pub use name::{DeliveryId, Manufacturer, Operator, Person, ProfileType, SubClassName};
+pub use name::{DeliveryId, Manufacturer, Operator, Person, Platform, ProfileType, SubClassName};
 pub use order::{InvalidTransition, Order, Transition};
 pub use pool::{AllocationId, NumberKind, NumberRange, NumberState, Pool, PoolName};
 pub use progress::NotificationPoint;
@@ -56,3 +61,4 @@ pub use state::{
     Installation, KeyMode, ManualCommand, MatchingIdOrigin, NamedBy, ProfileEvent, Release, ReleaseTime,
     Reservation, RunTimeState, State, StateName, Terms,
 };
+pub use transport_key::{Deed, KeyPartner, KeyPurpose, KeyRefused, KeyState};

@@ -49,6 +49,10 @@ name!(
     Manufacturer
 );
 name!(
+    /// A system of an operator that gets keys: its authentication centre, its platform for remote management.
+    Platform
+);
+name!(
     /// What a manufacturer calls one of its deliveries: a batch number, for most.
     DeliveryId
 );

@@ -101,7 +101,7 @@ impl Smdp {
     /// # Errors
     /// [`StoreError`] if it does not.
     pub async fn check_store(&self) -> Result<(), StoreError> {
-        self.store.holds_packages().await.map(drop)
+        self.store.holds_sealed().await.map(drop)
     }
 
     /// What operators have not been told yet.

@@ -11,6 +11,7 @@
 //! | `order_runs` | which orders a run of `simyard order create` made |
 //! | `downloads` | ES9+ changes and what they leave: attempts, bindings, notifications |
 //! | `callbacks` | what operators are to be told, and who tells it |
+//! | `transport_keys` | keys under which keys travel |
 //! | `refused_notifications` | notifications that nobody could believe |
 //! | `failures` | what went wrong with each order last |
 //! | `batches` | what manufacturers deliver: begun, published, removed |
@@ -59,6 +60,7 @@ mod refused_notifications;
 mod schema;
 mod set;
 mod sqlite;
+mod transport_keys;
 pub mod watch;
 mod writer;
 
@@ -85,6 +87,7 @@ pub use packages::{Package, PackageKind};
 pub use pools::{COUNTED_MAX, Draw, Drawn, NumberChange, NumberError, PoolLevel, PoolNumber};
 pub use refused_notifications::{REFUSED_OCTETS_MAX, RefusedNotification};
 pub use schema::Schema;
+pub use transport_keys::{TRANSPORT_KEYS_MAX, TransportKey};
 
 use engine::{Pools, Statement};
 use sqlite::{Connection, Sqlite};
@@ -101,6 +104,7 @@ const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "callback", include_str!("migrations/sqlite/0004_callback.sql")),
     (5, "eligibility", include_str!("migrations/sqlite/0005_eligibility.sql")),
     (6, "inventory", include_str!("migrations/sqlite/0006_inventory.sql")),
+    (7, "transport_key", include_str!("migrations/sqlite/0007_transport_key.sql")),
     (8, "pool", include_str!("migrations/sqlite/0008_pool.sql")),
     (9, "audit", include_str!("migrations/sqlite/0009_audit.sql")),
     (10, "identities", include_str!("migrations/sqlite/0010_identities.sql")),
@@ -113,6 +117,7 @@ const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "callback", include_str!("migrations/postgres/0004_callback.sql")),
     (5, "eligibility", include_str!("migrations/postgres/0005_eligibility.sql")),
     (6, "inventory", include_str!("migrations/postgres/0006_inventory.sql")),
+    (7, "transport_key", include_str!("migrations/postgres/0007_transport_key.sql")),
     (8, "pool", include_str!("migrations/postgres/0008_pool.sql")),
     (9, "audit", include_str!("migrations/postgres/0009_audit.sql")),
     (10, "identities", include_str!("migrations/postgres/0010_identities.sql")),
@@ -302,6 +307,7 @@ impl Store {
             audit::STATEMENTS,
             identities::STATEMENTS,
             idempotency::STATEMENTS,
+            transport_keys::STATEMENTS,
             writer::STATEMENTS,
             allocations::STATEMENTS,
             pools::STATEMENTS,
@@ -368,6 +374,8 @@ pub enum Constraint {
     Credential,
     /// An allocation has this identifier already.
     AllocationId,
+    /// The partner has a transport key of this index for the same purpose.
+    TransportKey,
 }
 
 /// The names of the constraints, in PostgreSQL's answer and in SQLite's (which names columns).
@@ -380,7 +388,13 @@ const CONSTRAINTS: &[(Constraint, &str, &str)] = &[
     (Constraint::Identity, "identity_key", "identity.name"),
     (Constraint::Credential, "identity_credential_key", "identity_credential.digest"),
     (Constraint::AllocationId, "allocation_key", "allocation.allocation_id"),
+    (Constraint::TransportKey, "transport_key_subscription", TRANSPORT_KEY_COLUMNS),
+    (Constraint::TransportKey, "transport_key_ota", TRANSPORT_KEY_COLUMNS),
 ];
+
+/// What SQLite calls the two constraints of a transport key.
+const TRANSPORT_KEY_COLUMNS: &str =
+    "transport_key.partner_kind, transport_key.partner, transport_key.key_index";
 
 /// Why the store did not do it.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -116,12 +116,12 @@ fn needs(row: &Row) -> Result<Option<PackageNeeds>, StoreError> {
 }
 
 impl Store {
-    /// Whether the store holds anything sealed: all of it hangs on a package.
+    /// Whether the store holds anything sealed: all of it hangs on a package, or is a transport key.
     ///
     /// # Errors
     /// [`StoreError`] if the engine fails.
-    pub async fn holds_packages(&self) -> Result<bool, StoreError> {
-        Ok(self.any_package().await?.is_some())
+    pub async fn holds_sealed(&self) -> Result<bool, StoreError> {
+        Ok(self.any_package().await?.is_some() || !self.transport_keys(None, "", 1).await?.is_empty())
     }
 
     /// The content of any one profile; `None` for an empty stock.
