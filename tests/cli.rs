@@ -14,6 +14,7 @@ pub mod audit;
 pub mod callbacks;
 pub mod card;
 pub mod doctor;
+pub mod inventory;
 pub mod order;
 pub mod personalise;
 pub mod profile;
@@ -339,7 +340,7 @@ fn ingest_takes_a_file_whole_or_names_what_is_wrong() {
         ("a,b,c\n1,2,3\n".to_owned(), "iccid"),
         (good.replace("901405100000002", "9014x"), "line 3, imsi"),
         (good.replace("465b5ce8b199b49faa5f0a2ee238a6bc", "465b"), "line 2, ki"),
-        (good.replace(ICCIDS[2], ICCIDS[1]), "line 4, iccid: stands in line 3 already"),
+        (good.replace(ICCIDS[2], ICCIDS[1]), "line 4, iccid 8988280…022: stands in line 3 already"),
         (format!("{header}{}\n", ["x"; 9].join(",")), "line 2"),
     ] {
         place.write("bad.csv", &file);

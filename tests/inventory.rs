@@ -5,7 +5,7 @@ use simyard::crypto::seal::{Sealer, SealingKey};
 use simyard::domain::{Mode, Operator, ProfileType};
 use simyard::env::{Clock, Rng, Timestamp};
 use simyard::ident::Iccid;
-use simyard::inventory::csv::Csv;
+use simyard::inventory::formats::AnyForm;
 use simyard::inventory::receipt::REFUSALS_MAX;
 use simyard::inventory::{Delivery, IngestError, Intent, Inventory, Receipt};
 use simyard::profile::personal_data::{CodeName, PersonalData};
@@ -22,7 +22,7 @@ crate::tests!(
     a_file_of_another_form_is_refused,
     faults_are_told_up_to_a_bound_and_counted_beyond,
     numbers_that_are_in_the_stock_are_told_by_line_and_nothing_is_taken,
-    op_gives_the_opc_that_it_should_and_opc_wins,
+    op_gives_the_opc_that_it_should,
     a_ready_made_package_is_kept_whole_under_its_own_number,
     rows_are_held_against_the_template_of_their_type,
 );
@@ -102,7 +102,8 @@ fn a_file_goes_in_and_its_secrets_come_back_from_the_seal_alone() {
         let yard = Yard::new().await;
         let text = file((1..=1500).map(row));
         let mut heard = Vec::new();
-        let source = Box::new(Csv { requirements: None, rng: yard.inventory.rng.clone() });
+        let options = yard.inventory.options(&delivery());
+        let source = Box::new(AnyForm { options, accompanying: None });
         let (input, told) = (cursor(text.as_bytes()), |rows| heard.push(rows));
         let taken = yard.inventory.ingest(input, source, &delivery(), Intent::TakeWhole, told).await;
         let receipt = taken.unwrap();
@@ -150,7 +151,7 @@ fn every_wrong_value_is_told_with_line_and_column() {
         for (at, value, expected) in [
             (0, "8988", "line 3, iccid: expected 18 to 20 decimal digits, 19 may be followed by F"),
             (0, "", "line 3, iccid: empty"),
-            (1, "90140x", "line 3, imsi: expected 6 to 15 decimal digits"),
+            (1, "90140x", "line 3, imsi: expected 6 to 15 decimal digits, or the 18 digits of EF.IMSI"),
             (2, "5EC2E7", "line 3, ki: expected 32 hexadecimal digits"),
             (2, "5EC2E7_B199B49FAA5F0A2EE238A6BC0", "line 3, ki: expected 32 hexadecimal digits"),
             (3, "5EC2E7", "line 3, opc: expected 32 hexadecimal digits"),
@@ -166,14 +167,18 @@ fn every_wrong_value_is_told_with_line_and_column() {
             let mut values: Vec<String> = row(2).split(',').map(str::to_owned).collect();
             values[at] = value.to_owned();
             let found = faults(yard.ingest(&file([row(1), values.join(","), row(3)])).await);
+            // Of a value that is no number, its length is told.
+            let length = format!(" ({} characters): ", value.len());
+            let expected =
+                if value.is_empty() { expected.to_owned() } else { expected.replacen(": ", &length, 1) };
             assert_eq!(found, [expected]);
             assert!(!found[0].contains("5EC2"), "a secret in an error: {found:?}");
         }
         let found = faults(yard.ingest(&file([row(1), String::new(), row(1), "a,b".to_owned()])).await);
         let expected = [
-            "line 4, iccid: stands in line 2 already",
-            "line 4, imsi: stands in line 2 already",
-            "line 5: 2 values, expected 11 as in the first line",
+            "line 4, iccid 8988211…001: stands in line 2 already",
+            "line 4, imsi 9014000…001: stands in line 2 already",
+            "line 5: 2 values, expected 11 as the columns are named",
         ];
         assert_eq!(found, expected);
         assert_eq!(faults(yard.ingest(&file(["x".repeat(5000)])).await), ["line 2: longer than 4096 octets"]);
@@ -201,7 +206,7 @@ fn a_file_of_another_form_is_refused() {
             ("iccid,imsi,pin1,puk1,pin2,puk2\n", "line 1: no column ki, adm1, opc or op"),
             (
                 "89882110000000000001,465B5CE8B199B49FAA5F0A2EE238A6BC\n",
-                "line 1: column 1 is none of iccid, imsi, ki, opc, op, topc, algorithm, pin1, puk1, pin2, puk2, adm1, acc, msisdn, smsp, spn, mnclength, impi, impu, kic, kid, kik, otatype, role, nor one of them with a number",
+                "line 1: column 1 is none of iccid, eid, imsi, ki, opc, op, topc, algorithm, pin1, puk1, pin2, puk2, adm1, acc, msisdn, smsp, spn, mnclength, impi, impu, kic, kid, kik, otatype, role, nor one of them with a number, nor a key with an e before it",
             ),
         ] {
             assert_eq!(faults(yard.ingest(text).await), [expected]);
@@ -254,7 +259,7 @@ fn numbers_that_are_in_the_stock_are_told_by_line_and_nothing_is_taken() {
     });
 }
 
-fn op_gives_the_opc_that_it_should_and_opc_wins() {
+fn op_gives_the_opc_that_it_should() {
     block_on(async {
         let yard = Yard::new().await;
         let header = "iccid,imsi,ki,op,opc,pin1,puk1,pin2,puk2,adm1";
@@ -266,16 +271,20 @@ fn op_gives_the_opc_that_it_should_and_opc_wins() {
         };
         // OP and K of the first test set of TS 35.208 4.3.
         let zeros = "0".repeat(32);
-        let text = format!("{header}\n{}{}{}", row(1, OP, ""), row(2, OP, &zeros), row(3, "", &zeros));
+        let text = format!("{header}\n{}{}{}", row(1, OP, ""), row(2, OP, OPC), row(3, "", &zeros));
         yard.ingest(&text).await.unwrap();
         let key = hex::decode(KI).unwrap().try_into().unwrap();
         let op = hex::decode(OP).unwrap().try_into().unwrap();
         assert_eq!(yard.data(&iccid(1)).await.keys.opc(), &*opc_from_op(&key, &op));
         assert_eq!(hex::encode_upper(yard.data(&iccid(1)).await.keys.opc()), OPC);
-        assert_eq!(yard.data(&iccid(2)).await.keys.opc(), &[0; 16]);
+        assert_eq!(hex::encode_upper(yard.data(&iccid(2)).await.keys.opc()), OPC);
         assert_eq!(yard.data(&iccid(3)).await.keys.opc(), &[0; 16]);
         let neither = format!("{header}\n{}", row(4, "", ""));
         assert_eq!(faults(yard.ingest(&neither).await), ["line 2, opc: empty"]);
+        let other = format!("{header}\n{}", row(5, OP, &zeros));
+        assert!(
+            faults(yard.ingest(&other).await)[0].ends_with("not the OPc that ki and op of this row give")
+        );
     });
 }
 
@@ -299,7 +308,7 @@ fn a_ready_made_package_is_kept_whole_under_its_own_number() {
             "{again:?}"
         );
         let cut = yard.inventory.ingest_package(cursor(&der[..der.len() - 1]), &delivery()).await;
-        assert!(faults(cut)[0].starts_with("line 1: the package cannot be read"));
+        assert!(faults(cut)[0].starts_with("line 1: the file ends within"));
     });
 }
 

@@ -30,6 +30,7 @@ mod es2plus;
 mod es9plus;
 mod examples;
 mod faults;
+mod formats;
 mod general_codes;
 mod ingest;
 mod inventory;
@@ -59,6 +60,7 @@ fn main() -> std::process::ExitCode {
         cli::callbacks::TESTS,
         cli::card::TESTS,
         cli::doctor::TESTS,
+        cli::inventory::TESTS,
         cli::order::TESTS,
         cli::personalise::TESTS,
         cli::profile::TESTS,
@@ -95,6 +97,7 @@ fn main() -> std::process::ExitCode {
         es9plus::matching::TESTS,
         examples::TESTS,
         faults::TESTS,
+        formats::TESTS,
         general_codes::TESTS,
         ingest::TESTS,
         inventory::TESTS,

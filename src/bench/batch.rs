@@ -135,7 +135,7 @@ mod tests {
             let mut rows = Rows::new(file.as_bytes(), settings).unwrap();
             let mut read = Vec::new();
             while let Some(row) = rows.next_row().unwrap() {
-                read.push(row.outcome.ok().unwrap());
+                read.push(row.outcome.ok().unwrap().data);
             }
             for (ours, read) in profiles.iter().zip(&read) {
                 let packages = [ours, &read.data].map(|data| template.personalise(data).unwrap());

@@ -1,7 +1,8 @@
-//! `simyard ingest`: a manufacturer's file, or a ready-made package, into the stock.
+//! `simyard ingest`: manufacturers' files into the stock.
 
-use std::io::{BufReader, IsTerminal as _, Read as _, Seek as _};
+use std::io::{BufReader, IsTerminal as _, Read, Seek as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -11,27 +12,43 @@ use super::output::{self, line};
 use super::serve::ConfigArgs;
 use crate::app::{Stock, template_of};
 use crate::crypto::hash::Sha256Stream;
-use crate::domain::{DeliveryId, Manufacturer, ProfileType};
+use crate::domain::{DeliveryId, KeyPartner, Manufacturer, ProfileType};
 use crate::env::{Clock, Rng};
-use crate::inventory::csv::{Csv, OnePackage};
-use crate::inventory::rows::Source;
+use crate::inventory::formats::{AnyForm, Format, Options};
 use crate::inventory::{Delivery, IngestError, Intent, Inventory, Receipt};
-use crate::profile::plan::Template;
 
-/// The first octet of a profile package: its profile header. No text begins with it.
-const PACKAGE_BEGINS: u8 = 0xA0;
 /// Refusals that are printed; the file of refusals has all.
 const PRINTED_MAX: usize = 100;
 
 /// Take a manufacturer's delivery into the stock.
+///
+/// A file may be CSV with a line of column names (iccid, imsi, ki, opc or op, pin1, puk1, pin2, puk2, adm1, and if you like acc,
+/// msisdn, kic, kid, kik, imsi2 …), JSON lines with the same names, a vendor's classic file (*HEADER DESCRIPTION …), a file with a
+/// header line, or ready-made profile packages in DER, one after the other. K, OPc and keys for remote management are
+/// enciphered under a transport key; mode = "test" takes them in the clear too.
 #[derive(Args)]
 pub struct IngestArgs {
-    /// A manufacturer's file, or a ready-made profile package.
-    ///
-    /// Text: one line of column names, in any order, then one line for each subscription, divided by comma, semicolon or
-    /// tab. The columns are iccid, imsi, ki, opc or op, pin1, puk1, pin2, puk2, adm1, and if you like acc and msisdn.
-    /// A package: unprotected, in DER. All of the file goes into the stock, or nothing.
-    file: PathBuf,
+    /// Files of the manufacturer, each a delivery of its own: all of it goes into the stock, or nothing.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// The form of the files; found out if absent.
+    #[arg(long, value_name = "FORMAT", value_parser = ["classic", "header-line", "csv", "json-lines", "packages", "euiccs"])]
+    format: Option<String>,
+    /// The columns of a file with a header line, in their order, with commas between.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    columns: Vec<String>,
+    /// Columns that are not read, with commas between.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pass_over: Vec<String>,
+    /// The transport key of K and OPc, where the file names none.
+    #[arg(long, value_name = "INDEX")]
+    transport_key: Option<u32>,
+    /// The transport key of keys for remote management, where the file names none.
+    #[arg(long, value_name = "INDEX")]
+    ota_transport_key: Option<u32>,
+    /// A CSV with the iccid, and if you like the imsi, that the header of each ready-made package must say.
+    #[arg(long, value_name = "FILE")]
+    expect: Option<PathBuf>,
     /// The profile type of its profiles, as the settings name it; not needed where they name one only.
     #[arg(long, value_name = "NAME")]
     profile_type: Option<String>,
@@ -40,7 +57,7 @@ pub struct IngestArgs {
     /// Who delivers; the same delivery of one manufacturer is taken once.
     #[arg(long, value_name = "NAME", default_value = "local")]
     manufacturer: String,
-    /// What the manufacturer calls the delivery. By default the file says it, or its digest is the name.
+    /// What the manufacturer calls the delivery, of one file. By default the file says it, or its digest is the name.
     #[arg(long, value_name = "ID")]
     batch_id: Option<String>,
     /// Take the good rows, though others are refused.
@@ -57,11 +74,15 @@ pub struct IngestArgs {
     json: bool,
 }
 
-/// Takes the file in and prints the receipt.
+/// Takes the files in, one after the other, and prints the receipts.
 ///
 /// # Errors
-/// What is wrong with the file, its rows, the settings or the store; nothing was taken then.
+/// What is wrong with a file, its rows, the settings or the store; nothing of that file and of those behind it was taken
+/// then.
 pub async fn run(args: IngestArgs) -> anyhow::Result<()> {
+    if args.files.len() > 1 && (args.batch_id.is_some() || args.refusals.is_some() || args.expect.is_some()) {
+        bail!("--batch-id, --refusals and --expect are for one file");
+    }
     let config = args.config.load()?;
     let named = |name: &str| {
         ProfileType::parse(name)
@@ -76,53 +97,79 @@ pub async fn run(args: IngestArgs) -> anyhow::Result<()> {
         let names: Vec<&str> = config.profile_types.iter().map(|setting| setting.name.as_str()).collect();
         bail!("--profile-type must be one of those in the settings: {}", names.join(", "));
     };
-    let of_file = |path: &Path| path.display().to_string();
-    let mut file = std::fs::File::open(&args.file).with_context(|| of_file(&args.file))?;
-    let delivery_id = match &args.batch_id {
-        Some(text) => text.clone(),
-        None => format!("sha256:{}", hex::encode(digest(&mut file).with_context(|| of_file(&args.file))?)),
-    };
+    let delivery_id = args.batch_id.as_deref().map(|text| {
+        DeliveryId::parse(text).context("--batch-id must have 1 to 128 octets and no control characters")
+    });
     let delivery = Delivery {
         manufacturer: Manufacturer::parse(&args.manufacturer)
             .context("--manufacturer must have 1 to 128 octets and no control characters")?,
-        delivery_id: Some(
-            DeliveryId::parse(&delivery_id)
-                .context("--batch-id must have 1 to 128 octets and no control characters")?,
-        ),
+        delivery_id: delivery_id.transpose()?,
         ..Delivery::local(setting.owner.clone(), setting.name.clone(), template_of(setting)?)
     };
     let rng = Rng::system();
     let Stock { store, sealer } = Stock::open(&config, &rng).await?;
     let inventory = Inventory { store, sealer, clock: Clock::system(), rng, mode: config.mode };
+    let outcome = all(&inventory, &args, &delivery).await;
+    inventory.store.close().await;
+    outcome
+}
+
+async fn all(inventory: &Inventory, args: &IngestArgs, delivery: &Delivery) -> anyhow::Result<()> {
+    let partner = KeyPartner::Manufacturer(delivery.manufacturer.clone());
+    let keys = Arc::new(inventory.key_ring(&partner).await?);
+    for path in &args.files {
+        let options = Options {
+            format: args.format.as_deref().and_then(Format::parse),
+            columns: args.columns.clone(),
+            passed_over: args.pass_over.clone(),
+            keys: Arc::clone(&keys),
+            subscription_key: args.transport_key,
+            ota_key: args.ota_transport_key,
+            ..inventory.options(delivery)
+        };
+        one(inventory, args, delivery, options, path).await?;
+    }
+    Ok(())
+}
+
+async fn one(
+    inventory: &Inventory,
+    args: &IngestArgs,
+    delivery: &Delivery,
+    options: Options,
+    path: &Path,
+) -> anyhow::Result<()> {
+    let of_file = |path: &Path| path.display().to_string();
+    let mut file = std::fs::File::open(path).with_context(|| of_file(path))?;
+    let digest = digest(&mut file).with_context(|| of_file(path))?;
+    let unnamed_id = DeliveryId::parse(&format!("sha256:{}", hex::encode(digest)));
+    let delivery = Delivery { unnamed_id, ..delivery.clone() };
+    let accompanying = args.expect.as_ref().map(|path| -> anyhow::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(std::fs::File::open(path).with_context(|| of_file(path))?))
+    });
+    let source = AnyForm { options, accompanying: accompanying.transpose()? };
     let intent = match (args.dry_run, args.partial) {
         (true, _) => Intent::Try,
         (false, true) => Intent::TakeGood,
         (false, false) => Intent::TakeWhole,
     };
-    let outcome = take(&inventory, file, &delivery, intent).await;
-    inventory.store.close().await;
-    match outcome {
+    match take(inventory, file, source, &delivery, intent).await {
         Ok(receipt) => {
-            keep_refusals(&args, &receipt)?;
+            keep_refusals(args, &receipt)?;
             print(&receipt, args.json)?;
             if receipt.dry_run && receipt.refused > 0 {
-                bail!(
-                    "{}: {} of {} rows would be refused",
-                    of_file(&args.file),
-                    receipt.refused,
-                    receipt.rows
-                );
+                bail!("{}: {} of {} rows would be refused", of_file(path), receipt.refused, receipt.rows);
             }
             Ok(())
         }
         Err(IngestError::Refused(receipt)) => {
-            keep_refusals(&args, &receipt)?;
+            keep_refusals(args, &receipt)?;
             if args.json {
                 output::json(&serde_json::to_value(&*receipt)?);
             }
-            bail!("{}: nothing was taken\n{}", of_file(&args.file), refusals(&receipt).join("\n"));
+            bail!("{}: nothing was taken\n{}", of_file(path), refusals(&receipt).join("\n"));
         }
-        Err(error) => Err(error).with_context(|| format!("{}: nothing was taken", of_file(&args.file))),
+        Err(error) => Err(error).with_context(|| format!("{}: nothing was taken", of_file(path))),
     }
 }
 
@@ -136,22 +183,14 @@ fn digest(file: &mut std::fs::File) -> std::io::Result<[u8; 32]> {
 
 async fn take(
     inventory: &Inventory,
-    mut file: std::fs::File,
+    file: std::fs::File,
+    source: AnyForm,
     delivery: &Delivery,
     intent: Intent,
 ) -> Result<Receipt, IngestError> {
     let unread =
         |error: std::io::Error| IngestError::Prepare(crate::inventory::rows::ReadError::Read(error).into());
-    let mut first = [0];
-    let read = file.read(&mut first).map_err(unread)?;
-    file.rewind().map_err(unread)?;
     let octets = file.metadata().map_err(unread)?.len();
-    let source: Box<dyn Source> = if read == 1 && first == [PACKAGE_BEGINS] {
-        Box::new(OnePackage)
-    } else {
-        let requirements = delivery.template.as_ref().map(Template::requirements);
-        Box::new(Csv { requirements, rng: inventory.rng.clone() })
-    };
     let bar = if std::io::stderr().is_terminal() { ProgressBar::new(octets) } else { ProgressBar::hidden() };
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}, {msg} rows, {eta}") {
         bar.set_style(style);
@@ -159,7 +198,7 @@ async fn take(
     let input = BufReader::with_capacity(1 << 16, bar.wrap_read(file));
     let told = bar.clone();
     let progress = move |rows: u64| told.set_message(rows.to_string());
-    let receipt = inventory.ingest(input, source, delivery, intent, progress).await;
+    let receipt = inventory.ingest(input, Box::new(source), delivery, intent, progress).await;
     bar.finish_and_clear();
     receipt
 }

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 pub mod admin;
 pub mod audit;
+pub mod batch;
 pub mod bench;
 pub mod callbacks;
 pub mod card;
@@ -28,6 +29,7 @@ pub mod profile;
 pub mod qr;
 pub mod serve;
 pub mod sub_class;
+pub mod transport_key;
 
 /// A yard for SIMs: subscriptions in, profiles out to eUICCs.
 ///
@@ -54,6 +56,10 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Take a manufacturer's batch into the stock.
     Ingest(ingest::IngestArgs),
+    /// Write what a manufacturer makes a delivery from.
+    Batch(Box<batch::BatchArgs>),
+    /// Look after the keys under which keys travel to and from manufacturers and operators' systems.
+    TransportKey(Box<transport_key::TransportKeyArgs>),
     /// Order profiles as an operator.
     Es2plus(Box<es2plus::Es2PlusArgs>),
     /// Look at the calls back to operators that wait.
@@ -103,6 +109,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Doctor(args) => doctor::run(args).await,
         Command::Ingest(args) => ingest::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Batch(args) => batch::run(*args).await.map(|()| ExitCode::SUCCESS),
+        Command::TransportKey(args) => transport_key::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Es2plus(args) => es2plus::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Callbacks(args) => callbacks::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Order(args) => order::run(*args).await.map(|()| ExitCode::SUCCESS),

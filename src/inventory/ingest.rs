@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use super::csv::{Csv, OnePackage};
+use super::formats::{AnyForm, Format, Options};
 use super::prepare::{Piece, Preparation, PrepareError, Rows, Wanted};
 use super::receipt::{Receipt, Refusal, Refusals};
 use super::rows::{Heading, Source};
@@ -60,6 +60,8 @@ pub struct Delivery {
     pub manufacturer: Manufacturer,
     /// What the manufacturer calls it, if somebody says so beside the file.
     pub delivery_id: Option<DeliveryId>,
+    /// What it is called where neither the file nor anybody beside it says so.
+    pub unnamed_id: Option<DeliveryId>,
     /// The operator that will own them.
     pub owner: Operator,
     /// Their type.
@@ -76,7 +78,15 @@ impl Delivery {
     #[must_use]
     pub fn local(owner: Operator, profile_type: ProfileType, template: Option<Template>) -> Self {
         let manufacturer = Manufacturer::local();
-        Self { manufacturer, delivery_id: None, owner, profile_type, sub_class: None, template }
+        Self {
+            manufacturer,
+            delivery_id: None,
+            unnamed_id: None,
+            owner,
+            profile_type,
+            sub_class: None,
+            template,
+        }
     }
 }
 
@@ -169,7 +179,7 @@ impl Inventory {
         }
     }
 
-    /// Takes a table with named columns whole ([`Csv`]).
+    /// Takes a table with named columns whole, its keys in the clear where the mode allows it.
     ///
     /// # Errors
     /// [`IngestError`]; nothing was taken then.
@@ -178,12 +188,11 @@ impl Inventory {
         file: impl Read + Send + 'static,
         delivery: &Delivery,
     ) -> Result<Receipt, IngestError> {
-        let requirements = delivery.template.as_ref().map(Template::requirements);
-        let source = Csv { requirements, rng: self.rng.clone() };
-        self.ingest(file, Box::new(source), delivery, Intent::TakeWhole, |_| {}).await
+        let options = Options { format: Some(Format::Csv), ..self.options(delivery) };
+        self.ingest_form(file, options, delivery).await
     }
 
-    /// Takes a ready-made profile package.
+    /// Takes ready-made profile packages, one after the other in the file.
     ///
     /// # Errors
     /// [`IngestError`]; nothing was taken then.
@@ -192,7 +201,25 @@ impl Inventory {
         der: impl Read + Send + 'static,
         delivery: &Delivery,
     ) -> Result<Receipt, IngestError> {
-        self.ingest(der, Box::new(OnePackage), delivery, Intent::TakeWhole, |_| {}).await
+        let options = Options { format: Some(Format::Packages), ..self.options(delivery) };
+        self.ingest_form(der, options, delivery).await
+    }
+
+    /// How a file of the delivery is read where nobody says more.
+    #[must_use]
+    pub fn options(&self, delivery: &Delivery) -> Options {
+        let requirements = delivery.template.as_ref().map(Template::requirements);
+        Options::new(requirements, self.rng.clone(), self.mode)
+    }
+
+    async fn ingest_form(
+        &self,
+        file: impl Read + Send + 'static,
+        options: Options,
+        delivery: &Delivery,
+    ) -> Result<Receipt, IngestError> {
+        let source = Box::new(AnyForm { options, accompanying: None });
+        self.ingest(file, source, delivery, Intent::TakeWhole, |_| {}).await
     }
 
     /// Begins the batch, behind one of the same name that was given up.
@@ -304,7 +331,7 @@ fn delivery_id(delivery: &Delivery, heading: &Heading) -> Result<Option<Delivery
         (Some(file), Some(asked)) if file != asked => {
             Err(IngestError::OtherDelivery { file: file.clone(), asked: asked.clone() })
         }
-        (of_file, asked) => Ok(asked.clone().or_else(|| of_file.clone())),
+        (of_file, asked) => Ok(asked.as_ref().or(of_file.as_ref()).or(delivery.unnamed_id.as_ref()).cloned()),
     }
 }
 

@@ -3,7 +3,9 @@
 //! | file | what |
 //! |---|---|
 //! | [`rows`] | what a delivery is made of, whatever its form |
-//! | [`csv`] | a manufacturer's table with named columns, a ready-made package |
+//! | [`formats`] | the forms that manufacturers use |
+//! | [`request`] | what a manufacturer is asked for |
+//! | [`transport_keys`] | the keys under which keys travel |
 //! | [`prepare`] | from rows to profiles that can be stored |
 //! | [`ingest`] | a delivery into the store, published whole or of no effect |
 //! | [`receipt`] | what the manufacturer gets back |
@@ -12,13 +14,15 @@
 //! | [`sub_class`] | kinds of cards and chips: what each can do, and its IMSIs |
 
 pub mod allocation;
-pub mod csv;
+pub mod formats;
 pub mod ingest;
 pub mod pools;
 pub mod prepare;
 pub mod receipt;
+pub mod request;
 pub mod rows;
 pub mod sub_class;
+pub mod transport_keys;
 
 pub use ingest::{Delivery, IngestError, Intent, Inventory};
 pub use receipt::{Receipt, Refusal, Refusals};

@@ -164,8 +164,11 @@ impl Desk<'_> {
 
     fn profile(&mut self, line: usize, delivered: Delivered) -> Result<NewProfile, Fault> {
         match delivered {
-            Delivered::Subscription(data) => self.of_data(line, &data),
+            Delivered::Subscription(row) => self.of_data(line, &row.data),
             Delivered::Package(der) => self.of_package(line, &der),
+            Delivered::Euicc(_) => {
+                Err(Fault::Refused(vec![Refusal::of_row(line, "an eUICC, and profiles are taken here")]))
+            }
         }
     }
 

@@ -8,26 +8,48 @@ use std::ops::ControlFlow;
 
 use zeroize::Zeroizing;
 
+use super::formats::{DeliveredEuicc, Format, FormatError};
 use super::receipt::Refusal;
 use crate::domain::DeliveryId;
-use crate::profile::personal_csv::HeaderError;
-use crate::profile::personal_data::PersonalData;
+use crate::profile::personal_row::RowData;
 
-/// What stands in front of the rows.
+/// What stands in front of the rows, as far as the file says it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Heading {
-    /// What the manufacturer calls the delivery, where the file says so.
+    /// The form of the file.
+    pub format: Option<Format>,
+    /// What the manufacturer calls the delivery.
     pub delivery_id: Option<DeliveryId>,
-    /// How many rows there are to be, where the file says so.
+    /// How many rows there are to be.
     pub quantity: Option<u64>,
+    /// When it was ordered or made, as it stands there.
+    pub time: Option<String>,
+    /// For whom.
+    pub customer: Option<String>,
+    /// The profile type or the product, in the manufacturer's words.
+    pub profile_type: Option<String>,
+    /// How many IMSIs each ICCID has.
+    pub imsis_per_iccid: Option<usize>,
+    /// The index of the transport key of K and OPc; 0 is for none.
+    pub subscription_key: Option<u32>,
+    /// The index of the transport key of keys for remote management; 0 is for none.
+    pub ota_key: Option<u32>,
+    /// The kind of SIM, in the manufacturer's numbers.
+    pub sim_type: Option<u32>,
+    /// The step of an order that has several.
+    pub step: Option<u32>,
+    /// Columns whose values are not read.
+    pub passed_over: Vec<String>,
 }
 
 /// What one row delivers. No `Debug`: it holds secrets.
 pub enum Delivered {
-    /// A profile's own data, for the template of its type.
-    Subscription(Box<PersonalData>),
+    /// A profile's own data, for the template of its type, and the eUICC that it goes to or is on, if the row names it.
+    Subscription(Box<RowData>),
     /// A ready-made, unprotected profile package in DER.
     Package(Zeroizing<Vec<u8>>),
+    /// An eUICC.
+    Euicc(Box<DeliveredEuicc>),
 }
 
 /// One row.
@@ -43,7 +65,7 @@ pub struct DeliveredRow {
 pub enum ReadError {
     /// What stands in front of the rows is wrong.
     #[error(transparent)]
-    Heading(#[from] HeaderError),
+    Heading(#[from] FormatError),
     /// The file ends too early, is too large, or cannot be read.
     #[error("the file cannot be read: {0}")]
     Read(#[from] std::io::Error),

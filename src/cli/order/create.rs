@@ -9,8 +9,9 @@ use simyard_asn1::tlv::NamedBits;
 
 use super::look::parse_state;
 use super::view::View;
-use super::{CodeArgs, Common, Desk, ExpiryArgs, HandArgs, bulk, default_expiry};
+use super::{CodeArgs, Common, Desk, ExpiryArgs, bulk, default_expiry};
 use crate::app::config::order_metadata;
+use crate::cli::hand::HandArgs;
 use crate::cli::output::{self, line};
 use crate::cli::qr;
 use crate::crypto::hash::code_hash;

@@ -5,8 +5,9 @@ use clap::Args;
 use serde_json::Value;
 
 use super::view::View;
-use super::{Common, Desk, ExpiryArgs, HandArgs, Which, default_expiry};
+use super::{Common, Desk, ExpiryArgs, Which, default_expiry};
 use crate::binding::es2plus::FinalProfileStatus;
+use crate::cli::hand::HandArgs;
 use crate::cli::output::{self, line};
 use crate::domain::{FinalStatus, Order, State};
 use crate::env::Timestamp;

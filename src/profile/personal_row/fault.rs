@@ -204,7 +204,7 @@ pub fn masked(text: &str) -> String {
 
 /// The length of a value that is not shown.
 pub(super) fn length(text: &str) -> String {
-    format!("{} characters", text.chars().count())
+    format!("({} characters)", text.chars().count())
 }
 
 #[cfg(test)]
@@ -217,11 +217,11 @@ mod tests {
             ("89882801000000000014", "8988280…014"),
             ("901405100000001", "9014051…001"),
             ("89049032000000000000279973200019", "8904903…019"),
-            ("12345678", "8 characters"),
-            ("465b5ce8b199b49faa5f0a2ee238a6bc", "32 characters"),
-            ("8988280100000000001F", "20 characters"),
-            ("٠١٢٣٤٥٦٧٨٩", "10 characters"),
-            ("", "0 characters"),
+            ("12345678", "(8 characters)"),
+            ("465b5ce8b199b49faa5f0a2ee238a6bc", "(32 characters)"),
+            ("8988280100000000001F", "(20 characters)"),
+            ("٠١٢٣٤٥٦٧٨٩", "(10 characters)"),
+            ("", "(0 characters)"),
         ] {
             assert_eq!(masked(text), shown, "{text}");
         }

@@ -34,7 +34,7 @@ pub(super) struct Place {
 }
 
 /// The columns of a file in their order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
     pub(super) places: Vec<Place>,
     /// How many subscriptions the columns can give.

@@ -156,6 +156,12 @@ impl<'a> RowReader<'a> {
         Ok(Self { layout, settings, seen: Seen::default() })
     }
 
+    /// Reads rows that name each value for themselves ([`RowReader::read_as`]): what one leaves out, it is refused for.
+    #[must_use]
+    pub fn of_named_values(settings: Settings<'a>) -> Self {
+        Self { layout: Layout::default(), settings, seen: Seen::default() }
+    }
+
     /// The columns.
     #[must_use]
     pub const fn layout(&self) -> &Layout {
