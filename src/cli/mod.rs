@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub mod admin;
+pub mod allocation;
 pub mod audit;
 pub mod batch;
 pub mod bench;
@@ -22,12 +23,15 @@ pub mod ingest;
 pub mod log;
 pub mod lpa;
 pub mod notifications;
+pub mod operator_key;
 pub mod order;
 pub mod output;
 pub mod pki;
+pub mod pool;
 pub mod profile;
 pub mod qr;
 pub mod serve;
+pub mod stock;
 pub mod sub_class;
 pub mod transport_key;
 
@@ -70,6 +74,14 @@ enum Command {
     Admin(Box<admin::AdminArgs>),
     /// Look at the audit: who did what to which identifier, when and from where.
     Audit(Box<audit::AuditArgs>),
+    /// Make subscriptions.
+    Batch(batch::BatchArgs),
+    /// Bring OP of operators, from which OPc of subscriptions is made.
+    OperatorKey(operator_key::OperatorKeyArgs),
+    /// Take profiles out of the stock, and back.
+    Stock(stock::StockArgs),
+    /// Look at the pools of numbers, draw from them, give back and retire.
+    Pool(pool::PoolArgs),
     /// Look at the kinds of SIMs: form factors, eUICC, IMSIs.
     SubClass(sub_class::SubClassArgs),
     /// Look at notifications that were refused.
@@ -116,6 +128,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Order(args) => order::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Admin(args) => admin::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Audit(args) => audit::run(*args).await.map(|()| ExitCode::SUCCESS),
+        Command::Batch(args) => batch::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::OperatorKey(args) => operator_key::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Stock(args) => stock::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Pool(args) => pool::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::SubClass(args) => sub_class::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Notifications(args) => notifications::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Profile(args) => profile::run(args),

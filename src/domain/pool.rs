@@ -63,6 +63,13 @@ impl AllocationId {
         Self(hex::encode_upper(octets))
     }
 
+    /// Of a part of something larger whose name is known: the same part has the same identifier.
+    #[must_use]
+    pub fn of_part(name: &str, part: u64, of_part: usize) -> Self {
+        let name: String = name.chars().filter(char::is_ascii_graphic).take(80).collect();
+        Self(format!("{name}/{part}/{of_part}"))
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -9,13 +9,17 @@
 //! | [`prepare`] | from rows to profiles that can be stored |
 //! | [`ingest`] | a delivery into the store, published whole or of no effect |
 //! | [`receipt`] | what the manufacturer gets back |
+//! | [`generate`] | subscriptions made here, from pools and the generator |
+//! | [`operator_keys`] | OP of operators, sealed |
 //! | [`pools`] | ranges of numbers: drawn, given back, retired |
 //! | [`allocation`] | subscriptions set aside by type and count, given back, retired |
 //! | [`sub_class`] | kinds of cards and chips: what each can do, and its IMSIs |
 
 pub mod allocation;
 pub mod formats;
+pub mod generate;
 pub mod ingest;
+pub mod operator_keys;
 pub mod pools;
 pub mod prepare;
 pub mod receipt;

@@ -18,6 +18,7 @@
 //! | `chunks` | the rows of a batch, some hundred at a time |
 //! | `packages` | what profiles are made of |
 //! | `allocations` | profiles set aside by type and count; where a profile stands on the shelf |
+//! | `operator_keys` | OP of operators |
 //! | `pools`, `pool_draws` | numbers of pools: handed out, given back, retired |
 //! | `schema` | how far the schema is |
 //! | `overview` | listings and counts |
@@ -49,6 +50,7 @@ mod failures;
 mod idempotency;
 mod identities;
 mod manual_changes;
+mod operator_keys;
 mod order_row;
 mod order_runs;
 mod orders;
@@ -81,6 +83,7 @@ pub use downloads::{Binding, Material, NewBinding, NewNotification, Notification
 pub use idempotency::{ANSWER_MAX, Begin, KEPT_FOR};
 pub use identities::{Credential, CredentialKind, CredentialRecord, Found, IdentityRecord, NewIdentity};
 pub use manual_changes::{DETAIL_MAX, MANUAL_CHANGES_MAX, ManualChange, NewManualChange};
+pub use operator_keys::OperatorKey;
 pub use order_runs::{OrderRun, RunPlace};
 pub use overview::{Count, Selection};
 pub use packages::{Package, PackageKind};
@@ -310,6 +313,7 @@ impl Store {
             transport_keys::STATEMENTS,
             writer::STATEMENTS,
             allocations::STATEMENTS,
+            operator_keys::STATEMENTS,
             pools::STATEMENTS,
             pool_draws::STATEMENTS,
         ]

@@ -7,12 +7,15 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::allocations::{Allotted, Subject};
+use super::audit;
 use super::engine::{Row, Statement, set_statement};
 use super::pool_draws::{DrawRow, GIVE_BACK, NumberRow, known, next_place, quarantine_run_out, stocked};
 use super::set::Set;
 use super::writer::{Change, Done};
 use super::{Constraint, Store, StoreError};
-use crate::domain::{AllocationId, NumberKind, NumberState, Person, Pool, PoolName};
+use crate::domain::{
+    Action, Actor, AllocationId, AuditSubject, NewAuditEntry, NumberKind, NumberState, Person, Pool, PoolName,
+};
 use crate::env::Timestamp;
 
 /// Numbers that are counted at most: a count beyond is "more".
@@ -39,6 +42,11 @@ const PUT_ASIDE: Statement = set_statement!(
      RETURNING number, kind"
 );
 
+/// All of an allocation that are still reserved.
+const KEEP_ALLOCATION: Statement = Statement::common(
+    "UPDATE pool_number SET state = 1, held_until = NULL, changed_at = $2 WHERE allocation_id = $1 AND state = 0",
+);
+
 const NUMBER: Statement = Statement::common(
     "SELECT kind, number, pool, state, held_until, allocation_id, person, changed_at FROM pool_number \
      WHERE kind = $1 AND number = $2",
@@ -60,8 +68,16 @@ const COUNT_FREE_AGAIN: Statement = Statement::common(
      (SELECT 1 FROM pool_number WHERE pool = $1 AND state = 2 AND held_until <= $2 LIMIT 100001) counted",
 );
 
-pub(super) const STATEMENTS: &[Statement] =
-    &[PASSED, KEEP, PUT_ASIDE, NUMBER, NUMBERS_OF_ALLOCATION, COUNT_OF_STATE, COUNT_FREE_AGAIN];
+pub(super) const STATEMENTS: &[Statement] = &[
+    PASSED,
+    KEEP,
+    KEEP_ALLOCATION,
+    PUT_ASIDE,
+    NUMBER,
+    NUMBERS_OF_ALLOCATION,
+    COUNT_OF_STATE,
+    COUNT_FREE_AGAIN,
+];
 
 /// What a caller wants of a pool.
 #[derive(Clone)]
@@ -357,10 +373,21 @@ impl Store {
         let rows: Vec<NumberRow<'_>> = sorted.iter().map(|number| row(number)).collect();
         let changed = writing.fetch_set(statement, &Set::of(&rows)).await?;
         let changed: HashSet<String> = changed.iter().map(Row::key).collect::<Result<_, _>>()?;
-        match sorted.into_iter().find(|number| !changed.contains(*number)) {
-            Some(number) => Err(NumberError::State(number.to_owned())),
-            None => Ok(writing.commit().await?),
+        if let Some(number) = sorted.iter().find(|number| !changed.contains(**number)) {
+            return Err(NumberError::State((*number).to_owned()));
         }
+        audit::append(&mut writing, &audit_entries(pool, &sorted, change, person, now)).await?;
+        Ok(writing.commit().await?)
+    }
+
+    /// What is still reserved under an identifier is allocated for good. Repeated, it changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn keep_numbers(&self, id: &AllocationId, now: Timestamp) -> Result<(), StoreError> {
+        let mut writing = self.pools.begin().await?;
+        writing.fetch(&KEEP_ALLOCATION, [id.as_str().into(), now.as_millis().into()]).await?;
+        writing.commit().await
     }
 
     /// Reservations of numbers that ran out at `now` go into quarantine, `limit` at most. Returns how many: where it is the
@@ -374,6 +401,35 @@ impl Store {
         writing.commit().await?;
         Ok(ended)
     }
+}
+
+/// What the audit tells of numbers that changed: each apart, but for telephone numbers, which are values of persons.
+fn audit_entries(
+    pool: &Pool,
+    numbers: &[&str],
+    change: NumberChange,
+    person: &Person,
+    now: Timestamp,
+) -> Vec<NewAuditEntry> {
+    let (action, detail) = match change {
+        NumberChange::Keep => (Action::POOL_ALLOCATE, "kept".to_owned()),
+        NumberChange::GiveBack(until) => (Action::POOL_RELEASE, format!("quarantine until {until}")),
+        NumberChange::Quarantine(until) => {
+            (Action::POOL_RELEASE, format!("put into quarantine until {until}"))
+        }
+        NumberChange::Retire => (Action::POOL_RETIRE, "retired".to_owned()),
+    };
+    let entry = |subject| {
+        let detail = format!("pool {}: {detail}", pool.name);
+        NewAuditEntry::new(now, Actor::Person(person.clone()), action, subject).detail(detail)
+    };
+    if pool.kind == NumberKind::Msisdn {
+        let numbers = format!("{} numbers", numbers.len());
+        let of_pool = entry(AuditSubject::new("pool", pool.name.as_str()));
+        let detail = format!("{numbers}, {}", of_pool.detail);
+        return vec![of_pool.detail(detail)];
+    }
+    numbers.iter().map(|number| entry(AuditSubject::new(pool.kind.name(), number))).collect()
 }
 
 fn counted(rows: &[Row]) -> Result<u64, StoreError> {
