@@ -17,6 +17,7 @@ pub mod doctor;
 pub mod inventory;
 pub mod order;
 pub mod personalise;
+pub mod pools;
 pub mod profile;
 pub mod sub_class;
 

@@ -63,6 +63,7 @@ fn main() -> std::process::ExitCode {
         cli::inventory::TESTS,
         cli::order::TESTS,
         cli::personalise::TESTS,
+        cli::pools::TESTS,
         cli::profile::TESTS,
         cli::sub_class::TESTS,
         conformance::TESTS,

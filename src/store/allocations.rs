@@ -13,7 +13,9 @@ use super::orders::TAKE;
 use super::set::{Set, set_row};
 use super::writer::{Change, Done, Outcome, save, wipe};
 use super::{Constraint, Store, StoreError};
-use crate::domain::{AllocationId, Operator, Order, Person, ProfileType, Shelf};
+use crate::domain::{
+    Action, Actor, AllocationId, AuditSubject, NewAuditEntry, Operator, Order, Person, ProfileType, Shelf,
+};
 use crate::env::Timestamp;
 use crate::ident::Iccid;
 
@@ -282,6 +284,22 @@ set_row! {
         person: String,
         made_at: i64,
     }
+}
+
+impl SetAsideRow {
+    /// What the audit tells of it.
+    pub(super) fn audit_entry(&self) -> NewAuditEntry {
+        let action = if self.held_until.is_some() { Action::STOCK_RESERVE } else { Action::STOCK_ALLOCATE };
+        let subject = AuditSubject::new("allocation", &self.allocation_id);
+        let detail = format!("{} profiles of type {} of {}", self.count, self.source, self.owner);
+        NewAuditEntry::new(Timestamp::from_millis(self.made_at), actor(&self.person), action, subject)
+            .detail(detail)
+    }
+}
+
+/// Who it was, as the row has it.
+pub(super) fn actor(person: &str) -> Actor {
+    Actor::Person(Person::parse(person).unwrap_or_else(Person::unknown))
 }
 
 /// A profile that changes its place, with its order.

@@ -504,6 +504,17 @@ impl From<sqlx::Error> for StoreError {
 mod tests {
     use super::*;
 
+    #[test]
+    fn migrations_stand_in_the_order_of_their_numbers() {
+        let numbers = |migrations: &[(i64, &str, &str)]| {
+            migrations.iter().map(|(number, name, _)| (*number, (*name).to_owned())).collect::<Vec<_>>()
+        };
+        let sqlite = numbers(SQLITE_MIGRATIONS);
+        // SQLite remembers the number of the last one alone.
+        assert!(sqlite.is_sorted_by(|one, next| one.0 < next.0), "{sqlite:?}");
+        assert_eq!(sqlite, numbers(POSTGRES_MIGRATIONS));
+    }
+
     #[cfg(unix)]
     #[tokio::test]
     async fn a_new_file_is_its_owners_alone() {

@@ -1,12 +1,13 @@
 //! Orders: how they are read, and what ES2+ changes about them (SGP.22 5.3).
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::callbacks::{CallbackRow, NewCallback, keep_callback};
-use super::engine::{Row, Statement, set_statement};
+use super::engine::{Row, Statement, Writing, set_statement};
 use super::order_row::{OrderRow, is_published, named_by_code, order, order_columns, state_code};
-use super::set::{Beside, set_row};
-use super::writer::{Change, Done};
+use super::set::{Beside, Set, set_row};
+use super::writer::{Change, Done, Outcome, Taken, set};
 use super::{Store, StoreError};
 use crate::domain::{DownloadOrderParameters, NewAuditEntry, Operator, Order, ProfileType, StateName};
 use crate::env::Timestamp;
@@ -222,6 +223,48 @@ impl TakeRow {
             audit: Beside(None),
         })
     }
+}
+
+/// Takes numbers of a type: a repetition gets the number of the first call, the others the next available ones.
+pub(super) async fn take(
+    writing: &mut Writing,
+    round: &[(usize, &TakeRow)],
+    outcomes: &mut [Outcome],
+) -> Result<(), StoreError> {
+    let named = round.iter().map(|(_, row)| *row).filter(|row| !row.call_identifier.is_empty());
+    let mut repeated = HashMap::new();
+    for row in writing.fetch_set(&FIND_REPETITION, &Set::of(named)).await? {
+        repeated.insert(row.text("place")?, row.text("iccid")?);
+    }
+    let mut wanted: HashMap<(&str, &str), Vec<(usize, &TakeRow)>> = HashMap::new();
+    for (place, row) in round {
+        match (repeated.get(&row.place), outcomes.get_mut(*place)) {
+            (Some(iccid), Some(outcome)) => {
+                *outcome = Ok(Done::Taken(Taken { iccid: iccid.clone(), is_new: false }));
+            }
+            _ => wanted.entry((&row.owner, &row.profile_type)).or_default().push((*place, row)),
+        }
+    }
+    for ((owner, profile_type), takers) in wanted {
+        let count = i64::try_from(takers.len()).unwrap_or(i64::MAX);
+        let numbers = writing.fetch(&TAKE, [owner.into(), profile_type.into(), count.into()]).await?;
+        let mut taken = Vec::with_capacity(numbers.len());
+        for ((place, taker), number) in takers.iter().zip(&numbers) {
+            taken.push((*place, taker.reserve(number)?));
+        }
+        let saved = set(writing, &SAVE, &Set::of(taken.iter().map(|(_, row)| row))).await?;
+        for (place, row) in &taken {
+            if let (true, Some(outcome)) = (saved.contains_key(&row.iccid), outcomes.get_mut(*place)) {
+                *outcome = Ok(Done::Taken(Taken { iccid: row.iccid.clone(), is_new: true }));
+            }
+        }
+        for (place, _) in takers.iter().skip(numbers.len()) {
+            if let Some(outcome) = outcomes.get_mut(*place) {
+                *outcome = Ok(Done::NoneLeft);
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Store {

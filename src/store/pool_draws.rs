@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::StoreError;
-use super::allocations::{AllocationRow, Allotted, INSERT_ALLOCATIONS, Subject, earlier, millis, put};
+use super::allocations::{AllocationRow, Allotted, INSERT_ALLOCATIONS, Subject, actor, earlier, millis, put};
 use super::engine::{Argument, Row, Statement, Writing, set_statement};
 use super::pools::{Draw, kind_code, kind_of, state_code};
 use super::set::{Set, set_row};
 use super::writer::Outcome;
-use crate::domain::{NumberKind, NumberState, Pool};
+use crate::domain::{Action, AuditSubject, NewAuditEntry, NumberKind, NumberState, Pool};
 use crate::env::Timestamp;
 
 /// Numbers of a range that are looked at with one statement at most.
@@ -293,6 +293,14 @@ impl DrawRow {
             person: draw.person.as_str().to_owned(),
             at: draw.at.as_millis(),
         }
+    }
+
+    /// What the audit tells of it.
+    pub(super) fn audit_entry(&self) -> NewAuditEntry {
+        let subject = AuditSubject::new("allocation", &self.allocation_id);
+        let detail = format!("{} numbers of pool {}", self.count, self.pool.name);
+        let at = Timestamp::from_millis(self.at);
+        NewAuditEntry::new(at, actor(&self.person), Action::POOL_ALLOCATE, subject).detail(detail)
     }
 
     fn allocation(&self) -> AllocationRow<'_> {

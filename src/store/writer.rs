@@ -29,7 +29,7 @@ use super::engine::{Part, Pools, Row, Said, Statement, Writing, set_statement};
 use super::failures::{FailureRow, KEEP_FAILURE};
 use super::manual_changes::{FORGET_MANUAL_CHANGES, KEEP_MANUAL_CHANGE};
 use super::order_row::OrderRow;
-use super::orders::{FIND_REPETITION, SAVE, TAKE, TELL_OF_SAVED, TakeRow};
+use super::orders::{SAVE, TELL_OF_SAVED, TakeRow, take};
 use super::pool_draws::{DrawRow, draw};
 use super::refused_notifications::{KEEP_REFUSED, RefusedRow, TRIM_REFUSED};
 use super::set::{Columns, Set, set_row};
@@ -137,6 +137,8 @@ impl Change {
         match (self, done) {
             (Self::Save(row), _) => row.audit.0.iter().cloned().collect(),
             (Self::Shelve(row), _) => row.order.audit.0.iter().cloned().collect(),
+            (Self::Draw(row), Done::Allotted(Allotted::These(_))) => vec![row.audit_entry()],
+            (Self::SetAside(row), Done::Allotted(Allotted::These(_))) => vec![row.audit_entry()],
             (Self::Take(row), Done::Taken(taken)) if taken.is_new => {
                 let subject = AuditSubject::new("iccid", &taken.iccid);
                 row.audit
@@ -608,7 +610,7 @@ fn rounds<R>(rows: Rows<'_, R>, key: impl Fn(usize, &R) -> String) -> Vec<Rows<'
 }
 
 /// Runs a set statement that returns a key and a number for every row it touched.
-async fn set(
+pub(super) async fn set(
     writing: &mut Writing,
     statement: &Statement,
     set: &Set<'_>,
@@ -672,46 +674,4 @@ pub(super) async fn wipe<'a>(
     iccids: impl Iterator<Item = &'a str>,
 ) -> Result<(), StoreError> {
     set(writing, &WIPE_KEYS, &Set::column("iccid", iccids)).await.map(drop)
-}
-
-/// Takes numbers of a type: a repetition gets the number of the first call, the others the next available ones.
-async fn take(
-    writing: &mut Writing,
-    round: &[(usize, &TakeRow)],
-    outcomes: &mut [Outcome],
-) -> Result<(), StoreError> {
-    let named = round.iter().map(|(_, row)| *row).filter(|row| !row.call_identifier.is_empty());
-    let mut repeated = HashMap::new();
-    for row in writing.fetch_set(&FIND_REPETITION, &Set::of(named)).await? {
-        repeated.insert(row.text("place")?, row.text("iccid")?);
-    }
-    let mut wanted: HashMap<(&str, &str), Vec<(usize, &TakeRow)>> = HashMap::new();
-    for (place, row) in round {
-        match (repeated.get(&row.place), outcomes.get_mut(*place)) {
-            (Some(iccid), Some(outcome)) => {
-                *outcome = Ok(Done::Taken(Taken { iccid: iccid.clone(), is_new: false }));
-            }
-            _ => wanted.entry((&row.owner, &row.profile_type)).or_default().push((*place, row)),
-        }
-    }
-    for ((owner, profile_type), takers) in wanted {
-        let count = i64::try_from(takers.len()).unwrap_or(i64::MAX);
-        let numbers = writing.fetch(&TAKE, [owner.into(), profile_type.into(), count.into()]).await?;
-        let mut taken = Vec::with_capacity(numbers.len());
-        for ((place, taker), number) in takers.iter().zip(&numbers) {
-            taken.push((*place, taker.reserve(number)?));
-        }
-        let saved = set(writing, &SAVE, &Set::of(taken.iter().map(|(_, row)| row))).await?;
-        for (place, row) in &taken {
-            if let (true, Some(outcome)) = (saved.contains_key(&row.iccid), outcomes.get_mut(*place)) {
-                *outcome = Ok(Done::Taken(Taken { iccid: row.iccid.clone(), is_new: true }));
-            }
-        }
-        for (place, _) in takers.iter().skip(numbers.len()) {
-            if let Some(outcome) = outcomes.get_mut(*place) {
-                *outcome = Ok(Done::NoneLeft);
-            }
-        }
-    }
-    Ok(())
 }
