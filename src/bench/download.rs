@@ -234,7 +234,7 @@ impl Outcome {
 }
 
 /// The smallest of the sorted `times` that is not below `percent` of them, in milliseconds.
-fn percentile_ms(times: &[Duration], percent: usize) -> f64 {
+pub(super) fn percentile_ms(times: &[Duration], percent: usize) -> f64 {
     let rank = (times.len() * percent).div_ceil(100).saturating_sub(1);
     times.get(rank).map_or(0.0, |time| time.as_secs_f64() * 1000.0)
 }

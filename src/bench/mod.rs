@@ -5,6 +5,7 @@
 //! | [`download`] | complete downloads by many devices at a time against a server in another process |
 //! | [`stock`] | what they download: a batch, ordered and released, and an eUICC for each |
 //! | [`batch`] | random data for a template, as a manufacturer delivers them |
+//! | [`allocation`] | numbers and subscriptions allocated by many callers at a time |
 //! | [`bound`] | the time that the cryptography of one download takes at least |
 //! | [`handshake`] | TLS handshakes with nothing asked |
 //! | [`process`] | CPU time of a process, and what it has written |
@@ -27,7 +28,9 @@ use crate::profile::personal_csv::HeaderError;
 use crate::profile::plan::{PersonaliseError, TemplateError};
 use crate::smdp::confirm_order::ConfirmOrderError;
 use crate::smdp::download_order::DownloadOrderError;
+use crate::store::StoreError;
 
+pub mod allocation;
 pub mod batch;
 pub mod bound;
 pub mod download;
@@ -100,6 +103,12 @@ pub enum BenchError {
     /// The rows of the file cannot be read.
     #[error(transparent)]
     Rows(#[from] HeaderError),
+    /// Nothing was allocated.
+    #[error("nothing was allocated: {0}")]
+    Allocation(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// A thread or runtime could not be started, or ended before its time.
     #[error("a thread of the benchmark could not do its work")]
     Thread,

@@ -81,7 +81,7 @@ const STOCKED_MSISDNS: Statement = set_statement!(
      ON subscription_imsi.msisdn IN (change.number, '+' || change.number)"
 );
 
-const INSERT_NUMBERS: Statement = set_statement!(
+pub(super) const INSERT_NUMBERS: Statement = set_statement!(
     [kind bigint, number text, pool text, state bigint, held_until bigint, allocation_id text, person text,
      changed_at bigint]
     "INSERT INTO pool_number (kind, number, pool, state, held_until, allocation_id, person, changed_at) \

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use super::allocations::{Allotted, Subject};
 use super::audit;
 use super::engine::{Row, Statement, set_statement};
-use super::pool_draws::{DrawRow, GIVE_BACK, NumberRow, known, next_place, quarantine_run_out, stocked};
+use super::pool_draws::{
+    DrawRow, GIVE_BACK, INSERT_NUMBERS, NumberRow, known, next_place, quarantine_run_out, stocked,
+};
 use super::set::Set;
 use super::writer::{Change, Done};
 use super::{Constraint, Store, StoreError};
@@ -20,6 +22,8 @@ use crate::env::Timestamp;
 
 /// Numbers that are counted at most: a count beyond is "more".
 pub const COUNTED_MAX: u64 = 100_000;
+/// Rows of one statement of a bulk insert.
+const BULK_ROWS: usize = 1000;
 
 const PASSED: Statement = Statement::common("SELECT passed FROM pool WHERE name = $1");
 
@@ -378,6 +382,35 @@ impl Store {
         }
         audit::append(&mut writing, &audit_entries(pool, &sorted, change, person, now)).await?;
         Ok(writing.commit().await?)
+    }
+
+    /// Writes numbers as allocated, in one transaction, without a look at anything: what the engine can do at most.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails, and if a number is written already.
+    pub async fn insert_numbers_in_bulk(
+        &self,
+        pool: &Pool,
+        numbers: &[String],
+        person: &Person,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.pools.begin().await?;
+        for chunk in numbers.chunks(BULK_ROWS) {
+            let row = |number| NumberRow {
+                kind: kind_code(pool.kind),
+                number,
+                pool: pool.name.as_str(),
+                state: state_code(NumberState::Allocated),
+                held_until: None,
+                allocation_id: None,
+                person: person.as_str(),
+                changed_at: now.as_millis(),
+            };
+            let rows: Vec<NumberRow<'_>> = chunk.iter().map(|number| row(number.as_str())).collect();
+            writing.fetch_set(&INSERT_NUMBERS, &Set::of(&rows)).await?;
+        }
+        writing.commit().await
     }
 
     /// What is still reserved under an identifier is allocated for good. Repeated, it changes nothing.

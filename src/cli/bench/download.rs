@@ -35,13 +35,13 @@ const SCHEDULE_PERCENT: u32 = 70;
 #[derive(Args)]
 pub(super) struct DownloadArgs {
     /// Downloads that are measured in each run; a tenth as many come before, to warm up.
-    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = number(MAX_ORDERS / 10))]
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = super::number(MAX_ORDERS / 10))]
     downloads: usize,
     /// Downloads at a time: a run for each of these numbers.
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [1, 8, 64], value_parser = number(1024))]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [1, 8, 64], value_parser = super::number(1024))]
     concurrency: Vec<usize>,
     /// Released orders that the store holds at the start, if that is more than the runs need.
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = number(MAX_ORDERS))]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = super::number(MAX_ORDERS))]
     orders: usize,
     /// Make the profiles from this unprotected profile package instead of our template.
     #[arg(long, value_name = "FILE.der")]
@@ -55,14 +55,6 @@ pub(super) struct DownloadArgs {
     /// Print the figures as JSON.
     #[arg(long)]
     json: bool,
-}
-
-/// A number from 1 to `most`.
-fn number(most: usize) -> impl Fn(&str) -> Result<usize, String> + Clone {
-    move |text| match text.parse() {
-        Ok(number) if (1..=most).contains(&number) => Ok(number),
-        Ok(_) | Err(_) => Err(format!("a number from 1 to {most} is expected")),
-    }
 }
 
 /// Runs the benchmark and prints its figures.

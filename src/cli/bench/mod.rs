@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 
 mod download;
 mod figures;
+mod inventory;
 mod profile;
 mod server;
 
@@ -25,6 +26,11 @@ enum BenchCommand {
     /// nothing asked. The bound is the time of the public-key operations of one download alone, measured in the same
     /// run; the ratio is the server's CPU time to it.
     Download(download::DownloadArgs),
+    /// Allocation, by many callers at a time: how many numbers of a pool and how many subscriptions a second.
+    ///
+    /// Each caller asks for one, and again as soon as it is answered. What was given is looked through for duplicates: one
+    /// is a failure. The engine's own bulk insert of as many rows is measured beside it.
+    Inventory(inventory::InventoryArgs),
     /// Profile packages in memory, on one core: how fast they are read, written and personalised.
     ///
     /// Copying as many octets is measured beside it.
@@ -38,6 +44,15 @@ enum BenchCommand {
 pub async fn run(args: BenchArgs) -> anyhow::Result<()> {
     match args.command {
         BenchCommand::Download(args) => download::run(args).await,
+        BenchCommand::Inventory(args) => inventory::run(args).await,
         BenchCommand::Profile(args) => profile::run(&args),
+    }
+}
+
+/// A number from 1 to `most`.
+fn number(most: usize) -> impl Fn(&str) -> Result<usize, String> + Clone {
+    move |text| match text.parse() {
+        Ok(number) if (1..=most).contains(&number) => Ok(number),
+        Ok(_) | Err(_) => Err(format!("a number from 1 to {most} is expected")),
     }
 }
