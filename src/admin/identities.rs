@@ -14,7 +14,8 @@ use crate::domain::draining::DrainingCounts;
 use crate::domain::{Action, Actor, AuditSubject, Identity, IdentityName, NewAuditEntry};
 use crate::env::{Clock, Rng, Timestamp};
 use crate::ident::Peer;
-use crate::store::{Constraint, Credential, CredentialKind, IdentityRecord, NewIdentity, Store, StoreError};
+use crate::store::{Constraint, Credential, NewIdentity, Store, StoreError};
+pub use crate::store::{CredentialKind, CredentialRecord, IdentityRecord};
 
 /// Wrong credentials of one address in an hour.
 pub const FAILURES_PER_HOUR: NonZeroU32 = NonZeroU32::new(300).unwrap();

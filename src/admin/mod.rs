@@ -11,3 +11,48 @@ pub mod audit;
 pub mod calls;
 pub mod identities;
 pub mod token;
+
+pub use crate::store::AuditSelection;
+
+use crate::domain::AuditEntry;
+use crate::store::{Store, StoreError};
+
+/// What the admin API administers.
+pub struct Administration {
+    /// Who may call.
+    pub identities: identities::Identities,
+    /// Calls that are done once.
+    pub calls: calls::Calls,
+    store: Store,
+}
+
+impl Administration {
+    /// Over `store`.
+    #[must_use]
+    pub const fn new(store: Store, identities: identities::Identities, calls: calls::Calls) -> Self {
+        Self { identities, calls, store }
+    }
+
+    /// A page of the audit's entries behind the number `after`, as they happened.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn audit_entries(
+        &self,
+        selection: &AuditSelection,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        self.store.audit_entries(selection, after, limit).await
+    }
+
+    /// An entry of the audit; `None` if there is none of this number.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn audit_entry(&self, number: i64) -> Result<Option<AuditEntry>, StoreError> {
+        let before = number.saturating_sub(1);
+        let entries = self.store.audit_entries(&AuditSelection::default(), before, 1).await?;
+        Ok(entries.into_iter().find(|entry| entry.number == number))
+    }
+}

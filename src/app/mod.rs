@@ -36,6 +36,7 @@ use crate::smdp::sessions::Sessions;
 use crate::smdp::{Smdp, expiry};
 use crate::store::{Store, StoreError, StoreUrl};
 
+mod administration;
 mod callbacks;
 pub mod config;
 pub mod credentials;
@@ -156,6 +157,8 @@ pub struct Sockets {
     pub further_es9plus: Vec<TcpListener>,
     /// ES2+.
     pub es2plus: TcpListener,
+    /// The admin API.
+    pub admin_api: Option<TcpListener>,
     /// The ingestion API.
     pub ingest: Option<TcpListener>,
     /// Metrics and health.
@@ -179,6 +182,10 @@ impl Sockets {
             further_es9plus,
             es9plus: bind("es9plus", config.es9plus.listen).await?,
             es2plus: bind("es2plus", config.es2plus.listen).await?,
+            admin_api: match &config.admin_api {
+                Some(setting) => Some(bind("admin_api", setting.listener.listen).await?),
+                None => None,
+            },
             ingest: match &config.ingest {
                 Some(setting) => Some(bind("ingest", setting.listener.listen).await?),
                 None => None,
@@ -233,7 +240,12 @@ impl App {
             Some(setting) => Some(Arc::new(client_cas(&setting.client_ca)?)),
             None => None,
         };
-        let heeding = ingest_anchors.iter().chain([&client_anchors]).map(Arc::clone).collect();
+        let admin_anchors = match &config.admin_api {
+            Some(setting) if !setting.client_ca.is_empty() => Some(Arc::new(client_cas(&setting.client_ca)?)),
+            Some(_) | None => None,
+        };
+        let heeding =
+            ingest_anchors.iter().chain(&admin_anchors).chain([&client_anchors]).map(Arc::clone).collect();
         let revocation = RevocationFiles::new(&config.crl, Arc::clone(&anchors), heeding, clock.clone());
         revocation.load()?;
         revocation.warn_of_own(&identities);
@@ -299,6 +311,17 @@ impl App {
                 anchors,
                 meter,
                 clock,
+            )?);
+        }
+        if let (Some(setting), Some(socket)) = (&config.admin_api, sockets.admin_api) {
+            let (inventory, meter) = (inventory.clone(), Arc::clone(&meter));
+            listeners.push(administration::listener(
+                setting,
+                socket,
+                admin_anchors,
+                &smdp,
+                inventory,
+                meter,
             )?);
         }
         listeners.extend(sockets.admin.map(|socket| Listener {

@@ -57,6 +57,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let sockets = Sockets::bind(&config).await?;
     let (es9plus, es2plus) = (sockets.es9plus.local_addr()?, sockets.es2plus.local_addr()?);
     let further: Vec<_> = sockets.further_es9plus.iter().map(|socket| socket.local_addr()).collect();
+    let admin_api = sockets.admin_api.as_ref().map(|socket| socket.local_addr()).transpose()?;
     let ingest = sockets.ingest.as_ref().map(|socket| socket.local_addr()).transpose()?;
     let admin = sockets.admin.as_ref().map(|socket| socket.local_addr()).transpose()?;
     let app = App::open(&config, sockets, Clock::system(), Rng::system()).await?;
@@ -66,6 +67,9 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         line(&format!("ES9+ on {}", address?));
     }
     line(&format!("ES2+ on {es2plus}"));
+    if let Some(admin_api) = admin_api {
+        line(&format!("admin API on {admin_api}"));
+    }
     if let Some(ingest) = ingest {
         line(&format!("ingestion API on {ingest}"));
     }

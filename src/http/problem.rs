@@ -67,6 +67,18 @@ kinds! {
     NotFound = "not-found", NOT_FOUND, "There is nothing of this name";
     /// This caller may not do this.
     Forbidden = "forbidden", FORBIDDEN, "Not yours to do";
+    /// Nobody known calls.
+    Unauthenticated = "unauthenticated", UNAUTHORIZED, "Say who you are";
+    /// Too many wrong credentials came from there.
+    TooManyFailures = "too-many-failures", TOO_MANY_REQUESTS, "Too many wrong credentials";
+    /// There is such a path, but not for this method.
+    MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "Not this way";
+    /// There is such a thing already.
+    InUse = "in-use", CONFLICT, "There is one already";
+    /// Another request was made under this idempotency key.
+    KeyReused = "key-reused", UNPROCESSABLE_ENTITY, "Another request was made under this key";
+    /// A request under this idempotency key has no answer yet, or never gets one.
+    CallUnanswered = "call-unanswered", CONFLICT, "A request under this key has no answer";
     /// Too much at a time.
     Busy = "busy", SERVICE_UNAVAILABLE, "Too much at a time";
     /// The body did not come, or not in time.
@@ -89,6 +101,12 @@ impl Problem {
     #[must_use]
     pub fn new(kind: ProblemKind) -> Self {
         Self { kind, detail: None, retry_after_s: None, members: Map::new() }
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> ProblemKind {
+        self.kind
     }
 
     /// With a text for people.

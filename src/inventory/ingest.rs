@@ -277,6 +277,21 @@ impl Inventory {
         let Some(record) = self.store.batch_of_delivery(manufacturer, delivery_id).await? else {
             return Ok(None);
         };
+        self.receipt_of(&record).await
+    }
+
+    /// The receipt of a published batch of any manufacturer; `None` if there is none of this identifier.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn published_batch(&self, batch_id: &str) -> Result<Option<Receipt>, StoreError> {
+        match self.store.batch(batch_id).await? {
+            Some(record) => self.receipt_of(&record).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn receipt_of(&self, record: &BatchRecord) -> Result<Option<Receipt>, StoreError> {
         let BatchState::Published(totals) = &record.state else { return Ok(None) };
         let kept = self.store.refusals(&record.batch.batch_id).await?;
         // What an earlier version kept may have another form: the counts stand all the same.
@@ -295,7 +310,20 @@ impl Inventory {
         after: &str,
         limit: u32,
     ) -> Result<Vec<Receipt>, StoreError> {
-        let records = self.store.batches(after, Some(manufacturer), limit).await?;
+        self.published(Some(manufacturer), after, limit).await
+    }
+
+    /// As [`Inventory::receipts`], of one manufacturer or of all.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn published(
+        &self,
+        manufacturer: Option<&Manufacturer>,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<Receipt>, StoreError> {
+        let records = self.store.batches(after, manufacturer, limit).await?;
         let receipt_of = |record: &BatchRecord| match &record.state {
             BatchState::Published(totals) => Some(receipt(&record.batch, totals, Refusals::default())),
             BatchState::ComingIn(_) | BatchState::GivenUp => None,

@@ -259,13 +259,20 @@ impl ServerCertVerifier for ServerVerifier {
 pub struct ClientVerifier {
     anchors: Arc<Anchors>,
     clock: Clock,
+    is_mandatory: bool,
 }
 
 impl ClientVerifier {
     /// Trusts what lies under `anchors`, at the time of `clock`.
     #[must_use]
     pub const fn new(anchors: Arc<Anchors>, clock: Clock) -> Self {
-        Self { anchors, clock }
+        Self { anchors, clock, is_mandatory: true }
+    }
+
+    /// Lets in clients without a certificate too, who say otherwise who they are.
+    #[must_use]
+    pub fn optional(self) -> Self {
+        Self { is_mandatory: false, ..self }
     }
 
     fn check(&self, leaf: &[u8], now: Timestamp) -> Result<(), TlsError> {
@@ -274,6 +281,10 @@ impl ClientVerifier {
 }
 
 impl ClientCertVerifier for ClientVerifier {
+    fn client_auth_mandatory(&self) -> bool {
+        self.is_mandatory
+    }
+
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }

@@ -17,7 +17,7 @@
 //! download; [`guesses`], who may try another matching identifier or code; [`downloads`], counts of what became of them;
 //! [`expiry`], orders that end by themselves; `eligibility`, what eUICCs say of themselves; `failures`, what went wrong
 //! last; [`catalogue`], the profile types; [`status`], the codes; [`manual_order`] and [`order_run`], orders made
-//! without ES2+.
+//! without ES2+; [`order_history`], what happened to a profile.
 //!
 //! A function reads a snapshot, verifies, asks [`crate::domain`] for the transition and hands the store one change. No
 //! transaction is held while anything is verified or signed. What may happen only once is recorded before it is
@@ -26,10 +26,11 @@
 use std::sync::Arc;
 
 use crate::crypto::seal::Sealer;
-use crate::domain::Limits;
+use crate::domain::{LastFailure, Limits, Order};
 use crate::env::{Clock, Rng};
 use crate::ident::{Iccid, ServerAddress};
 use crate::pki::Anchors;
+pub use crate::store::Selection as OrderSelection;
 use crate::store::{CallbackCount, Store, StoreError};
 
 pub mod authenticate_client;
@@ -49,6 +50,7 @@ pub mod handle_notification;
 pub mod identity;
 pub mod initiate_authentication;
 pub mod manual_order;
+pub mod order_history;
 pub mod order_run;
 pub mod orders;
 pub mod release_profile;
@@ -102,6 +104,43 @@ impl Smdp {
     /// [`StoreError`] if it does not.
     pub async fn check_store(&self) -> Result<(), StoreError> {
         self.store.holds_sealed().await.map(drop)
+    }
+
+    /// The order of a profile, and what went wrong with it last; `None` if the ICCID is not in the stock.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn order(&self, iccid: &Iccid) -> Result<Option<(Order, Option<LastFailure>)>, StoreError> {
+        let Some(order) = self.store.order(iccid).await? else { return Ok(None) };
+        let failures = self.store.failures(iccid, iccid).await?;
+        let failure = failures.into_iter().find(|failure| failure.number == order.number);
+        Ok(Some((order, failure)))
+    }
+
+    /// A page of orders behind the ICCID `after`, and what went wrong last with orders for these profiles.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn selected_orders(
+        &self,
+        selection: &OrderSelection,
+        after: Option<&Iccid>,
+        limit: u32,
+    ) -> Result<(Vec<Order>, Vec<LastFailure>), StoreError> {
+        let orders = self.store.selected_orders(selection, after, limit).await?;
+        let failures = match (orders.first(), orders.last()) {
+            (Some(first), Some(last)) => self.store.failures(&first.iccid, &last.iccid).await?,
+            _ => Vec::new(),
+        };
+        Ok((orders, failures))
+    }
+
+    /// What happened to a profile.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn history_of(&self, order: &Order) -> Result<Vec<order_history::Event>, StoreError> {
+        order_history::order_history(&self.store, order).await
     }
 
     /// What operators have not been told yet.

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use simyard_asn1::Oid;
 use toml::Spanned;
 
+use super::admin_api::AdminApiTable;
 use super::audit::AuditTable;
 use super::callbacks::{CallbackMembers, CallbacksTable, PointsTable};
 use super::ingest::{IngestTable, ManufacturerTable};
@@ -80,6 +81,7 @@ struct ConfigFile {
     es9plus_listener: Vec<ListenTable>,
     #[serde(default)]
     es2plus: ListenTable,
+    admin_api: Option<AdminApiTable>,
     ingest: Option<IngestTable>,
     #[serde(default)]
     manufacturer: Vec<ManufacturerTable>,
@@ -275,6 +277,7 @@ impl Reader<'_> {
             es2plus_client_ca: client_ca,
             es9plus,
             admin: self.admin(&file.admin)?,
+            admin_api: file.admin_api.map(|table| self.admin_api(table)).transpose()?,
             ingest: file.ingest.map(|table| self.ingest(table)).transpose()?,
             manufacturers: self.manufacturers(&file.manufacturer, &profile_types)?,
             profile_types,

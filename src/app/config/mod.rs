@@ -27,6 +27,7 @@ use crate::smdp::handle_download_progress_info::RunTimePoints;
 use crate::smdp::initiate_authentication::Version3Euiccs;
 use crate::smdp::sessions::SessionLimits;
 
+mod admin_api;
 mod audit;
 mod callbacks;
 mod file;
@@ -37,6 +38,7 @@ mod pool;
 mod profile_type;
 mod sub_class;
 
+pub use admin_api::AdminApiSetting;
 pub use ingest::{IngestSetting, ManufacturerSetting};
 pub use metadata::order_metadata;
 pub use place::{ConfigError, FileSetting, Place};
@@ -198,6 +200,8 @@ pub struct Config {
     pub further_es9plus: Vec<ListenSetting>,
     /// ES2+.
     pub es2plus: ListenSetting,
+    /// The admin API; `None` for none.
+    pub admin_api: Option<AdminApiSetting>,
     /// The ingestion API; `None` for none.
     pub ingest: Option<IngestSetting>,
     /// The manufacturers that deliver over it.

@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value, json};
 use simyard_asn1::Oid;
-use simyard_asn1::rsp::download::cancel_session_reason;
 
 use super::Desk;
 use super::terms::TermsView;
-use crate::domain::{EligibilityRule, ErrorReason, LastFailure, Limits, Order, State};
+use crate::domain::{LastFailure, Limits, Order, State};
 use crate::env::Timestamp;
 use crate::ident::{ActivationCode, ServerAddress};
+use crate::smdp::order_history::reason_words;
 
 /// An order, with what the settings and the clock say of it.
 pub(super) struct View<'a> {
@@ -227,39 +227,5 @@ fn failure_words(failure: &LastFailure) -> String {
     match status {
         Some(status) => format!("{function} {status}: {detail}"),
         None => format!("{function}: {detail}"),
-    }
-}
-
-pub(super) fn reason_words(reason: ErrorReason) -> String {
-    match reason {
-        ErrorReason::DownloadAttempts => "the download attempts are used up".to_owned(),
-        ErrorReason::ConfirmationAttempts => "the confirmation code attempts are used up".to_owned(),
-        ErrorReason::Expired => "it expired".to_owned(),
-        ErrorReason::NotEligible(rule) => {
-            format!("the eUICC or the device is not eligible: {}", rule_words(rule))
-        }
-        ErrorReason::Cancelled(reason) => {
-            let name = u32::try_from(reason).ok().and_then(cancel_session_reason::name).unwrap_or("reason");
-            format!("the session was cancelled: {name} ({reason})")
-        }
-        ErrorReason::Installation(reason) => {
-            format!("the eUICC did not install it: errorReason {reason} of its result")
-        }
-    }
-}
-
-/// What an eligibility rule found missing.
-const fn rule_words(rule: EligibilityRule) -> &'static str {
-    match rule {
-        EligibilityRule::Svn => "its version of SGP.22",
-        EligibilityRule::PackageVersion => "the version of the profile package",
-        EligibilityRule::UiccCapability => "a UICC capability",
-        EligibilityRule::PolicyRule => "a policy rule that it forbids",
-        EligibilityRule::TestProfile => "no support of test profiles",
-        EligibilityRule::Radio => "the device's radio access",
-        EligibilityRule::Device => "the device's TAC",
-        EligibilityRule::PpVersion => "its ppVersion",
-        EligibilityRule::AdditionalProfile => "no room for one more profile",
-        EligibilityRule::Memory => "its free memory",
     }
 }

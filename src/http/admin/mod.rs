@@ -4,6 +4,8 @@
 //! make sure of. What it tells holds no secret and no identifier of a card or profile. Who wants it elsewhere puts a proxy
 //! with TLS and users in front, or a collector beside it.
 
+pub mod api;
+
 use std::sync::Arc;
 
 use axum::Router;

@@ -1,0 +1,45 @@
+//! The admin API of a server.
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use super::AppError;
+use super::config::AdminApiSetting;
+use super::credentials::tls;
+use crate::admin::Administration;
+use crate::admin::calls::Calls;
+use crate::admin::identities::Identities;
+use crate::http::admin::api::caller::Services;
+use crate::http::admin::api::router;
+use crate::http::listener::{Listener, ListenerLimits};
+use crate::http::meter::Meter;
+use crate::inventory::Inventory;
+use crate::pki::Anchors;
+use crate::pki::tls::ClientVerifier;
+use crate::smdp::Smdp;
+
+/// Its listener. Callers may show a certificate under `client_anchors`, if there are any.
+pub(super) fn listener(
+    setting: &AdminApiSetting,
+    socket: TcpListener,
+    client_anchors: Option<Arc<Anchors>>,
+    smdp: &Arc<Smdp>,
+    inventory: Inventory,
+    meter: Arc<Meter>,
+) -> Result<Listener, AppError> {
+    let (store, clock) = (smdp.store.clone(), smdp.clock.clone());
+    let identities = Identities::new(store.clone(), clock.clone(), smdp.rng.clone());
+    let calls = Calls::new(store.clone(), smdp.sealer.clone(), clock.clone());
+    let administration = Administration::new(store, identities, calls);
+    let services = Services { administration, smdp: Arc::clone(smdp), inventory };
+    let verifier = client_anchors.map(|anchors| Arc::new(ClientVerifier::new(anchors, clock).optional()));
+    Ok(Listener {
+        name: "admin_api",
+        socket,
+        tls: Some(tls(&setting.listener.tls, verifier)?),
+        router: router(services),
+        limits: ListenerLimits::new(setting.listener.max_connections),
+        meter,
+    })
+}

@@ -1,0 +1,148 @@
+//! Who calls the admin API, and what it may do.
+//!
+//! A handler takes a [`Caller`] of the permission that it needs as its first argument. The services stand behind it: there is
+//! no other way to them, so that a handler without a caller does not compile.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderValue;
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse as _, Response};
+
+use crate::admin::Administration;
+use crate::admin::identities::{Changer, Unrecognised};
+use crate::domain::{Actor, Identity, Permission};
+use crate::http::listener::ClientCertificate;
+use crate::http::problem::{Problem, ProblemKind};
+use crate::ident::Peer;
+use crate::inventory::Inventory;
+use crate::pki::tls::peer_identity;
+use crate::smdp::Smdp;
+
+/// What the API serves.
+pub struct Services {
+    /// Identities, calls under keys, and the audit.
+    pub administration: Administration,
+    /// Orders.
+    pub smdp: Arc<Smdp>,
+    /// Batches.
+    pub inventory: Inventory,
+}
+
+/// The state of the router; what it holds is reached through a [`Caller`] alone.
+#[derive(Clone)]
+pub(super) struct Api(Arc<Services>);
+
+impl Api {
+    pub(super) const fn new(services: Arc<Services>) -> Self {
+        Self(services)
+    }
+}
+
+/// A permission, as a type.
+pub(super) trait Permitted {
+    const PERMISSION: Permission;
+}
+
+macro_rules! permission {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        pub(super) struct $name;
+
+        impl Permitted for $name {
+            const PERMISSION: Permission = Permission::$name;
+        }
+    };
+}
+
+permission!(
+    /// To look at stock and orders.
+    Look
+);
+permission!(
+    /// To look at the audit.
+    Audit
+);
+permission!(
+    /// To look at identities, and to change them.
+    Administer
+);
+
+/// A named identity that has the permission `P`, and the services that it may use.
+pub(super) struct Caller<P> {
+    identity: Identity,
+    peer: Peer,
+    services: Arc<Services>,
+    permission: PhantomData<P>,
+}
+
+impl<P> Caller<P> {
+    /// Who it is.
+    pub(super) const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The services.
+    pub(super) const fn services(&self) -> &Arc<Services> {
+        &self.services
+    }
+
+    /// What the audit tells of it.
+    pub(super) fn changer(&self) -> Changer {
+        Changer { actor: Actor::Identity(self.identity.name.clone()), peer: Some(self.peer) }
+    }
+}
+
+impl<P: Permitted> FromRequestParts<Api> for Caller<P> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, Api(services): &Api) -> Result<Self, Self::Rejection> {
+        let peer = parts.extensions.get::<Peer>().copied();
+        let peer =
+            peer.ok_or_else(|| Problem::internal(&"the listener does not say who calls").into_response())?;
+        let identity = recognise(parts, services, peer).await.map_err(refused)?;
+        if !identity.right.permits(P::PERMISSION) {
+            let problem = Problem::new(ProblemKind::Forbidden);
+            let (right, needed) = (identity.right, P::PERMISSION.as_str());
+            return Err(problem
+                .detail(format!("the right {right} does not permit to {needed}"))
+                .into_response());
+        }
+        Ok(Self { identity, peer, services: Arc::clone(services), permission: PhantomData })
+    }
+}
+
+async fn recognise(parts: &Parts, services: &Services, peer: Peer) -> Result<Identity, Unrecognised> {
+    // A header that holds no token is a wrong one, not none.
+    let token = parts.headers.get(AUTHORIZATION).map(|value| bearer(value).unwrap_or_default());
+    let certificate = parts.extensions.get::<ClientCertificate>();
+    let certificate = certificate.and_then(|certificate| peer_identity(certificate.0.as_ref()).ok());
+    let fingerprint = certificate.map(|identity| identity.fingerprint);
+    services.administration.identities.recognise(token, fingerprint, peer).await
+}
+
+/// The token of a header, whose scheme may be written in any case.
+fn bearer(value: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn refused(error: Unrecognised) -> Response {
+    let detail = error.to_string();
+    match error {
+        Unrecognised::NothingShown | Unrecognised::Refused => {
+            let problem = Problem::new(ProblemKind::Unauthenticated).detail(detail);
+            let mut response = problem.into_response();
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            response
+        }
+        Unrecognised::TooMany(wait) => {
+            let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+            Problem::new(ProblemKind::TooManyFailures).detail(detail).retry_after_s(seconds).into_response()
+        }
+        Unrecognised::Store(cause) => Problem::internal(&cause).into_response(),
+    }
+}
