@@ -60,7 +60,7 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Take a manufacturer's batch into the stock.
     Ingest(ingest::IngestArgs),
-    /// Write what a manufacturer makes a delivery from.
+    /// Write what a manufacturer makes a delivery from, or make one here.
     Batch(Box<batch::BatchArgs>),
     /// Look after the keys under which keys travel to and from manufacturers and operators' systems.
     TransportKey(Box<transport_key::TransportKeyArgs>),
@@ -74,8 +74,6 @@ enum Command {
     Admin(Box<admin::AdminArgs>),
     /// Look at the audit: who did what to which identifier, when and from where.
     Audit(Box<audit::AuditArgs>),
-    /// Make subscriptions.
-    Batch(batch::BatchArgs),
     /// Bring OP of operators, from which OPc of subscriptions is made.
     OperatorKey(operator_key::OperatorKeyArgs),
     /// Take profiles out of the stock, and back.
@@ -128,7 +126,6 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Order(args) => order::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Admin(args) => admin::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Audit(args) => audit::run(*args).await.map(|()| ExitCode::SUCCESS),
-        Command::Batch(args) => batch::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::OperatorKey(args) => operator_key::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Stock(args) => stock::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Pool(args) => pool::run(args).await.map(|()| ExitCode::SUCCESS),

@@ -27,6 +27,7 @@ use crate::profile::personal_data::{
     Algorithm, Code, CodeName, Codes, FurtherSubscription, KeySet, OtaKeySet, PersonalData, PhoneNumber,
     Role, Secret, Subscription,
 };
+use crate::profile::personal_row::RowData;
 use crate::profile::plan::{Datum, PersonaliseError, Personaliser, Template};
 use crate::store::StoreError;
 
@@ -340,8 +341,11 @@ struct Generated {
 
 impl Source for Generated {
     fn read(self: Box<Self>, _: &mut dyn Read, sink: &mut dyn Sink) -> Result<(), ReadError> {
-        let heading =
-            Heading { delivery_id: Some(self.delivery_id.clone()), quantity: Some(self.plan.count) };
+        let heading = Heading {
+            delivery_id: Some(self.delivery_id.clone()),
+            quantity: Some(self.plan.count),
+            ..Heading::default()
+        };
         if sink.heading(&heading).is_break() {
             return Ok(());
         }
@@ -382,7 +386,7 @@ impl Generated {
                     imsis,
                 };
                 let data = subscription(recipe, &numbers, &self.op, &self.rng)?;
-                let outcome = Ok(Delivered::Subscription(Box::new(data)));
+                let outcome = Ok(Delivered::Subscription(Box::new(RowData { data, eid: None })));
                 if let ControlFlow::Break(()) = sink.row(DeliveredRow { line, outcome }) {
                     return Ok(());
                 }

@@ -3,7 +3,7 @@
 //!
 //! | request | what |
 //! |---|---|
-//! | `PUT /v1/deliveries/ID?profile_type=T` | takes the body as the delivery that the manufacturer calls ID; `partial=true`, `dry_run=true` |
+//! | `PUT /v1/deliveries/ID?profile_type=T` | takes the body as the delivery that the manufacturer calls ID; `partial=true`, `dry_run=true`, `format`, `columns`, `pass_over`, `transport_key`, `ota_transport_key` as `simyard ingest` has them |
 //! | `GET /v1/deliveries/ID` | its receipt |
 //! | `GET /v1/deliveries/ID/refusals.csv` | what was refused of it |
 //! | `GET /v1/deliveries?after=ID&limit=N` | receipts without refusals, in the order of time |
@@ -29,8 +29,8 @@ use tokio::sync::Semaphore;
 
 use super::caller::{KnowsManufacturers, ManufacturerCaller, Manufacturers};
 use super::problem::{Problem, ProblemKind};
-use crate::domain::{DeliveryId, ProfileType};
-use crate::inventory::csv::source_of;
+use crate::domain::{DeliveryId, KeyPartner, ProfileType};
+use crate::inventory::formats::{AnyForm, Format, Options};
 use crate::inventory::{Delivery, IngestError, Intent, Inventory, Receipt};
 use crate::store::BATCHES_MAX;
 
@@ -83,6 +83,14 @@ struct TakeParameters {
     partial: bool,
     #[serde(default)]
     dry_run: bool,
+    /// The form; found out if absent.
+    format: Option<String>,
+    /// The columns of a file with a header line, and those that are not read, with commas between.
+    columns: Option<String>,
+    pass_over: Option<String>,
+    /// The indexes of transport keys, where the file names none.
+    transport_key: Option<u32>,
+    ota_transport_key: Option<u32>,
 }
 
 async fn take(
@@ -105,11 +113,11 @@ async fn take(
         let problem = Problem::new(ProblemKind::Busy).retry_after_s(BUSY_RETRY_S);
         return Err(problem.detail("other deliveries are being taken in: ask again"));
     };
+    let source = source(&ingest, &delivery, parameters).await?;
     let (reader, feeder) = body::reader(body);
     // A task of its own: if the caller goes away, the delivery ends in order.
     let taken = tokio::spawn(async move {
-        let source = source_of(&delivery, &ingest.inventory.rng);
-        let taken = ingest.inventory.ingest(reader, source, &delivery, intent, |_| {}).await;
+        let taken = ingest.inventory.ingest(reader, Box::new(source), &delivery, intent, |_| {}).await;
         drop(place);
         taken
     });
@@ -212,6 +220,33 @@ fn delivery(
             .member("profile_types", json!(allowed))
     })?;
     Ok(Delivery { manufacturer: manufacturer.name.clone(), delivery_id: Some(delivery_id), ..delivery })
+}
+
+/// How the body is read.
+async fn source(
+    ingest: &Ingest,
+    delivery: &Delivery,
+    parameters: TakeParameters,
+) -> Result<AnyForm, Problem> {
+    let format = match parameters.format.as_deref() {
+        None => None,
+        Some(name) => Some(Format::parse(name).ok_or_else(|| invalid("no such format"))?),
+    };
+    let partner = KeyPartner::Manufacturer(delivery.manufacturer.clone());
+    let keys = ingest.inventory.key_ring(&partner).await.map_err(|error| Problem::internal(&error))?;
+    let names = |list: Option<String>| -> Vec<String> {
+        list.map(|list| list.split(',').map(|name| name.trim().to_owned()).collect()).unwrap_or_default()
+    };
+    let options = Options {
+        format,
+        columns: names(parameters.columns),
+        passed_over: names(parameters.pass_over),
+        keys: Arc::new(keys),
+        subscription_key: parameters.transport_key,
+        ota_key: parameters.ota_transport_key,
+        ..ingest.inventory.options(delivery)
+    };
+    Ok(AnyForm { options, accompanying: None })
 }
 
 async fn receipt(
