@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::config::{Config, IngestSetting, ManufacturerSetting};
 use super::credentials::tls;
-use super::{AppError, several_cas, template_of};
+use super::{AppError, delivery_of, several_cas};
 use crate::domain::ProfileType;
 use crate::env::Clock;
 use crate::http::caller::{KnownManufacturer, Manufacturers};
@@ -26,7 +26,7 @@ pub(super) fn listener(
     setting: &IngestSetting,
     socket: TcpListener,
     inventory: Inventory,
-    client_anchors: Arc<Anchors>,
+    (client_anchors, trust): (Arc<Anchors>, Arc<Anchors>),
     meter: Arc<Meter>,
     clock: Clock,
 ) -> Result<Listener, AppError> {
@@ -34,7 +34,7 @@ pub(super) fn listener(
     several_cas("ingest.client_ca", &client_anchors, keys)?;
     let mut types = HashMap::new();
     for setting in &config.profile_types {
-        let delivery = Delivery::local(setting.owner.clone(), setting.name.clone(), template_of(setting)?);
+        let delivery = delivery_of(config, setting, Some(Arc::clone(&trust)))?;
         types.insert(setting.name.clone(), delivery);
     }
     let ingest = Ingest {

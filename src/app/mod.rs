@@ -11,14 +11,14 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::crypto::seal::{Sealer, SealingKey};
-use crate::domain::Operator;
+use crate::domain::{Operator, Pool, SubClassName};
 use crate::env::{Clock, Rng};
 use crate::http::caller::Operators;
 use crate::http::listener::{Listener, ListenerLimits};
 use crate::http::meter::Meter;
 use crate::http::{admin, es2plus, es9plus};
-use crate::ident::ServerAddress;
-use crate::inventory::Inventory;
+use crate::ident::{IssuerRanges, ServerAddress};
+use crate::inventory::{Delivery, Inventory};
 use crate::jobs::deliver_callbacks::DeliverCallbacks;
 use crate::jobs::end_reservations::end_reservations;
 use crate::jobs::erase_personal;
@@ -308,7 +308,7 @@ impl App {
                 setting,
                 socket,
                 inventory.clone(),
-                anchors,
+                (anchors, Arc::clone(&smdp.anchors)),
                 meter,
                 clock,
             )?);
@@ -485,6 +485,27 @@ fn catalogue(config: &Config) -> Result<Catalogue, AppError> {
         catalogue.add(setting.name.clone(), product);
     }
     Ok(catalogue)
+}
+
+/// A delivery of profiles of this type, by nobody in particular: what the settings say of it, and whom certificates of
+/// eUICCs are verified under.
+///
+/// # Errors
+/// [`AppError`] as [`template_of`].
+pub fn delivery_of(
+    config: &Config,
+    setting: &ProfileTypeSetting,
+    trust: Option<Arc<Anchors>>,
+) -> Result<Delivery, AppError> {
+    let named = |name: &SubClassName| config.sub_classes.iter().find(|sub_class| sub_class.name == *name);
+    let ranges =
+        config.pools.iter().filter(|pool| pool.operator == setting.owner).filter_map(Pool::issuer_range);
+    Ok(Delivery {
+        sub_class: setting.sub_class.as_ref().and_then(named).cloned().map(Arc::new),
+        ranges: Arc::new(IssuerRanges::new(ranges.collect())),
+        trust,
+        ..Delivery::local(setting.owner.clone(), setting.name.clone(), template_of(setting)?)
+    })
 }
 
 /// The template of a profile type; `None` for one whose profiles come as ready-made packages.

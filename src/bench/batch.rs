@@ -138,7 +138,7 @@ mod tests {
                 read.push(row.outcome.ok().unwrap().data);
             }
             for (ours, read) in profiles.iter().zip(&read) {
-                let packages = [ours, &read.data].map(|data| template.personalise(data).unwrap());
+                let packages = [ours, read].map(|data| template.personalise(data).unwrap());
                 assert!(*packages[0] == *packages[1], "{}", shipped.name);
             }
             assert_eq!(read.len(), 3);

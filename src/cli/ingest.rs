@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::{self, line};
 use super::serve::ConfigArgs;
-use crate::app::{Stock, template_of};
+use crate::app::{Stock, cis, delivery_of};
 use crate::crypto::hash::Sha256Stream;
 use crate::domain::{DeliveryId, KeyPartner, Manufacturer, ProfileType};
 use crate::env::{Clock, Rng};
@@ -100,11 +100,13 @@ pub async fn run(args: IngestArgs) -> anyhow::Result<()> {
     let delivery_id = args.batch_id.as_deref().map(|text| {
         DeliveryId::parse(text).context("--batch-id must have 1 to 128 octets and no control characters")
     });
+    // Certificates of eUICCs are verified under the CIs of the settings, if they are there.
+    let trust = cis(&config.ci).ok().map(Arc::new);
     let delivery = Delivery {
         manufacturer: Manufacturer::parse(&args.manufacturer)
             .context("--manufacturer must have 1 to 128 octets and no control characters")?,
         delivery_id: delivery_id.transpose()?,
-        ..Delivery::local(setting.owner.clone(), setting.name.clone(), template_of(setting)?)
+        ..delivery_of(&config, setting, trust)?
     };
     let rng = Rng::system();
     let Stock { store, sealer } = Stock::open(&config, &rng).await?;

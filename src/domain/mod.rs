@@ -12,6 +12,7 @@
 //! | [`order`] | one profile and the order for it: the transitions |
 //! | [`architecture`] | SGP.02, SGP.22 or SGP.32 |
 //! | [`pool`] | ranges of numbers that are handed out |
+//! | [`freedom_to_switch`] | whether an eUICC's profiles can be switched |
 //! | [`eligibility`] | whether a profile fits an eUICC and its device |
 //! | [`selection`] | which order a pair of matching identifier and EID may download, and why not |
 //! | [`shelf`] | where a profile stands in the stock, and what becomes of one that comes back |
@@ -25,6 +26,7 @@ pub mod architecture;
 pub mod audit;
 pub mod draining;
 pub mod eligibility;
+pub mod freedom_to_switch;
 pub mod identity;
 pub mod last_failure;
 pub mod mode;
@@ -46,6 +48,7 @@ pub use audit::{
 pub use eligibility::{
     Abilities, Demands, EligibilityRule, Ineligible, NotEligible, PackageNeeds, RadioAccess,
 };
+pub use freedom_to_switch::FreedomToSwitch;
 pub use identity::{Identity, IdentityName, Permission, Right};
 pub use last_failure::LastFailure;
 pub use mode::Mode;

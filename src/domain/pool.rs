@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::name::Operator;
-use crate::ident::{Iccid, luhn_digit};
+use crate::ident::{Iccid, IssuerRange, luhn_digit};
 
 /// The most numbers that one call takes or gives back: as many as the store writes without keeping others waiting.
 pub const NUMBERS_MAX: u32 = 1000;
@@ -262,6 +262,15 @@ impl NumberRange {
         self.body + usize::from(self.luhn)
     }
 
+    /// The first digits, which all numbers have in common.
+    #[must_use]
+    pub fn prefix(&self) -> String {
+        let [first, last] =
+            [self.first, self.last].map(|number| format!("{number:0width$}", width = self.body));
+        let same = first.chars().zip(last.chars()).take_while(|(first, last)| first == last);
+        same.map(|(digit, _)| digit).collect()
+    }
+
     /// Whether the last digit is a check digit.
     #[must_use]
     pub const fn has_check_digit(&self) -> bool {
@@ -291,6 +300,14 @@ pub struct Pool {
 }
 
 impl Pool {
+    /// How ICCIDs are formed that begin as those of this pool do; `None` for a pool of other numbers.
+    #[must_use]
+    pub fn issuer_range(&self) -> Option<IssuerRange> {
+        let length = u8::try_from(self.range.digits()).ok();
+        let range = IssuerRange::new(&self.range.prefix(), length, self.range.has_check_digit());
+        range.ok().filter(|_| self.kind == NumberKind::Iccid)
+    }
+
     /// Whether an ICCID is one of this pool, if this is a pool of ICCIDs.
     #[must_use]
     pub fn holds_iccid(&self, iccid: &Iccid) -> bool {

@@ -155,7 +155,7 @@ impl Generator {
         };
         let delivery = Delivery {
             delivery_id: Some(delivery_id.clone()),
-            sub_class: Some(recipe.sub_class.name.clone()),
+            sub_class: Some(Arc::new(recipe.sub_class.clone())),
             ..Delivery::local(
                 recipe.owner.clone(),
                 recipe.profile_type.clone(),

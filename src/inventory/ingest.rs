@@ -16,17 +16,19 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::formats::{AnyForm, Format, Options};
+use super::goods::Goods;
 use super::prepare::{Piece, Preparation, PrepareError, Rows, Wanted};
 use super::receipt::{Receipt, Refusal, Refusals};
 use super::rows::{Heading, Source};
+use super::sub_class::SubClass;
 use crate::crypto::seal::Sealer;
-use crate::domain::{DeliveryId, Manufacturer, Mode, Operator, ProfileType, SubClassName};
+use crate::domain::{DeliveryId, Manufacturer, Mode, Operator, ProfileType};
 use crate::env::{Clock, Rng};
-use crate::ident::Iccid;
+use crate::ident::{Iccid, IssuerRanges};
+use crate::pki::Anchors;
 use crate::profile::plan::Template;
 use crate::store::{
-    Batch, BatchKind, BatchRecord, BatchState, Begun, Held, HeldNumber, Holder, Lease, NewProfile, Store,
-    StoreError, Totals,
+    Batch, BatchKind, BatchRecord, BatchState, Begun, Held, Holder, Lease, Store, StoreError, Totals,
 };
 
 /// How long a batch is held without a sign of life of its receiver.
@@ -67,7 +69,11 @@ pub struct Delivery {
     /// Their type.
     pub profile_type: ProfileType,
     /// The kind of SIM that they are for.
-    pub sub_class: Option<SubClassName>,
+    pub sub_class: Option<Arc<SubClass>>,
+    /// How the issuers of ICCIDs form them.
+    pub ranges: Arc<IssuerRanges>,
+    /// Whom certificates of eUICCs are verified under; without it, rows with certificates are refused.
+    pub trust: Option<Arc<Anchors>>,
     /// What the type makes packages from: rows that do not fit it are refused. `None` where that shows later, when the
     /// first package is made.
     pub template: Option<Template>,
@@ -85,6 +91,8 @@ impl Delivery {
             owner,
             profile_type,
             sub_class: None,
+            ranges: Arc::default(),
+            trust: None,
             template,
         }
     }
@@ -145,8 +153,12 @@ impl Inventory {
         intent: Intent,
         mut progress: impl FnMut(u64),
     ) -> Result<Receipt, IngestError> {
-        let preparation =
-            Preparation { sealer: self.sealer.clone(), mode: self.mode, template: delivery.template.clone() };
+        let preparation = Preparation {
+            sealer: self.sealer.clone(),
+            mode: self.mode,
+            template: delivery.template.clone(),
+            sub_class: delivery.sub_class.clone(),
+        };
         let (to, mut pieces) = mpsc::channel(PIECES);
         let thread = std::thread::Builder::new().name("delivery".to_owned());
         thread.spawn(move || preparation.run(input, source, &to)).map_err(|_| IngestError::Thread)?;
@@ -156,8 +168,9 @@ impl Inventory {
             Piece::End(Err(error), _) => return Err(error.into()),
             Piece::Rows(_) | Piece::End(Ok(()), _) => return Err(IngestError::Thread),
         };
+        let kind = heading.kind();
         let delivery_id = delivery_id(delivery, &heading)?;
-        match self.begin(delivery, delivery_id, intent).await? {
+        match self.begin(delivery, delivery_id, kind, intent).await? {
             Start::Repeated(record) => {
                 // If the reader is gone, no digest comes.
                 let _ = wanted.send(Wanted::Digest);
@@ -209,7 +222,12 @@ impl Inventory {
     #[must_use]
     pub fn options(&self, delivery: &Delivery) -> Options {
         let requirements = delivery.template.as_ref().map(Template::requirements);
-        Options::new(requirements, self.rng.clone(), self.mode)
+        Options {
+            ranges: Arc::clone(&delivery.ranges),
+            imsis: delivery.sub_class.as_ref().map(|sub_class| sub_class.imsis()),
+            trust: delivery.trust.as_ref().map(|anchors| (Arc::clone(anchors), self.clock.now())),
+            ..Options::new(requirements, self.rng.clone(), self.mode)
+        }
     }
 
     async fn ingest_form(
@@ -227,6 +245,7 @@ impl Inventory {
         &self,
         delivery: &Delivery,
         delivery_id: Option<DeliveryId>,
+        kind: BatchKind,
         intent: Intent,
     ) -> Result<Start, IngestError> {
         loop {
@@ -236,10 +255,10 @@ impl Inventory {
                 manufacturer: delivery.manufacturer.clone(),
                 // A trial is none of the manufacturer's deliveries.
                 delivery_id: delivery_id.clone().filter(|_| intent != Intent::Try),
-                kind: BatchKind::Subscriptions,
+                kind,
                 owner: delivery.owner.clone(),
                 profile_type: delivery.profile_type.clone(),
-                sub_class: delivery.sub_class.clone(),
+                sub_class: delivery.sub_class.as_ref().map(|sub_class| sub_class.name.clone()),
                 received_at: now,
             };
             if let (Intent::Try, Some(id)) = (intent, &delivery_id)
@@ -474,19 +493,19 @@ impl Desk<'_> {
         self.totals.rows = self.totals.rows.saturating_add(rows.count());
         self.totals.refused = self.totals.refused.saturating_add(rows.refused);
         rows.refusals.into_iter().for_each(|refusal| self.refusals.add(refusal));
-        let (mut profiles, mut lines) = (Arc::new(rows.profiles), rows.lines);
-        while !profiles.is_empty() {
+        let (mut goods, mut lines) = (rows.goods, rows.lines);
+        while !goods.is_empty() {
             self.renew();
             let Self { inventory, batch, lease, .. } = &*self;
             if self.is_storing() {
-                match inventory.store.add_to_batch(batch, lease, &profiles).await {
+                match goods.add(&inventory.store, batch, lease).await {
                     Ok(()) => break,
                     Err(StoreError::InUse(_)) => {}
                     Err(error) if error.is_deadlock() => continue,
                     Err(error) => return Err(error.into()),
                 }
             }
-            let held = inventory.store.held_numbers(batch, lease, &profiles).await?;
+            let held = goods.held(&inventory.store, batch, lease).await?;
             if held.iter().any(|held| self.waits_for(held)) {
                 sleep(WAIT_FOR_OTHER).await;
                 continue;
@@ -494,16 +513,13 @@ impl Desk<'_> {
             if held.is_empty() && !self.is_storing() {
                 break;
             }
-            self.refuse_held(Arc::make_mut(&mut profiles), &mut lines, &held);
+            self.refuse_held(&mut goods, &mut lines, &held);
             // Without the held ones, once more; if there were none, somebody gave a number back meanwhile.
         }
-        self.totals.taken =
-            self.totals.taken.saturating_add(u64::try_from(profiles.len()).unwrap_or(u64::MAX));
-        if let (None, Some(first)) = (&self.totals.first, profiles.first()) {
-            self.totals.first = Some(first.iccid.clone());
-        }
-        if let Some(last) = profiles.last() {
-            self.totals.last = Some(last.iccid.clone());
+        self.totals.taken = self.totals.taken.saturating_add(u64::try_from(goods.len()).unwrap_or(u64::MAX));
+        if let Some((first, last)) = goods.ends() {
+            self.totals.first.get_or_insert_with(|| first.clone());
+            self.totals.last = Some(last.clone());
         }
         Ok(())
     }
@@ -516,36 +532,22 @@ impl Desk<'_> {
         }
     }
 
-    fn refuse_held(&mut self, profiles: &mut Vec<NewProfile>, lines: &mut Vec<usize>, held: &[Held]) {
-        for Held { place, number, by } in held {
-            let (Some(profile), Some(line)) = (profiles.get(*place), lines.get(*place)) else { continue };
-            let reason = match by {
+    fn refuse_held(&mut self, goods: &mut Goods, lines: &mut Vec<usize>, held: &[Held]) {
+        for held in held {
+            let (Some((field, number)), Some(line)) = (goods.number(held), lines.get(held.place)) else {
+                continue;
+            };
+            let reason = match held.by {
                 Holder::Stock => "is in the stock already",
                 Holder::Unpublished(_) => "is in another delivery that is being taken in",
             };
-            let refusal = match number {
-                HeldNumber::Iccid => Refusal::of_number(*line, "iccid", profile.iccid.as_str(), reason),
-                HeldNumber::Imsi(of) => {
-                    let field = if *of == 0 { "imsi".to_owned() } else { format!("imsi{}", of + 1) };
-                    let imsi = profile
-                        .imsis
-                        .get(*of)
-                        .map(|subscription| subscription.imsi.as_str())
-                        .unwrap_or_default();
-                    Refusal::of_number(*line, field, imsi, reason)
-                }
-            };
-            self.refusals.add(refusal);
+            self.refusals.add(Refusal::of_number(*line, field, number, reason));
         }
         let is_held = |place: &usize| held.iter().any(|held| held.place == *place);
-        let good: Vec<usize> = (0..profiles.len()).filter(|place| !is_held(place)).collect();
-        let refused = profiles.len().saturating_sub(good.len());
+        let good: Vec<usize> = (0..goods.len()).filter(|place| !is_held(place)).collect();
+        let refused = goods.len().saturating_sub(good.len());
         self.totals.refused = self.totals.refused.saturating_add(u64::try_from(refused).unwrap_or(u64::MAX));
-        let mut place = 0;
-        profiles.retain(|_| {
-            place += 1;
-            good.binary_search(&(place - 1)).is_ok()
-        });
+        goods.keep(&good);
         *lines = good.iter().filter_map(|place| lines.get(*place)).copied().collect();
     }
 

@@ -7,6 +7,7 @@
 //! | [`request`] | what a manufacturer is asked for |
 //! | [`transport_keys`] | the keys under which keys travel |
 //! | [`prepare`] | from rows to profiles that can be stored |
+//! | [`goods`] | profiles or eUICCs, ready to be stored |
 //! | [`ingest`] | a delivery into the store, published whole or of no effect |
 //! | [`receipt`] | what the manufacturer gets back |
 //! | [`generate`] | subscriptions made here, from pools and the generator |
@@ -18,6 +19,7 @@
 pub mod allocation;
 pub mod formats;
 pub mod generate;
+pub mod goods;
 pub mod ingest;
 pub mod operator_keys;
 pub mod pools;

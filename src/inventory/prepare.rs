@@ -5,21 +5,28 @@
 
 use std::io::Read;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use simyard_asn1::saip;
 use tokio::sync::{mpsc, oneshot};
 
+use super::formats::DeliveredEuicc;
+use super::goods::Goods;
 use super::receipt::Refusal;
 use super::rows::{Delivered, DeliveredRow, Heading, ReadError, Sink, Source};
-use crate::crypto::hash::Sha256Stream;
+use super::sub_class::SubClass;
+use crate::crypto::hash::{Sha256Stream, sha256};
 use crate::crypto::seal::{SealError, Sealer};
-use crate::domain::Mode;
+use crate::domain::{FreedomToSwitch, Mode};
 use crate::profile::identity::PackageIdentity;
 use crate::profile::needs::needs;
 use crate::profile::personal_data::{HOME, PersonalData};
 use crate::profile::plan::{Personaliser, Template};
 use crate::profile::test_profile;
-use crate::store::{NewImsi, NewProfile, Package, PackageKind, ROWS_MAX};
+use crate::store::{
+    BatchKind, EimAssociation, EuiccFacts, EumCertificate, NewEuicc, NewImsi, NewProfile, Package,
+    PackageKind, ROWS_MAX,
+};
 
 /// The largest file.
 pub const MAX_FILE_OCTETS: u64 = 2 << 30;
@@ -48,10 +55,9 @@ pub enum Piece {
 }
 
 /// Some rows: what can be stored, with the line of each, and what is refused.
-#[derive(Default)]
 pub struct Rows {
     /// To be stored.
-    pub profiles: Vec<NewProfile>,
+    pub goods: Goods,
     /// Their lines.
     pub lines: Vec<usize>,
     /// Everything that is wrong with the others.
@@ -64,7 +70,7 @@ impl Rows {
     /// Rows in it.
     #[must_use]
     pub fn count(&self) -> u64 {
-        u64::try_from(self.profiles.len()).unwrap_or(u64::MAX).saturating_add(self.refused)
+        u64::try_from(self.goods.len()).unwrap_or(u64::MAX).saturating_add(self.refused)
     }
 }
 
@@ -87,6 +93,8 @@ pub struct Preparation {
     pub mode: Mode,
     /// What the profile type makes packages from: rows that do not fit it are refused. `None` where that shows later.
     pub template: Option<Template>,
+    /// What eUICCs are of which the row says no more.
+    pub sub_class: Option<Arc<SubClass>>,
 }
 
 impl Preparation {
@@ -98,7 +106,12 @@ impl Preparation {
             personaliser: self.template.as_ref().map(Personaliser::new),
             preparation: &self,
             to,
-            rows: Rows::default(),
+            kind: BatchKind::Subscriptions,
+            profiles: Vec::new(),
+            euiccs: Vec::new(),
+            lines: Vec::new(),
+            refusals: Vec::new(),
+            refused: 0,
             count: 0,
             announced: None,
             failed: None,
@@ -125,7 +138,12 @@ struct Desk<'a> {
     preparation: &'a Preparation,
     personaliser: Option<Personaliser<'a>>,
     to: &'a mpsc::Sender<Piece>,
-    rows: Rows,
+    kind: BatchKind,
+    profiles: Vec<NewProfile>,
+    euiccs: Vec<NewEuicc>,
+    lines: Vec<usize>,
+    refusals: Vec<Refusal>,
+    refused: u64,
     count: u64,
     announced: Option<u64>,
     failed: Option<PrepareError>,
@@ -134,7 +152,16 @@ struct Desk<'a> {
 
 impl Desk<'_> {
     fn send(&mut self) -> ControlFlow<()> {
-        let rows = std::mem::take(&mut self.rows);
+        let (profiles, euiccs) = (std::mem::take(&mut self.profiles), std::mem::take(&mut self.euiccs));
+        let rows = Rows {
+            goods: match self.kind {
+                BatchKind::Subscriptions => Goods::Profiles(Arc::new(profiles)),
+                BatchKind::Euiccs => Goods::Euiccs(Arc::new(euiccs)),
+            },
+            lines: std::mem::take(&mut self.lines),
+            refusals: std::mem::take(&mut self.refusals),
+            refused: std::mem::take(&mut self.refused),
+        };
         match self.to.blocking_send(Piece::Rows(rows)) {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
@@ -158,18 +185,67 @@ impl Desk<'_> {
     }
 
     fn refuse(&mut self, refusals: Vec<Refusal>) {
-        self.rows.refused += 1;
-        self.rows.refusals.extend(refusals);
+        self.refused += 1;
+        self.refusals.extend(refusals);
     }
 
-    fn profile(&mut self, line: usize, delivered: Delivered) -> Result<NewProfile, Fault> {
-        match delivered {
-            Delivered::Subscription(row) => self.of_data(line, &row.data),
-            Delivered::Package(der) => self.of_package(line, &der),
-            Delivered::Euicc(_) => {
-                Err(Fault::Refused(vec![Refusal::of_row(line, "an eUICC, and profiles are taken here")]))
+    /// Makes what is stored of a row; a delivery holds profiles or eUICCs alone.
+    fn take(&mut self, line: usize, delivered: Delivered) -> Result<(), Fault> {
+        match (delivered, self.kind) {
+            (Delivered::Subscription(row), BatchKind::Subscriptions) => {
+                let profile = self.of_data(line, &row.data)?;
+                self.profiles.push(profile);
+            }
+            (Delivered::Package(der), BatchKind::Subscriptions) => {
+                let profile = self.of_package(line, &der)?;
+                self.profiles.push(profile);
+            }
+            (Delivered::Euicc(euicc), BatchKind::Euiccs) => {
+                let euicc = self.of_euicc(line, *euicc)?;
+                self.euiccs.push(euicc);
+            }
+            (Delivered::Subscription(_) | Delivered::Package(_) | Delivered::Euicc(_), _) => {
+                return Err(Fault::Refused(vec![Refusal::of_row(line, "profiles and eUICCs come apart")]));
             }
         }
+        self.lines.push(line);
+        Ok(())
+    }
+
+    /// What the row does not say, the sub-class says.
+    fn of_euicc(&self, line: usize, euicc: DeliveredEuicc) -> Result<NewEuicc, Fault> {
+        let sub_class = self.preparation.sub_class.as_deref();
+        let of_sub_class = sub_class.and_then(|sub_class| sub_class.architecture_of(&euicc.eid).of_euicc());
+        let Some(architecture) = euicc.architecture.or(of_sub_class) else {
+            return Err(Fault::Refused(vec![Refusal {
+                line,
+                field: Some("architecture".into()),
+                value: None,
+                reason: "empty, and no sub-class of the profile type says it".to_owned(),
+            }]));
+        };
+        let clamped = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let facts = EuiccFacts {
+            eid: euicc.eid,
+            architecture,
+            euicc_type: euicc.euicc_type,
+            form_factor: euicc.form_factor,
+            package_version: euicc.package_version,
+            non_volatile_octets: euicc.non_volatile_octets.map(clamped),
+            ci_keys: euicc.ci_keys.iter().map(hex::encode_upper).collect::<Vec<_>>().join(" "),
+            eim: euicc.eim.map(|eim| EimAssociation {
+                eim_id: eim.eim_id,
+                counter: clamped(eim.counter),
+                association_token: eim.association_token.map(clamped),
+            }),
+            freedom_to_switch: sub_class
+                .map_or(FreedomToSwitch::Absent, |sub_class| sub_class.freedom_to_switch),
+            enabled: euicc.enabled,
+        };
+        let certificates = euicc
+            .certificates
+            .map(|[eum, own]| (EumCertificate { digest: hex::encode(sha256(&eum)), der: eum }, own));
+        Ok(NewEuicc { facts, certificates, preloaded: euicc.iccids })
     }
 
     fn of_data(&mut self, line: usize, data: &PersonalData) -> Result<NewProfile, Fault> {
@@ -235,6 +311,7 @@ impl Desk<'_> {
 impl Sink for Desk<'_> {
     fn heading(&mut self, heading: &Heading) -> ControlFlow<()> {
         self.announced = heading.quantity;
+        self.kind = heading.kind();
         let (answer, wanted) = oneshot::channel();
         if self.to.blocking_send(Piece::Heading(heading.clone(), answer)).is_err() {
             return ControlFlow::Break(());
@@ -257,11 +334,8 @@ impl Sink for Desk<'_> {
         }
         match row.outcome {
             Err(refusals) => self.refuse(refusals),
-            Ok(delivered) => match self.profile(row.line, delivered) {
-                Ok(profile) => {
-                    self.rows.profiles.push(profile);
-                    self.rows.lines.push(row.line);
-                }
+            Ok(delivered) => match self.take(row.line, delivered) {
+                Ok(()) => {}
                 Err(Fault::Refused(refusals)) => self.refuse(refusals),
                 Err(Fault::Seal(error)) => {
                     self.failed = Some(error.into());
@@ -269,7 +343,7 @@ impl Sink for Desk<'_> {
                 }
             },
         }
-        let full = self.rows.profiles.len() >= ROWS_MAX || self.rows.refusals.len() >= ROWS_MAX;
+        let full = self.lines.len() >= ROWS_MAX || self.refusals.len() >= ROWS_MAX;
         if full { self.send() } else { ControlFlow::Continue(()) }
     }
 }

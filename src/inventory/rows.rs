@@ -12,6 +12,7 @@ use super::formats::{DeliveredEuicc, Format, FormatError};
 use super::receipt::Refusal;
 use crate::domain::DeliveryId;
 use crate::profile::personal_row::RowData;
+use crate::store::BatchKind;
 
 /// What stands in front of the rows, as far as the file says it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +41,14 @@ pub struct Heading {
     pub step: Option<u32>,
     /// Columns whose values are not read.
     pub passed_over: Vec<String>,
+}
+
+impl Heading {
+    /// What the rows are.
+    #[must_use]
+    pub fn kind(&self) -> BatchKind {
+        if self.format == Some(Format::Euiccs) { BatchKind::Euiccs } else { BatchKind::Subscriptions }
+    }
 }
 
 /// What one row delivers. No `Debug`: it holds secrets.

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{PoolName, SubClassName};
+use crate::domain::{Architecture, FreedomToSwitch, PoolName, SubClassName};
 use crate::ident::Eid;
 use crate::profile::personal_data::{HOME, Role};
 
@@ -67,6 +67,17 @@ pub enum RspArchitecture {
 }
 
 impl RspArchitecture {
+    /// The standard that an eUICC of it follows; `None` where there is no eUICC.
+    #[must_use]
+    pub const fn of_euicc(self) -> Option<Architecture> {
+        match self {
+            Self::None => None,
+            Self::Sgp02 => Some(Architecture::Sgp02),
+            Self::Sgp22 => Some(Architecture::Sgp22),
+            Self::Sgp32 => Some(Architecture::Sgp32),
+        }
+    }
+
     /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -75,30 +86,6 @@ impl RspArchitecture {
             Self::Sgp02 => "sgp02",
             Self::Sgp22 => "sgp22",
             Self::Sgp32 => "sgp32",
-        }
-    }
-}
-
-/// Whether other operators' profiles can be added and switched to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FreedomToSwitch {
-    /// Not there.
-    Absent,
-    /// There, and not in use.
-    Inactive,
-    /// In use.
-    Active,
-}
-
-impl FreedomToSwitch {
-    /// Its name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Absent => "absent",
-            Self::Inactive => "inactive",
-            Self::Active => "active",
         }
     }
 }

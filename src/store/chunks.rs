@@ -138,6 +138,10 @@ pub enum HeldNumber {
     Iccid,
     /// The IMSI of the subscription at this place, 0 for the home one.
     Imsi(usize),
+    /// The EID.
+    Eid,
+    /// The ICCID of the profile at this place of those that are on an eUICC.
+    Preloaded(usize),
 }
 
 /// Who holds a number.

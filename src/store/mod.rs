@@ -16,6 +16,7 @@
 //! | `failures` | what went wrong with each order last |
 //! | `batches` | what manufacturers deliver: begun, published, removed |
 //! | `chunks` | the rows of a batch, some hundred at a time |
+//! | `euiccs` | the register of eUICCs |
 //! | `packages` | what profiles are made of |
 //! | `allocations` | profiles set aside by type and count; where a profile stands on the shelf |
 //! | `operator_keys` | OP of operators |
@@ -46,6 +47,7 @@ mod callbacks;
 mod chunks;
 mod downloads;
 mod engine;
+mod euiccs;
 mod failures;
 mod idempotency;
 mod identities;
@@ -80,6 +82,7 @@ pub use batches::{BATCHES_MAX, Batch, BatchKind, BatchRecord, BatchState, Begun,
 pub use callbacks::{Attempt, Callback, CallbackCount, CallbackFailure, CallbackSelection, NewCallback};
 pub use chunks::{Held, HeldNumber, Holder, NewImsi, NewProfile, ROWS_MAX};
 pub use downloads::{Binding, Material, NewBinding, NewNotification, Notification, Recorded, ResultChange};
+pub use euiccs::{EUICCS_MAX, EimAssociation, Euicc, EuiccFacts, EumCertificate, NewEuicc};
 pub use idempotency::{ANSWER_MAX, Begin, KEPT_FOR};
 pub use identities::{Credential, CredentialKind, CredentialRecord, Found, IdentityRecord, NewIdentity};
 pub use manual_changes::{DETAIL_MAX, MANUAL_CHANGES_MAX, ManualChange, NewManualChange};
@@ -302,6 +305,7 @@ impl Store {
             refused_notifications::STATEMENTS,
             batches::STATEMENTS,
             chunks::STATEMENTS,
+            euiccs::STATEMENTS,
             packages::STATEMENTS,
             failures::STATEMENTS,
             manual_changes::STATEMENTS,
@@ -368,6 +372,10 @@ pub enum Constraint {
     Imsi,
     /// Another order has the matching identifier.
     MatchingId,
+    /// The EID is in the register already.
+    Eid,
+    /// The profile is on another eUICC already.
+    Preloaded,
     /// A batch of this identifier was received already.
     BatchId,
     /// The manufacturer has a delivery of this name already.
@@ -387,6 +395,8 @@ const CONSTRAINTS: &[(Constraint, &str, &str)] = &[
     (Constraint::Iccid, "profile_key", "profile.iccid"),
     (Constraint::Imsi, "subscription_imsi_key", "subscription_imsi.imsi"),
     (Constraint::MatchingId, "profile_matching_id", "profile.matching_id"),
+    (Constraint::Eid, "euicc_key", "euicc.eid"),
+    (Constraint::Preloaded, "euicc_profile_key", "euicc_profile.iccid"),
     (Constraint::BatchId, "batch_key", "batch.batch_id"),
     (Constraint::Delivery, "batch_delivery", "batch.manufacturer, batch.delivery_id"),
     (Constraint::Identity, "identity_key", "identity.name"),

@@ -5,10 +5,10 @@ use toml::Spanned;
 
 use super::ConfigError;
 use super::file::{Reader, Text};
-use crate::domain::{NumberKind, Pool, SubClassName};
+use crate::domain::{FreedomToSwitch, NumberKind, Pool, SubClassName};
 use crate::ident::Eid;
 use crate::inventory::sub_class::{
-    AppletRules, EidRange, FormFactor, FreedomToSwitch, ImsiSlot, RspArchitecture, SubClass, shipped,
+    AppletRules, EidRange, FormFactor, ImsiSlot, RspArchitecture, SubClass, shipped,
 };
 
 #[derive(Deserialize)]

@@ -124,7 +124,7 @@ pub(super) fn format(beginning: &[u8]) -> Result<Format, FormatError> {
         let is_euicc = is_euicc_layout(object.members.iter().map(|(name, _)| name.as_ref()));
         return Ok(if is_euicc { Format::Euiccs } else { Format::JsonLines });
     }
-    if first.starts_with('*') || lines.any(|line| super::classic::is_output(line)) {
+    if first.starts_with('*') || lines.any(super::classic::is_output) {
         return Ok(Format::Classic);
     }
     let is_number = |word: &str| word.bytes().all(|digit| digit.is_ascii_digit());
