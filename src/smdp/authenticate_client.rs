@@ -303,12 +303,13 @@ async fn authenticate(
     let identity = Arc::clone(&initiated.identity);
     let signature = identity.dp_pb().key.sign(&signed).map_err(AuthenticateClientError::Signing)?;
 
+    let is_small = material.package.sealed.len() <= REMEMBERED_OCTETS_MAX;
     Ok(ClientAuthenticated {
         identity,
         euicc,
         profile_metadata,
         order,
-        material: Some(material).filter(|material| material.package.sealed.len() <= REMEMBERED_OCTETS_MAX),
+        material: is_small.then(|| Arc::new(material)),
         request_hash,
         smdp_signed2,
         smdp_signature2: tlv(SIGNATURE, &signature),
@@ -330,8 +331,13 @@ fn verify(
     if signed.value.transaction_id != id.as_octets() {
         return Err(AuthenticateClientError::OtherTransaction(id.clone()));
     }
-    let eum = Certificate::from_der(ok.eum_certificate).map_err(AuthenticateClientError::EumForm)?;
-    let eum = smdp.anchors.verify_eum(&eum, now)?;
+    let eum = match smdp.anchors.remembered_eum(ok.eum_certificate, now) {
+        Some(remembered) => remembered?,
+        None => {
+            let eum = Certificate::from_der(ok.eum_certificate).map_err(AuthenticateClientError::EumForm)?;
+            smdp.anchors.verify_eum(&eum, now)?
+        }
+    };
     let euicc = Certificate::from_der(ok.euicc_certificate).map_err(AuthenticateClientError::EuiccForm)?;
     let euicc = verify_euicc(&eum, &euicc, now)?;
     euicc

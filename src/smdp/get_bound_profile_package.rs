@@ -265,7 +265,7 @@ async fn deliver(
             Some(material) => Some(material),
             None => {
                 let material = smdp.store.material(&session.order.iccid).await;
-                material.map_err(GetBoundProfilePackageError::Store)?
+                material.map_err(GetBoundProfilePackageError::Store)?.map(Arc::new)
             }
         };
         let material = material

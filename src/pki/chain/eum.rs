@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::{Anchors, check_extensions, check_role, check_validity};
 use crate::crypto::ecdsa::PublicKey;
+use crate::crypto::hash::sha256;
 use crate::env::Timestamp;
 use crate::pki::certificate::{BasicConstraints, Certificate};
 use crate::pki::error::{EumError, PathError};
@@ -71,12 +72,8 @@ impl Anchors {
     /// # Errors
     /// [`EumError`] with the first rule in the order of this module.
     pub fn verify_eum(&self, certificate: &Certificate, now: Timestamp) -> Result<VerifiedEum, EumError> {
-        let fingerprint = certificate.fingerprint();
-        let known = self.eums().verified.get(&fingerprint).cloned();
-        if let Some(eum) = known {
-            check_validity(certificate, now)?;
-            self.check_revocation(certificate)?;
-            return Ok(eum);
+        if let Some(known) = self.remembered_eum(certificate.der(), now) {
+            return known;
         }
         let ci = self.below_ci(certificate, now)?;
         if !certificate.key_usage.is_some_and(|usage| usage.critical && usage.key_cert_sign) {
@@ -99,8 +96,17 @@ impl Anchors {
             key: *certificate.public_key().map_err(PathError::Key)?,
             ci_key_identifier: ci.subject_key_identifier().unwrap_or_default().to_vec(),
         }));
-        self.eums().remember(fingerprint, eum.clone());
+        self.eums().remember(certificate.fingerprint(), eum.clone());
         Ok(eum)
+    }
+
+    /// An EUM certificate that was verified before, by its DER, which need not be parsed again; `None` if it is not remembered.
+    /// Its validity and the revocation lists are looked at as by [`Anchors::verify_eum`].
+    pub fn remembered_eum(&self, der: &[u8], now: Timestamp) -> Option<Result<VerifiedEum, EumError>> {
+        let eum = self.eums().verified.get(&sha256(der)).cloned()?;
+        let checked = check_validity(eum.certificate(), now).map_err(EumError::from);
+        let checked = checked.and_then(|()| Ok(self.check_revocation(eum.certificate())?));
+        Some(checked.map(|()| eum))
     }
 
     fn eums(&self) -> std::sync::MutexGuard<'_, Eums> {

@@ -47,7 +47,7 @@ pub struct ClientAuthenticated {
     /// The order as it was when the attempt was counted.
     pub order: Order,
     /// What was read with the order, if it is small: sessions are many, and ready-made packages large.
-    pub material: Option<Material>,
+    pub material: Option<Arc<Material>>,
     /// SHA-256 of the request that was answered.
     pub request_hash: [u8; 32],
     /// profileMetadata that was announced: the package carries the same octets.
