@@ -1,10 +1,10 @@
 //! ES2+ (SGP.22 6.5.2.1 to 6.5.2.5): one request and one answer for each function towards the SM-DP+, and the request
 //! of HandleDownloadProgressInfo, the call back to the operator, whose answer has no body.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::header::{read_status, status_value};
-use super::{Body, MemberError, Members, RequestHeader, StatusCodeData, members, to_base64};
+use super::header::{read_status, status_members};
+use super::{Body, MemberError, Members, Object, RequestHeader, StatusCodeData, members, to_base64};
 use crate::env::Timestamp;
 use crate::ident::{Eid, Iccid, MatchingId, ServerAddress};
 
@@ -46,9 +46,9 @@ pub struct DownloadOrderRequest {
 }
 
 impl Body for DownloadOrderRequest {
-    fn to_members(&self) -> Map<String, Value> {
+    fn to_members(&self) -> Object<'_> {
         members! {
-            "header": self.header.to_value(),
+            "header": self.header.to_members(),
             "eid": eid(self.eid.as_ref()),
             "iccid": self.iccid.as_ref().map(iccid),
             "profileType": self.profile_type.as_deref().map(Value::from),
@@ -73,7 +73,7 @@ pub struct DownloadOrderResponse {
 }
 
 impl Body for DownloadOrderResponse {
-    fn to_members(&self) -> Map<String, Value> {
+    fn to_members(&self) -> Object<'_> {
         members! { "iccid": iccid(&self.iccid) }
     }
 
@@ -102,9 +102,9 @@ pub struct ConfirmOrderRequest {
 }
 
 impl Body for ConfirmOrderRequest {
-    fn to_members(&self) -> Map<String, Value> {
+    fn to_members(&self) -> Object<'_> {
         members! {
-            "header": self.header.to_value(),
+            "header": self.header.to_members(),
             "iccid": iccid(&self.iccid),
             "eid": eid(self.eid.as_ref()),
             "matchingId": self.matching_id.as_ref().map(|id| Value::from(id.as_str())),
@@ -141,7 +141,7 @@ pub struct ConfirmOrderResponse {
 }
 
 impl Body for ConfirmOrderResponse {
-    fn to_members(&self) -> Map<String, Value> {
+    fn to_members(&self) -> Object<'_> {
         members! {
             "eid": eid(self.eid.as_ref()),
             "matchingId": Value::from(self.matching_id.as_str()),
@@ -205,9 +205,9 @@ pub struct CancelOrderRequest {
 }
 
 impl Body for CancelOrderRequest {
-    fn to_members(&self) -> Map<String, Value> {
+    fn to_members(&self) -> Object<'_> {
         members! {
-            "header": self.header.to_value(),
+            "header": self.header.to_members(),
             "iccid": iccid(&self.iccid),
             "eid": eid(self.eid.as_ref()),
             "matchingId": self.matching_id.as_ref().map(|id| Value::from(id.as_str())),
@@ -238,8 +238,8 @@ pub struct ReleaseProfileRequest {
 }
 
 impl Body for ReleaseProfileRequest {
-    fn to_members(&self) -> Map<String, Value> {
-        members! { "header": self.header.to_value(), "iccid": iccid(&self.iccid) }
+    fn to_members(&self) -> Object<'_> {
+        members! { "header": self.header.to_members(), "iccid": iccid(&self.iccid) }
     }
 
     fn from_members(members: &Members) -> Result<Self, MemberError> {
@@ -269,15 +269,15 @@ pub struct HandleDownloadProgressInfoRequest {
 }
 
 impl Body for HandleDownloadProgressInfoRequest {
-    fn to_members(&self) -> Map<String, Value> {
+    fn to_members(&self) -> Object<'_> {
         members! {
-            "header": self.header.to_value(),
+            "header": self.header.to_members(),
             "eid": eid(self.eid.as_ref()),
             "iccid": iccid(&self.iccid),
             "profileType": Value::from(self.profile_type.as_str()),
             "timestamp": Value::from(self.timestamp.to_string()),
             "notificationPointId": Value::from(self.notification_point_id),
-            "notificationPointStatus": status_value(self.notification_point_status.as_ref().copied()),
+            "notificationPointStatus": status_members(self.notification_point_status.as_ref().copied()),
             "resultData": self.result_data.as_deref().map(to_base64),
         }
     }
@@ -322,7 +322,9 @@ mod tests {
             notification_point_status: Ok(()),
             result_data: None,
         };
-        let text = |request: &HandleDownloadProgressInfoRequest| Value::Object(request.to_members());
+        let text = |request: &HandleDownloadProgressInfoRequest| -> Value {
+            serde_json::from_slice(&request.to_members().to_json()).unwrap()
+        };
         assert_eq!(
             text(&request),
             serde_json::json!({
@@ -376,7 +378,7 @@ mod tests {
         let request = ConfirmOrderRequest::from_members(&Members::read(body).unwrap()).unwrap();
         assert_eq!(request.iccid.as_str(), "8988211000000123456");
         assert!(request.release_flag);
-        let again = Value::Object(request.to_members()).to_string();
+        let again = String::from_utf8(request.to_members().to_json()).unwrap();
         assert!(
             ConfirmOrderRequest::from_members(&Members::read(again.as_bytes()).unwrap()).unwrap() == request
         );
@@ -389,7 +391,7 @@ mod tests {
             matching_id: MatchingId::parse("").unwrap(),
             smdp_address: None,
         };
-        assert_eq!(Value::Object(answer.to_members()).to_string(), r#"{"matchingId":""}"#);
+        assert_eq!(String::from_utf8(answer.to_members().to_json()).unwrap(), r#"{"matchingId":""}"#);
     }
 
     #[test]

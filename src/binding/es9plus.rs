@@ -4,9 +4,9 @@
 //! Signatures are whole TLVs (`5F37 40 …`), `euiccCiPKIdToBeUsed` is the TLV of an OCTET STRING, and the objects that
 //! are signed start with their own tag.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Body, MemberError, Members, members, to_base64};
+use super::{Body, MemberError, Members, Object, members, to_base64};
 use crate::ident::TransactionId;
 
 const HEX: &str = "2 to 32 hexadecimal digits";
@@ -31,7 +31,7 @@ pub struct InitiateAuthenticationRequest {
 }
 
 impl Body for InitiateAuthenticationRequest {
-    fn to_members(&self) -> Map<String, Value> {
+    fn to_members(&self) -> Object<'_> {
         members! {
             "euiccChallenge": to_base64(&self.euicc_challenge),
             "euiccInfo1": to_base64(&self.euicc_info1),
@@ -65,7 +65,7 @@ pub struct InitiateAuthenticationResponse {
 }
 
 impl Body for InitiateAuthenticationResponse {
-    fn to_members(&self) -> Map<String, Value> {
+    fn to_members(&self) -> Object<'_> {
         members! {
             "transactionId": id(&self.transaction_id),
             "serverSigned1": to_base64(&self.server_signed1),
@@ -96,7 +96,7 @@ pub struct AuthenticateClientRequest {
 }
 
 impl Body for AuthenticateClientRequest {
-    fn to_members(&self) -> Map<String, Value> {
+    fn to_members(&self) -> Object<'_> {
         members! {
             "transactionId": id(&self.transaction_id),
             "authenticateServerResponse": to_base64(&self.authenticate_server_response),
@@ -127,7 +127,7 @@ pub struct AuthenticateClientResponse {
 }
 
 impl Body for AuthenticateClientResponse {
-    fn to_members(&self) -> Map<String, Value> {
+    fn to_members(&self) -> Object<'_> {
         members! {
             "transactionId": id(&self.transaction_id),
             "profileMetadata": to_base64(&self.profile_metadata),
@@ -158,7 +158,7 @@ pub struct GetBoundProfilePackageRequest {
 }
 
 impl Body for GetBoundProfilePackageRequest {
-    fn to_members(&self) -> Map<String, Value> {
+    fn to_members(&self) -> Object<'_> {
         members! {
             "transactionId": id(&self.transaction_id),
             "prepareDownloadResponse": to_base64(&self.prepare_download_response),
@@ -183,7 +183,7 @@ pub struct GetBoundProfilePackageResponse {
 }
 
 impl Body for GetBoundProfilePackageResponse {
-    fn to_members(&self) -> Map<String, Value> {
+    fn to_members(&self) -> Object<'_> {
         members! {
             "transactionId": id(&self.transaction_id),
             "boundProfilePackage": to_base64(&self.bound_profile_package),
@@ -206,7 +206,7 @@ pub struct HandleNotificationRequest {
 }
 
 impl Body for HandleNotificationRequest {
-    fn to_members(&self) -> Map<String, Value> {
+    fn to_members(&self) -> Object<'_> {
         members! { "pendingNotification": to_base64(&self.pending_notification) }
     }
 
@@ -225,7 +225,7 @@ pub struct CancelSessionRequest {
 }
 
 impl Body for CancelSessionRequest {
-    fn to_members(&self) -> Map<String, Value> {
+    fn to_members(&self) -> Object<'_> {
         members! {
             "transactionId": id(&self.transaction_id),
             "cancelSessionResponse": to_base64(&self.cancel_session_response),
@@ -245,8 +245,8 @@ impl Body for CancelSessionRequest {
 pub struct CancelSessionResponse;
 
 impl Body for CancelSessionResponse {
-    fn to_members(&self) -> Map<String, Value> {
-        Map::new()
+    fn to_members(&self) -> Object<'_> {
+        Object::default()
     }
 
     fn from_members(_: &Members) -> Result<Self, MemberError> {
@@ -265,7 +265,7 @@ mod tests {
             euicc_info1: vec![0xBF, 0x20, 0x00],
             smdp_address: "smdp.example.com:8443".to_owned(),
         };
-        let body = Value::Object(request.to_members()).to_string();
+        let body = String::from_utf8(request.to_members().to_json()).unwrap();
         assert_eq!(
             body,
             r#"{"euiccChallenge":"BwcHBwcHBwcHBwcHBwcHBw==","euiccInfo1":"vyAA","smdpAddress":"smdp.example.com:8443"}"#

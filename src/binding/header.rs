@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value};
-
-use super::{MemberError, Members, members};
+use super::{Member, MemberError, Members, Object, members};
 
 /// The longest identifier of a caller or a call that is kept.
 const MAX_IDENTIFIER_CHARS: usize = 256;
@@ -41,11 +39,11 @@ impl RequestHeader {
 
     /// The member `header`.
     #[must_use]
-    pub fn to_value(&self) -> Value {
-        Value::Object(members! {
-            "functionRequesterIdentifier": Value::from(self.function_requester_identifier.as_str()),
-            "functionCallIdentifier": Value::from(self.function_call_identifier.as_str()),
-        })
+    pub fn to_members(&self) -> Object<'_> {
+        members! {
+            "functionRequesterIdentifier": Member::Text(&self.function_requester_identifier),
+            "functionCallIdentifier": Member::Text(&self.function_call_identifier),
+        }
     }
 }
 
@@ -94,21 +92,21 @@ impl fmt::Display for StatusCodeData {
 }
 
 impl StatusCodeData {
-    fn to_value(&self) -> Value {
-        Value::Object(members! {
-            "subjectCode": Value::from(self.subject_code.as_str()),
-            "reasonCode": Value::from(self.reason_code.as_str()),
-            "subjectIdentifier": self.subject_identifier.as_deref().map(Value::from),
-            "message": self.message.as_deref().map(Value::from),
-        })
+    fn to_members(&self) -> Object<'_> {
+        members! {
+            "subjectCode": Member::Text(&self.subject_code),
+            "reasonCode": Member::Text(&self.reason_code),
+            "subjectIdentifier": self.subject_identifier.as_deref().map(Member::Text),
+            "message": self.message.as_deref().map(Member::Text),
+        }
     }
 }
 
 /// An object of status and statusCodeData: functionExecutionStatus, and notificationPointStatus.
-pub(super) fn status_value(outcome: Result<(), &StatusCodeData>) -> Value {
+pub(super) fn status_members<'a>(outcome: Result<(), &'a StatusCodeData>) -> Object<'a> {
     let status = if outcome.is_ok() { ExecutionStatus::ExecutedSuccess } else { ExecutionStatus::Failed };
-    let data = outcome.err().map(StatusCodeData::to_value);
-    Value::Object(members! { "status": Value::from(status.as_str()), "statusCodeData": data })
+    let data = outcome.err().map(StatusCodeData::to_members);
+    members! { "status": Member::Text(status.as_str()), "statusCodeData": data }
 }
 
 /// Reads such an object: what is no success is a failure, with what it says of it.
@@ -130,22 +128,21 @@ pub(super) fn read_status(status: &Members) -> Result<Result<(), StatusCodeData>
     }
 }
 
-fn answer(outcome: Result<(), &StatusCodeData>, mut body: Map<String, Value>) -> Vec<u8> {
-    let header = members! { "functionExecutionStatus": status_value(outcome) };
-    body.insert("header".to_owned(), Value::Object(header));
-    Value::Object(body).to_string().into_bytes()
+fn answer<'a>(outcome: Result<(), &'a StatusCodeData>, body: Object<'a>) -> Vec<u8> {
+    let header = members! { "functionExecutionStatus": status_members(outcome) };
+    body.with("header", header).to_json()
 }
 
 /// The answer of a function that succeeded.
 #[must_use]
-pub fn success(body: Map<String, Value>) -> Vec<u8> {
+pub fn success(body: Object<'_>) -> Vec<u8> {
     answer(Ok(()), body)
 }
 
 /// The answer of a function that failed: the header alone.
 #[must_use]
 pub fn failed(data: &StatusCodeData) -> Vec<u8> {
-    answer(Err(data), Map::new())
+    answer(Err(data), Object::default())
 }
 
 /// What an answer says: its members, or why the function failed.
@@ -167,7 +164,7 @@ mod tests {
 
     #[test]
     fn answers_go_both_ways() {
-        assert!(read_answer(&success(Map::new())).unwrap().is_ok());
+        assert!(read_answer(&success(Object::default())).unwrap().is_ok());
         let data = StatusCodeData {
             subject_code: "8.8.5".into(),
             reason_code: "4.10".into(),
@@ -188,7 +185,7 @@ mod tests {
         };
         assert_eq!(
             String::from_utf8(failed(&data)).unwrap(),
-            r#"{"header":{"functionExecutionStatus":{"status":"Failed","statusCodeData":{"reasonCode":"3.8","subjectCode":"8.2.6"}}}}"#
+            r#"{"header":{"functionExecutionStatus":{"status":"Failed","statusCodeData":{"subjectCode":"8.2.6","reasonCode":"3.8"}}}}"#
         );
     }
 }

@@ -6,15 +6,17 @@
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
 
 pub mod asn1;
 pub mod es2plus;
 pub mod es9plus;
 mod header;
+mod object;
 
 pub use header::{ExecutionStatus, RequestHeader, StatusCodeData, failed, read_answer, success};
+pub use object::{Member, Object};
 
 /// The version of SGP.22 that Simyard states in `X-Admin-Protocol`.
 pub const ADMIN_PROTOCOL: &str = "gsma/rsp/v2.5.0";
@@ -191,7 +193,7 @@ impl Members {
 /// A body that can be written and read.
 pub trait Body: Sized {
     /// The members in the form of the standard.
-    fn to_members(&self) -> Map<String, Value>;
+    fn to_members(&self) -> Object<'_>;
 
     /// Reads the members.
     ///
@@ -200,20 +202,16 @@ pub trait Body: Sized {
     fn from_members(members: &Members) -> Result<Self, MemberError>;
 }
 
-/// Text for base64 members: standard alphabet, padded, no line breaks.
-fn to_base64(octets: &[u8]) -> Value {
-    Value::String(STANDARD.encode(octets))
+/// A member in base64.
+const fn to_base64(octets: &[u8]) -> Member<'_> {
+    Member::Base64(octets)
 }
 
 /// Collects members by name; an absent optional one is left out.
 macro_rules! members {
-    ($($name:literal : $value:expr),* $(,)?) => {{
-        let mut members = serde_json::Map::new();
-        $(if let Some(value) = Option::<serde_json::Value>::from($value) {
-            members.insert($name.to_owned(), value);
-        })*
-        members
-    }};
+    ($($name:literal : $value:expr),* $(,)?) => {
+        $crate::binding::Object::default()$(.with($name, $value))*
+    };
 }
 use members;
 

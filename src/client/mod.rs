@@ -137,7 +137,7 @@ impl Http {
         path: &'static str,
         body: &impl Body,
     ) -> Result<(u16, Vec<u8>), ClientError> {
-        let body = serde_json::Value::Object(body.to_members()).to_string().into_bytes();
+        let body = body.to_members().to_json();
         self.post(server, path, "application/json", body).await
     }
 

@@ -8,10 +8,9 @@ use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use serde_json::Map;
 
 use super::meter::Answered;
-use crate::binding::{self, Body, MemberError, Members, StatusCodeData};
+use crate::binding::{self, Body, MemberError, Members, Object, StatusCodeData};
 use crate::smdp::status::{FunctionError, Reason, Subject};
 
 /// The largest request: a device's answer with its certificates in base64, and room.
@@ -27,8 +26,8 @@ where
     E: FunctionError,
     F: AsyncFnOnce(Q) -> Result<A, E>,
 {
-    run_function(name, headers, body, async |request| run(request).await.map(|answer| answer.to_members()))
-        .await
+    let run = async |request| run(request).await.map(|answer| binding::success(answer.to_members()));
+    run_function(name, headers, body, run).await
 }
 
 /// Runs a function whose answer is the header alone.
@@ -38,7 +37,8 @@ where
     E: FunctionError,
     F: AsyncFnOnce(Q) -> Result<(), E>,
 {
-    run_function(name, headers, body, async |request| run(request).await.map(|()| Map::new())).await
+    let run = async |request| run(request).await.map(|()| binding::success(Object::default()));
+    run_function(name, headers, body, run).await
 }
 
 /// Takes a notification (6.3): HTTP 204 without a body, also for a body that holds none that can be read, since the LPA
@@ -85,7 +85,7 @@ async fn run_function<Q, E, F>(name: &'static str, headers: &HeaderMap, body: &B
 where
     Q: Body,
     E: FunctionError,
-    F: AsyncFnOnce(Q) -> Result<Map<String, serde_json::Value>, E>,
+    F: AsyncFnOnce(Q) -> Result<Vec<u8>, E>,
 {
     if let Err(failure) = check_headers(headers) {
         return refused(name, StatusCode::OK, failure);
@@ -100,7 +100,7 @@ where
         }
     };
     match execute(name, run(request)).await {
-        Ok(members) => answered(json(StatusCode::OK, binding::success(members)), name, None),
+        Ok(body) => answered(json(StatusCode::OK, body), name, None),
         Err(error) => {
             let (subject, reason) = error.status();
             let identifier = error.subject_identifier();

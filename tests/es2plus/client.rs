@@ -126,7 +126,7 @@ fn what_is_sent_every_server_reads() {
         stranger.answers(200, success(json!({ "iccid": "8988211000000123456F", "matchingId": "A" })));
         let sent = |members: Value| {
             let mut all = json!({ "iccid": "8988211000000123456F" });
-            all["header"] = header().to_value();
+            all["header"] = serde_json::from_slice(&header().to_members().to_json()).unwrap();
             for (name, value) in members.as_object().unwrap() {
                 all[name] = value.clone();
             }
