@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::binary::{HOST, ICCIDS, Place, Running, SETTINGS, batch, command};
 use crate::harness::{left_out, vectors};
 
+pub mod admin;
 pub mod audit;
 pub mod callbacks;
 pub mod card;

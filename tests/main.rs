@@ -16,6 +16,7 @@ mod harness;
 mod postgres;
 
 mod abuse;
+mod admin_api;
 mod arrows;
 mod asn1;
 mod bench;
@@ -51,11 +52,13 @@ mod tidy;
 fn main() -> std::process::ExitCode {
     harness::run(&[
         abuse::TESTS,
+        admin_api::TESTS,
         arrows::TESTS,
         asn1::TESTS,
         bench::TESTS,
         callbacks::TESTS,
         cli::TESTS,
+        cli::admin::TESTS,
         cli::audit::TESTS,
         cli::callbacks::TESTS,
         cli::card::TESTS,

@@ -178,6 +178,7 @@ struct Running {
     es2plus: SocketAddr,
     ingest: Option<SocketAddr>,
     admin: Option<SocketAddr>,
+    admin_api: Option<SocketAddr>,
     lpa: reqwest::Client,
     operator: reqwest::Client,
     end: watch::Sender<bool>,
@@ -186,7 +187,7 @@ struct Running {
 
 /// The server, its folder, and those who call it.
 pub struct TestServer {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     number: u32,
     config: Config,
     url: StoreUrl,
@@ -247,7 +248,7 @@ impl TestServer {
         let server = Self {
             config: Config::parse(&all, &folder.path().join("simyard.toml")).unwrap(),
             url: url.unwrap_or_else(|| StoreUrl::Sqlite(folder.path().join("simyard.db"))),
-            _folder: folder,
+            folder,
             number: NUMBERS.fetch_add(1, Ordering::SeqCst),
             sealing_key: SealingKey::generate(&rng),
             clock: Clock::fixed(NOW),
@@ -268,7 +269,7 @@ impl TestServer {
 
     fn run(&self) {
         let runtime = runtime(&self.thread_name(), 2);
-        let (smdp, es9plus, further_es9plus, es2plus, ingest, admin, end, server) = runtime.block_on(async {
+        let (smdp, es9plus, further_es9plus, es2plus, ingest, [admin, admin_api], end, server) = runtime.block_on(async {
             let watch: Arc<dyn CommitWatch> = Arc::clone(&self.deaths) as _;
             let stock = Stock {
                 store: Store::open_watched(&self.url, watch).await.unwrap(),
@@ -280,7 +281,8 @@ impl TestServer {
             let further = further.map(|socket| socket.local_addr().unwrap()).collect::<Vec<_>>();
             let es2plus = sockets.es2plus.local_addr().unwrap();
             let ingest = sockets.ingest.as_ref().map(|socket| socket.local_addr().unwrap());
-            let admin = sockets.admin.as_ref().map(|socket| socket.local_addr().unwrap());
+            let admin = [&sockets.admin, &sockets.admin_api];
+            let admin = admin.map(|socket| socket.as_ref().map(|socket| socket.local_addr().unwrap()));
             let app =
                 App::with_stock(&self.config, sockets, stock, self.clock.clone(), self.rng.clone()).unwrap();
             let smdp = Arc::clone(&app.smdp);
@@ -298,6 +300,7 @@ impl TestServer {
             es2plus,
             ingest,
             admin,
+            admin_api,
             lpa,
             operator,
             end,
@@ -493,6 +496,16 @@ impl TestServer {
     /// Where manufacturers deliver, if they may.
     pub fn ingest_api(&self) -> Option<SocketAddr> {
         self.running.borrow().as_ref().unwrap().ingest
+    }
+
+    /// Where the admin API is, if it is served.
+    pub fn admin_api(&self) -> Option<SocketAddr> {
+        self.running.borrow().as_ref().unwrap().admin_api
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// Where metrics and health are, if they are served.

@@ -51,7 +51,7 @@ const IDENTITIES: Statement = Statement::common(
 
 const CREDENTIALS: Statement = Statement::common(
     "SELECT digest, kind, created_at, ends_at, last_used_at FROM identity_credential WHERE name = $1 \
-     ORDER BY created_at LIMIT $2",
+     ORDER BY created_at, digest LIMIT $2",
 );
 
 const FIND: Statement = Statement::common(

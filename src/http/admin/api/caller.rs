@@ -140,7 +140,8 @@ fn refused(error: Unrecognised) -> Response {
             response
         }
         Unrecognised::TooMany(wait) => {
-            let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+            let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+            let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
             Problem::new(ProblemKind::TooManyFailures).detail(detail).retry_after_s(seconds).into_response()
         }
         Unrecognised::Store(cause) => Problem::internal(&cause).into_response(),
