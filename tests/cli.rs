@@ -353,7 +353,11 @@ fn ingest_takes_a_file_whole_or_names_what_is_wrong() {
     place.run("ingest absent.csv --profile-type iot").failed("absent.csv");
     place.run("ingest batch.csv --profile-type none").failed("iot");
     // Nothing of it is in the stock: the whole batch goes in, once.
-    let receipt = place.run("ingest batch.csv --config simyard.toml --profile-type iot --json").json();
+    let receipt =
+        place.run("ingest batch.csv --config simyard.toml --profile-type iot --by anna --json").json();
+    let told = place.run("audit list --last 1").ok();
+    assert!(told.contains("person anna  batch.publish  batch "), "{told}");
+    assert!(told.contains("3 profiles of type iot, 0 rows refused"), "{told}");
     assert_eq!((&receipt["profiles"], &receipt["profile_type"]), (&json!(3), &json!("iot")));
     assert_eq!(receipt["first_iccid"], ICCIDS[0]);
     // The same delivery again changes nothing; its rows in another file are refused, one by one.

@@ -269,27 +269,28 @@ impl TestServer {
 
     fn run(&self) {
         let runtime = runtime(&self.thread_name(), 2);
-        let (smdp, es9plus, further_es9plus, es2plus, ingest, [admin, admin_api], end, server) = runtime.block_on(async {
-            let watch: Arc<dyn CommitWatch> = Arc::clone(&self.deaths) as _;
-            let stock = Stock {
-                store: Store::open_watched(&self.url, watch).await.unwrap(),
-                sealer: Sealer::new(&self.sealing_key, self.rng.clone()).unwrap(),
-            };
-            let sockets = Sockets::bind(&self.config).await.unwrap();
-            let es9plus = sockets.es9plus.local_addr().unwrap();
-            let further = sockets.further_es9plus.iter();
-            let further = further.map(|socket| socket.local_addr().unwrap()).collect::<Vec<_>>();
-            let es2plus = sockets.es2plus.local_addr().unwrap();
-            let ingest = sockets.ingest.as_ref().map(|socket| socket.local_addr().unwrap());
-            let admin = [&sockets.admin, &sockets.admin_api];
-            let admin = admin.map(|socket| socket.as_ref().map(|socket| socket.local_addr().unwrap()));
-            let app =
-                App::with_stock(&self.config, sockets, stock, self.clock.clone(), self.rng.clone()).unwrap();
-            let smdp = Arc::clone(&app.smdp);
-            let (end, ended) = watch::channel(false);
-            let server = tokio::spawn(app.run(ended));
-            (smdp, es9plus, further, es2plus, ingest, admin, end, server)
-        });
+        let (smdp, es9plus, further_es9plus, es2plus, ingest, [admin, admin_api], end, server) = runtime
+            .block_on(async {
+                let watch: Arc<dyn CommitWatch> = Arc::clone(&self.deaths) as _;
+                let stock = Stock {
+                    store: Store::open_watched(&self.url, watch).await.unwrap(),
+                    sealer: Sealer::new(&self.sealing_key, self.rng.clone()).unwrap(),
+                };
+                let sockets = Sockets::bind(&self.config).await.unwrap();
+                let es9plus = sockets.es9plus.local_addr().unwrap();
+                let further = sockets.further_es9plus.iter();
+                let further = further.map(|socket| socket.local_addr().unwrap()).collect::<Vec<_>>();
+                let es2plus = sockets.es2plus.local_addr().unwrap();
+                let ingest = sockets.ingest.as_ref().map(|socket| socket.local_addr().unwrap());
+                let admin = [&sockets.admin, &sockets.admin_api];
+                let admin = admin.map(|socket| socket.as_ref().map(|socket| socket.local_addr().unwrap()));
+                let app = App::with_stock(&self.config, sockets, stock, self.clock.clone(), self.rng.clone())
+                    .unwrap();
+                let smdp = Arc::clone(&app.smdp);
+                let (end, ended) = watch::channel(false);
+                let server = tokio::spawn(app.run(ended));
+                (smdp, es9plus, further, es2plus, ingest, admin, end, server)
+            });
         let operator = self.http(Some(&PKI.operator), es2plus);
         let lpa = self.http(None, es9plus);
         let running = Running {

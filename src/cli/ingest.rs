@@ -8,11 +8,12 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::hand::HandArgs;
 use super::output::{self, line};
 use super::serve::ConfigArgs;
 use crate::app::{Stock, cis, delivery_of};
 use crate::crypto::hash::Sha256Stream;
-use crate::domain::{DeliveryId, KeyPartner, Manufacturer, ProfileType};
+use crate::domain::{Actor, DeliveryId, KeyPartner, Manufacturer, ProfileType};
 use crate::env::{Clock, Rng};
 use crate::inventory::formats::{AnyForm, Format, Options};
 use crate::inventory::{Delivery, IngestError, Intent, Inventory, Receipt};
@@ -60,6 +61,8 @@ pub struct IngestArgs {
     /// What the manufacturer calls the delivery, of one file. By default the file says it, or its digest is the name.
     #[arg(long, value_name = "ID")]
     batch_id: Option<String>,
+    #[command(flatten)]
+    hand: HandArgs,
     /// Take the good rows, though others are refused.
     #[arg(long, conflicts_with = "dry_run")]
     partial: bool,
@@ -105,6 +108,7 @@ pub async fn run(args: IngestArgs) -> anyhow::Result<()> {
     let delivery = Delivery {
         manufacturer: Manufacturer::parse(&args.manufacturer)
             .context("--manufacturer must have 1 to 128 octets and no control characters")?,
+        actor: Actor::Person(args.hand.person()),
         delivery_id: delivery_id.transpose()?,
         ..delivery_of(&config, setting, trust)?
     };

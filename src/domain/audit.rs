@@ -81,8 +81,6 @@ impl Action {
     pub const ORDER_RESET: Self = Self("order.reset");
     /// A batch came into the stock.
     pub const BATCH_PUBLISH: Self = Self("batch.publish");
-    /// A batch was refused, or an unfinished one removed.
-    pub const BATCH_REFUSE: Self = Self("batch.refuse");
     /// A transport key was imported.
     pub const TRANSPORT_KEY_IMPORT: Self = Self("transport_key.import");
     /// A transport key was approved.
@@ -103,8 +101,6 @@ impl Action {
     pub const STOCK_RESERVE: Self = Self("stock.reserve");
     /// Subscriptions were given back.
     pub const STOCK_RELEASE: Self = Self("stock.release");
-    /// A subscription was set aside.
-    pub const STOCK_QUARANTINE: Self = Self("stock.quarantine");
     /// A subscription was taken out of use.
     pub const STOCK_RETIRE: Self = Self("stock.retire");
     /// An eUICC was declared lost.

@@ -98,13 +98,19 @@ pub trait Manufacturers: Send + Sync {
 
 /// A manufacturer, by its client certificate.
 #[derive(Clone, Debug)]
-pub struct ManufacturerCaller(KnownManufacturer);
+pub struct ManufacturerCaller(KnownManufacturer, Option<Peer>);
 
 impl ManufacturerCaller {
     /// Who it is.
     #[must_use]
     pub const fn manufacturer(&self) -> &KnownManufacturer {
         &self.0
+    }
+
+    /// Where it calls from.
+    #[must_use]
+    pub const fn peer(&self) -> Option<Peer> {
+        self.1
     }
 }
 
@@ -121,7 +127,7 @@ impl<S: KnowsManufacturers + Sync> FromRequestParts<S> for ManufacturerCaller {
         identity(parts)
             .map_err(|(_, message)| Problem::new(ProblemKind::Forbidden).detail(message))?
             .and_then(|identity| state.manufacturers().manufacturer(&identity))
-            .map(Self)
+            .map(|known| Self(known, parts.extensions.get::<Peer>().copied()))
             .ok_or_else(|| {
                 Problem::new(ProblemKind::Forbidden)
                     .detail("the client certificate stands for no manufacturer known here")

@@ -20,7 +20,7 @@ use super::sub_class::SubClass;
 use super::{Delivery, IngestError, Intent, Inventory};
 use crate::crypto::hash::sha256;
 use crate::domain::pool::NUMBERS_MAX;
-use crate::domain::{AllocationId, DeliveryId, Operator, Person, Pool, ProfileType};
+use crate::domain::{Actor, AllocationId, DeliveryId, Operator, Person, Pool, ProfileType};
 use crate::env::Rng;
 use crate::ident::{Iccid, Imsi, InvalidIdentifier};
 use crate::profile::personal_data::{
@@ -154,6 +154,7 @@ impl Generator {
             failed: Arc::clone(&failed),
         };
         let delivery = Delivery {
+            actor: Actor::Person(person.clone()),
             delivery_id: Some(delivery_id.clone()),
             sub_class: Some(Arc::new(recipe.sub_class.clone())),
             ..Delivery::local(

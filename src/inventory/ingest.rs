@@ -22,9 +22,11 @@ use super::receipt::{Receipt, Refusal, Refusals};
 use super::rows::{Heading, Source};
 use super::sub_class::SubClass;
 use crate::crypto::seal::Sealer;
-use crate::domain::{DeliveryId, Manufacturer, Mode, Operator, ProfileType};
+use crate::domain::{
+    Action, Actor, AuditSubject, DeliveryId, Manufacturer, Mode, NewAuditEntry, Operator, ProfileType,
+};
 use crate::env::{Clock, Rng};
-use crate::ident::{Iccid, IssuerRanges};
+use crate::ident::{Iccid, IssuerRanges, Peer};
 use crate::pki::Anchors;
 use crate::profile::plan::Template;
 use crate::store::{
@@ -60,6 +62,10 @@ pub struct Inventory {
 pub struct Delivery {
     /// Who delivers.
     pub manufacturer: Manufacturer,
+    /// Whose hand brings it in, for the audit.
+    pub actor: Actor,
+    /// Where it is brought in from; `None` at the server itself.
+    pub peer: Option<Peer>,
     /// What the manufacturer calls it, if somebody says so beside the file.
     pub delivery_id: Option<DeliveryId>,
     /// What it is called where neither the file nor anybody beside it says so.
@@ -80,12 +86,14 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// A delivery at the server itself, for SIMs of no special kind.
+    /// A delivery at the server itself, for SIMs of no special kind, by nobody's hand.
     #[must_use]
     pub fn local(owner: Operator, profile_type: ProfileType, template: Option<Template>) -> Self {
         let manufacturer = Manufacturer::local();
         Self {
             manufacturer,
+            actor: Actor::Server,
+            peer: None,
             delivery_id: None,
             unnamed_id: None,
             owner,
@@ -180,6 +188,7 @@ impl Inventory {
                 let _ = wanted.send(Wanted::Rows);
                 let mut desk = Desk {
                     inventory: self,
+                    delivery,
                     batch,
                     lease,
                     intent,
@@ -439,6 +448,7 @@ struct Counted {
 /// Where one delivery is taken in.
 struct Desk<'a> {
     inventory: &'a Inventory,
+    delivery: &'a Delivery,
     batch: Batch,
     lease: Lease,
     intent: Intent,
@@ -568,6 +578,25 @@ impl Desk<'_> {
         published
     }
 
+    /// What the audit tells of the batch.
+    fn audit_entry(&self, totals: &Totals) -> NewAuditEntry {
+        let Batch { manufacturer, delivery_id, profile_type, .. } = &self.batch;
+        let called = delivery_id.as_ref().map(|id| format!(" {:?}", id.as_str())).unwrap_or_default();
+        let detail = format!(
+            "delivery{called} of {manufacturer}: {} profiles of type {profile_type}, {} rows refused, SHA-256 {}",
+            totals.taken,
+            totals.refused,
+            hex::encode(totals.digest),
+        );
+        let subject = AuditSubject::new("batch", &self.batch.batch_id);
+        let (now, actor) = (self.inventory.clock.now(), self.delivery.actor.clone());
+        let entry = NewAuditEntry::new(now, actor, Action::BATCH_PUBLISH, subject).detail(detail);
+        match self.delivery.peer {
+            Some(peer) => entry.from_peer(peer, &self.inventory.rng),
+            None => entry,
+        }
+    }
+
     async fn publish(&mut self, digest: [u8; 32]) -> Result<Receipt, IngestError> {
         let Counted { rows, taken, refused, first, last } = std::mem::take(&mut self.totals);
         let totals = Totals { rows, taken, refused, digest, first_iccid: first, last_iccid: last };
@@ -583,9 +612,8 @@ impl Desk<'_> {
                 Err(IngestError::Refused(Box::new(Receipt { batch_id: None, ..receipt })))
             }
             Intent::TakeWhole | Intent::TakeGood => {
-                let published =
-                    self.inventory.store.publish_batch(&self.batch, &self.lease, &totals, kept.as_deref());
-                published.await?;
+                let (store, entry) = (&self.inventory.store, Some(self.audit_entry(&totals)));
+                store.publish_batch(&self.batch, &self.lease, &totals, kept.as_deref(), entry).await?;
                 Ok(receipt)
             }
         }

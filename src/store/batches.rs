@@ -8,12 +8,13 @@
 
 use std::time::Duration;
 
+use super::audit;
 use super::chunks::{REMOVE_EUICCS, REMOVE_PROFILES, ROWS_MAX};
 use super::engine::{Row, Statement, set_statement};
 use super::set::{Set, set_row};
 use super::writer::{Change, ChunkParts, ChunkRow, Done};
 use super::{Constraint, Store, StoreError};
-use crate::domain::{DeliveryId, Manufacturer, Operator, ProfileType, SubClassName};
+use crate::domain::{DeliveryId, Manufacturer, NewAuditEntry, Operator, ProfileType, SubClassName};
 use crate::env::{Rng, Timestamp};
 use crate::ident::Iccid;
 
@@ -407,7 +408,8 @@ impl Store {
         }
     }
 
-    /// Publishes a batch: from now on everybody sees its rows. `refusals` is kept as it is.
+    /// Publishes a batch: from now on everybody sees its rows. `refusals` is kept as it is, and `entry` is appended
+    /// to the audit.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if the lease ran out and the batch was given up; others if the engine fails.
@@ -417,6 +419,7 @@ impl Store {
         lease: &Lease,
         totals: &Totals,
         refusals: Option<&[u8]>,
+        entry: Option<NewAuditEntry>,
     ) -> Result<(), StoreError> {
         let digest = hex::encode(totals.digest);
         let row = PublishRow {
@@ -432,9 +435,11 @@ impl Store {
             received_at: batch.received_at.as_millis(),
         };
         let mut writing = self.pools.begin().await?;
-        let published = writing.fetch_set(&PUBLISH_BATCH, &Set::of([&row])).await?;
-        writing.commit().await?;
-        if published.is_empty() { Err(StoreError::Conflict) } else { Ok(()) }
+        if writing.fetch_set(&PUBLISH_BATCH, &Set::of([&row])).await?.is_empty() {
+            return Err(StoreError::Conflict);
+        }
+        audit::append(&mut writing, entry.as_slice()).await?;
+        writing.commit().await
     }
 
     /// Gives up a batch that is not published, held by `receiver` or with a lease that ran out at `now`, and removes what

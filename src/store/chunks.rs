@@ -305,7 +305,7 @@ impl Store {
             first_iccid: profiles.first().map(|profile| profile.iccid.clone()),
             last_iccid: profiles.last().map(|profile| profile.iccid.clone()),
         };
-        self.publish_batch(batch, &lease, &totals, None).await
+        self.publish_batch(batch, &lease, &totals, None, None).await
     }
 
     /// Renews the lease of a batch.

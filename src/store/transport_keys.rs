@@ -1,10 +1,14 @@
 //! Keys under which keys travel: sealed, with who brought them in and who approved them.
 
+use super::audit;
 use super::engine::{Row, Statement, set_statement};
 use super::set::{Set, set_row};
 use super::{Store, StoreError};
 use crate::crypto::transport::{Algorithm, CHECK_VALUE_LEN, Chaining, CheckMethod, InitialBlock, Scheme};
-use crate::domain::{Deed, KeyPartner, KeyPurpose, KeyState, Manufacturer, Person, Platform};
+use crate::domain::{
+    Action, Actor, AuditSubject, Deed, KeyPartner, KeyPurpose, KeyState, Manufacturer, NewAuditEntry, Person,
+    Platform,
+};
 use crate::env::Timestamp;
 
 /// Transport keys of one page at most.
@@ -196,6 +200,15 @@ fn partner_code(partner: &KeyPartner) -> (i64, &str) {
     }
 }
 
+/// What the audit tells of a key: which it is, and its check value.
+fn audit_entry(key: &TransportKey, action: Action, deed: &Deed) -> NewAuditEntry {
+    let TransportKey { key_id, partner, index, purpose, check_value, .. } = key;
+    let detail =
+        format!("index {index} for {purpose} of {partner}, check value {}", hex::encode_upper(check_value));
+    let (actor, subject) = (Actor::Person(deed.by.clone()), AuditSubject::new("transport_key", key_id));
+    NewAuditEntry::new(deed.at, actor, action, subject).detail(detail)
+}
+
 impl Store {
     /// Keeps a key that waits for approval.
     ///
@@ -221,6 +234,7 @@ impl Store {
         };
         let mut writing = self.pools.begin().await?;
         writing.fetch_set(&INSERT_TRANSPORT_KEY, &Set::of([&row])).await?;
+        audit::append(&mut writing, &[audit_entry(key, Action::TRANSPORT_KEY_IMPORT, &key.imported)]).await?;
         writing.commit().await
     }
 
@@ -245,8 +259,18 @@ impl Store {
         };
         let mut writing = self.pools.begin().await?;
         let changed = writing.fetch_set(&CHANGE_TRANSPORT_KEY, &Set::of([&row])).await?;
-        writing.commit().await?;
-        if changed.is_empty() { Err(StoreError::Conflict) } else { Ok(()) }
+        if changed.is_empty() {
+            return Err(StoreError::Conflict);
+        }
+        let entry = match to {
+            KeyState::Waiting => None,
+            KeyState::Approved(deed) => Some(audit_entry(from, Action::TRANSPORT_KEY_APPROVE, deed)),
+            KeyState::Retired { retired, .. } => {
+                Some(audit_entry(from, Action::TRANSPORT_KEY_RETIRE, retired))
+            }
+        };
+        audit::append(&mut writing, entry.as_slice()).await?;
+        writing.commit().await
     }
 
     /// A key; `None` if there is none of this identifier.

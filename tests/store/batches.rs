@@ -48,7 +48,7 @@ fn nobody_sees_a_batch_before_it_is_published() {
         assert_eq!(held, [Held { place: 1, number: HeldNumber::Imsi(0), by }]);
 
         let totals = totals_of(700);
-        store.publish_batch(&batch, &lease, &totals, Some(b"[]")).await.unwrap();
+        store.publish_batch(&batch, &lease, &totals, Some(b"[]"), None).await.unwrap();
         assert_eq!(store.order(&iccid(699)).await.unwrap().unwrap().state, State::Available);
         let next = store.next_available(&operator(), &profile_type()).await.unwrap().unwrap();
         assert_eq!(next.iccid, iccid(0));
@@ -58,7 +58,7 @@ fn nobody_sees_a_batch_before_it_is_published() {
         let listed = store.batches("", None, 10).await.unwrap();
         assert_eq!((listed.len(), &listed[0].state), (1, &BatchState::Published(totals)));
         assert_eq!(store.refusals("01").await.unwrap().unwrap(), b"[]");
-        let again = store.publish_batch(&batch, &lease, &totals_of(1), None).await;
+        let again = store.publish_batch(&batch, &lease, &totals_of(1), None, None).await;
         assert!(matches!(again, Err(StoreError::Conflict)), "{again:?}");
     });
 }
@@ -88,7 +88,7 @@ fn a_batch_whose_receiver_died_is_removed_whole() {
         assert!(store.given_up_batches(later).await.unwrap().is_empty());
         let late = store.add_to_batch(&batch, &lease, &some(&[profile(3000)])).await;
         assert!(matches!(late, Err(StoreError::Conflict)), "{late:?}");
-        let late = store.publish_batch(&batch, &lease, &totals_of(1), None).await;
+        let late = store.publish_batch(&batch, &lease, &totals_of(1), None, None).await;
         assert!(matches!(late, Err(StoreError::Conflict)), "{late:?}");
         // Nothing of it is left: every number can come in again.
         store.insert_batch(&super::batch("02"), &profiles, [0; 32]).await.unwrap();
@@ -117,7 +117,7 @@ fn a_chunk_goes_in_whole_or_not_at_all() {
         let good = [profile(7), with_two(8, 9)];
         assert_eq!(store.held_numbers(&batch, &lease, &some(&good)).await.unwrap(), []);
         store.add_to_batch(&batch, &lease, &some(&good)).await.unwrap();
-        store.publish_batch(&batch, &lease, &totals_of(2), None).await.unwrap();
+        store.publish_batch(&batch, &lease, &totals_of(2), None, None).await.unwrap();
         let same = store.insert_batch(&batch, &[profile(3000)], [0; 32]).await;
         assert!(matches!(same, Err(StoreError::InUse(Constraint::BatchId))), "{same:?}");
         let named = |batch_id| Batch { delivery_id: DeliveryId::parse("567"), ..super::batch(batch_id) };

@@ -29,7 +29,7 @@ use tokio::sync::Semaphore;
 
 use super::caller::{KnowsManufacturers, ManufacturerCaller, Manufacturers};
 use super::problem::{Problem, ProblemKind};
-use crate::domain::{DeliveryId, KeyPartner, ProfileType};
+use crate::domain::{Actor, DeliveryId, KeyPartner, ProfileType};
 use crate::inventory::formats::{AnyForm, Format, Options};
 use crate::inventory::{Delivery, IngestError, Intent, Inventory, Receipt};
 use crate::store::BATCHES_MAX;
@@ -219,7 +219,13 @@ fn delivery(
             .detail("this profile type is not yours to deliver")
             .member("profile_types", json!(allowed))
     })?;
-    Ok(Delivery { manufacturer: manufacturer.name.clone(), delivery_id: Some(delivery_id), ..delivery })
+    Ok(Delivery {
+        manufacturer: manufacturer.name.clone(),
+        actor: Actor::Manufacturer(manufacturer.name.to_string()),
+        peer: caller.peer(),
+        delivery_id: Some(delivery_id),
+        ..delivery
+    })
 }
 
 /// How the body is read.
