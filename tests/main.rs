@@ -127,6 +127,7 @@ fn main() -> std::process::ExitCode {
         store::allocations::TESTS,
         store::callbacks::TESTS,
         store::orders::TESTS,
+        store::stock::TESTS,
         store::pools::TESTS,
         strangers::TESTS,
         tidy::TESTS,

@@ -26,6 +26,7 @@ pub mod batches;
 pub mod callbacks;
 pub mod orders;
 pub mod pools;
+pub mod stock;
 
 crate::tests!(
     every_statement_is_prepared_on_both_engines,

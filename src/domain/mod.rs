@@ -13,6 +13,8 @@
 //! | [`architecture`] | SGP.02, SGP.22 or SGP.32 |
 //! | [`pool`] | ranges of numbers that are handed out |
 //! | [`freedom_to_switch`] | whether an eUICC's profiles can be switched |
+//! | [`standing`] | where a profile stands, in one word |
+//! | [`delivered`] | which other systems have its keys and numbers |
 //! | [`eligibility`] | whether a profile fits an eUICC and its device |
 //! | [`selection`] | which order a pair of matching identifier and EID may download, and why not |
 //! | [`shelf`] | where a profile stands in the stock, and what becomes of one that comes back |
@@ -24,6 +26,7 @@
 
 pub mod architecture;
 pub mod audit;
+pub mod delivered;
 pub mod draining;
 pub mod eligibility;
 pub mod freedom_to_switch;
@@ -37,6 +40,7 @@ pub mod progress;
 pub mod repetition;
 pub mod selection;
 pub mod shelf;
+pub mod standing;
 pub mod state;
 pub mod transport_key;
 
@@ -45,6 +49,7 @@ pub use audit::{
     AUDIT_DETAIL_MAX, Action, Actor, AuditEntry, AuditOutcome, AuditSubject, Commitment, NewAuditEntry,
     Personal, SALT_OCTETS,
 };
+pub use delivered::{Delivered, System};
 pub use eligibility::{
     Abilities, Demands, EligibilityRule, Ineligible, NotEligible, PackageNeeds, RadioAccess,
 };
@@ -59,6 +64,7 @@ pub use progress::NotificationPoint;
 pub use repetition::{ConfirmOrderParameters, DownloadOrderParameters};
 pub use selection::{Accepted, AcceptedAs, Limits, Refusal, select_order};
 pub use shelf::{Euicc, Fate, InvalidShelf, NotBack, Shelf, ShelfEvent};
+pub use standing::Standing;
 pub use state::{
     Attempts, Bound, CallIdentity, CodeHash, Confirmation, Download, ErrorReason, Failure, FinalStatus,
     Installation, KeyMode, ManualCommand, MatchingIdOrigin, NamedBy, ProfileEvent, Release, ReleaseTime,

@@ -12,7 +12,7 @@ use super::manual_order::{Expiry, Goal, Hand, ManualOrderError, NewOrder, REQUES
 use crate::crypto::hash::sha256;
 use crate::domain::{
     CallIdentity, DownloadOrderParameters, FinalStatus, ManualCommand, NamedBy, Operator, Order, Person,
-    ProfileType, State, StateName,
+    ProfileType, Standing, State, StateName,
 };
 use crate::env::{Clock, Rng, Timestamp};
 use crate::ident::{Eid, Iccid};
@@ -207,12 +207,12 @@ async fn begin(store: &Store, now: Timestamp, new: &NewRun) -> Result<OrderRun, 
         Some(known) => known,
         None => {
             let counts = store.counts().await?;
-            let of_type = counts.iter().find(|count| {
-                count.state == StateName::Available
+            let of_type = counts.iter().filter(|count| {
+                count.standing == Standing::Available
                     && count.owner == new.owner.as_str()
                     && count.profile_type == new.profile_type.as_str()
             });
-            let available = of_type.map_or(0, |count| count.profiles);
+            let available = of_type.map(|count| count.profiles).sum();
             if available < new.count {
                 let (profile_type, wanted) = (new.profile_type.clone(), new.count);
                 return Err(OrderRunError::Stock { profile_type, wanted, available });

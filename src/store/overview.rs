@@ -1,7 +1,7 @@
-//! The server's view: what is there, in which state, and what happened to it.
+//! The server's view of orders: pages of them, whoever's they are.
 
 use super::engine::Statement;
-use super::order_row::{is_published, order, order_columns, state_code, state_name};
+use super::order_row::{is_published, order, order_columns, state_code};
 use super::{Store, StoreError};
 use crate::domain::{Operator, Order, ProfileType, StateName};
 use crate::ident::{EidPrefix, Iccid, MatchingId};
@@ -52,19 +52,12 @@ const SELECTED_ORDER_OF_MATCHING_ID: Statement = Statement::common(selected!(
      AND ($6 = '' OR (profile.eid >= $6 AND profile.eid <= $7))"
 ));
 
-const COUNTS: Statement = Statement::common(concat!(
-    "SELECT owner, profile_type, state, COUNT(*) AS profiles FROM profile WHERE ",
-    is_published!(),
-    " GROUP BY owner, profile_type, state ORDER BY owner, profile_type, state",
-));
-
 pub(super) const STATEMENTS: &[Statement] = &[
     ORDERS_AFTER,
     SELECTED_ORDERS,
     SELECTED_ORDERS_OF_OWNER,
     SELECTED_ORDERS_OF_EIDS,
     SELECTED_ORDER_OF_MATCHING_ID,
-    COUNTS,
 ];
 
 /// Which orders a listing holds.
@@ -80,19 +73,6 @@ pub struct Selection {
     pub eid: Option<EidPrefix>,
     /// The one with this matching identifier; none has the empty one.
     pub matching_id: Option<MatchingId>,
-}
-
-/// How many profiles of one owner and type are in one state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Count {
-    /// The owner.
-    pub owner: String,
-    /// The profile type.
-    pub profile_type: String,
-    /// The state.
-    pub state: StateName,
-    /// The number of profiles.
-    pub profiles: u64,
 }
 
 impl Store {
@@ -146,24 +126,5 @@ impl Store {
             }
         };
         rows.iter().map(order).collect()
-    }
-
-    /// The number of profiles by owner, type and state.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the engine fails.
-    pub async fn counts(&self) -> Result<Vec<Count>, StoreError> {
-        let rows = self.pools.fetch(&COUNTS, []).await?;
-        let count = |row: &super::engine::Row| {
-            let owner = row.text("owner")?;
-            let state = state_name(row.integer("state")?);
-            Ok(Count {
-                profile_type: row.text("profile_type")?,
-                state: state.ok_or_else(|| StoreError::Corrupt { column: "state", key: owner.clone() })?,
-                profiles: u64::try_from(row.integer("profiles")?).unwrap_or(0),
-                owner,
-            })
-        };
-        rows.iter().map(count).collect()
     }
 }
