@@ -20,6 +20,7 @@ pub mod order;
 pub mod personalise;
 pub mod pools;
 pub mod profile;
+pub mod stock;
 pub mod sub_class;
 
 crate::tests!(

@@ -2,7 +2,7 @@
 //! `tests/conformance`.
 
 use serde_json::{Value, json};
-use simyard::domain::{Attempts, Operator, Order, Person, ProfileType};
+use simyard::domain::{Attempts, Delivered, Operator, Order, Person, ProfileType};
 use simyard::profile::icon::Icon;
 use simyard::smdp::manual_order::{Expiry, Goal, Hand, NewOrder, Wanted, place_order};
 
@@ -39,6 +39,7 @@ pub fn new_order() -> NewOrder {
         attempts: Attempts::default(),
         key_mode: None,
         metadata: None,
+        needed: Delivered::default(),
     }
 }
 

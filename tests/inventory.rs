@@ -16,6 +16,8 @@ use simyard_asn1::saip;
 
 use crate::harness::{block_on, vectors};
 
+pub mod export;
+
 crate::tests!(
     a_file_goes_in_and_its_secrets_come_back_from_the_seal_alone,
     every_wrong_value_is_told_with_line_and_column,

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use simyard::crypto::ecdsa::{EcdsaError, SigningKey};
-use simyard::domain::{Ineligible, ProfileType, Refusal, StateName};
+use simyard::domain::{Ineligible, ProfileType, Refusal, StateName, System};
 use simyard::ident::{Eid, Iccid, MatchingId, ServerAddress, TransactionId};
 use simyard::pki::{Certificate, CertificateError};
 use simyard::profile::bind::BindError;
@@ -193,6 +193,7 @@ fn tables() -> Vec<Table> {
             Confirm::UnknownIccid(one.clone()) => "8.2.1/3.9",
             Confirm::NotAllowed(one.clone()) => "8.2.1/1.2",
             Confirm::NotReserved { iccid: one.clone(), state: available } => "8.2.1/3.3",
+            Confirm::NotDelivered { iccid: one.clone(), system: System::Auc } => "8.2.1/3.5",
             Confirm::OtherEid { iccid: one.clone(), given: eid() } => "8.1.1/3.10",
             Confirm::EidMissing(one.clone()) => "8.1.1/2.2",
             Confirm::MatchingIdInUse(MatchingId::parse("A").unwrap()) => "8.2.6/3.3",
@@ -214,6 +215,7 @@ fn tables() -> Vec<Table> {
             Release::UnknownIccid(one.clone()) => "8.2.1/3.9",
             Release::NotAllowed(one.clone()) => "8.2.1/1.2",
             Release::NotConfirmed { iccid: one.clone(), state: available } => "8.2.1/3.5",
+            Release::NotDelivered { iccid: one.clone(), system: System::Auc } => "8.2.1/3.5",
             Release::Race(one) => "1.6/4.2",
             Release::Store(STORE) => "1.6/4.2",
         ),

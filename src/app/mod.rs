@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::crypto::seal::{Sealer, SealingKey};
-use crate::domain::{Operator, Pool, SubClassName};
+use crate::domain::{Delivered, Operator, Pool, SubClassName};
 use crate::env::{Clock, Rng};
 use crate::http::caller::Operators;
 use crate::http::listener::{Listener, ListenerLimits};
@@ -40,12 +40,14 @@ mod administration;
 mod callbacks;
 pub mod config;
 pub mod credentials;
+mod export;
 mod ingestion;
 mod readings;
 mod revocation;
 mod signing;
 
 pub use credentials::{anchors_of, cis, smdp_oid};
+pub use export::export_key;
 pub use revocation::revocation_lists;
 pub use signing::signing_key;
 
@@ -256,6 +258,12 @@ impl App {
             settings: OrderSettings {
                 smdp_address: config.addresses.first().cloned(),
                 validity: config.order_lifetime_s.map(Duration::from_secs),
+                needed: config
+                    .profile_types
+                    .iter()
+                    .map(|setting| (setting.name.clone(), setting.requires_delivery))
+                    .filter(|(_, needed)| *needed != Delivered::default())
+                    .collect(),
                 ..OrderSettings::default()
             },
         };
@@ -328,7 +336,7 @@ impl App {
             name: "admin",
             socket,
             tls: None,
-            router: admin::router(Arc::clone(&meter), Arc::clone(&smdp)),
+            router: admin::router(Arc::clone(&meter), Arc::clone(&smdp), config.low_water_marks()),
             limits: ListenerLimits::new(ADMIN_CONNECTIONS),
             meter,
         }));

@@ -17,6 +17,7 @@ pub mod card;
 pub mod demo;
 pub mod doctor;
 pub mod es2plus;
+pub mod export;
 mod folder;
 mod hand;
 pub mod ingest;
@@ -64,6 +65,10 @@ enum Command {
     Batch(Box<batch::BatchArgs>),
     /// Look after the keys under which keys travel to and from manufacturers and operators' systems.
     TransportKey(Box<transport_key::TransportKeyArgs>),
+    /// Show the stock, find profiles, and bring all of it elsewhere.
+    Stock(stock::StockArgs),
+    /// Write files for the AuC, the OTA platform and the CRM.
+    Export(Box<export::ExportArgs>),
     /// Order profiles as an operator.
     Es2plus(Box<es2plus::Es2PlusArgs>),
     /// Look at the calls back to operators that wait.
@@ -121,6 +126,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Ingest(args) => ingest::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Batch(args) => batch::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::TransportKey(args) => transport_key::run(*args).await.map(|()| ExitCode::SUCCESS),
+        Command::Stock(args) => stock::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Export(args) => export::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Es2plus(args) => es2plus::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Callbacks(args) => callbacks::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Order(args) => order::run(*args).await.map(|()| ExitCode::SUCCESS),

@@ -18,7 +18,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::domain::Standing;
 use crate::env::Clock;
+use crate::inventory::stock::{LowWater, StockOverview};
 use crate::smdp::status::{Reason, Subject};
 
 /// The media type of [`Meter::text`].
@@ -119,6 +121,20 @@ struct CallbackLabels {
     state: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StockLabels {
+    owner: String,
+    profile_type: String,
+    sub_class: String,
+    standing: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MarkLabels {
+    owner: String,
+    profile_type: String,
+}
+
 /// What an operator has not been told yet.
 pub struct Untold {
     /// The operator's name in the settings.
@@ -149,6 +165,8 @@ pub struct Meter {
     cuts: Family<CutLabels, Counter>,
     callbacks: Family<CallbackLabels, Gauge>,
     callback_ages: Family<CallbackLabels, Gauge>,
+    stock: Family<StockLabels, Gauge>,
+    low_water: Family<MarkLabels, Gauge>,
 }
 
 impl Meter {
@@ -177,8 +195,24 @@ impl Meter {
         registry.register("callbacks", "Callbacks that an operator has not got", callbacks.clone());
         let help = "Age of what the oldest of them tells of";
         registry.register_with_unit("callbacks_oldest_age", help, Unit::Seconds, callback_ages.clone());
+        let (stock, low_water) = (Family::default(), Family::default());
+        registry.register("stock_profiles", "Profiles in stock, by where they stand", stock.clone());
+        let help = "With fewer profiles available, a profile type runs low";
+        registry.register("stock_low_water", help, low_water.clone());
         let registry = Mutex::new(registry);
-        Self { clock, registry, calls, durations, accepted, open, cuts, callbacks, callback_ages }
+        Self {
+            clock,
+            registry,
+            calls,
+            durations,
+            accepted,
+            open,
+            cuts,
+            callbacks,
+            callback_ages,
+            stock,
+            low_water,
+        }
     }
 
     /// Adds what is read elsewhere whenever somebody asks.
@@ -243,6 +277,28 @@ impl Meter {
             let labels = CallbackLabels { operator, state };
             self.callbacks.get_or_create(&labels).set(i64::try_from(callbacks).unwrap_or(i64::MAX));
             self.callback_ages.get_or_create(&labels).set(oldest_age_s);
+        }
+    }
+
+    /// What is in stock, in place of what was said before, and the marks of profile types.
+    pub fn stock(&self, overview: &StockOverview, marks: &[LowWater]) {
+        self.stock.clear();
+        self.low_water.clear();
+        let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        for line in &overview.stock {
+            for standing in Standing::ALL {
+                let labels = StockLabels {
+                    owner: line.owner.clone(),
+                    profile_type: line.profile_type.clone(),
+                    sub_class: line.sub_class.clone().unwrap_or_default(),
+                    standing: standing.name(),
+                };
+                self.stock.get_or_create(&labels).set(gauge(line.of(standing)));
+            }
+        }
+        for mark in marks {
+            let (owner, profile_type) = (mark.owner.to_string(), mark.profile_type.to_string());
+            self.low_water.get_or_create(&MarkLabels { owner, profile_type }).set(gauge(mark.low_water));
         }
     }
 

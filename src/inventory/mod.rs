@@ -10,6 +10,9 @@
 //! | [`goods`] | profiles or eUICCs, ready to be stored |
 //! | [`ingest`] | a delivery into the store, published whole or of no effect |
 //! | [`receipt`] | what the manufacturer gets back |
+//! | [`export`] | files for other systems, and all of it for whoever moves |
+//! | [`stock`] | how many profiles stand where, and which one a number means |
+//! | [`history`] | where a profile has been |
 //! | [`generate`] | subscriptions made here, from pools and the generator |
 //! | [`operator_keys`] | OP of operators, sealed |
 //! | [`pools`] | ranges of numbers: drawn, given back, retired |
@@ -17,9 +20,11 @@
 //! | [`sub_class`] | kinds of cards and chips: what each can do, and its IMSIs |
 
 pub mod allocation;
+pub mod export;
 pub mod formats;
 pub mod generate;
 pub mod goods;
+pub mod history;
 pub mod ingest;
 pub mod operator_keys;
 pub mod pools;
@@ -27,6 +32,7 @@ pub mod prepare;
 pub mod receipt;
 pub mod request;
 pub mod rows;
+pub mod stock;
 pub mod sub_class;
 pub mod transport_keys;
 

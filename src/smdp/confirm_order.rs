@@ -11,7 +11,7 @@ use crate::binding::es2plus::{ConfirmOrderRequest, ConfirmOrderResponse};
 use crate::crypto::hash::code_hash;
 use crate::domain::{
     Action, AuditSubject, CodeHash, ConfirmOrderParameters, Confirmation, InvalidTransition,
-    MatchingIdOrigin, Order, ReleaseTime, StateName,
+    MatchingIdOrigin, Order, ReleaseTime, StateName, System,
 };
 use crate::ident::{Eid, Iccid, MatchingId, ServerAddress};
 use crate::store::{Constraint, StoreError};
@@ -47,6 +47,14 @@ pub enum ConfirmOrderError {
     /// Another order has this matching identifier.
     #[error("matching identifier {0} is in use")]
     MatchingIdInUse(MatchingId),
+    /// A system without which the SIM does not work has nothing of the profile, and the type demands that it has.
+    #[error("profile {iccid} was not delivered to the {system} yet, and is not released before")]
+    NotDelivered {
+        /// The profile.
+        iccid: Iccid,
+        /// The system.
+        system: System,
+    },
     /// Orders cannot be announced to an SM-DS.
     #[error("SM-DS {0} cannot be reached: this server announces no orders")]
     SmdsInaccessible(ServerAddress),
@@ -67,6 +75,7 @@ impl FunctionError for ConfirmOrderError {
             Self::OtherEid { .. } => (Subject::Eid, Reason::InvalidAssociation),
             Self::EidMissing(_) => (Subject::Eid, Reason::MandatoryElementMissing),
             Self::MatchingIdInUse(_) => (Subject::MatchingId, Reason::AlreadyInUse),
+            Self::NotDelivered { .. } => (Subject::ProfileIccid, Reason::InvalidTransition),
             Self::SmdsInaccessible(_) => (Subject::SmDs, Reason::Inaccessible),
             Self::Race(_) | Self::Store(_) => (Subject::Function, Reason::ExecutionError),
         }
@@ -122,6 +131,13 @@ pub async fn confirm_order(
         // 9. The event at the SM-DS.
         if let Some(address) = &request.smds_address {
             return Err(ConfirmOrderError::SmdsInaccessible(address.clone()));
+        }
+
+        // 10. Before it is Released, other systems have what they need.
+        if request.release_flag
+            && let Some(system) = orders.not_delivered(&confirmed).await?
+        {
+            return Err(ConfirmOrderError::NotDelivered { iccid: iccid.clone(), system });
         }
 
         // 6. to 11. The matching identifier is unique; the answer, once all is durable.

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use super::RACES;
 use crate::domain::{
-    Attempts, CallIdentity, CodeHash, Confirmation, ErrorReason, FinalStatus, InvalidTransition, KeyMode,
-    ManualCommand, MatchingIdOrigin, NamedBy, Operator, Order, Person, ProfileType, ReleaseTime, Reservation,
-    StateName, Terms,
+    Attempts, CallIdentity, CodeHash, Confirmation, Delivered, ErrorReason, FinalStatus, InvalidTransition,
+    KeyMode, ManualCommand, MatchingIdOrigin, NamedBy, Operator, Order, Person, ProfileType, ReleaseTime,
+    Reservation, StateName, System, Terms,
 };
 use crate::env::{Rng, Timestamp};
 use crate::ident::{Eid, Iccid, MatchingId};
@@ -61,6 +61,17 @@ pub enum ManualOrderError {
         state: StateName,
         /// The states that allow it.
         expected: &'static str,
+    },
+    /// A system without which the SIM does not work has nothing of the profile, and the type demands that it has.
+    #[error(
+        "profile {iccid} was not delivered to the {system} yet, and is not released before: simyard export --for {}",
+        .system.name()
+    )]
+    NotDelivered {
+        /// The profile.
+        iccid: Iccid,
+        /// The system.
+        system: System,
     },
     /// Others change the order all the time.
     #[error("the order changed meanwhile: look at it, and try again")]
@@ -141,6 +152,8 @@ pub struct NewOrder {
     pub key_mode: Option<KeyMode>,
     /// What is told of the profile; `None`: as its type says.
     pub metadata: Option<ProfileMetadata>,
+    /// The systems that must have what belongs to the profile before it is released.
+    pub needed: Delivered,
 }
 
 impl NewOrder {
@@ -156,6 +169,14 @@ impl NewOrder {
             return Err(ManualOrderError::AttemptsBeforeRelease);
         }
         Ok(())
+    }
+
+    /// Whether the systems have what belongs to the profile, where the order is released.
+    pub(super) async fn check_delivered(&self, store: &Store, iccid: &Iccid) -> Result<(), ManualOrderError> {
+        match self.goal {
+            Goal::Released | Goal::Failed(_) => check_delivered(store, iccid, self.needed).await,
+            Goal::Reserved | Goal::Confirmed => Ok(()),
+        }
     }
 
     fn terms(&self, iccid: &Iccid) -> Terms {
@@ -281,6 +302,7 @@ pub async fn place_order(
             }
         };
         let iccid = order.iccid.clone();
+        new.check_delivered(store, &iccid).await?;
         let call = CallIdentity::new(REQUESTER, &hex::encode(rng.array::<8>()));
         let order = order
             .reserve(Reservation { call, named_by, at: hand.at, terms: Terms::default() }, new.eid.clone())
@@ -302,14 +324,33 @@ pub async fn place_order(
     Err(ManualOrderError::Race)
 }
 
-/// Releases a confirmed order, as ReleaseProfile does.
+/// Whether the systems that are needed have what belongs to a profile.
+async fn check_delivered(store: &Store, iccid: &Iccid, needed: Delivered) -> Result<(), ManualOrderError> {
+    if needed == Delivered::default() {
+        return Ok(());
+    }
+    let delivered = store.delivered(iccid).await.map_err(ManualOrderError::Store)?;
+    match delivered.missing(needed) {
+        Some(system) => Err(ManualOrderError::NotDelivered { iccid: iccid.clone(), system }),
+        None => Ok(()),
+    }
+}
+
+/// Releases a confirmed order, as ReleaseProfile does, once the systems that are `needed` have what belongs to the
+/// profile.
 ///
 /// # Errors
 /// [`ManualOrderError`]; the order stays as it was then.
-pub async fn release(store: &Store, hand: &Hand, order: Order) -> Result<Order, ManualOrderError> {
+pub async fn release(
+    store: &Store,
+    hand: &Hand,
+    order: Order,
+    needed: Delivered,
+) -> Result<Order, ManualOrderError> {
     let iccid = order.iccid.clone();
     let change = hand.change(ManualCommand::Release, order.state_name(), String::new());
     let released = order.release(hand.at).map_err(|refused| unfit(iccid, refused, "Confirmed"))?;
+    check_delivered(store, &released.iccid, needed).await?;
     saved(store.save_by_hand(released, &change).await)
 }
 

@@ -301,6 +301,7 @@ async fn confirm(
         if is_done {
             return Ok(RunOrder { iccid: place.iccid, order: Some(order) });
         }
+        new.check_delivered(store, &order.iccid).await?;
         let finished = new.finish(order, hand.at, rng).map_err(|_| ManualOrderError::Race)?;
         let change = hand.change(ManualCommand::Create, StateName::Available, new.detail());
         match store.save_by_hand(finished, &change).await {
@@ -321,6 +322,7 @@ async fn is_written_down(store: &Store, order: &Order) -> Result<bool, ManualOrd
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Delivered;
     use crate::store::{Batch, NewProfile, Package, PackageKind, StoreUrl};
 
     #[tokio::test]
@@ -361,6 +363,7 @@ mod tests {
             attempts: crate::domain::Attempts::default(),
             key_mode: None,
             metadata: None,
+            needed: Delivered::default(),
         };
         let hand = Hand { person: Person::parse("tester").unwrap(), at: now };
         confirm(&store, &Rng::seeded(1), &hand, &new, place.clone()).await.unwrap();

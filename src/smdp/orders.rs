@@ -3,10 +3,13 @@
 //! The caller is an operator whose certificate was checked; it acts on its own profiles alone. Each function reads the
 //! order, judges it, and saves one transition of it; where the order changed meanwhile, it starts again.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::binding::RequestHeader;
-use crate::domain::{Action, Actor, AuditSubject, CallIdentity, NewAuditEntry, Operator, Order};
+use crate::domain::{
+    Action, Actor, AuditSubject, CallIdentity, Delivered, NewAuditEntry, Operator, Order, ProfileType, System,
+};
 use crate::env::{Clock, Rng};
 use crate::ident::{Iccid, Peer, ServerAddress};
 use crate::store::{Store, StoreError};
@@ -33,11 +36,18 @@ pub struct OrderSettings {
     pub validity: Option<Duration>,
     /// How long a DownloadOrder by type is recognised when it is repeated.
     pub repetition_window: Duration,
+    /// The systems that must have what belongs to a profile before its order is released, by type; none for others.
+    pub needed: HashMap<ProfileType, Delivered>,
 }
 
 impl Default for OrderSettings {
     fn default() -> Self {
-        Self { smdp_address: None, validity: None, repetition_window: Duration::from_secs(60) }
+        Self {
+            smdp_address: None,
+            validity: None,
+            repetition_window: Duration::from_secs(60),
+            needed: HashMap::new(),
+        }
     }
 }
 
@@ -89,6 +99,15 @@ impl Orders {
             None => entry,
         }
     }
+
+    /// A system that must have what belongs to a profile before its order is released, and has not. What was delivered
+    /// stays delivered, so the answer holds when the order is written.
+    pub(super) async fn not_delivered(&self, order: &Order) -> Result<Option<System>, StoreError> {
+        match self.settings.needed.get(&order.profile_type) {
+            Some(needed) => Ok(self.store.delivered(&order.iccid).await?.missing(*needed)),
+            None => Ok(None),
+        }
+    }
 }
 
 pub(super) fn call_identity(header: &RequestHeader) -> CallIdentity {
@@ -107,7 +126,7 @@ mod tests {
         CancelOrderRequest, ConfirmOrderRequest, ConfirmOrderResponse, DownloadOrderRequest,
         FinalProfileStatus, ReleaseProfileRequest,
     };
-    use crate::domain::{ProfileType, StateName};
+    use crate::domain::StateName;
     use crate::env::Timestamp;
     use crate::ident::{Eid, MatchingId};
     use crate::store::{Batch, NewProfile, Package, PackageKind, StoreUrl};

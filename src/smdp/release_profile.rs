@@ -7,7 +7,7 @@ use super::RACES;
 use super::orders::{Caller, NotYours, Orders};
 use super::status::{FunctionError, Reason, Subject};
 use crate::binding::es2plus::ReleaseProfileRequest;
-use crate::domain::{Action, AuditSubject, StateName};
+use crate::domain::{Action, AuditSubject, StateName, System};
 use crate::ident::Iccid;
 use crate::store::StoreError;
 
@@ -28,6 +28,14 @@ pub enum ReleaseProfileError {
         /// Its state.
         state: StateName,
     },
+    /// A system without which the SIM does not work has nothing of the profile, and the type demands that it has.
+    #[error("profile {iccid} was not delivered to the {system} yet, and is not released before")]
+    NotDelivered {
+        /// The profile.
+        iccid: Iccid,
+        /// The system.
+        system: System,
+    },
     /// The order changed again and again under this call.
     #[error("the order of profile {0} changes too fast")]
     Race(Iccid),
@@ -41,7 +49,9 @@ impl FunctionError for ReleaseProfileError {
         match self {
             Self::UnknownIccid(_) => (Subject::ProfileIccid, Reason::Unknown),
             Self::NotAllowed(_) => (Subject::ProfileIccid, Reason::NotAllowed),
-            Self::NotConfirmed { .. } => (Subject::ProfileIccid, Reason::InvalidTransition),
+            Self::NotConfirmed { .. } | Self::NotDelivered { .. } => {
+                (Subject::ProfileIccid, Reason::InvalidTransition)
+            }
             Self::Race(_) | Self::Store(_) => (Subject::Function, Reason::ExecutionError),
         }
     }
@@ -76,6 +86,11 @@ pub async fn release_profile(
         let released = order.release(orders.clock.now()).map_err(|refused| {
             ReleaseProfileError::NotConfirmed { iccid: iccid.clone(), state: refused.from }
         })?;
+
+        // Other systems have what they need.
+        if let Some(system) = orders.not_delivered(&released).await? {
+            return Err(ReleaseProfileError::NotDelivered { iccid: iccid.clone(), system });
+        }
 
         // 4. It is Released.
         let entry =

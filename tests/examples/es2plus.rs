@@ -7,6 +7,17 @@ use super::{Example, Recorder};
 use crate::es2plus::{NO_ICCID, OTHER_EID, reserve};
 use crate::server::{Euicc, OTHERS_TYPE, OrderOptions, PROFILE_TYPE, TestServer, iccid};
 
+/// A type whose profiles are not released before the AuC has their keys.
+const WAITING_TYPE: &str =
+    "[[profile_type]]\nname = \"waiting\"\nowner = \"acme\"\nrequires_delivery = [\"auc\"]\n";
+
+/// A reserved profile of that type.
+fn waiting(server: &TestServer) -> Iccid {
+    let iccid = server.ingest("acme", "waiting", 1).remove(0);
+    server.es2plus("downloadOrder", json!({ "iccid": iccid.as_str() })).unwrap();
+    iccid
+}
+
 /// All of them.
 pub fn examples() -> Vec<Example> {
     [download_order, confirm_order, cancel_order, release_profile]
@@ -46,7 +57,7 @@ fn download_order() -> Vec<Example> {
 }
 
 fn confirm_order() -> Vec<Example> {
-    let server = TestServer::seeded("", 12);
+    let server = TestServer::seeded(WAITING_TYPE, 12);
     let examples = Recorder::new(&server, "confirmOrder");
     let others = server.ingest("beta", OTHERS_TYPE, 1).remove(0);
     let call = |iccid: &Iccid, members: Value| {
@@ -71,6 +82,8 @@ fn confirm_order() -> Vec<Example> {
     ] {
         examples.error(name, call(iccid, members));
     }
+    let waiting = waiting(&server);
+    examples.error("NotDelivered", call(&waiting, json!({})));
     server.wait(server.smdp().store.clone().close());
     examples.error("Store", call(&one, json!({})));
     server.errors();
@@ -109,7 +122,7 @@ fn cancel_order() -> Vec<Example> {
 }
 
 fn release_profile() -> Vec<Example> {
-    let server = TestServer::seeded("", 14);
+    let server = TestServer::seeded(WAITING_TYPE, 14);
     let examples = Recorder::new(&server, "releaseProfile");
     let others = server.ingest("beta", OTHERS_TYPE, 1).remove(0);
     let call = |iccid: &Iccid| server.es2plus("releaseProfile", json!({ "iccid": iccid.as_str() }));
@@ -118,6 +131,10 @@ fn release_profile() -> Vec<Example> {
     examples.error("UnknownIccid", call(&Iccid::parse(NO_ICCID).unwrap()));
     examples.error("NotAllowed", call(&others));
     examples.error("NotConfirmed", call(&iccid(5)));
+    let waiting = waiting(&server);
+    let held_back = json!({ "iccid": waiting.as_str(), "releaseFlag": false });
+    server.es2plus("confirmOrder", held_back).unwrap();
+    examples.error("NotDelivered", call(&waiting));
     server.wait(server.smdp().store.clone().close());
     examples.error("Store", call(&held.iccid));
     server.errors();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use simyard::domain::{
-    Attempts, ErrorReason, FinalStatus, KeyMode, ManualCommand, Person, ProfileType, StateName,
+    Attempts, Delivered, ErrorReason, FinalStatus, KeyMode, ManualCommand, Person, ProfileType, StateName,
 };
 use simyard::env::{Clock, Rng};
 use simyard::ident::EidPrefix;
@@ -196,7 +196,13 @@ fn an_order_keeps_its_terms_until_it_is_erased() {
         let terms = order.terms().unwrap().clone();
         let own = ProfileMetadata::from_store_metadata(terms.metadata.as_ref().unwrap(), &iccid(0));
         assert_eq!((terms.key_mode, own), (Some(KeyMode::RandomKeys), Ok(metadata)));
-        let order = release(&store, &Hand { at: now().plus(Duration::from_secs(9)), ..hand() }, order).await;
+        let order = release(
+            &store,
+            &Hand { at: now().plus(Duration::from_secs(9)), ..hand() },
+            order,
+            Delivered::default(),
+        )
+        .await;
         let order = order.unwrap();
         assert_eq!(order.released().unwrap().at, now().plus(Duration::from_secs(9)));
         store.count_download_attempt(&order, 9, None).await.unwrap();
@@ -347,7 +353,7 @@ fn what_the_state_does_not_allow_is_refused_by_hand_too() {
         stock(&store, 2).await;
         let available = read(&store, 0).await;
         for outcome in [
-            release(&store, &hand(), available.clone()).await,
+            release(&store, &hand(), available.clone(), Delivered::default()).await,
             cancel(&store, &hand(), available.clone(), FinalStatus::Available).await,
             reset(&store, &hand(), &available, None).await,
         ] {
@@ -358,7 +364,7 @@ fn what_the_state_does_not_allow_is_refused_by_hand_too() {
         let order = place_order(&store, &Rng::seeded(2), &hand(), &Wanted::Iccid(iccid(0)), &held).await;
         let order = order.unwrap();
         assert_eq!(order.state_name(), StateName::Confirmed);
-        let order = release(&store, &hand(), order).await.unwrap();
+        let order = release(&store, &hand(), order, Delivered::default()).await.unwrap();
         assert_eq!(order, read(&store, 0).await);
         let stale =
             cancel(&store, &hand(), Order { version: 0, ..order.clone() }, FinalStatus::Available).await;

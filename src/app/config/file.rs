@@ -12,6 +12,7 @@ use toml::Spanned;
 use super::admin_api::AdminApiTable;
 use super::audit::AuditTable;
 use super::callbacks::{CallbackMembers, CallbacksTable, PointsTable};
+use super::export::ExportLayoutTable;
 use super::ingest::{IngestTable, ManufacturerTable};
 use super::pool::PoolTable;
 use super::profile_type::{Known, ProfileTypeTable};
@@ -95,6 +96,9 @@ struct ConfigFile {
     pool: Vec<PoolTable>,
     #[serde(default)]
     sub_class: Vec<SubClassTable>,
+    #[serde(default)]
+    export_layout: Vec<ExportLayoutTable>,
+    export_key: Text,
     #[serde(default)]
     limits: LimitsTable,
     #[serde(default)]
@@ -285,6 +289,8 @@ impl Reader<'_> {
             pools,
             sub_classes,
             addresses,
+            export_layouts: self.export_layouts(&file.export_layout)?,
+            export_key: self.file(file.export_key.as_ref(), "export_key", "export.key.pem"),
             limits: self.limits(&file.limits)?,
             version3_euiccs: file.version3_euiccs,
             callbacks: self.callback_limits(&file.callbacks)?,

@@ -5,7 +5,8 @@
 //!
 //! What the settings are stands here; [`file`] reads them from the text, [`profile_type`] the tables of profile types,
 //! [`pool`] and [`sub_class`] those of the stock, [`callbacks`] what is said of calls back to operators, [`metadata`] what
-//! they tell of profiles, [`ingest`] who delivers and where, [`audit`] how long the audit keeps what.
+//! they tell of profiles, [`ingest`] who delivers and where, [`audit`] how long the audit keeps what, [`export`] the
+//! layouts of files for other systems.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -14,9 +15,12 @@ use std::time::Duration;
 use simyard_asn1::Oid;
 
 use crate::domain::{
-    Demands, KeyMode, Limits, Mode, NotEligible, Operator, Pool, PoolName, ProfileType, SubClassName,
+    Delivered, Demands, KeyMode, Limits, Mode, NotEligible, Operator, Pool, PoolName, ProfileType,
+    SubClassName,
 };
 use crate::ident::ServerAddress;
+use crate::inventory::export::layout::Layout;
+use crate::inventory::stock::LowWater;
 use crate::inventory::sub_class::SubClass;
 use crate::jobs::deliver_callbacks::CallbackLimits;
 use crate::pki::tls::PeerIdentity;
@@ -30,6 +34,7 @@ use crate::smdp::sessions::SessionLimits;
 mod admin_api;
 mod audit;
 mod callbacks;
+mod export;
 mod file;
 mod ingest;
 mod metadata;
@@ -151,6 +156,10 @@ pub struct ProfileTypeSetting {
     pub reusable: bool,
     /// How long a profile that was given back is not offered.
     pub quarantine: Duration,
+    /// With fewer profiles available, the type runs low.
+    pub low_water: Option<u64>,
+    /// The systems that must have what belongs to a profile before its order is released.
+    pub requires_delivery: Delivered,
 }
 
 /// The pools of a profile type.
@@ -220,6 +229,10 @@ pub struct Config {
     pub sub_classes: Vec<SubClass>,
     /// How often an order may be tried.
     pub limits: Limits,
+    /// The layouts of files for other systems: one that each system is given by default, and those of the settings.
+    pub export_layouts: Vec<Layout>,
+    /// The file that holds the key which exports are signed with; it is made if absent.
+    pub export_key: FileSetting,
     /// How hard operators are tried with calls back.
     pub callbacks: CallbackLimits,
     /// How long an order lasts after ConfirmOrder, in seconds; `None` for ever.
@@ -230,6 +243,18 @@ pub struct Config {
     pub session_limits: SessionLimits,
     /// How often callers may guess.
     pub guess_limits: GuessLimits,
+}
+
+impl Config {
+    /// When each profile type runs low, where the settings say so.
+    #[must_use]
+    pub fn low_water_marks(&self) -> Vec<LowWater> {
+        let mark = |setting: &ProfileTypeSetting| {
+            let (owner, profile_type) = (setting.owner.clone(), setting.name.clone());
+            setting.low_water.map(|low_water| LowWater { owner, profile_type, low_water })
+        };
+        self.profile_types.iter().filter_map(mark).collect()
+    }
 }
 
 /// The address of the store may hold a password: it is not shown.

@@ -11,7 +11,7 @@ use super::metadata::{MetadataTable, RecipientTable, ServiceSpecificTable};
 use super::pool::{QUARANTINE_DAYS, days};
 use super::{ConfigError, OperatorSetting, ProfilePools, ProfileTypeSetting, TemplateSetting};
 use crate::domain::{
-    Demands, KeyMode, Mode, NotEligible, NumberKind, Pool, ProfileType, RadioAccess, SubClassName,
+    Demands, KeyMode, Mode, NotEligible, NumberKind, Pool, ProfileType, RadioAccess, SubClassName, System,
 };
 use crate::ident::ServerAddress;
 use crate::inventory::sub_class::SubClass;
@@ -52,6 +52,9 @@ pub(super) struct ProfileTypeTable {
     #[serde(default)]
     reusable: bool,
     quarantine_days: Option<u32>,
+    low_water: Option<u64>,
+    #[serde(default)]
+    requires_delivery: Vec<System>,
 }
 
 /// What a profile type may name.
@@ -163,6 +166,8 @@ impl Reader<'_> {
                     .collect::<Result<_, _>>()?,
             },
             not_eligible: table.not_eligible,
+            low_water: table.low_water,
+            requires_delivery: table.requires_delivery.iter().copied().collect(),
             pools: self.profile_pools(&table.pools, known)?,
             sub_class: match &table.sub_class {
                 Some(value) => Some(self.sub_class_name(value, known)?),

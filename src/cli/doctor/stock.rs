@@ -2,11 +2,11 @@
 
 use super::Report;
 use crate::app::config::Config;
-use crate::domain::StateName;
+use crate::domain::Standing;
 use crate::store::{Count, Store};
 
 const GROUP: &str = "stock";
-/// A type is low when fewer than one in so many of its profiles are left.
+/// A type without a mark is low when fewer than one in so many of its profiles are left.
 const LOW: u64 = 20;
 
 /// Every profile type of the settings, and what is in stock without one.
@@ -18,17 +18,16 @@ pub(super) async fn check(config: &Config, store: &Store, report: &mut Report) {
     for setting in &config.profile_types {
         let name = setting.name.as_str();
         let is_its = |count: &&Count| count.profile_type == name && count.owner == setting.owner.as_str();
-        let sum = |state: Option<StateName>| -> u64 {
+        let sum = |standing: Option<Standing>| -> u64 {
             let counts = counts.iter().filter(is_its);
-            counts
-                .filter(|count| state.is_none_or(|state| count.state == state))
-                .map(|count| count.profiles)
-                .sum()
+            let counts = counts.filter(|count| standing.is_none_or(|standing| count.standing == standing));
+            counts.map(|count| count.profiles).sum()
         };
         let (all, available, failed) =
-            (sum(None), sum(Some(StateName::Available)), sum(Some(StateName::Error)));
+            (sum(None), sum(Some(Standing::Available)), sum(Some(Standing::Failed)));
         let text = format!("{name}: {available} of {all} profiles can be ordered");
-        if available == 0 || available.saturating_mul(LOW) < all {
+        let is_low = setting.low_water.map_or(available.saturating_mul(LOW) < all, |mark| available < mark);
+        if available == 0 || is_low {
             report.warning(GROUP, text, "ingest another batch");
         } else {
             report.good(GROUP, text);

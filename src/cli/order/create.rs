@@ -16,7 +16,7 @@ use crate::cli::output::{self, line};
 use crate::cli::qr;
 use crate::crypto::hash::code_hash;
 use crate::domain::{
-    Attempts, CodeHash, EligibilityRule, ErrorReason, KeyMode, Operator, ProfileType, StateName,
+    Attempts, CodeHash, Delivered, EligibilityRule, ErrorReason, KeyMode, Operator, ProfileType, StateName,
 };
 use crate::env::Rng;
 use crate::ident::{Eid, Iccid, MatchingId};
@@ -132,7 +132,8 @@ pub(super) async fn run(desk: &Desk, args: &CreateArgs) -> anyhow::Result<()> {
         }
         (None, None) => bail!("name an ICCID or a profile type"),
     };
-    let new = new_order(desk, args, metadata(desk, args, &wanted).await?)?;
+    let needed = needed(desk, &wanted).await?;
+    let new = new_order(desk, args, metadata(desk, args, &wanted).await?, needed)?;
     let hand = desk.hand(&args.hand);
     if let (Some(csv), Wanted::Type(owner, profile_type)) = (&args.csv, &wanted) {
         let many = bulk::Many {
@@ -195,7 +196,23 @@ async fn metadata(
     Ok(Some(metadata))
 }
 
-fn new_order(desk: &Desk, args: &CreateArgs, metadata: Option<ProfileMetadata>) -> anyhow::Result<NewOrder> {
+/// The systems that must have what belongs to the profile before it is released.
+async fn needed(desk: &Desk, wanted: &Wanted) -> anyhow::Result<Delivered> {
+    Ok(match wanted {
+        Wanted::Type(_, profile_type) => desk.needed(profile_type),
+        Wanted::Iccid(iccid) => {
+            let order = desk.store.order(iccid).await?;
+            order.map(|order| desk.needed(&order.profile_type)).unwrap_or_default()
+        }
+    })
+}
+
+fn new_order(
+    desk: &Desk,
+    args: &CreateArgs,
+    metadata: Option<ProfileMetadata>,
+    needed: Delivered,
+) -> anyhow::Result<NewOrder> {
     let limits = &desk.config.limits;
     let used = |name: &str, left: Option<u32>, limit: u32| match left {
         None => Ok(0),
@@ -220,6 +237,7 @@ fn new_order(desk: &Desk, args: &CreateArgs, metadata: Option<ProfileMetadata>) 
         },
         key_mode: args.key_mode,
         metadata,
+        needed,
     })
 }
 

@@ -26,7 +26,8 @@ pub(super) struct ReleaseArgs {
 
 pub(super) async fn release(desk: &Desk, args: &ReleaseArgs) -> anyhow::Result<()> {
     let order = desk.find(&args.which).await?;
-    let order = manual_order::release(&desk.store, &desk.hand(&args.hand), order).await?;
+    let needed = desk.needed(&order.profile_type);
+    let order = manual_order::release(&desk.store, &desk.hand(&args.hand), order, needed).await?;
     print(desk, &order, &args.common);
     Ok(())
 }

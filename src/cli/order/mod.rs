@@ -20,7 +20,7 @@ use super::hand::HandArgs;
 use super::serve::ConfigArgs;
 use crate::app::config::{Config, ProfileTypeSetting};
 use crate::app::{open_store, smdp_oid};
-use crate::domain::{Order, ProfileType};
+use crate::domain::{Delivered, Order, ProfileType};
 use crate::env::{Clock, Timestamp};
 use crate::ident::{Iccid, MatchingId};
 use crate::smdp::manual_order::{Expiry, Hand};
@@ -153,6 +153,11 @@ impl Desk {
     /// The settings of an order's profile type, where they have it.
     fn profile_type(&self, name: &ProfileType) -> Option<&ProfileTypeSetting> {
         self.config.profile_types.iter().find(|setting| setting.name == *name)
+    }
+
+    /// The systems that must have what belongs to profiles of a type before they are released.
+    fn needed(&self, name: &ProfileType) -> Delivered {
+        self.profile_type(name).map(|setting| setting.requires_delivery).unwrap_or_default()
     }
 
     async fn find(&self, which: &Which) -> anyhow::Result<Order> {

@@ -16,20 +16,25 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 
 use super::meter::{self, Meter, Untold};
+use crate::inventory::stock::{self, LowWater};
 use crate::smdp::Smdp;
 
 #[derive(Clone)]
 struct Admin {
     meter: Arc<Meter>,
     smdp: Arc<Smdp>,
+    marks: Arc<[LowWater]>,
 }
 
 /// `GET /metrics`, `GET /health`.
-pub fn router(meter: Arc<Meter>, smdp: Arc<Smdp>) -> Router {
-    Router::new()
-        .route("/metrics", get(metrics))
-        .route("/health", get(health))
-        .with_state(Admin { meter, smdp })
+///
+/// `marks` say when a profile type runs low.
+pub fn router(meter: Arc<Meter>, smdp: Arc<Smdp>, marks: Vec<LowWater>) -> Router {
+    Router::new().route("/metrics", get(metrics)).route("/health", get(health)).with_state(Admin {
+        meter,
+        smdp,
+        marks: marks.into(),
+    })
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
@@ -43,6 +48,10 @@ async fn metrics(State(admin): State<Admin>) -> Response {
         })),
         // The other metrics are wanted most when the store fails.
         Err(error) => tracing::warn!(%error, "callbacks cannot be counted"),
+    }
+    match stock::overview(&admin.smdp.store, &admin.marks).await {
+        Ok(overview) => admin.meter.stock(&overview, &admin.marks),
+        Err(error) => tracing::warn!(%error, "the stock cannot be counted"),
     }
     match admin.meter.text() {
         Ok(text) => ([(CONTENT_TYPE, meter::CONTENT_TYPE)], text).into_response(),
