@@ -10,6 +10,7 @@
 //! | [`handshake`] | TLS handshakes with nothing asked |
 //! | [`process`] | CPU time of a process, and what it has written |
 //! | [`profile`] | profile packages in memory: read, written, personalised |
+//! | [`lookup`] | single profiles in a large stock |
 //! | [`medium`] | what kind of file system the store lies on |
 //!
 //! Nothing here judges a figure: tests assert no times.
@@ -20,7 +21,7 @@ use crate::crypto::ecka::EckaError;
 use crate::device::card::CardError;
 use crate::device::es10_client::Es10Error;
 use crate::device::lpa::LpaError;
-use crate::ident::InvalidIdentifier;
+use crate::ident::{Iccid, InvalidIdentifier};
 use crate::inventory::IngestError;
 use crate::pki::issue::IssueError;
 use crate::profile::description::DescriptionError;
@@ -35,6 +36,7 @@ pub mod batch;
 pub mod bound;
 pub mod download;
 pub mod handshake;
+pub mod lookup;
 pub mod medium;
 pub mod process;
 pub mod profile;
@@ -109,6 +111,9 @@ pub enum BenchError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A profile that is in the stock was not found.
+    #[error("profile {0} is in the stock and was not found")]
+    NotFound(Iccid),
     /// A thread or runtime could not be started, or ended before its time.
     #[error("a thread of the benchmark could not do its work")]
     Thread,

@@ -12,6 +12,7 @@ crate::tests!(
     the_stock_leaves_for_another_platform_and_comes_back,
     keys_leave_under_the_transport_keys_of_a_platform,
     keys_leave_in_the_clear_in_test_mode_alone,
+    look_ups_are_measured_in_a_small_stock_and_a_large_one,
 );
 
 fn place(settings: &str) -> Place {
@@ -236,4 +237,19 @@ fn keys_leave_in_the_clear_in_test_mode_alone() {
         .run("export --for auc --profile-type iot --clear-keys -o auc.csv")
         .failed("for a server with mode = \"test\"");
     assert!(!place.path().join("out").exists() && !place.path().join("auc.csv").exists());
+}
+
+fn look_ups_are_measured_in_a_small_stock_and_a_large_one() {
+    let place = Place::new();
+    let figures = place
+        .run("bench look-up --profiles 1200 --small 300 --look-ups 20 --json --dir figures")
+        .json();
+    assert_eq!((&figures["small"]["profiles"], &figures["large"]["profiles"]), (&300.into(), &1200.into()));
+    for by in ["iccid", "imsi", "msisdn", "search"] {
+        assert!(figures["ratios"][by].as_f64().unwrap() > 0.0, "{figures}");
+    }
+    assert!(place.path().join("figures/simyard.db").exists());
+    place.run("bench look-up --store figures/simyard.db").failed("the store is not empty");
+    let told = place.run("bench look-up --profiles 20 --small 10 --look-ups 5").ok();
+    assert!(told.contains("20 profiles, counted in") && told.contains("iccid: "), "{told}");
 }

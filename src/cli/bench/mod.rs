@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 mod download;
 mod figures;
 mod inventory;
+mod look_up;
 mod profile;
 mod server;
 
@@ -35,6 +36,11 @@ enum BenchCommand {
     ///
     /// Copying as many octets is measured beside it.
     Profile(profile::ProfileArgs),
+    /// Look for single profiles in a small stock and in a large one.
+    ///
+    /// The ratio is that of the medians. A stock that does not fit into the machine's memory is read from the disk, and the
+    /// ratio is then the disk's.
+    LookUp(look_up::LookUpArgs),
 }
 
 /// Runs a benchmark and prints its figures.
@@ -46,6 +52,7 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<()> {
         BenchCommand::Download(args) => download::run(args).await,
         BenchCommand::Inventory(args) => inventory::run(args).await,
         BenchCommand::Profile(args) => profile::run(&args),
+        BenchCommand::LookUp(args) => look_up::run(&args).await,
     }
 }
 
