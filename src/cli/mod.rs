@@ -65,7 +65,7 @@ enum Command {
     Batch(Box<batch::BatchArgs>),
     /// Look after the keys under which keys travel to and from manufacturers and operators' systems.
     TransportKey(Box<transport_key::TransportKeyArgs>),
-    /// Show the stock, find profiles, and bring all of it elsewhere.
+    /// Show the stock, find profiles, take them out and back, and bring all of it elsewhere.
     Stock(stock::StockArgs),
     /// Write files for the AuC, the OTA platform and the CRM.
     Export(Box<export::ExportArgs>),
@@ -81,8 +81,6 @@ enum Command {
     Audit(Box<audit::AuditArgs>),
     /// Bring OP of operators, from which OPc of subscriptions is made.
     OperatorKey(operator_key::OperatorKeyArgs),
-    /// Take profiles out of the stock, and back.
-    Stock(stock::StockArgs),
     /// Look at the pools of numbers, draw from them, give back and retire.
     Pool(pool::PoolArgs),
     /// Look at the kinds of SIMs: form factors, eUICC, IMSIs.
@@ -134,7 +132,6 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Admin(args) => admin::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Audit(args) => audit::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::OperatorKey(args) => operator_key::run(args).await.map(|()| ExitCode::SUCCESS),
-        Command::Stock(args) => stock::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Pool(args) => pool::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::SubClass(args) => sub_class::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Notifications(args) => notifications::run(args).await.map(|()| ExitCode::SUCCESS),

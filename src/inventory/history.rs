@@ -5,14 +5,11 @@
 
 use serde::Serialize;
 
-use crate::domain::{
-    Actor, AuditEntry, AuditOutcome, EligibilityRule, ErrorReason, LastFailure, Order, Person,
-};
+use crate::domain::{Actor, AuditEntry, AuditOutcome, LastFailure, Person};
 use crate::env::Timestamp;
 use crate::ident::Iccid;
 use crate::store::{
-    AuditSelection, Callback, CallbackSelection, Delivery, ManualChange, Notification, StockBatch,
-    StockSelection, Store, StoreError,
+    AuditSelection, Callback, CallbackSelection, Delivery, StockBatch, StockSelection, Store, StoreError,
 };
 
 /// Callbacks of one profile that are told at most.

@@ -241,9 +241,8 @@ fn keys_leave_in_the_clear_in_test_mode_alone() {
 
 fn look_ups_are_measured_in_a_small_stock_and_a_large_one() {
     let place = Place::new();
-    let figures = place
-        .run("bench look-up --profiles 1200 --small 300 --look-ups 20 --json --dir figures")
-        .json();
+    let figures =
+        place.run("bench look-up --profiles 1200 --small 300 --look-ups 20 --json --dir figures").json();
     assert_eq!((&figures["small"]["profiles"], &figures["large"]["profiles"]), (&300.into(), &1200.into()));
     for by in ["iccid", "imsi", "msisdn", "search"] {
         assert!(figures["ratios"][by].as_f64().unwrap() > 0.0, "{figures}");

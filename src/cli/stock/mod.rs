@@ -5,9 +5,12 @@
 //! | `show` | how many profiles stand where |
 //! | `search` | `search` and `history` |
 //! | `export` | `export` and `verify` |
+//!
+//! What takes profiles out and back stands in [`super::allocation`].
 
 use clap::{Args, Subcommand};
 
+use super::allocation::{self, AllocationCommand};
 use super::serve::ConfigArgs;
 
 mod export;
@@ -37,6 +40,8 @@ enum StockCommand {
     Export(Box<export::ExportArgs>),
     /// Check such a folder: its signature, and every file.
     Verify(export::VerifyArgs),
+    #[command(flatten)]
+    Allocation(AllocationCommand),
 }
 
 /// What these commands take.
@@ -60,5 +65,6 @@ pub async fn run(args: StockArgs) -> anyhow::Result<()> {
         Some(StockCommand::History(args)) => search::history(&args).await,
         Some(StockCommand::Export(args)) => export::export(&args).await,
         Some(StockCommand::Verify(args)) => export::verify(&args),
+        Some(StockCommand::Allocation(command)) => allocation::run(command).await,
     }
 }
