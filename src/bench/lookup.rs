@@ -100,7 +100,7 @@ pub async fn fill(
         first_iccid: Some(first),
         last_iccid: Some(last),
     };
-    Ok(store.publish_batch(&batch, &lease, &totals, None).await?)
+    Ok(store.publish_batch(&batch, &lease, &totals, None, None).await?)
 }
 
 /// Looks for random ones of so many profiles, after as many look-ups that are not counted.
