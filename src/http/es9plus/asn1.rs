@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -14,27 +13,26 @@ use axum::response::Response;
 use simyard_asn1::Decode as _;
 use simyard_asn1::rsp::es9plus::{Envelope, Function, error};
 
+use super::Served;
 use crate::binding::asn1::{Asn1Answer, Asn1Request, CONTENT_TYPE, Failure, body, failed};
 use crate::binding::es9plus::CancelSessionResponse;
 use crate::http::caller::Lpa;
 use crate::http::function::{answered, check_headers, execute, keep, with_body, without_body};
-use crate::smdp::Smdp;
 use crate::smdp::authenticate_client::authenticate_client;
 use crate::smdp::cancel_session::cancel_session;
 use crate::smdp::get_bound_profile_package::get_bound_profile_package;
 use crate::smdp::handle_notification::handle_notification;
-use crate::smdp::identity::OfferedCis;
 use crate::smdp::initiate_authentication::initiate_authentication;
 use crate::smdp::status::{Es9PlusError, Reason, Subject};
 
 /// One call, whichever function it is of.
 pub(super) async fn call(
     caller: Lpa,
-    Extension(offered): Extension<OfferedCis>,
-    State(smdp): State<Arc<Smdp>>,
+    State(served): State<Arc<Served>>,
     headers: HeaderMap,
     octets: Bytes,
 ) -> Response {
+    let Served { smdp, offered } = &*served;
     let Envelope { function, message } = match Envelope::from_der(&octets) {
         Ok(envelope) => envelope,
         Err(error) => {
@@ -44,24 +42,24 @@ pub(super) async fn call(
     };
     match function {
         Function::InitiateAuthentication => {
-            let run = async |request| initiate_authentication(&smdp, caller.peer(), &offered, &request);
+            let run = async |request| initiate_authentication(smdp, caller.peer(), offered, &request);
             answer("initiateAuthentication", &headers, message, run).await
         }
         Function::AuthenticateClient => {
-            let run = async |request| authenticate_client(&smdp, caller.peer(), &request).await;
+            let run = async |request| authenticate_client(smdp, caller.peer(), &request).await;
             answer("authenticateClient", &headers, message, run).await
         }
         Function::GetBoundProfilePackage => {
-            let run = async |request| get_bound_profile_package(&smdp, caller.peer(), &request).await;
+            let run = async |request| get_bound_profile_package(smdp, caller.peer(), &request).await;
             answer("getBoundProfilePackage", &headers, message, run).await
         }
         Function::CancelSession => {
-            let run = async |request| cancel_session(&smdp, &request).await.map(|()| CancelSessionResponse);
+            let run = async |request| cancel_session(smdp, &request).await.map(|()| CancelSessionResponse);
             answer("cancelSession", &headers, message, run).await
         }
         Function::HandleNotification => match read("handleNotification", &headers, message) {
             Ok(request) => {
-                keep("handleNotification", handle_notification(&smdp, caller.peer(), &request)).await
+                keep("handleNotification", handle_notification(smdp, caller.peer(), &request)).await
             }
             Err(Unreadable) => answered(without_body(StatusCode::NO_CONTENT), "handleNotification", None),
         },

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::post;
-use axum::{Extension, Router};
 
 use super::caller::Lpa;
 use super::function;
@@ -22,6 +22,12 @@ use crate::smdp::initiate_authentication::initiate_authentication;
 
 mod asn1;
 
+/// What the handlers of a listener have in common.
+struct Served {
+    smdp: Arc<Smdp>,
+    offered: OfferedCis,
+}
+
 /// The five functions at their paths, and all of them at the one of the ASN.1 binding, for a listener that offers these
 /// CIs.
 pub fn router(smdp: Arc<Smdp>, offered: OfferedCis) -> Router {
@@ -32,57 +38,55 @@ pub fn router(smdp: Arc<Smdp>, offered: OfferedCis) -> Router {
         .route("/gsma/rsp2/es9plus/handleNotification", post(notify))
         .route("/gsma/rsp2/es9plus/cancelSession", post(cancel))
         .route("/gsma/rsp2/asn1", post(asn1::call))
-        .layer(Extension(offered))
-        .with_state(smdp)
+        .with_state(Arc::new(Served { smdp, offered }))
 }
 
 async fn initiate(
     caller: Lpa,
-    Extension(offered): Extension<OfferedCis>,
-    State(smdp): State<Arc<Smdp>>,
+    State(served): State<Arc<Served>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     function::answer("initiateAuthentication", &headers, &body, async |request| {
-        initiate_authentication(&smdp, caller.peer(), &offered, &request)
+        initiate_authentication(&served.smdp, caller.peer(), &served.offered, &request)
     })
     .await
 }
 
 async fn authenticate(
     caller: Lpa,
-    State(smdp): State<Arc<Smdp>>,
+    State(served): State<Arc<Served>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     function::answer("authenticateClient", &headers, &body, async |request| {
-        authenticate_client(&smdp, caller.peer(), &request).await
+        authenticate_client(&served.smdp, caller.peer(), &request).await
     })
     .await
 }
 
 async fn get_package(
     caller: Lpa,
-    State(smdp): State<Arc<Smdp>>,
+    State(served): State<Arc<Served>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     function::answer("getBoundProfilePackage", &headers, &body, async |request| {
-        get_bound_profile_package(&smdp, caller.peer(), &request).await
+        get_bound_profile_package(&served.smdp, caller.peer(), &request).await
     })
     .await
 }
 
-async fn notify(caller: Lpa, State(smdp): State<Arc<Smdp>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn notify(caller: Lpa, State(served): State<Arc<Served>>, headers: HeaderMap, body: Bytes) -> Response {
     function::notify("handleNotification", &headers, &body, async |request| {
-        handle_notification(&smdp, caller.peer(), &request).await
+        handle_notification(&served.smdp, caller.peer(), &request).await
     })
     .await
 }
 
-async fn cancel(_: Lpa, State(smdp): State<Arc<Smdp>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn cancel(_: Lpa, State(served): State<Arc<Served>>, headers: HeaderMap, body: Bytes) -> Response {
     function::acknowledge("cancelSession", &headers, &body, async |request| {
-        cancel_session(&smdp, &request).await
+        cancel_session(&served.smdp, &request).await
     })
     .await
 }

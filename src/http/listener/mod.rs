@@ -132,7 +132,6 @@ impl Listener {
     /// Serves until `end` turns true, then lets open requests finish.
     pub async fn serve(self, mut end: watch::Receiver<bool>) {
         let Self { name, socket, tls, router, limits, meter } = self;
-        let router = router.layer(DefaultBodyLimit::max(limits.body_octets));
         let guarded = Guarded { name, router, limits, meter: Arc::clone(&meter) };
         let shared = Shared {
             name,
@@ -193,11 +192,13 @@ struct Guarded {
 /// connection for ever. Where a body is refused unread, the connection ends with the answer, and the client hears so:
 /// its next request would be lost. A layer of the router could do all this, but boxes and copies the whole router for each
 /// request.
-async fn guard(guarded: Arc<Guarded>, request: Request) -> Result<Response, Infallible> {
+async fn guard(guarded: Arc<Guarded>, mut request: Request) -> Result<Response, Infallible> {
     let started = guarded.meter.started();
     let served = async {
         let announced = usize::try_from(request.body().size_hint().lower()).unwrap_or(usize::MAX);
         if announced <= guarded.limits.body_octets {
+            // What a body has that announces nothing is counted as it is read.
+            DefaultBodyLimit::max(guarded.limits.body_octets).apply(&mut request);
             let Ok(response) = guarded.router.clone().call(request).await;
             return response;
         }
