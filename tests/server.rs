@@ -39,6 +39,7 @@ mod deaths;
 pub mod euicc;
 mod log;
 pub mod operator;
+mod places;
 
 pub use deaths::Deaths;
 pub use euicc::{Euicc, Initiated, Offer};
@@ -492,26 +493,6 @@ impl TestServer {
             Interface::Es9Plus => running.es9plus,
             Interface::Es2Plus => running.es2plus,
         }
-    }
-
-    /// Where manufacturers deliver, if they may.
-    pub fn ingest_api(&self) -> Option<SocketAddr> {
-        self.running.borrow().as_ref().unwrap().ingest
-    }
-
-    /// Where the admin API is, if it is served.
-    pub fn admin_api(&self) -> Option<SocketAddr> {
-        self.running.borrow().as_ref().unwrap().admin_api
-    }
-
-    /// Its folder.
-    pub fn folder(&self) -> &std::path::Path {
-        self.folder.path()
-    }
-
-    /// Where metrics and health are, if they are served.
-    pub fn admin(&self) -> Option<SocketAddr> {
-        self.running.borrow().as_ref().unwrap().admin
     }
 
     /// The client that keeps its connections to an interface.
