@@ -10,6 +10,7 @@ use hyper::body::Frame;
 use serde_json::{Value, json};
 use simyard::ident::Iccid;
 use simyard::pki::test_pki::{Issued, Kind};
+use simyard::store::AuditSelection;
 use simyard_asn1::Oid;
 
 use crate::server::{ADDRESS, NOW, PKI, TestServer};
@@ -150,6 +151,19 @@ fn a_delivery_is_taken_once_and_its_receipt_stays() {
     assert_eq!((other.0, kind(&other)), (409, "delivery-differs"), "{other:?}");
     assert_eq!(api.get("/v1/deliveries/567").1, receipt);
     assert_eq!(profiles(&server), 1210);
+
+    // The audit tells of it once, with the address.
+    let about = receipt["batch_id"].as_str().map(str::to_owned);
+    let about = AuditSelection { subject: about, actor: Some("sims".to_owned()) };
+    let told = server.wait(server.smdp().store.audit_entries(&about, 0, 10)).unwrap();
+    let [entry] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((entry.action.as_str(), entry.actor_kind.as_str()), ("batch.publish", "manufacturer"));
+    assert!(
+        entry.detail.starts_with("delivery \"567\" of sims: 1200 profiles of type iot"),
+        "{}",
+        entry.detail
+    );
+    assert_eq!(entry.personal[0].opened.as_ref().unwrap().value, "127.0.0.1");
 
     // A trial changes nothing, also not the name.
     let (status, tried) = api.put("/v1/deliveries/568?dry_run=true", file(1201..=1203));

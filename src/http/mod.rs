@@ -10,7 +10,7 @@
 //! | [`es2plus`] | the four functions of ES2+ |
 //! | [`ingest`] | manufacturers deliver |
 //! | [`problem`] | what went wrong, for programs
-//! | [`admin`] | metrics and health, for the machine's own |
+//! | [`admin`] | metrics and health, for the machine's own; the admin API |
 
 pub mod admin;
 pub mod caller;

@@ -1,12 +1,12 @@
 //! The audit, on both engines: entries go with their changes, in one chain, and only values of persons can be erased.
 
-use simyard::admin::audit::{Checkpoint, Verdict, verify};
+use simyard::admin::audit::{Checkpoint, Verdict, erase_older, verify};
 use simyard::domain::{
     Action, Actor, AuditEntry, AuditSubject, ManualCommand, NewAuditEntry, Person, StateName,
 };
-use simyard::env::Rng;
+use simyard::env::{Clock, Rng};
 use simyard::ident::Peer;
-use simyard::store::{AuditSelection, Erasure, NewManualChange};
+use simyard::store::{AuditSelection, ERASED_MAX, Erasure, NewManualChange};
 
 use super::*;
 
@@ -16,6 +16,7 @@ crate::tests!(
     many_writers_make_one_chain,
     a_selection_of_entries_is_read_page_by_page,
     a_value_that_is_erased_leaves_the_chain_whole,
+    what_is_older_than_wanted_is_erased_in_several_commits,
     what_is_changed_behind_the_back_of_the_store_shows,
     a_cut_tail_shows_against_a_checkpoint,
 );
@@ -176,6 +177,30 @@ fn a_value_that_is_erased_leaves_the_chain_whole() {
         assert_eq!(entries.len(), 6, "what erased nothing is not told");
         assert_eq!(entries[5].detail, "by age; values erased: 1");
         assert_eq!(verdict(&store).await, whole(6));
+    });
+}
+
+fn what_is_older_than_wanted_is_erased_in_several_commits() {
+    on_both(|store, _| async move {
+        let (rng, clock) = (Rng::seeded(3), Clock::fixed(now()));
+        let old = usize::try_from(ERASED_MAX).unwrap() + 1;
+        let entries = (0..old).map(|number| entry(&number.to_string()).from_peer(peer(), &rng));
+        store.record(entries.collect()).await.unwrap();
+        let day = Duration::from_secs(24 * 3600);
+        clock.advance(day);
+        assert_eq!(erase_older(&store, &clock, day).await.unwrap(), 0, "not older yet");
+        clock.advance(Duration::from_secs(1));
+        store
+            .record(vec![NewAuditEntry { at: clock.now(), ..entry("young") }.from_peer(peer(), &rng)])
+            .await
+            .unwrap();
+        assert_eq!(erase_older(&store, &clock, day).await.unwrap(), old);
+        let after = i64::try_from(old).unwrap();
+        let rest = store.audit_entries(&AuditSelection::default(), after, 10).await.unwrap();
+        let told: Vec<&str> = rest.iter().map(|entry| entry.action.as_str()).collect();
+        assert_eq!(told, ["batch.publish", "audit.erase", "audit.erase"]);
+        assert!(rest[0].personal[0].opened.is_some(), "the young one stays");
+        assert_eq!(verdict(&store).await, whole(after + 3));
     });
 }
 
