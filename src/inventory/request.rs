@@ -112,11 +112,11 @@ impl Request {
         let steps = self.quantity.checked_sub(1)?;
         let digits = self.first_iccid.as_str();
         if !self.has_check_digit {
-            return Iccid::parse(&plus(digits, steps)?).ok();
+            return Iccid::parse(&plus(digits, steps)?).ok().filter(is_iccid);
         }
         let body = plus(digits.get(..digits.len().checked_sub(1)?)?, steps)?;
         let check = luhn_digit(&body)?;
-        Iccid::parse(&format!("{body}{check}")).ok()
+        Iccid::parse(&format!("{body}{check}")).ok().filter(is_iccid)
     }
 
     /// The classic input file.
@@ -170,6 +170,11 @@ impl Request {
             imsis.join(" "),
         )
     }
+}
+
+/// Counted up, a number may leave those of telecommunications (E.118 3.1).
+fn is_iccid(iccid: &Iccid) -> bool {
+    iccid.as_str().starts_with("89")
 }
 
 /// A time as header lines have it: yyMMddHHmmss, in UTC.
