@@ -103,6 +103,7 @@ fn main() -> std::process::ExitCode {
         examples::TESTS,
         faults::TESTS,
         formats::TESTS,
+        formats::transport_keys::TESTS,
         general_codes::TESTS,
         ingest::TESTS,
         inventory::TESTS,

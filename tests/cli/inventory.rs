@@ -57,12 +57,14 @@ fn a_delivery_under_transport_keys_goes_from_the_request_to_the_stock() {
     place.run(&format!("transport-key approve {ota} --by bob")).ok();
 
     place.run(&format!("{ingest} classic.txt --dry-run --format classic")).ok();
-    let receipts = place.run(&format!("{ingest} classic.txt header_line.txt --json"));
-    assert_eq!(receipts.ok().matches("\"profiles\"").count(), 2);
     let enciphered = "--transport-key 2 --ota-transport-key 3";
-    let named = "--pass-over box --batch-id 703";
+    let receipts = place.run(&format!("{ingest} classic.txt subscriptions.jsonl {enciphered} --json"));
+    assert_eq!(receipts.ok().matches("\"profiles\"").count(), 2);
+    place.run(&format!("{ingest} header_line.txt")).failed("the template is for 1 subscriptions");
+    let named = "--pass-over box,imsi_2,role_2 --batch-id 703";
     place.run(&format!("{ingest} subscriptions.csv --transport-key 2 {named}")).ok();
-    place.run(&format!("{ingest} subscriptions.jsonl {enciphered} --format json-lines")).ok();
+    let again = place.run(&format!("{ingest} subscriptions.jsonl {enciphered} --format json-lines"));
+    assert!(again.ok().starts_with("taken before"), "{again:?}");
     place.run(&format!("{ingest} classic.txt --transport-key 4")).failed("names transport key 2, and the");
     place.run(&format!("{ingest} a b --batch-id 1")).failed("are for one file");
     place

@@ -119,7 +119,7 @@ fn personalise_makes_a_package_of_each_row_or_names_what_is_wrong() {
     ];
     rows(&bad);
     let run = place.run("profile personalise template.der --data data.csv -o none");
-    run.failed("data.csv: line 3, imsi: expected 6 to 15 decimal digits");
+    run.failed("data.csv: line 3, imsi: expected 6 to 15 decimal digits, or the 18 digits of EF.IMSI");
     for says in [
         "line 4, ki: expected 32 hexadecimal digits",
         "line 5, iccid: stands in line 2 already",
@@ -136,7 +136,7 @@ fn personalise_makes_a_package_of_each_row_or_names_what_is_wrong() {
     let report: Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!((&report["rows"], &report["packages"], &report["refused"]), (&json!(5), &json!(1), &json!(4)));
     assert_eq!(report["files"], json!([format!("some/{}", file(1))]));
-    let first = json!({ "line": 3, "column": "imsi", "reason": "expected 6 to 15 decimal digits" });
+    let first = json!({ "line": 3, "column": "imsi", "reason": "expected 6 to 15 decimal digits, or the 18 digits of EF.IMSI" });
     assert_eq!(report["faults"][0], first);
     assert_eq!(names(&place.path().join("some")), [file(1)]);
 }
