@@ -113,7 +113,7 @@ fn nobody_counts_or_finds_a_batch_that_is_not_published() {
         assert!(store.stock_items_of(&Identifier::Imsi(imsi.clone())).await.unwrap().is_empty());
         assert!(store.stock_batches(&StockSelection::All, "", 10).await.unwrap().is_empty());
 
-        store.publish_batch(&batch, &lease, &totals(3), None).await.unwrap();
+        store.publish_batch(&batch, &lease, &totals(3), None, None).await.unwrap();
         let counts = store.counts().await.unwrap();
         assert_eq!((counts.len(), counts[0].profiles), (1, 3), "{counts:?}");
         assert_eq!(counts[0].sub_class.as_deref(), Some("Card Business"));
