@@ -11,6 +11,7 @@ crate::tests!(
     a_store_in_memory_is_refused,
     a_folder_with_something_in_it_is_refused,
     numbers_out_of_range_are_wrong_usage,
+    allocation_is_measured_and_nothing_given_twice,
 );
 
 fn bench(arguments: &[&str]) -> Output {
@@ -129,4 +130,41 @@ fn numbers_out_of_range_are_wrong_usage() {
     let output = bench(&many);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("that is 110000 downloads"), "{}", text(&output.stderr));
+}
+
+fn allocation_is_measured_and_nothing_given_twice() {
+    if !can_run("simyard bench inventory") {
+        return;
+    }
+    let folder = on_disk();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_simyard"));
+        command.args(["bench", "inventory", "--allocations", "60"]).args(arguments).output().unwrap()
+    };
+    let dir = folder.path().join("new");
+    let output = run(&["--callers", "4", "--json", "--store", "sqlite:x.db", "--dir", dir.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let figures: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(figures["store"]["engine"], "SQLite");
+    let allocation = &figures["allocation"];
+    for kind in ["numbers", "subscriptions"] {
+        assert_eq!(
+            (&allocation[kind]["calls"], &allocation[kind]["duplicates"]),
+            (&60.into(), &0.into()),
+            "{figures}"
+        );
+        assert!(allocation[kind]["commits"].as_u64().unwrap() <= 60, "{figures}");
+    }
+    assert!(dir.join("x.db").exists());
+    let told = text(&run(&[]).stdout);
+    for name in ["numbers, 16 callers: 60 in", "subscriptions, 16 callers: 60 in", "bulk insert: "] {
+        assert!(told.lines().any(|line| line.starts_with(name)), "{name} is missing in\n{told}");
+    }
+    if let Some(database) = crate::postgres::database() {
+        let simyard::store::StoreUrl::Postgres(url) = database.url() else { panic!("PostgreSQL") };
+        let output = run(&["--store", &url]);
+        // A server for tests may not flush; then the figures would be of no use, and are refused.
+        let told = text(&output.stdout) + &text(&output.stderr);
+        assert!(output.status.success() || told.contains("do not survive a power cut"), "{told}");
+    }
 }

@@ -18,7 +18,7 @@ pub struct SubClassArgs {
 enum SubClassCommand {
     /// List them, those that Simyard brings and those of the settings.
     List(ListArgs),
-    /// Show one.
+    /// Show one: form factors, eUICC, Freedom to Switch, the slots of its IMSIs, what its applet does.
     Show(ShowArgs),
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::name::Operator;
-use crate::ident::{Iccid, IssuerRange, luhn_digit};
+use crate::ident::{IssuerRange, luhn_digit};
 
 /// The most numbers that one call takes or gives back: as many as the store writes without keeping others waiting.
 pub const NUMBERS_MAX: u32 = 1000;
@@ -306,12 +306,6 @@ impl Pool {
         let length = u8::try_from(self.range.digits()).ok();
         let range = IssuerRange::new(&self.range.prefix(), length, self.range.has_check_digit());
         range.ok().filter(|_| self.kind == NumberKind::Iccid)
-    }
-
-    /// Whether an ICCID is one of this pool, if this is a pool of ICCIDs.
-    #[must_use]
-    pub fn holds_iccid(&self, iccid: &Iccid) -> bool {
-        self.kind == NumberKind::Iccid && self.range.place(iccid.as_str()).is_some()
     }
 }
 

@@ -11,9 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::pool::NUMBERS_MAX;
-use crate::domain::{AllocationId, NumberKind, Person, Pool, PoolName};
+use crate::domain::{AllocationId, Person, Pool, PoolName};
 use crate::env::{Clock, Rng, Timestamp};
-use crate::ident::{Iccid, has_luhn_digit};
 use crate::store::{Draw, Drawn, NumberChange, NumberError, PoolLevel, Store, StoreError};
 
 /// The pools of the settings, over a store.
@@ -94,17 +93,6 @@ pub enum PoolError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// Why an ICCID does not fit the ranges of its issuer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum IccidFault {
-    /// No pool has it.
-    #[error("it lies in no pool of ICCIDs")]
-    NoPool,
-    /// The issuer's range has a check digit, and this is another one.
-    #[error("its last digit is not the check digit that pool {0} has")]
-    CheckDigit(PoolName),
 }
 
 impl Pools {
@@ -217,20 +205,4 @@ pub fn new_allocation_id(rng: &Rng) -> AllocationId {
 #[must_use]
 pub const fn is_low(pool: &Pool, level: &PoolLevel) -> bool {
     level.left() < pool.low_water
-}
-
-/// Whether an ICCID has the form that its issuer's range says. Without pools of ICCIDs nobody says anything.
-///
-/// # Errors
-/// [`IccidFault`].
-pub fn check_iccid<'a>(pools: impl Iterator<Item = &'a Pool>, iccid: &Iccid) -> Result<(), IccidFault> {
-    let mut is_any = false;
-    for pool in pools.filter(|pool| pool.kind == NumberKind::Iccid) {
-        is_any = true;
-        if pool.holds_iccid(iccid) {
-            let is_right = !pool.range.has_check_digit() || has_luhn_digit(iccid.as_str());
-            return if is_right { Ok(()) } else { Err(IccidFault::CheckDigit(pool.name.clone())) };
-        }
-    }
-    if is_any { Err(IccidFault::NoPool) } else { Ok(()) }
 }

@@ -8,6 +8,7 @@ crate::tests!(
     profiles_are_set_aside_and_come_back,
     subscriptions_are_made_and_each_is_another,
     what_a_generation_lacks_is_told,
+    a_row_has_as_many_imsis_as_its_sub_class,
 );
 
 const POOLS: &str = r#"sub_class = "Card Business Brazil"
@@ -238,4 +239,19 @@ fn what_a_generation_lacks_is_told() {
     for pool in place.run("pool list --json").json().as_array().unwrap() {
         assert_eq!(pool["level"]["reserved"], 0, "{pool}");
     }
+}
+
+fn a_row_has_as_many_imsis_as_its_sub_class() {
+    let place = Place::new();
+    place.write("batch.csv", &crate::binary::batch());
+    place.write("simyard.toml", &format!("{SETTINGS}sub_class = \"Card Business China+\"\n"));
+    let refused = place.run("ingest batch.csv --profile-type iot");
+    refused.failed("line 2, imsi: 1 IMSIs, expected 2");
+    let cards = "[[pool]]\nname = \"cards\"\nkind = \"iccid\"\noperator = \"acme\"\ncheck_digit = true\n\
+                 first = \"89882802000000000013\"\nlast = \"89882802000000000997\"\n";
+    place.write("simyard.toml", &format!("{SETTINGS}sub_class = \"Card Business\"\n{cards}"));
+    place.run("ingest batch.csv --profile-type iot").failed("lies in the range of no issuer");
+    place.write("simyard.toml", &format!("{SETTINGS}sub_class = \"Card Business\"\n"));
+    let receipt = place.run("ingest batch.csv --profile-type iot --json").json();
+    assert_eq!((&receipt["profiles"], &receipt["sub_class"]), (&3.into(), &"Card Business".into()));
 }
