@@ -39,7 +39,7 @@ static CIPHER: LazyLock<TransportCipher> = LazyLock::new(|| {
 
 fn keys() -> Keys<'static> {
     let check_value = hex::encode_upper(CIPHER.check_value(CheckMethod::Zeros));
-    let under = |index| Some(Under { index, check_value: check_value.clone(), cipher: &*CIPHER });
+    let under = |index| Some(Under { index, check_value: check_value.clone(), cipher: &CIPHER });
     Keys::Under { subscription: under(3), ota: under(4) }
 }
 
