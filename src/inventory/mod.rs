@@ -36,5 +36,6 @@ pub mod stock;
 pub mod sub_class;
 pub mod transport_keys;
 
+pub use crate::store::BATCHES_MAX;
 pub use ingest::{Delivery, IngestError, Intent, Inventory};
 pub use receipt::{Receipt, Refusal, Refusals};

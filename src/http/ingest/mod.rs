@@ -31,8 +31,7 @@ use super::caller::{KnowsManufacturers, ManufacturerCaller, Manufacturers};
 use super::problem::{Problem, ProblemKind};
 use crate::domain::{Actor, DeliveryId, KeyPartner, ProfileType};
 use crate::inventory::formats::{AnyForm, Format, Options};
-use crate::inventory::{Delivery, IngestError, Intent, Inventory, Receipt};
-use crate::store::BATCHES_MAX;
+use crate::inventory::{BATCHES_MAX, Delivery, IngestError, Intent, Inventory, Receipt};
 
 /// When a caller that found no place may ask again, in seconds.
 const BUSY_RETRY_S: u32 = 10;
