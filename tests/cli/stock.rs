@@ -203,7 +203,7 @@ fn keys_leave_under_the_transport_keys_of_a_platform() {
     );
     let csv = std::fs::read_to_string(place.path().join("out/subscriptions-1.csv")).unwrap();
     assert!(
-        !csv.to_ascii_lowercase().contains(KI) && csv.contains(",eki,") && csv.contains(",ekic,"),
+        !csv.to_ascii_lowercase().contains(KI) && csv.contains(",eki,") && csv.contains(",ekic1,"),
         "{csv}"
     );
 
