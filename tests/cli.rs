@@ -1,6 +1,6 @@
 //! The command `simyard` as a user runs it: every command and every option, exit codes, and what is said where.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -74,16 +74,41 @@ fn commands(path: &[String], found: &mut Vec<(Vec<String>, BTreeSet<String>)>) {
     }
 }
 
+/// The command lines of a file of tests: its string literals, as words; a name in braces is whatever a variable of this name
+/// holds.
+fn command_lines(source: &str) -> Vec<Vec<&str>> {
+    let pieces: Vec<&str> = source.split('"').collect();
+    let literals: Vec<Vec<&str>> = pieces.iter().map(|text| text.split_whitespace().collect()).collect();
+    let mut variables: BTreeMap<String, Vec<&Vec<&str>>> = BTreeMap::new();
+    for (before, literal) in pieces.iter().zip(literals.iter().skip(1)) {
+        let words: Vec<&str> = before.split_whitespace().collect();
+        if let [.., "let", name, "="] | [.., "let", name, "=", "format!("] = words.as_slice() {
+            variables.entry(format!("{{{name}}}")).or_default().push(literal);
+        }
+    }
+    let mut lines = Vec::new();
+    for literal in &literals {
+        let held = literal.first().and_then(|first| variables.get(*first));
+        for beginning in held.into_iter().flatten() {
+            lines.push(beginning.iter().chain(literal.iter().skip(1)).copied().collect());
+        }
+        let expand = |word: &&'_ str| variables.get(*word).and_then(|held| held.first()).copied();
+        lines.push(
+            literal.iter().flat_map(|word| expand(word).map_or_else(|| vec![*word], Clone::clone)).collect(),
+        );
+    }
+    lines
+}
+
 /// Whoever adds a command or an option adds a run of it to this file.
 fn every_command_teaches_and_is_run_by_a_test() {
     let mut all = Vec::new();
     commands(&[], &mut all);
     assert!(all.len() > 15, "{all:?}");
-    // The command lines of these files: string literals, as words.
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli");
     let files = std::fs::read_dir(folder).unwrap().map(|file| std::fs::read_to_string(file.unwrap().path()));
-    let source = files.fold(include_str!("cli.rs").to_owned(), |all, file| all + &file.unwrap());
-    let lines: Vec<Vec<&str>> = source.split('"').map(|text| text.split_whitespace().collect()).collect();
+    let sources: Vec<String> = files.map(Result::unwrap).chain([include_str!("cli.rs").to_owned()]).collect();
+    let lines: Vec<Vec<&str>> = sources.iter().flat_map(|source| command_lines(source)).collect();
     let is_run = |path: &[String], option: Option<&str>| {
         lines.iter().any(|words| {
             // Whole, or behind what a test puts in front of all its commands.
@@ -567,4 +592,7 @@ fn bench_measures_a_few_downloads() {
     let figures = run.json();
     assert!(figures.is_object() && figures.to_string().contains("ratio"), "{figures}");
     place.run("bench download --downloads 1 --profile absent.der").failed("absent.der");
+    let run = place.run(&format!("bench inventory --allocations 5 --callers 2 --dir {}", folder.display()));
+    let _ = std::fs::remove_dir_all(&folder);
+    assert!(run.ok().contains("subscriptions, 2 callers: 5 in"), "{run:?}");
 }

@@ -467,7 +467,7 @@ fn tls_refuses_wrong_clients() {
             refused += 1;
         }
     }
-    assert_eq!(refused, 20);
+    assert_eq!(refused, 30);
     for client in clients_of(&pki, Some(&tls_identity(&pki.euicc))) {
         assert!(handshake(server_of(&pki, &server), client, "localhost").is_err());
     }
