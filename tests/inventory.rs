@@ -17,6 +17,7 @@ use simyard_asn1::saip;
 use crate::harness::{block_on, vectors};
 
 pub mod export;
+pub mod killed;
 
 crate::tests!(
     a_file_goes_in_and_its_secrets_come_back_from_the_seal_alone,

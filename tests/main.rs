@@ -108,6 +108,7 @@ fn main() -> std::process::ExitCode {
         ingest::TESTS,
         inventory::TESTS,
         inventory::export::TESTS,
+        inventory::killed::TESTS,
         listener::TESTS,
         metrics::TESTS,
         notifications::TESTS,

@@ -227,7 +227,7 @@ mod tests {
         let count = names.len();
         names.sort();
         names.dedup();
-        assert_eq!((names.len(), count), (count, 39));
+        assert_eq!((names.len(), count), (count, 44));
         for issued in pki.certificates().into_iter().chain(&pki.twins) {
             assert!(issued.certificate.is_of(&issued.key.signing_key().unwrap()), "{issued:?}");
         }
