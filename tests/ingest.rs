@@ -8,7 +8,9 @@ use std::time::Duration;
 use axum::body::Bytes;
 use hyper::body::Frame;
 use serde_json::{Value, json};
-use simyard::ident::Iccid;
+use simyard::domain::{Architecture, FreedomToSwitch};
+use simyard::env::Timestamp;
+use simyard::ident::{Eid, Iccid};
 use simyard::pki::test_pki::{Issued, Kind};
 use simyard::store::AuditSelection;
 use simyard_asn1::Oid;
@@ -22,6 +24,7 @@ crate::tests!(
     a_body_that_does_not_come_to_its_end_leaves_nothing_behind,
     of_two_deliveries_at_once_with_a_number_in_common_one_wins_whole,
     what_cannot_be_a_delivery_is_a_problem_of_its_own_kind,
+    euiccs_come_into_the_register_and_no_number_of_them_twice,
 );
 
 const SETTINGS: &str = r#"
@@ -34,7 +37,12 @@ profile_types = ["iot"]
 [[manufacturer]]
 name = "chips"
 oid = "2.999.31"
-profile_types = ["iot", "beta-iot"]
+profile_types = ["iot", "beta-iot", "chips"]
+[[profile_type]]
+name = "chips"
+owner = "acme"
+template = "none"
+sub_class = "Chip Industrial"
 "#;
 
 const HEADER: &str = "iccid,imsi,ki,opc,pin1,puk1,pin2,puk2,adm1";
@@ -288,6 +296,69 @@ fn of_two_deliveries_at_once_with_a_number_in_common_one_wins_whole() {
         let taken = if first.0 == 201 { 1100 } else { 1102 };
         assert_eq!(profiles(&server), before + taken);
     }
+}
+
+fn euiccs_come_into_the_register_and_no_number_of_them_twice() {
+    let server = TestServer::with(SETTINGS, None);
+    let api = Api::of_manufacturer(&server, &manufacturer("2.999.31", &server));
+    let eids = [
+        "89049032000000000000700000004105",
+        "89049032000000000000700000004202",
+        "89049032000000000000700000004396",
+    ];
+    let file = format!(
+        "eid,type,architecture,saip_version,memory,form_factor,iccids,enabled,eim_id,counter,association_token\n\
+         {},C1,SGP.32,3.1,524288,MFF2,89882807000000000414 89882807000000000422,89882807000000000414,eim.example.com,5,17\n\
+         {},C2,sgp22,2.3,262144,4FF,89882807000000000430,,,,\n\
+         {},,,,,,,,,,\n",
+        eids[0], eids[1], eids[2]
+    );
+    let (status, receipt) = api.put("/v1/deliveries/e1?profile_type=chips", file.clone());
+    assert_eq!((status, &receipt["profiles"]), (201, &json!(3)), "{receipt}");
+    assert_eq!(api.put("/v1/deliveries/e1?profile_type=chips", file.clone()).0, 200);
+    let store = server.smdp().store.clone();
+    let euicc = |eid: &str| {
+        let eid = Eid::parse(eid).unwrap();
+        server.wait(async { store.euicc(&eid).await.unwrap() })
+    };
+    let (first, preloaded) = euicc(eids[0]).unwrap();
+    assert_eq!((first.facts.architecture, preloaded.len()), (Architecture::Sgp32, 2));
+    let eim = first.facts.eim.unwrap();
+    assert_eq!((eim.eim_id.as_str(), eim.counter, eim.association_token), ("eim.example.com", 5, Some(17)));
+    assert_eq!(first.facts.enabled.unwrap().as_str(), "89882807000000000414");
+    // What the row does not say, the sub-class says: published silicon, with Freedom to Switch not in use.
+    let (third, _) = euicc(eids[2]).unwrap();
+    assert_eq!(third.facts.architecture, Architecture::Sgp02);
+    assert_eq!(third.facts.freedom_to_switch, FreedomToSwitch::Inactive);
+    assert_eq!(third.last_seen_at, None);
+
+    // No EID and no profile on one comes in twice, whoever delivers it; and a delivery has one kind of rows.
+    let refused = api.put(
+        "/v1/deliveries/e2?profile_type=chips",
+        file.replace(eids[0], "89049032000000000000700000004493"),
+    );
+    let told = refused.1["receipt"]["refusals"].to_string();
+    assert_eq!(kind(&refused), "rows-refused", "{refused:?}");
+    assert!(told.contains("\"field\":\"iccids\"") && told.contains("\"field\":\"eid\""), "{told}");
+    assert!(euicc("89049032000000000000700000004493").is_none());
+    let none = api.put("/v1/deliveries/e3?profile_type=iot", "eid\n89049032000000000000700000004493\n");
+    assert!(none.1.to_string().contains("no sub-class of the profile type says it"), "{none:?}");
+
+    // When one was heard of is noted, later times alone.
+    let (eid, other) =
+        (Eid::parse(eids[2]).unwrap(), Eid::parse("89049032000000000000279973200019").unwrap());
+    let seen =
+        |secs: i64| [(eid.clone(), Timestamp::from_secs(secs)), (other.clone(), Timestamp::from_secs(secs))];
+    for secs in [7, 5] {
+        let heard = server.smdp();
+        seen(secs).iter().for_each(|(eid, at)| heard.seen.hear(eid, *at));
+        server.wait(async { heard.seen.note(&store).await.unwrap() });
+    }
+    assert_eq!(euicc(eids[2]).unwrap().0.last_seen_at, Some(Timestamp::from_secs(7)));
+    assert!(
+        euicc("89049032000000000000279973200019").is_none(),
+        "who is not in the register does not come in by that"
+    );
 }
 
 fn what_cannot_be_a_delivery_is_a_problem_of_its_own_kind() {

@@ -32,6 +32,7 @@ use crate::smdp::catalogue::{Catalogue, Product};
 use crate::smdp::downloads::DownloadCounts;
 use crate::smdp::guesses::Guesses;
 use crate::smdp::orders::{OrderSettings, Orders};
+use crate::smdp::seen::Seen;
 use crate::smdp::sessions::Sessions;
 use crate::smdp::{Smdp, expiry};
 use crate::store::{Store, StoreError, StoreUrl};
@@ -280,6 +281,7 @@ impl App {
             sessions: Sessions::new(clock.clone(), config.session_limits),
             guesses: Guesses::new(clock.clone(), config.guess_limits),
             downloads: DownloadCounts::default(),
+            seen: Seen::default(),
             clock: clock.clone(),
             rng,
             anchors,
@@ -358,9 +360,14 @@ impl App {
         }
         interfaces.spawn(self.revocation.watch(end));
         let expiry = tokio::spawn(end_expired_orders(Arc::clone(&self.smdp)));
+        let seen = tokio::spawn(note_seen(Arc::clone(&self.smdp)));
         let reservations = tokio::spawn(end_reservations_of(Arc::clone(&self.smdp)));
         all_ended(interfaces).await;
         expiry.abort();
+        seen.abort();
+        if let Err(error) = self.smdp.seen.note(&self.smdp.store).await {
+            tracing::warn!(%error, "when eUICCs were heard of could not be noted");
+        }
         reservations.abort();
         self.smdp.store.close().await;
     }
@@ -428,6 +435,16 @@ fn several_cas<'k>(
         "with several CAs in {setting}, any of them could issue a certificate with this OID: use certificate_sha256"
     );
     Err(place.error(&message).into())
+}
+
+/// Notes when eUICCs were heard of, for as long as the server runs.
+async fn note_seen(smdp: Arc<Smdp>) {
+    loop {
+        tokio::time::sleep(EXPIRY_EVERY).await;
+        if let Err(error) = smdp.seen.note(&smdp.store).await {
+            tracing::warn!(%error, "when eUICCs were heard of could not be noted");
+        }
+    }
 }
 
 /// Ends reservations that ran out, and quarantines, for as long as the server runs.

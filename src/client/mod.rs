@@ -1,4 +1,5 @@
-//! Outgoing HTTPS: what an LPA calls at an SM-DP+, what an operator calls at one, and what an SM-DP+ calls at an operator.
+//! Outgoing HTTPS: what an LPA calls at an SM-DP+, what an operator or a manufacturer calls at one, and what an SM-DP+ calls
+//! at an operator.
 //!
 //! `reqwest` keeps the connections; trust is ours: the caller brings a TLS configuration whose verifier knows the
 //! certificates of SGP.22. Every answer is bounded in size and time.
@@ -16,6 +17,7 @@ use crate::ident::ServerAddress;
 
 pub mod es2plus;
 pub mod es9plus;
+pub mod ingest;
 
 /// The largest answer that is read: a bound profile package in base64, and room.
 const MAX_ANSWER_OCTETS: usize = 8 * 1024 * 1024;
@@ -66,6 +68,14 @@ pub enum ClientError {
     /// The function was executed and failed; the ASN.1 binding has integers for that.
     #[error("the server answered {0}")]
     FunctionCode(Failure),
+    /// What was delivered was not taken.
+    #[error("{address} did not take it: {reason}")]
+    Refused {
+        /// Who was called.
+        address: String,
+        /// As the server says it.
+        reason: String,
+    },
     /// The client itself could not be set up.
     #[error("the HTTP client could not be set up: {0}")]
     Setup(String),
@@ -159,28 +169,24 @@ impl Http {
         content_type: &'static str,
         body: Vec<u8>,
     ) -> Result<(u16, Vec<u8>), ClientError> {
-        let transport = |error: &reqwest::Error| ClientError::Transport {
-            address: server.to_string(),
-            cause: root_cause(error),
-        };
-        let mut response = self
+        let request = self
             .0
             .post(format!("https://{server}/gsma/rsp2/{path}"))
             .header("Content-Type", content_type)
             .header("X-Admin-Protocol", binding::ADMIN_PROTOCOL)
-            .body(body)
-            .send()
-            .await
-            .map_err(|error| transport(&error))?;
-        let status = response.status().as_u16();
-        let mut answer = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| transport(&error))? {
-            if answer.len() + chunk.len() > MAX_ANSWER_OCTETS {
-                return Err(ClientError::TooLarge(server.to_string()));
-            }
-            answer.extend_from_slice(&chunk);
-        }
-        Ok((status, answer))
+            .body(body);
+        answer_of(server, request).await
+    }
+
+    /// Puts a file to a path of its own and returns HTTP status and answer body.
+    async fn put(
+        &self,
+        server: &ServerAddress,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<(u16, Vec<u8>), ClientError> {
+        let request = self.0.put(format!("https://{server}{path}")).body(body);
+        answer_of(server, request).await
     }
 
     /// Calls a function that answers with a body.
@@ -221,6 +227,27 @@ impl Http {
         let members = self.call(server, path, body).await?;
         T::from_members(&members).map_err(|cause| ClientError::Answer { address: server.to_string(), cause })
     }
+}
+
+/// Sends a request and returns HTTP status and answer body.
+async fn answer_of(
+    server: &ServerAddress,
+    request: reqwest::RequestBuilder,
+) -> Result<(u16, Vec<u8>), ClientError> {
+    let transport = |error: &reqwest::Error| ClientError::Transport {
+        address: server.to_string(),
+        cause: root_cause(error),
+    };
+    let mut response = request.send().await.map_err(|error| transport(&error))?;
+    let status = response.status().as_u16();
+    let mut answer = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| transport(&error))? {
+        if answer.len() + chunk.len() > MAX_ANSWER_OCTETS {
+            return Err(ClientError::TooLarge(server.to_string()));
+        }
+        answer.extend_from_slice(&chunk);
+    }
+    Ok((status, answer))
 }
 
 /// Reads the body of an answer in the ASN.1 binding.

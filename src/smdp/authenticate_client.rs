@@ -261,6 +261,7 @@ async fn authenticate(
 
     // 3. to 10. Certificates, signature, challenge.
     let euicc = verify(smdp, id, initiated, &ok)?;
+    smdp.seen.hear(euicc.eid(), smdp.clock.now());
 
     // 12. to 16. The order, whether it fits, and its attempt is counted before anything is answered.
     let params = &ok.euicc_signed1.value.ctx_params1.value;

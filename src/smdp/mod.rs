@@ -54,6 +54,7 @@ pub mod order_history;
 pub mod order_run;
 pub mod orders;
 pub mod release_profile;
+pub mod seen;
 pub mod sessions;
 pub mod status;
 
@@ -63,6 +64,7 @@ use guesses::Guesses;
 use handle_download_progress_info::Callbacks;
 use identity::Identity;
 use initiate_authentication::Version3Euiccs;
+use seen::Seen;
 use sessions::Sessions;
 
 /// What the functions of ES9+ work with.
@@ -95,6 +97,8 @@ pub struct Smdp {
     pub downloads: DownloadCounts,
     /// Which operators are told of downloads.
     pub callbacks: Callbacks,
+    /// When eUICCs were heard of.
+    pub seen: Seen,
 }
 
 impl Smdp {

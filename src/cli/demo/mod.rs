@@ -1,6 +1,6 @@
 //! `simyard demo`: one subscription from a manufacturer's batch becomes an enabled profile on a virtual eUICC, over the
-//! real interfaces, in one process: the operator speaks ES2+ over mutual TLS, the LPA ES9+ over TLS, and the LPA
-//! reaches the card through APDUs alone.
+//! real interfaces, in one process: the manufacturer delivers and the operator orders over mutual TLS, the LPA speaks ES9+
+//! over TLS, and reaches the card through APDUs alone.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,12 +22,13 @@ use super::folder::{Folder, Keep, write_private};
 use super::output::line;
 use super::qr;
 use crate::app::config::Config;
-use crate::app::{App, Sockets, anchors_of, template_of};
+use crate::app::{App, Sockets, anchors_of};
 use crate::binding::RequestHeader;
 use crate::binding::es2plus::{ConfirmOrderRequest, DownloadOrderRequest};
 use crate::client::ConnectTo;
 use crate::client::es2plus::Es2PlusClient;
 use crate::client::es9plus::Es9PlusClient;
+use crate::client::ingest::IngestClient;
 use crate::device::card::Card;
 use crate::device::es10_client::{Es10Client, ProfileAction};
 use crate::device::lpa::{DownloadRequest, Lpa};
@@ -35,9 +36,8 @@ use crate::device::state::{CredentialMaterial, Material};
 use crate::domain::{RunTimeState, State};
 use crate::env::{Clock, Rng};
 use crate::ident::{ActivationCode, Eid, Iccid, ServerAddress};
-use crate::inventory::{Delivery, Inventory};
 use crate::pki::Anchors;
-use crate::pki::test_pki::{Existing, TestPki, TestPkiOptions};
+use crate::pki::test_pki::{Existing, Issued, TestPki, TestPkiOptions};
 use crate::pki::tls::{ServerVerifier, TlsIdentity, client_config};
 use crate::smdp::Smdp;
 
@@ -98,6 +98,7 @@ struct World {
     anchors: Arc<Anchors>,
     es9plus: ServerAddress,
     es2plus: ServerAddress,
+    ingest: ServerAddress,
     connect_to: Vec<ConnectTo>,
     end: watch::Sender<bool>,
     server: tokio::task::JoinHandle<()>,
@@ -117,20 +118,23 @@ impl World {
         })?;
         let file = folder.join("simyard.toml");
         let free_ports = Config::parse(
-            "addresses = [\"localhost\"]\n[es9plus]\nlisten = \"127.0.0.1:0\"\n[es2plus]\nlisten = \"127.0.0.1:0\"\n",
+            "addresses = [\"localhost\"]\n[es9plus]\nlisten = \"127.0.0.1:0\"\n[es2plus]\nlisten = \"127.0.0.1:0\"\n\
+             [ingest]\nlisten = \"127.0.0.1:0\"\n",
             &file,
         )?;
         let (app, config, ports) = steps
-            .step_async("server: ES9+ and ES2+ on the loopback, SQLite", async {
+            .step_async("server: ES9+, ES2+ and ingestion on the loopback, SQLite", async {
                 let sockets = Sockets::bind(&free_ports).await?;
-                let ports = (sockets.es9plus.local_addr()?, sockets.es2plus.local_addr()?);
-                std::fs::write(&file, settings(args.profile.is_some(), ports.0.port(), ports.1.port()))?;
+                let ingest = sockets.ingest.as_ref().context("no socket for deliveries")?.local_addr()?;
+                let ports = [sockets.es9plus.local_addr()?, sockets.es2plus.local_addr()?, ingest];
+                std::fs::write(&file, settings(args.profile.is_some(), ports.map(|address| address.port())))?;
                 let config = Config::load(&file)?;
                 let app = App::open(&config, sockets, clock.clone(), rng.clone()).await?;
-                let detail = format!("{}, {}", ports.0, ports.1);
+                let detail = ports.map(|address| address.to_string()).join(", ");
                 Ok(((app, config, ports), detail))
             })
             .await?;
+        let [es9plus, es2plus, ingest] = ports;
         let address = |port| ServerAddress::parse(&format!("localhost:{port}"));
         let (end, ended) = watch::channel(false);
         Ok(Self {
@@ -138,9 +142,10 @@ impl World {
             server: tokio::spawn(app.run(ended)),
             end,
             anchors: Arc::new(anchors_of(&folder.join("pki/ci.pem"))?),
-            es9plus: address(ports.0.port())?,
-            es2plus: address(ports.1.port())?,
-            connect_to: vec![ConnectTo { host: "localhost".to_owned(), address: ports.0 }],
+            es9plus: address(es9plus.port())?,
+            es2plus: address(es2plus.port())?,
+            ingest: address(ingest.port())?,
+            connect_to: vec![ConnectTo { host: "localhost".to_owned(), address: es9plus }],
             config,
             pki,
             clock,
@@ -149,28 +154,23 @@ impl World {
         })
     }
 
-    /// A manufacturer's batch of three, or a ready-made package, goes into the stock.
+    /// A manufacturer's batch of three, or a ready-made package, goes into the stock over the ingestion API.
     async fn ingest(&self, args: &DemoArgs, steps: &mut Steps) -> anyhow::Result<Subscription> {
-        let inventory = Inventory {
-            store: self.smdp.store.clone(),
-            sealer: self.smdp.sealer.clone(),
-            clock: self.clock.clone(),
-            rng: self.rng.clone(),
-            mode: self.config.mode,
-        };
         let setting = self.config.profile_types.first().context("no profile type")?;
-        let delivery = Delivery::local(setting.owner.clone(), setting.name.clone(), template_of(setting)?);
+        let client =
+            IngestClient::new(self.tls(&self.pki.manufacturer)?, self.ingest.clone(), &self.connect_to)?;
+        let deliver = async |file: Vec<u8>| -> anyhow::Result<String> {
+            let octets = file.len();
+            let receipt = client.deliver("demo-1", &setting.name, file).await?;
+            let profiles = if receipt.profiles == 1 { "profile" } else { "profiles" };
+            Ok(format!("batch {}, {} {profiles}, {octets} octets", receipt.batch_id, receipt.profiles))
+        };
         match &args.profile {
             Some(path) => {
                 steps
-                    .step_async("ingest: a ready-made profile package", async {
+                    .step_async("ingest: a ready-made profile package, over mutual TLS", async {
                         let der = std::fs::read(path).with_context(|| path.display().to_string())?;
-                        let subscription = Subscription::of_package(&der)?;
-                        let receipt =
-                            inventory.ingest_package(std::io::Cursor::new(der.clone()), &delivery).await?;
-                        let detail =
-                            format!("batch {}, {} octets", receipt.batch_id.unwrap_or_default(), der.len());
-                        Ok((subscription, detail))
+                        Ok((Subscription::of_package(&der)?, deliver(der).await?))
                     })
                     .await
             }
@@ -179,35 +179,27 @@ impl World {
                 let csv = Zeroizing::new(subscription::to_csv(&batch));
                 write_private(&self.folder.join("batch.csv"), csv.as_bytes())?;
                 steps
-                    .step_async("ingest: a manufacturer's batch", async {
-                        let file = Zeroizing::new(std::fs::read(self.folder.join("batch.csv"))?);
-                        let receipt = inventory.ingest_csv(std::io::Cursor::new(file), &delivery).await?;
-                        let first = batch.into_iter().next().context("an empty batch")?;
-                        let detail = format!(
-                            "batch {}, {} profiles",
-                            receipt.batch_id.unwrap_or_default(),
-                            receipt.profiles
-                        );
-                        Ok((first, detail))
+                    .step_async("ingest: a manufacturer's batch, over mutual TLS", async {
+                        let detail = deliver(std::fs::read(self.folder.join("batch.csv"))?).await?;
+                        Ok((batch.into_iter().next().context("an empty batch")?, detail))
                     })
                     .await
             }
         }
     }
 
+    /// How the holder of a client certificate speaks TLS.
+    fn tls(&self, client: &Issued) -> anyhow::Result<rustls::ClientConfig> {
+        let certificates = vec![client.certificate.der().to_vec()];
+        let identity = TlsIdentity::new(certificates, Arc::new(client.key.signing_key()?))?;
+        let verifier = Arc::new(ServerVerifier::new(Arc::clone(&self.anchors), self.clock.clone()));
+        Ok(client_config(verifier, Some(&identity))?)
+    }
+
     /// The operator orders and releases the profile.
     async fn order(&self, subscription: &Subscription, steps: &mut Steps) -> anyhow::Result<ActivationCode> {
-        let operator = &self.pki.operator;
-        let identity = TlsIdentity::new(
-            vec![operator.certificate.der().to_vec()],
-            Arc::new(operator.key.signing_key()?),
-        )?;
-        let verifier = Arc::new(ServerVerifier::new(Arc::clone(&self.anchors), self.clock.clone()));
-        let client = Es2PlusClient::new(
-            client_config(verifier, Some(&identity))?,
-            self.es2plus.clone(),
-            &self.connect_to,
-        )?;
+        let client =
+            Es2PlusClient::new(self.tls(&self.pki.operator)?, self.es2plus.clone(), &self.connect_to)?;
         let header = |call: &str| RequestHeader {
             function_requester_identifier: OPERATOR.to_owned(),
             function_call_identifier: call.to_owned(),
@@ -357,12 +349,13 @@ impl World {
 }
 
 /// The server's settings: everything else is a default.
-fn settings(ready_made: bool, es9plus: u16, es2plus: u16) -> String {
+fn settings(ready_made: bool, [es9plus, es2plus, ingest]: [u16; 3]) -> String {
     let kind = if ready_made { "template = \"none\"\nclass = \"test\"\n" } else { "" };
     format!(
         "mode = \"test\"\naddresses = [\"localhost:{es9plus}\"]\n\n[es9plus]\nlisten = \"127.0.0.1:{es9plus}\"\n\n\
          [es2plus]\nlisten = \"127.0.0.1:{es2plus}\"\n\n[[operator]]\nname = \"{OPERATOR}\"\noid = \"2.999.20\"\n\n\
          [[profile_type]]\nname = \"{PROFILE_TYPE}\"\nowner = \"{OPERATOR}\"\nservice_provider_name = \"{OPERATOR_NAME}\"\n\
-         profile_name = \"Acme IoT\"\n{kind}"
+         profile_name = \"Acme IoT\"\n{kind}\n[ingest]\nlisten = \"127.0.0.1:{ingest}\"\n\n\
+         [[manufacturer]]\nname = \"cards\"\noid = \"2.999.30\"\nprofile_types = [\"{PROFILE_TYPE}\"]\n"
     )
 }

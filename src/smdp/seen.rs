@@ -1,0 +1,57 @@
+//! When eUICCs were heard of last: kept in memory, and noted in the register once a minute in one statement. A crash may lose
+//! that minute, nothing else.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::env::Timestamp;
+use crate::ident::Eid;
+use crate::store::{Store, StoreError};
+
+/// eUICCs that are remembered between two notes; those beyond are heard of another time.
+pub const SEEN_MAX: usize = 100_000;
+/// eUICCs of one commit at most: some ten milliseconds of the one who writes.
+const ROWS_MAX: usize = 500;
+
+/// eUICCs that proved who they are since the last note.
+#[derive(Debug, Default)]
+pub struct Seen(Mutex<HashMap<Eid, Timestamp>>);
+
+impl Seen {
+    /// An eUICC proved who it is.
+    pub fn hear(&self, eid: &Eid, at: Timestamp) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = seen.get_mut(eid) {
+            *known = at;
+        } else if seen.len() < SEEN_MAX {
+            seen.insert(eid.clone(), at);
+        }
+    }
+
+    /// Notes all of them in the register. What cannot be noted is forgotten: the eUICC will be heard of again.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn note(&self, store: &Store) -> Result<(), StoreError> {
+        let seen = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let seen: Vec<(Eid, Timestamp)> = seen.into_iter().collect();
+        for chunk in seen.chunks(ROWS_MAX) {
+            store.euiccs_seen(chunk).await?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_time_counts() {
+        let seen = Seen::default();
+        let eid = Eid::parse("89049032000000000000279973200019").unwrap();
+        seen.hear(&eid, Timestamp::from_secs(1));
+        seen.hear(&eid, Timestamp::from_secs(2));
+        assert_eq!(seen.0.lock().unwrap().get(&eid), Some(&Timestamp::from_secs(2)));
+    }
+}
