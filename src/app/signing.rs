@@ -6,7 +6,7 @@ use super::AppError;
 use super::config::Config;
 use crate::crypto::ecdsa::{Curve, SigningKey};
 use crate::crypto::keyfile::load_signing_key;
-use crate::crypto::seal::write_once;
+use crate::crypto::private_file::write_once;
 use crate::env::Rng;
 use crate::pki::issue::PrivateKey;
 

@@ -11,6 +11,7 @@
 //! | [`milenage`] | Milenage | TS 35.206 |
 //! | [`xor_test`] | the algorithm of test USIMs | TS 34.108 8.1.2 |
 //! | [`seal`] | secrets at rest | NIST SP 800-38D |
+//! | [`private_file`] | files of their owner's alone, whole or not at all | |
 //! | [`transport`] | keys that travel to and from manufacturers and operators | NIST SP 800-38A, GlobalPlatform B.6 |
 //! | [`keyfile`] | keys and certificates from files | RFC 7468, RFC 5208, RFC 5915 |
 //!
@@ -27,6 +28,7 @@ pub mod hash;
 pub mod kdf;
 pub mod keyfile;
 pub mod milenage;
+pub mod private_file;
 pub mod seal;
 pub mod transport;
 pub mod xor_test;

@@ -6,14 +6,15 @@
 //! changing the key of a store, and keys in hardware, are not known here.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use zeroize::Zeroizing;
 
+use super::private_file::write_once;
 use crate::env::Rng;
 
 const VERSION: u8 = 1;
@@ -161,48 +162,6 @@ impl SealingKey {
         let line = Zeroizing::new(format!("{FILE_MAGIC} {:02x} {}\n", self.key_id, digits.as_str()));
         write_once(path, line.as_bytes())
             .map_err(|source| SealingKeyError::File { path: path.to_owned(), source })
-    }
-}
-
-/// Writes a file that must not exist, as a whole or not at all, for its owner alone (mode 0600 on Unix).
-///
-/// # Errors
-/// [`io::ErrorKind::AlreadyExists`] if it exists; others if it cannot be written.
-pub fn write_once(path: &Path, content: &[u8]) -> io::Result<()> {
-    let (temporary, mut file) = beside(path)?;
-    let written = file.write_all(content).and_then(|()| file.sync_all()).and_then(|()| {
-        // A link, unlike a renaming, fails where there is a file of this name.
-        match std::fs::hard_link(&temporary, path) {
-            // File systems without links: all but the race with another process is excluded.
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists && !path.try_exists()? => {
-                std::fs::rename(&temporary, path)
-            }
-            linked => linked,
-        }
-    });
-    // After a renaming there is nothing to remove.
-    let _ = std::fs::remove_file(&temporary);
-    written?;
-    // The name itself must reach the disk, or the key is gone after a failure of power.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if cfg!(unix) { File::open(folder.unwrap_or(Path::new(".")))?.sync_all() } else { Ok(()) }
-}
-
-/// A new file of its owner's alone in the same folder. What an interrupted run left there is passed over.
-fn beside(path: &Path) -> io::Result<(PathBuf, File)> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut number = 0_u8;
-    loop {
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".new{number}"));
-        let temporary = path.with_file_name(name);
-        match options.open(&temporary) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < u8::MAX => number += 1,
-            opened => return opened.map(|file| (temporary, file)),
-        }
     }
 }
 

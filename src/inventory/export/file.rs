@@ -1,12 +1,13 @@
-//! Files of their owner's alone that are there whole or not at all: written beside their place, flushed to disk, and only
-//! then given their name. What an interrupted run left beside them is passed over.
+//! Files that grow while they are written, and are there whole or not at all ([`crate::crypto::private_file`]).
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::crypto::private_file::{beside, give_name};
 
 /// Octets that are held back and written together.
 const BUFFER: usize = 256 * 1024;
@@ -110,16 +111,12 @@ impl PrivateFile {
         let Some(file) = self.file.take() else { return Err(self.failed(io::ErrorKind::NotFound.into())) };
         file.sync_all().map_err(|cause| self.failed(cause))?;
         drop(file);
-        // A link, unlike a renaming, fails where there is a file of this name.
-        match std::fs::hard_link(&self.temporary, &self.path) {
+        match give_name(&self.temporary, &self.path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(FileError::Exists { path: self.path.clone() });
             }
-            // File systems without links: all but the race with another process is excluded.
-            Err(_) => std::fs::rename(&self.temporary, &self.path).map_err(|cause| self.failed(cause))?,
-            Ok(()) => {}
+            named => named.map_err(|cause| self.failed(cause))?,
         }
-        sync_folder(&self.path).map_err(|cause| self.failed(cause))?;
         Ok(Written { sha256: self.digest.clone().finalize().into(), octets: self.octets })
     }
 }
@@ -130,30 +127,6 @@ impl Drop for PrivateFile {
         // Behind a renaming there is nothing to remove.
         let _ = std::fs::remove_file(&self.temporary);
     }
-}
-
-/// A new file of its owner's alone in the same folder.
-fn beside(path: &Path) -> io::Result<(PathBuf, File)> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut number = 0_u8;
-    loop {
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".new{number}"));
-        let temporary = path.with_file_name(name);
-        match options.open(&temporary) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < u8::MAX => number += 1,
-            opened => return opened.map(|file| (temporary, file)),
-        }
-    }
-}
-
-/// The name itself must reach the disk.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if cfg!(unix) { File::open(folder.unwrap_or(Path::new(".")))?.sync_all() } else { Ok(()) }
 }
 
 #[cfg(test)]
