@@ -318,7 +318,7 @@ impl Store {
     }
 
     /// A page of entries of a selection, beginning behind the number `after`, at most `limit` (and
-    /// [`AUDIT_PAGE_MAX`]).
+    /// [`AUDIT_PAGE_MAX`] and one, which says that another page follows).
     ///
     /// # Errors
     /// [`StoreError`] if the engine fails.
@@ -328,7 +328,7 @@ impl Store {
         after: i64,
         limit: u32,
     ) -> Result<Vec<AuditEntry>, StoreError> {
-        let (after, limit) = (after.into(), i64::from(limit.min(AUDIT_PAGE_MAX)).into());
+        let (after, limit) = (after.into(), i64::from(limit.min(AUDIT_PAGE_MAX + 1)).into());
         let rows = match (&selection.subject, &selection.actor) {
             (None, None) => self.pools.fetch(&ENTRIES, [after, limit]).await?,
             (Some(subject), None) => {

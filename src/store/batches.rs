@@ -546,7 +546,7 @@ impl Store {
     }
 
     /// Published batches behind `after`, in the order of time, of one manufacturer or of all, at most `limit` (and
-    /// [`BATCHES_MAX`]).
+    /// [`BATCHES_MAX`] and one, which says that another page follows).
     ///
     /// # Errors
     /// [`StoreError`] if the engine fails.
@@ -556,7 +556,7 @@ impl Store {
         manufacturer: Option<&Manufacturer>,
         limit: u32,
     ) -> Result<Vec<BatchRecord>, StoreError> {
-        let limit = i64::from(limit.min(BATCHES_MAX));
+        let limit = i64::from(limit.min(BATCHES_MAX + 1));
         let rows = match manufacturer {
             None => self.pools.fetch(&BATCHES, [after.into(), limit.into()]).await?,
             Some(name) => {

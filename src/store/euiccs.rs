@@ -12,8 +12,8 @@ use crate::domain::{Architecture, FreedomToSwitch, Operator, SubClassName};
 use crate::env::Timestamp;
 use crate::ident::{Eid, Iccid};
 
-/// eUICCs of one page at most.
-pub const EUICCS_MAX: u32 = 1000;
+/// eUICCs of one look at most: a page, and one more that says that another page follows.
+pub const EUICCS_MAX: u32 = 1001;
 
 /// One EUM certificate stands once.
 const KEEP_EUM_CERTIFICATES: Statement = set_statement!(

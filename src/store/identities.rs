@@ -295,12 +295,13 @@ impl Store {
         }
     }
 
-    /// A page of identities by rising name, beginning behind `after`, at most `limit` (and 1000).
+    /// A page of identities by rising name, beginning behind `after`, at most `limit` (and 1001: the last
+    /// one says that another page follows).
     ///
     /// # Errors
     /// [`StoreError`] if the engine fails.
     pub async fn identities(&self, after: &str, limit: u32) -> Result<Vec<IdentityRecord>, StoreError> {
-        let limit = i64::from(limit.min(PAGE_MAX)).into();
+        let limit = i64::from(limit.min(PAGE_MAX + 1)).into();
         let mut identities = Vec::new();
         for row in &self.pools.fetch(&IDENTITIES, [after.into(), limit]).await? {
             identities.push(self.identity_record(row).await?);

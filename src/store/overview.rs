@@ -87,7 +87,8 @@ impl Store {
         rows.iter().map(order).collect()
     }
 
-    /// A page of the orders of a selection by rising ICCID, beginning after `after`, at most `limit` (and 1000).
+    /// A page of the orders of a selection by rising ICCID, beginning after `after`, at most `limit` (and 1001: the last one
+    /// says that another page follows).
     ///
     /// # Errors
     /// [`StoreError`] if the engine fails.
@@ -102,7 +103,7 @@ impl Store {
         let profile_type =
             selection.profile_type.as_ref().map(ProfileType::as_str).unwrap_or_default().into();
         let owner = selection.owner.as_ref().map(Operator::as_str).unwrap_or_default().into();
-        let limit = i64::from(limit.min(PAGE_MAX)).into();
+        let limit = i64::from(limit.min(PAGE_MAX + 1)).into();
         let eids = selection.eid.as_ref();
         let first = eids.map(EidPrefix::first).unwrap_or_default().as_str().into();
         let last = eids.map(EidPrefix::last).unwrap_or_default().as_str().into();
