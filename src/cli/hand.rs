@@ -17,13 +17,14 @@ impl HandArgs {
     pub(super) fn person(&self) -> Person {
         let user = || {
             let names = ["USER", "LOGNAME", "USERNAME"];
-            names.into_iter().find_map(|name| Person::parse(&std::env::var(name).ok()?))
+            names.into_iter().find_map(|name| parse_person(&std::env::var(name).ok()?).ok())
         };
         self.by.clone().or_else(user).unwrap_or_else(Person::unknown)
     }
 }
 
-/// Reads a name.
+/// Reads a name; that of an identity of the admin API is nobody's here.
 pub(super) fn parse_person(text: &str) -> Result<Person, String> {
-    Person::parse(text).ok_or_else(|| "expected 1 to 128 octets without control characters".to_owned())
+    let expected = "expected 1 to 128 octets without control characters, not an identity of the admin API";
+    Person::parse(text).filter(|person| person.identity().is_none()).ok_or_else(|| expected.to_owned())
 }

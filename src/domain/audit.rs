@@ -39,6 +39,12 @@ pub enum Actor {
 }
 
 impl Actor {
+    /// Whoever stands among persons: one of them, or an identity.
+    #[must_use]
+    pub fn of_person(person: &Person) -> Self {
+        person.identity().map_or_else(|| Self::Person(person.clone()), Self::Identity)
+    }
+
     /// The kind, in one word.
     #[must_use]
     pub const fn kind(&self) -> &'static str {

@@ -2,8 +2,12 @@
 
 use std::fmt;
 
+use super::identity::IdentityName;
+
 /// The longest name, in octets; also of a caller's identifier.
 pub const NAME_MAX: usize = 128;
+/// Begins where an identity of the admin API stands among persons: no name of an identity has a colon.
+const IDENTITY: &str = "identity:";
 
 /// Texts agreed with the operator: compared by exact text, 1 to [`NAME_MAX`] octets without control characters.
 macro_rules! name {
@@ -62,7 +66,8 @@ name!(
 );
 
 name!(
-    /// Who changes orders by hand, as the system or the person says: nobody proves it.
+    /// Who changes orders by hand, as the system or the person says: nobody proves it. An identity of the admin API, which
+    /// proves it, stands as [`Person::of_identity`].
     Person
 );
 
@@ -71,6 +76,18 @@ impl Person {
     #[must_use]
     pub fn unknown() -> Self {
         Self("unknown".to_owned())
+    }
+
+    /// An identity of the admin API, where persons stand.
+    #[must_use]
+    pub fn of_identity(name: &IdentityName) -> Self {
+        Self(format!("{IDENTITY}{name}"))
+    }
+
+    /// The identity that it is, if it is one.
+    #[must_use]
+    pub fn identity(&self) -> Option<IdentityName> {
+        IdentityName::parse(self.0.strip_prefix(IDENTITY)?)
     }
 }
 
@@ -100,5 +117,15 @@ mod tests {
         assert!(ProfileType::parse(&"x".repeat(129)).is_none());
         assert!(Operator::parse("a\nb").is_none());
         assert_eq!(Manufacturer::parse("local"), Some(Manufacturer::local()));
+    }
+
+    #[test]
+    fn an_identity_is_known_among_persons() {
+        let name = IdentityName::parse(&"x".repeat(64)).unwrap();
+        let person = Person::parse(Person::of_identity(&name).as_str()).unwrap();
+        assert_eq!(person.identity(), Some(name));
+        for text in ["erp", "identity", "identity:", "identity:a b", "Identity:erp"] {
+            assert_eq!(Person::parse(text).unwrap().identity(), None, "{text}");
+        }
     }
 }

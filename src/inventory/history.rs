@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use crate::domain::{Actor, AuditEntry, AuditOutcome, LastFailure, Person};
+use crate::domain::{AuditEntry, AuditOutcome, LastFailure};
 use crate::env::Timestamp;
 use crate::ident::Iccid;
 use crate::store::{
@@ -16,6 +16,8 @@ use crate::store::{
 const CALLBACKS_MAX: u32 = 100;
 /// Entries of the audit about one profile that are told at most, the earliest.
 const AUDIT_MAX: u32 = 500;
+/// The kinds of actors whose changes the order's own history tells ([`crate::domain::Actor::kind`]).
+const BY_HAND: [&str; 2] = ["person", "identity"];
 
 /// Something that happened to a profile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -120,11 +122,10 @@ pub async fn of_profile(store: &Store, iccid: &Iccid) -> Result<Option<Vec<Event
     let selection = CallbackSelection { iccid: Some(iccid.clone()), ..CallbackSelection::default() };
     let callbacks = store.callbacks(&selection, 0, CALLBACKS_MAX).await?;
     events.extend(callbacks.iter().map(Event::of_callback));
-    // What people did by hand the order's own history tells.
+    // What people and identities did by hand the order's own history tells.
     let selection = AuditSelection { subject: Some(iccid.to_string()), actor: None };
     let audit = store.audit_entries(&selection, 0, AUDIT_MAX).await?;
-    let person = Actor::Person(Person::unknown());
-    let audit = audit.iter().filter(|entry| entry.actor_kind != person.kind());
+    let audit = audit.iter().filter(|entry| !BY_HAND.contains(&entry.actor_kind.as_str()));
     events.extend(audit.map(Event::of_audit));
     events.extend(store.deliveries(iccid).await?.iter().map(Event::of_delivery));
     events.sort_by_key(|event| event.at);

@@ -299,7 +299,7 @@ impl SetAsideRow {
 
 /// Who it was, as the row has it.
 pub(super) fn actor(person: &str) -> Actor {
-    Actor::Person(Person::parse(person).unwrap_or_else(Person::unknown))
+    Actor::of_person(&Person::parse(person).unwrap_or_else(Person::unknown))
 }
 
 /// A profile that changes its place, with its order.

@@ -70,7 +70,7 @@ impl NewManualChange {
         };
         let states = format!("{} to {}", self.from, order.state_name());
         let detail = if self.detail.is_empty() { states } else { format!("{states}: {}", self.detail) };
-        let actor = Actor::Person(self.person.clone());
+        let actor = Actor::of_person(&self.person);
         NewAuditEntry::new(self.at, actor, action, AuditSubject::profile(&order.iccid)).detail(detail)
     }
 }

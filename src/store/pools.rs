@@ -454,7 +454,7 @@ fn audit_entries(
     };
     let entry = |subject| {
         let detail = format!("pool {}: {detail}", pool.name);
-        NewAuditEntry::new(now, Actor::Person(person.clone()), action, subject).detail(detail)
+        NewAuditEntry::new(now, Actor::of_person(person), action, subject).detail(detail)
     };
     if pool.kind == NumberKind::Msisdn {
         let numbers = format!("{} numbers", numbers.len());

@@ -89,6 +89,9 @@ fn numbers_are_drawn_given_back_and_retired() {
     place.run("pool allocate global --count 2").failed("pool global has not 2 numbers left: 1 are");
     place.run("pool allocate global --count 1 --id one").failed("allocation one stands for another request");
     place.run("pool allocate absent").failed("no [[pool]] is named absent");
+    let refused = place.run("pool allocate cards --by identity:erp");
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("not an identity of the admin API"), "{}", refused.stderr);
 
     place.run("pool release global --number 901409000000000").failed("would be released: --yes does it");
     let released = place.run("pool release global --number 901409000000000 --yes --by x --json").json();
