@@ -12,7 +12,7 @@ use super::order::parse_duration;
 use super::output::{self, error_line, line};
 use super::pool::parse_id;
 use super::serve::ConfigArgs;
-use crate::app::config::{Config, ProfileTypeSetting};
+use crate::app::config::Config;
 use crate::app::open_store;
 use crate::domain::{AllocationId, ProfileType};
 use crate::env::{Clock, Rng};
@@ -129,15 +129,9 @@ pub async fn run(command: AllocationCommand) -> anyhow::Result<()> {
 }
 
 fn rules(config: &Config, profile_type: &str) -> anyhow::Result<TypeRules> {
-    let named = |setting: &&ProfileTypeSetting| setting.name.as_str() == profile_type;
-    let setting = config.profile_types.iter().find(named);
-    let setting = setting.with_context(|| format!("the settings have no [[profile_type]] {profile_type}"))?;
-    Ok(TypeRules {
-        owner: setting.owner.clone(),
-        profile_type: setting.name.clone(),
-        reusable: setting.reusable,
-        quarantine: setting.quarantine,
-    })
+    let mut all = config.type_rules().into_iter();
+    let rules = all.find(|rules| rules.profile_type.as_str() == profile_type);
+    rules.with_context(|| format!("the settings have no [[profile_type]] {profile_type}"))
 }
 
 async fn take(

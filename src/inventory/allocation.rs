@@ -16,12 +16,14 @@ use super::pools::new_allocation_id;
 use crate::domain::pool::NUMBERS_MAX;
 use crate::domain::shelf::fate;
 use crate::domain::{
-    AllocationId, Euicc, Fate, InvalidShelf, InvalidTransition, ManualCommand, NotBack, Operator, Order,
-    Person, ProfileType, Shelf,
+    AllocationId, Euicc, Fate, InvalidShelf, InvalidTransition, ManualCommand, NotBack, NumberState,
+    Operator, Order, Person, ProfileType, Shelf,
 };
 use crate::env::{Clock, Rng, Timestamp};
 use crate::ident::Iccid;
 use crate::store::{Aside, Content, NewManualChange, SetAside, Shelved, Store, StoreError};
+
+pub use crate::store::{Allocation, Subject};
 
 /// How often a profile is read again if it changed while it was looked at.
 const ATTEMPTS: usize = 5;
@@ -73,6 +75,14 @@ pub enum Outcome {
     },
     /// Retired: keys and numbers are nobody's for ever.
     Retired,
+}
+
+/// What is to become of a profile.
+#[derive(Clone, Copy)]
+enum Wish<'a> {
+    Release(&'a TypeRules),
+    Lost(&'a TypeRules),
+    Retire,
 }
 
 /// Why a call did nothing.
@@ -161,6 +171,26 @@ impl Allocator {
         }
     }
 
+    /// What was asked for under an identifier, and the profiles or numbers that it still holds; `None` if nothing was.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn held(&self, id: &AllocationId) -> Result<Option<(Allocation, Vec<String>)>, StoreError> {
+        let Some(allocation) = self.store.allocation(id).await? else { return Ok(None) };
+        let held = match allocation.subject {
+            Subject::Subscriptions => {
+                let iccids = self.store.profiles_of_allocation(id).await?;
+                iccids.iter().map(Iccid::to_string).collect()
+            }
+            Subject::Numbers => {
+                let numbers = self.store.numbers_of_allocation(id).await?.into_iter();
+                let held = [NumberState::Reserved, NumberState::Allocated];
+                numbers.filter(|number| held.contains(&number.state)).map(|number| number.number).collect()
+            }
+        };
+        Ok(Some((allocation, held)))
+    }
+
     /// A profile comes back: one that was set aside, or one that was on an eUICC and is deleted there.
     ///
     /// # Errors
@@ -171,11 +201,7 @@ impl Allocator {
         rules: &TypeRules,
         person: &Person,
     ) -> Result<Outcome, AllocationError> {
-        self.again(iccid, async |order, shelved| {
-            let decided = fate(&order, rules.reusable, Euicc::InUse)?;
-            self.bring_back(order, shelved, decided, ManualCommand::GiveBack, rules, person).await
-        })
-        .await
+        self.again(iccid, Wish::Release(rules), person).await
     }
 
     /// An operator declares the eUICC of a profile lost: the profile comes back if its type is reusable, and is retired
@@ -189,14 +215,7 @@ impl Allocator {
         rules: &TypeRules,
         person: &Person,
     ) -> Result<Outcome, AllocationError> {
-        self.again(iccid, async |order, shelved| {
-            if order.bound().is_none() {
-                return Err(AllocationError::NotOnEuicc);
-            }
-            let decided = fate(&order, rules.reusable, Euicc::Lost)?;
-            self.bring_back(order, shelved, decided, ManualCommand::Lost, rules, person).await
-        })
-        .await
+        self.again(iccid, Wish::Lost(rules), person).await
     }
 
     /// A profile is nobody's for ever: its keys are wiped, its numbers are never given again.
@@ -204,10 +223,7 @@ impl Allocator {
     /// # Errors
     /// [`AllocationError`]; nothing was changed then.
     pub async fn retire(&self, iccid: &Iccid, person: &Person) -> Result<Outcome, AllocationError> {
-        self.again(iccid, async |order, shelved| {
-            self.retire_one(order, &shelved, ManualCommand::Retire, person).await
-        })
-        .await
+        self.again(iccid, Wish::Retire, person).await
     }
 
     async fn bring_back(
@@ -251,27 +267,35 @@ impl Allocator {
     async fn again(
         &self,
         iccid: &Iccid,
-        decide: impl AsyncFn(Order, Shelved) -> Result<Outcome, AllocationError>,
+        wish: Wish<'_>,
+        person: &Person,
     ) -> Result<Outcome, AllocationError> {
         for _ in 1..ATTEMPTS {
-            match self.once(iccid, &decide).await {
+            match self.once(iccid, wish, person).await {
                 Err(AllocationError::Store(StoreError::Conflict)) => {}
                 outcome => return outcome,
             }
         }
-        self.once(iccid, &decide).await
+        self.once(iccid, wish, person).await
     }
 
-    async fn once(
-        &self,
-        iccid: &Iccid,
-        decide: &impl AsyncFn(Order, Shelved) -> Result<Outcome, AllocationError>,
-    ) -> Result<Outcome, AllocationError> {
+    async fn once(&self, iccid: &Iccid, wish: Wish<'_>, person: &Person) -> Result<Outcome, AllocationError> {
         let unknown = || AllocationError::Unknown(iccid.clone());
         // The order is read first: its version says whether the shelf is still as it is read behind it.
         let order = self.store.order(iccid).await?.ok_or_else(unknown)?;
         let shelved = self.store.shelved(iccid).await?.ok_or_else(unknown)?;
-        decide(order, shelved).await
+        match wish {
+            Wish::Release(rules) => {
+                let decided = fate(&order, rules.reusable, Euicc::InUse)?;
+                self.bring_back(order, shelved, decided, ManualCommand::GiveBack, rules, person).await
+            }
+            Wish::Lost(_) if order.bound().is_none() => Err(AllocationError::NotOnEuicc),
+            Wish::Lost(rules) => {
+                let decided = fate(&order, rules.reusable, Euicc::Lost)?;
+                self.bring_back(order, shelved, decided, ManualCommand::Lost, rules, person).await
+            }
+            Wish::Retire => self.retire_one(order, &shelved, ManualCommand::Retire, person).await,
+        }
     }
 }
 

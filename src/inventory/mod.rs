@@ -12,6 +12,7 @@
 //! | [`receipt`] | what the manufacturer gets back |
 //! | [`export`] | files for other systems, and all of it for whoever moves |
 //! | [`stock`] | how many profiles stand where, and which one a number means |
+//! | [`euiccs`] | the register of eUICCs |
 //! | [`history`] | where a profile has been |
 //! | [`generate`] | subscriptions made here, from pools and the generator |
 //! | [`operator_keys`] | OP of operators, sealed |
@@ -20,6 +21,7 @@
 //! | [`sub_class`] | kinds of cards and chips: what each can do, and its IMSIs |
 
 pub mod allocation;
+pub mod euiccs;
 pub mod export;
 pub mod formats;
 pub mod generate;

@@ -13,7 +13,9 @@ use std::time::Duration;
 use crate::domain::pool::NUMBERS_MAX;
 use crate::domain::{AllocationId, Person, Pool, PoolName};
 use crate::env::{Clock, Rng, Timestamp};
-use crate::store::{Draw, Drawn, NumberChange, NumberError, PoolLevel, Store, StoreError};
+use crate::store::{Draw, Drawn, NumberChange, Store, StoreError};
+
+pub use crate::store::{NumberError, PoolLevel};
 
 /// The pools of the settings, over a store.
 #[derive(Clone)]
@@ -186,10 +188,36 @@ impl Pools {
     /// # Errors
     /// [`StoreError`] if the engine fails.
     pub async fn levels(&self) -> Result<Vec<(Arc<Pool>, PoolLevel)>, StoreError> {
-        let now = self.clock.now();
         let mut levels = Vec::with_capacity(self.pools.len());
         for pool in &self.pools {
-            levels.push((Arc::clone(pool), self.store.pool_level(pool, now).await?));
+            levels.push((Arc::clone(pool), self.level(pool).await?));
+        }
+        Ok(levels)
+    }
+
+    /// How full a pool is.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn level(&self, pool: &Pool) -> Result<PoolLevel, StoreError> {
+        self.store.pool_level(pool, self.clock.now()).await
+    }
+
+    /// Pools behind `after` in the order of names, `limit` at most, and how full each is.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn levels_after(
+        &self,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<(Arc<Pool>, PoolLevel)>, StoreError> {
+        let mut pools: Vec<&Arc<Pool>> =
+            self.pools.iter().filter(|pool| pool.name.as_str() > after).collect();
+        pools.sort_by(|one, other| one.name.cmp(&other.name));
+        let mut levels = Vec::new();
+        for pool in pools.into_iter().take(limit) {
+            levels.push((Arc::clone(pool), self.level(pool).await?));
         }
         Ok(levels)
     }

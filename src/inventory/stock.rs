@@ -13,7 +13,9 @@ use serde::Serialize;
 
 use crate::domain::{Operator, ProfileType, Standing};
 use crate::ident::{Eid, Iccid, Imsi, MatchingId};
-use crate::store::{Identifier, StockItem, Store, StoreError};
+use crate::store::{Identifier, Shelved, Store, StoreError};
+
+pub use crate::store::StockItem;
 
 /// The longest text that is looked for.
 pub const TEXT_MAX: usize = 128;
@@ -113,6 +115,15 @@ fn low(stock: &[StockLine], mark: &LowWater) -> Option<LowStock> {
         available,
         low_water: mark.low_water,
     })
+}
+
+/// A profile, and where it stands on the shelf as it was written; `None` if it is not in the stock.
+///
+/// # Errors
+/// [`StoreError`] if the store fails.
+pub async fn one(store: &Store, iccid: &Iccid) -> Result<Option<(StockItem, Shelved)>, StoreError> {
+    let Some(item) = store.stock_item(iccid).await? else { return Ok(None) };
+    Ok(store.shelved(iccid).await?.map(|shelved| (item, shelved)))
 }
 
 /// A profile that was found, and how.

@@ -19,6 +19,7 @@ use crate::domain::{
     SubClassName,
 };
 use crate::ident::ServerAddress;
+use crate::inventory::allocation::TypeRules;
 use crate::inventory::export::layout::Layout;
 use crate::inventory::stock::LowWater;
 use crate::inventory::sub_class::SubClass;
@@ -246,6 +247,18 @@ pub struct Config {
 }
 
 impl Config {
+    /// What is said of each profile type for those who take of the stock.
+    #[must_use]
+    pub fn type_rules(&self) -> Vec<TypeRules> {
+        let rules = |setting: &ProfileTypeSetting| TypeRules {
+            owner: setting.owner.clone(),
+            profile_type: setting.name.clone(),
+            reusable: setting.reusable,
+            quarantine: setting.quarantine,
+        };
+        self.profile_types.iter().map(rules).collect()
+    }
+
     /// When each profile type runs low, where the settings say so.
     #[must_use]
     pub fn low_water_marks(&self) -> Vec<LowWater> {
