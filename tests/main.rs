@@ -53,6 +53,7 @@ fn main() -> std::process::ExitCode {
     harness::run(&[
         abuse::TESTS,
         admin_api::TESTS,
+        admin_api::stock::TESTS,
         arrows::TESTS,
         asn1::TESTS,
         bench::TESTS,

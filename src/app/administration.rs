@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 use super::AppError;
-use super::config::AdminApiSetting;
+use super::config::{AdminApiSetting, Config};
 use super::credentials::tls;
 use crate::admin::Administration;
 use crate::admin::calls::Calls;
@@ -15,12 +15,15 @@ use crate::http::admin::api::router;
 use crate::http::listener::{Listener, ListenerLimits};
 use crate::http::meter::Meter;
 use crate::inventory::Inventory;
+use crate::inventory::allocation::Allocator;
+use crate::inventory::pools::Pools;
 use crate::pki::Anchors;
 use crate::pki::tls::ClientVerifier;
 use crate::smdp::Smdp;
 
 /// Its listener. Callers may show a certificate under `client_anchors`, if there are any.
 pub(super) fn listener(
+    config: &Config,
     setting: &AdminApiSetting,
     socket: TcpListener,
     client_anchors: Option<Arc<Anchors>>,
@@ -31,8 +34,17 @@ pub(super) fn listener(
     let (store, clock) = (smdp.store.clone(), smdp.clock.clone());
     let identities = Identities::new(store.clone(), clock.clone(), smdp.rng.clone());
     let calls = Calls::new(store.clone(), smdp.sealer.clone(), clock.clone());
-    let administration = Administration::new(store, identities, calls);
-    let services = Services { administration, smdp: Arc::clone(smdp), inventory };
+    let administration = Administration::new(store.clone(), identities, calls);
+    let pools = config.pools.iter().cloned().map(Arc::new).collect();
+    let services = Services {
+        administration,
+        smdp: Arc::clone(smdp),
+        inventory,
+        pools: Pools { store: store.clone(), pools, clock: clock.clone(), rng: smdp.rng.clone() },
+        allocator: Allocator { store, clock: clock.clone(), rng: smdp.rng.clone() },
+        types: config.type_rules(),
+        marks: config.low_water_marks(),
+    };
     let verifier = client_anchors.map(|anchors| Arc::new(ClientVerifier::new(anchors, clock).optional()));
     Ok(Listener {
         name: "admin_api",

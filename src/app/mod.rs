@@ -326,6 +326,7 @@ impl App {
         if let (Some(setting), Some(socket)) = (&config.admin_api, sockets.admin_api) {
             let (inventory, meter) = (inventory.clone(), Arc::clone(&meter));
             listeners.push(administration::listener(
+                config,
                 setting,
                 socket,
                 admin_anchors,

@@ -75,6 +75,10 @@ kinds! {
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "Not this way";
     /// There is such a thing already.
     InUse = "in-use", CONFLICT, "There is one already";
+    /// Not so many are left.
+    Exhausted = "exhausted", CONFLICT, "Not so many are left";
+    /// It stands where this cannot be done.
+    NotPossible = "not-possible", CONFLICT, "Not in this state";
     /// Another request was made under this idempotency key.
     KeyReused = "key-reused", UNPROCESSABLE_ENTITY, "Another request was made under this key";
     /// A request under this idempotency key has no answer yet, or never gets one.

@@ -14,11 +14,14 @@ use axum::response::{IntoResponse as _, Response};
 
 use crate::admin::Administration;
 use crate::admin::identities::{Changer, Unrecognised};
-use crate::domain::{Actor, Identity, Permission};
+use crate::domain::{Actor, Identity, Permission, Person};
 use crate::http::listener::ClientCertificate;
 use crate::http::problem::{Problem, ProblemKind};
 use crate::ident::Peer;
 use crate::inventory::Inventory;
+use crate::inventory::allocation::{Allocator, TypeRules};
+use crate::inventory::pools::Pools;
+use crate::inventory::stock::LowWater;
 use crate::pki::tls::peer_identity;
 use crate::smdp::Smdp;
 
@@ -28,8 +31,16 @@ pub struct Services {
     pub administration: Administration,
     /// Orders.
     pub smdp: Arc<Smdp>,
-    /// Batches.
+    /// Batches, subscriptions and eUICCs.
     pub inventory: Inventory,
+    /// Pools of numbers.
+    pub pools: Pools,
+    /// Subscriptions set aside.
+    pub allocator: Allocator,
+    /// What is said of profile types.
+    pub types: Vec<TypeRules>,
+    /// When profile types run low.
+    pub marks: Vec<LowWater>,
 }
 
 /// The state of the router; what it holds is reached through a [`Caller`] alone.
@@ -63,6 +74,10 @@ permission!(
     Look
 );
 permission!(
+    /// To take of the stock and to give back.
+    Provision
+);
+permission!(
     /// To look at the audit.
     Audit
 );
@@ -88,6 +103,11 @@ impl<P> Caller<P> {
     /// The services.
     pub(super) const fn services(&self) -> &Arc<Services> {
         &self.services
+    }
+
+    /// Who it is, where the stock writes down persons.
+    pub(super) fn person(&self) -> Person {
+        Person::of_identity(&self.identity.name)
     }
 
     /// What the audit tells of it.

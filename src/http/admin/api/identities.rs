@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::caller::{Administer, Caller};
 use super::once::once;
 use super::page::{invalid, limit, page, query};
-use super::{ProblemDocument, json};
+use super::{ProblemDocument, json, parse};
 use crate::admin::identities::{
     CredentialKind, CredentialRecord, IdentityError, IdentityRecord, NewCredential,
 };
@@ -245,10 +245,6 @@ pub(super) async fn remove(
     let identities = &caller.services().administration.identities;
     identities.remove(&caller.changer(), &name(&named)?).await.map_err(problem)?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| invalid(format!("the body: {error}")))
 }
 
 fn name(text: &str) -> Result<IdentityName, Problem> {

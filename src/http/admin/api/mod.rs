@@ -1,4 +1,4 @@
-//! The admin API: stock, orders, audit and identities, for programs.
+//! The admin API: stock, subscriptions, orders, pools, allocations, eUICCs, audit and identities, for programs.
 //!
 //! | file | resource | right |
 //! |---|---|---|
@@ -7,7 +7,12 @@
 //! | `once` | calls under an idempotency key | |
 //! | `own` | `/v1/identity`, the caller's own; `/v1/openapi.json` | any |
 //! | `orders` | `/v1/orders` | any |
+//! | `stock` | `/v1/stock` | any |
+//! | `subscriptions` | `/v1/subscriptions` | any |
 //! | `batches` | `/v1/batches` | any |
+//! | `pools` | `/v1/pools` | any |
+//! | `euiccs` | `/v1/euiccs` | any |
+//! | `allocations` | `/v1/allocations` | any; to take and to give back: provisioning, admin |
 //! | `audit` | `/v1/audit` | auditor, admin |
 //! | `identities` | `/v1/identities` | admin |
 //!
@@ -15,14 +20,19 @@
 //! refused is told as a problem document ([`crate::http::problem`]). What the API is, is written down as OpenAPI 3.1,
 //! made from the handlers themselves ([`openapi`]); a test keeps the file `openapi/admin.json` fresh.
 
+mod allocations;
 mod audit;
 mod batches;
 pub mod caller;
+mod euiccs;
 mod identities;
 mod once;
 mod orders;
 mod own;
 mod page;
+mod pools;
+mod stock;
+mod subscriptions;
 
 use std::sync::Arc;
 
@@ -73,8 +83,18 @@ fn routes_and_document() -> (Router<Api>, OpenApi) {
         .routes(routes!(orders::list))
         .routes(routes!(orders::show))
         .routes(routes!(orders::history))
+        .routes(routes!(stock::show))
+        .routes(routes!(subscriptions::search))
+        .routes(routes!(subscriptions::show))
+        .routes(routes!(subscriptions::history))
         .routes(routes!(batches::list))
         .routes(routes!(batches::show))
+        .routes(routes!(pools::list))
+        .routes(routes!(pools::show))
+        .routes(routes!(euiccs::list))
+        .routes(routes!(euiccs::show))
+        .routes(routes!(allocations::make))
+        .routes(routes!(allocations::show, allocations::release))
         .routes(routes!(audit::list))
         .routes(routes!(audit::show))
         .routes(routes!(identities::list, identities::add))
@@ -86,7 +106,7 @@ fn routes_and_document() -> (Router<Api>, OpenApi) {
 fn description() -> OpenApi {
     let mut info = Info::new("Simyard admin API", env!("CARGO_PKG_VERSION"));
     info.description = Some(
-        "Stock, orders, audit and identities. Times are RFC 3339 in UTC. Listings go by pages: the header Link names the \
+        "Stock, subscriptions, orders, pools, allocations, eUICCs, audit and identities. Times are RFC 3339 in UTC. Listings go by pages: the header Link names the \
          next one. What is refused is told as a problem document (RFC 9457)."
             .to_owned(),
     );
@@ -110,6 +130,11 @@ async fn nothing_here(uri: Uri) -> Problem {
 
 async fn not_that_way() -> Problem {
     Problem::new(ProblemKind::MethodNotAllowed)
+}
+
+/// Reads the body of a request.
+fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| page::invalid(format!("the body: {error}")))
 }
 
 /// A value as JSON.

@@ -92,23 +92,23 @@ struct FailureView {
 /// Something that happened to a profile.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Event)]
-struct EventView {
+pub(super) struct EventView {
     #[schema(format = DateTime)]
-    at: String,
-    event: String,
-    detail: String,
+    pub(super) at: String,
+    pub(super) event: String,
+    pub(super) detail: String,
     /// Who did it by hand.
-    person: Option<String>,
-    from: Option<String>,
-    to: Option<String>,
+    pub(super) person: Option<String>,
+    pub(super) from: Option<String>,
+    pub(super) to: Option<String>,
 }
 
 /// What happened to a profile, as it happened.
 #[derive(Serialize, ToSchema)]
-struct History {
-    iccid: String,
-    state: String,
-    events: Vec<EventView>,
+pub(super) struct History {
+    pub(super) iccid: String,
+    pub(super) state: String,
+    pub(super) events: Vec<EventView>,
 }
 
 /// A page of orders.
@@ -160,7 +160,7 @@ fn view(order: &Order, failure: Option<&LastFailure>) -> OrderView {
     }
 }
 
-fn event(event: &Event) -> EventView {
+pub(super) fn event(event: &Event) -> EventView {
     let hand = event.hand.as_ref();
     EventView {
         at: event.at.to_string(),
@@ -207,7 +207,8 @@ fn selection(parameters: &OrderParameters) -> Result<OrderSelection, Problem> {
     })
 }
 
-fn iccid(text: &str) -> Result<Iccid, Problem> {
+/// Reads an ICCID.
+pub(super) fn iccid(text: &str) -> Result<Iccid, Problem> {
     Iccid::parse(text).map_err(|error| invalid(format!("iccid: {error}")))
 }
 
