@@ -11,7 +11,7 @@ crate::tests!(
     a_store_in_memory_is_refused,
     a_folder_with_something_in_it_is_refused,
     numbers_out_of_range_are_wrong_usage,
-    allocation_is_measured_and_nothing_given_twice,
+    deliveries_and_allocation_are_measured_and_nothing_given_twice,
 );
 
 fn bench(arguments: &[&str]) -> Output {
@@ -132,20 +132,31 @@ fn numbers_out_of_range_are_wrong_usage() {
     assert!(text(&output.stderr).contains("that is 110000 downloads"), "{}", text(&output.stderr));
 }
 
-fn allocation_is_measured_and_nothing_given_twice() {
+fn deliveries_and_allocation_are_measured_and_nothing_given_twice() {
     if !can_run("simyard bench inventory") {
         return;
     }
     let folder = on_disk();
     let run = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_simyard"));
-        command.args(["bench", "inventory", "--allocations", "60"]).args(arguments).output().unwrap()
+        command
+            .args(["bench", "inventory", "--rows", "2000", "--allocations", "60"])
+            .args(arguments)
+            .output()
+            .unwrap()
     };
     let dir = folder.path().join("new");
     let output = run(&["--callers", "4", "--json", "--store", "sqlite:x.db", "--dir", dir.to_str().unwrap()]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let figures: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(figures["store"]["engine"], "SQLite");
+    let ingestion = &figures["ingestion"];
+    assert_eq!(ingestion["rows"], 2000);
+    for calls in [&ingestion["alone"], &ingestion["beside"]] {
+        assert!(calls["look_ups"]["calls"].as_u64().unwrap() > 0, "{figures}");
+        assert_eq!(calls["look_ups"]["calls"], calls["orders"]["calls"]);
+    }
+    assert!(figures["ingestion_by_bulk"].as_f64().unwrap() > 0.0, "{figures}");
     let allocation = &figures["allocation"];
     for kind in ["numbers", "subscriptions"] {
         assert_eq!(
@@ -157,7 +168,17 @@ fn allocation_is_measured_and_nothing_given_twice() {
     }
     assert!(dir.join("x.db").exists());
     let told = text(&run(&[]).stdout);
-    for name in ["numbers, 16 callers: 60 in", "subscriptions, 16 callers: 60 in", "bulk insert: "] {
+    for name in [
+        "delivery: 2000 rows in",
+        "peak of memory: ",
+        "look-ups alone: ",
+        "orders alone: 10, ",
+        "look-ups beside the delivery: ",
+        "orders beside the delivery: ",
+        "numbers, 16 callers: 60 in",
+        "subscriptions, 16 callers: 60 in",
+        "bulk insert: ",
+    ] {
         assert!(told.lines().any(|line| line.starts_with(name)), "{name} is missing in\n{told}");
     }
     if let Some(database) = crate::postgres::database() {

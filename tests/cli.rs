@@ -592,7 +592,12 @@ fn bench_measures_a_few_downloads() {
     let figures = run.json();
     assert!(figures.is_object() && figures.to_string().contains("ratio"), "{figures}");
     place.run("bench download --downloads 1 --profile absent.der").failed("absent.der");
-    let run = place.run(&format!("bench inventory --allocations 5 --callers 2 --dir {}", folder.display()));
+    let run = place
+        .run(&format!("bench inventory --rows 500 --allocations 5 --callers 2 --dir {}", folder.display()));
     let _ = std::fs::remove_dir_all(&folder);
-    assert!(run.ok().contains("subscriptions, 2 callers: 5 in"), "{run:?}");
+    let told = run.ok();
+    assert!(
+        told.contains("delivery: 500 rows in") && told.contains("subscriptions, 2 callers: 5 in"),
+        "{told}"
+    );
 }

@@ -5,10 +5,11 @@
 //! | [`download`] | complete downloads by many devices at a time against a server in another process |
 //! | [`stock`] | what they download: a batch, ordered and released, and an eUICC for each |
 //! | [`batch`] | random data for a template, as a manufacturer delivers them |
+//! | [`ingestion`] | a large delivery taken in, and what orders and look-ups notice of it |
 //! | [`allocation`] | numbers and subscriptions allocated by many callers at a time |
 //! | [`bound`] | the time that the cryptography of one download takes at least |
 //! | [`handshake`] | TLS handshakes with nothing asked |
-//! | [`process`] | CPU time of a process, and what it has written |
+//! | [`process`] | CPU time of a process, its memory, and what it has written |
 //! | [`profile`] | profile packages in memory: read, written, personalised |
 //! | [`lookup`] | single profiles in a large stock |
 //! | [`medium`] | what kind of file system the store lies on |
@@ -36,6 +37,7 @@ pub mod batch;
 pub mod bound;
 pub mod download;
 pub mod handshake;
+pub mod ingestion;
 pub mod lookup;
 pub mod medium;
 pub mod process;

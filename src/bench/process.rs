@@ -1,4 +1,4 @@
-//! CPU time of a process and what it writes to the disk, as Linux tells it in `/proc`; elsewhere nobody is asked.
+//! CPU time of a process, its memory and what it writes to the disk, as Linux tells it in `/proc`; elsewhere nobody is asked.
 
 use std::path::Path;
 use std::time::Duration;
@@ -21,6 +21,15 @@ pub fn cpu_time(pid: u32) -> Option<Duration> {
 pub fn octets_written(pid: u32) -> Option<u64> {
     let io = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("io")).ok()?;
     io.lines().find_map(|line| line.strip_prefix("write_bytes: ")?.parse().ok())
+}
+
+/// The most memory that the process `pid` held at any time so far, in octets (proc(5), `VmHWM` in `/proc/PID/status`).
+/// `None` where the system does not tell.
+#[must_use]
+pub fn peak_memory(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
 fn parse(stat: &str) -> Option<Duration> {
@@ -50,5 +59,7 @@ mod tests {
         assert!(cpu_time(0).is_none());
         assert!(octets_written(std::process::id()).is_some());
         assert!(octets_written(0).is_none());
+        assert!(peak_memory(std::process::id()).is_some_and(|octets| octets > 1 << 20));
+        assert!(peak_memory(0).is_none());
     }
 }

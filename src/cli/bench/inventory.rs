@@ -1,4 +1,4 @@
-//! `simyard bench inventory`: allocation by many callers at a time.
+//! `simyard bench inventory`: a large delivery, and allocation by many callers at a time.
 
 use std::path::PathBuf;
 
@@ -6,16 +6,23 @@ use anyhow::bail;
 use clap::Args;
 use serde_json::json;
 
-use crate::bench::allocation::{Allocations, Bench, MAX_ALLOCATIONS, Measured};
+use crate::bench::allocation::{self, Allocations, MAX_ALLOCATIONS, Measured};
+use crate::bench::ingestion::{self, Calls, Ingestion, Latency, MAX_ROWS};
 use crate::bench::medium;
 use crate::cli::folder::{Folder, Keep};
 use crate::cli::output::{self, line};
+use crate::crypto::seal::{Sealer, SealingKey};
+use crate::domain::Mode;
 use crate::env::{Clock, Rng};
-use crate::store::{Durability, Store, StoreUrl};
+use crate::inventory::Inventory;
+use crate::store::{Store, StoreUrl};
 
 #[derive(Args)]
 pub(super) struct InventoryArgs {
-    /// Calls for one number, and as many for one subscription.
+    /// Rows of the delivery.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = super::number(MAX_ROWS))]
+    rows: usize,
+    /// Calls for one number, as many for one subscription, and as many rows inserted in bulk.
     #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = super::number(MAX_ALLOCATIONS))]
     allocations: usize,
     /// Callers at a time.
@@ -53,16 +60,21 @@ pub(super) async fn run(args: InventoryArgs) -> anyhow::Result<()> {
         bail!("{} lies in memory: name a folder on a disk with --dir", durability.place.display());
     }
     let (clock, rng) = (Clock::system(), Rng::system());
-    let bench = Bench { store: store.clone(), clock, rng, callers: args.callers, calls: args.allocations };
-    let measured = bench.run().await;
+    let measured = measure(&args, &store, clock, rng).await;
     store.close().await;
-    let measured = measured?;
+    let (ingestion, measured) = measured?;
+    let rows_by_bulk = ingestion.per_second / measured.bulk_per_second;
     let duplicates = measured.numbers.duplicates + measured.subscriptions.duplicates;
     if args.json {
         let store = json!({ "engine": durability.engine, "settings": durability.settings });
-        output::json(&json!({ "store": store, "file_system": file_system, "allocation": measured }));
+        output::json(&json!({
+            "store": store, "file_system": file_system, "ingestion": ingestion, "ingestion_by_bulk": rows_by_bulk,
+            "allocation": measured,
+        }));
     } else {
-        print(&measured, &durability, file_system.as_deref());
+        line(&format!("{durability}, file system {}", file_system.as_deref().unwrap_or("unknown")));
+        print_ingestion(&ingestion, rows_by_bulk);
+        print_allocations(&measured);
     }
     if duplicates > 0 {
         bail!("{duplicates} were given twice");
@@ -70,8 +82,51 @@ pub(super) async fn run(args: InventoryArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print(measured: &Allocations, durability: &Durability, file_system: Option<&str>) {
-    line(&format!("{durability}, file system {}", file_system.unwrap_or("unknown")));
+/// The delivery comes first: the peak of the memory is to be its own. What it delivers is sealed under a key that nobody
+/// keeps.
+async fn measure(
+    args: &InventoryArgs,
+    store: &Store,
+    clock: Clock,
+    rng: Rng,
+) -> anyhow::Result<(Ingestion, Allocations)> {
+    let inventory = Inventory {
+        store: store.clone(),
+        sealer: Sealer::new(&SealingKey::generate(&rng), rng.clone())?,
+        clock: clock.clone(),
+        rng: rng.clone(),
+        mode: Mode::Test,
+    };
+    let ingestion = ingestion::Bench { inventory, rows: args.rows }.run().await?;
+    let (store, callers, calls) = (store.clone(), args.callers, args.allocations);
+    let allocations = allocation::Bench { store, clock, rng, callers, calls }.run().await?;
+    Ok((ingestion, allocations))
+}
+
+fn print_ingestion(measured: &Ingestion, by_bulk: f64) {
+    let Ingestion { rows, seconds, per_second, longest_chunk_ms, made_per_second, .. } = measured;
+    line(&format!(
+        "delivery: {rows} rows in {seconds:.2} s, {per_second:.0} a second, the longest chunk {longest_chunk_ms:.2} ms, \
+         {by_bulk:.3} of the bulk insert; made alone, {made_per_second:.0} rows a second"
+    ));
+    let mebibytes = |octets: Option<u64>| {
+        octets.map_or_else(|| "not told by this system".to_owned(), |octets| format!("{} MiB", octets >> 20))
+    };
+    line(&format!(
+        "peak of memory: {}; {} before the delivery",
+        mebibytes(measured.peak_octets),
+        mebibytes(measured.peak_before_octets)
+    ));
+    for (when, Calls { look_ups, orders }) in
+        [("alone", &measured.alone), ("beside the delivery", &measured.beside)]
+    {
+        for (name, Latency { calls, p50_ms, p99_ms }) in [("look-ups", look_ups), ("orders", orders)] {
+            line(&format!("{name} {when}: {calls}, p50 {p50_ms:.2} ms, p99 {p99_ms:.2} ms"));
+        }
+    }
+}
+
+fn print_allocations(measured: &Allocations) {
     let ratios = [measured.numbers_by_bulk, measured.subscriptions_by_bulk];
     for (name, of, ratio) in
         [("numbers", &measured.numbers, ratios[0]), ("subscriptions", &measured.subscriptions, ratios[1])]

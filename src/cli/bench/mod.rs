@@ -27,10 +27,11 @@ enum BenchCommand {
     /// nothing asked. The bound is the time of the public-key operations of one download alone, measured in the same
     /// run; the ratio is the server's CPU time to it.
     Download(download::DownloadArgs),
-    /// Allocation, by many callers at a time: how many numbers of a pool and how many subscriptions a second.
+    /// A large delivery, and allocation by many callers at a time: rows, numbers of a pool and subscriptions a second.
     ///
-    /// Each caller asks for one, and again as soon as it is answered. What was given is looked through for duplicates: one
-    /// is a failure. The engine's own bulk insert of as many rows is measured beside it.
+    /// The delivery goes the way of every other, its rows made while they are read; look-ups and orders come at a steady
+    /// pace, beside it and alone. Then each caller asks for one, and again as soon as it is answered. What was given is
+    /// looked through for duplicates: one is a failure. The engine's own bulk insert is measured beside it.
     Inventory(inventory::InventoryArgs),
     /// Profile packages in memory, on one core: how fast they are read, written and personalised.
     ///
