@@ -312,6 +312,14 @@ fn a_ready_made_package_is_kept_whole_under_its_own_number() {
         );
         let cut = yard.inventory.ingest_package(cursor(&der[..der.len() - 1]), &delivery()).await;
         assert!(faults(cut)[0].starts_with("line 1: the file ends within"));
+        // One that stands twice in a delivery is refused, in an empty stock too.
+        let other = Yard::new().await;
+        let twice = [der.as_slice(), &der].concat();
+        let twice = faults(other.inventory.ingest_package(cursor(&twice), &delivery()).await);
+        assert_eq!(twice.len(), 1, "{twice:?}");
+        assert!(twice[0].starts_with("line 2, iccid 8"), "{twice:?}");
+        assert!(twice[0].ends_with("stands in this delivery already"), "{twice:?}");
+        other.inventory.ingest_package(cursor(&der), &delivery()).await.unwrap();
     });
 }
 

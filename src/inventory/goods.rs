@@ -1,9 +1,12 @@
 //! What a delivery holds, ready to be stored: profiles or eUICCs, never both.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::ident::Iccid;
-use crate::store::{Batch, BatchKind, Held, HeldNumber, Lease, NewEuicc, NewProfile, Store, StoreError};
+use crate::store::{
+    Batch, BatchKind, Held, HeldNumber, Holder, Lease, NewEuicc, NewProfile, Store, StoreError,
+};
 
 /// Some rows of a delivery.
 pub enum Goods {
@@ -72,6 +75,40 @@ impl Goods {
                 Some(("iccids".to_owned(), euiccs.get(held.place)?.preloaded.get(*of)?.as_str()))
             }
             _ => None,
+        }
+    }
+
+    /// Those of which a number stands at an earlier place already, as if `batch_id` held it: not every form of deliveries is
+    /// looked through for that while it is read.
+    pub(super) fn repeated(&self, batch_id: &str) -> Vec<Held> {
+        let mut seen = HashSet::new();
+        let mut held = Vec::new();
+        for place in 0..self.len() {
+            let numbers = self.numbers(place);
+            match numbers.iter().find(|(kind, number, _)| seen.contains(&(*kind, *number))) {
+                Some((_, _, number)) => {
+                    let by = Holder::Unpublished(batch_id.to_owned());
+                    held.push(Held { place, number: number.clone(), by });
+                }
+                None => seen.extend(numbers.iter().map(|(kind, number, _)| (*kind, *number))),
+            }
+        }
+        held
+    }
+
+    /// The numbers at a place that must be unique: of which kind, the digits, and which one it is.
+    fn numbers(&self, place: usize) -> Vec<(&'static str, &str, HeldNumber)> {
+        match self {
+            Self::Profiles(profiles) => profiles.get(place).map_or_else(Vec::new, |profile| {
+                let imsis = profile.imsis.iter().enumerate();
+                let imsis = imsis.map(|(of, one)| ("imsi", one.imsi.as_str(), HeldNumber::Imsi(of)));
+                std::iter::once(("iccid", profile.iccid.as_str(), HeldNumber::Iccid)).chain(imsis).collect()
+            }),
+            Self::Euiccs(euiccs) => euiccs.get(place).map_or_else(Vec::new, |euicc| {
+                let preloaded = euicc.preloaded.iter().enumerate();
+                let preloaded = preloaded.map(|(of, one)| ("iccid", one.as_str(), HeldNumber::Preloaded(of)));
+                std::iter::once(("eid", euicc.facts.eid.as_str(), HeldNumber::Eid)).chain(preloaded).collect()
+            }),
         }
     }
 

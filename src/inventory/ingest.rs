@@ -515,7 +515,10 @@ impl Desk<'_> {
                     Err(error) => return Err(error.into()),
                 }
             }
-            let held = goods.held(&inventory.store, batch, lease).await?;
+            let mut held = goods.held(&inventory.store, batch, lease).await?;
+            if held.is_empty() {
+                held = goods.repeated(&batch.batch_id);
+            }
             if held.iter().any(|held| self.waits_for(held)) {
                 sleep(WAIT_FOR_OTHER).await;
                 continue;
@@ -547,8 +550,9 @@ impl Desk<'_> {
             let (Some((field, number)), Some(line)) = (goods.number(held), lines.get(held.place)) else {
                 continue;
             };
-            let reason = match held.by {
+            let reason = match &held.by {
                 Holder::Stock => "is in the stock already",
+                Holder::Unpublished(own) if *own == self.batch.batch_id => "stands in this delivery already",
                 Holder::Unpublished(_) => "is in another delivery that is being taken in",
             };
             self.refusals.add(Refusal::of_number(*line, field, number, reason));
