@@ -109,6 +109,11 @@ use writer::Writer;
 /// Connections to PostgreSQL.
 const POSTGRES_CONNECTIONS: u32 = 16;
 
+/// How PostgreSQL's planner is kept to the indexes, which every statement has for what it asks. Its figures of a table are
+/// those of the last ANALYZE, and a plan is kept: made while a table was small, it would read all of it for ever after.
+const PLANNER: [(&str, &str); 3] =
+    [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
+
 const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "stock", include_str!("migrations/sqlite/0001_stock.sql")),
     (2, "order_run", include_str!("migrations/sqlite/0002_order_run.sql")),
@@ -232,7 +237,7 @@ impl Store {
                 Pools::Sqlite(Sqlite::new(path, write))
             }
             StoreUrl::Postgres(address) => {
-                let options = PgConnectOptions::from_str(address)?;
+                let options = PgConnectOptions::from_str(address)?.options(PLANNER);
                 // A connection alone says at once what is wrong; a pool would go on trying, and then say that it did.
                 let mut first = options.connect().await?;
                 migrator(POSTGRES_MIGRATIONS).run(&mut first).await?;
