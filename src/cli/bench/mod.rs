@@ -39,8 +39,8 @@ enum BenchCommand {
     Profile(profile::ProfileArgs),
     /// Look for single profiles in a small stock and in a large one.
     ///
-    /// The ratio is that of the medians. A stock that does not fit into the machine's memory is read from the disk, and the
-    /// ratio is then the disk's.
+    /// The ratio is that of the medians. Each profile is looked for twice and the second time counts, so that the way through
+    /// the indexes is measured and not the disk.
     LookUp(look_up::LookUpArgs),
 }
 
