@@ -5,6 +5,7 @@ use crate::server::{Euicc, Interface, OrderOptions, TestServer};
 
 crate::tests!(
     metrics_count_calls_sessions_guesses_downloads_and_certificates,
+    pools_say_what_is_left_of_them,
     labels_hold_nothing_that_a_caller_sent,
     health_is_that_of_the_store,
     without_a_setting_there_is_no_such_interface,
@@ -91,6 +92,15 @@ fn metrics_count_calls_sessions_guesses_downloads_and_certificates() {
     server.clock.advance(std::time::Duration::from_secs(20 * 365 * 24 * 3600));
     let (_, text) = get(&server, "/metrics");
     assert!(value(&text, "simyard_certificate_days_left{certificate=\"dp_auth\",number=\"0\"}") < 0.0);
+}
+
+fn pools_say_what_is_left_of_them() {
+    let pool = "[[pool]]\nname = \"imsi\"\nkind = \"imsi\"\nmcc_mnc = \"90140\"\nfirst = \"901409000000001\"\n\
+                last = \"901409000000010\"\nlow_water = 11\n";
+    let server = TestServer::with(&format!("{ADMIN}{pool}"), None);
+    let (_, text) = get(&server, "/metrics");
+    assert_eq!(value(&text, "simyard_pool_numbers_left{pool=\"imsi\"}"), 10.0);
+    assert_eq!(value(&text, "simyard_pool_low_water{pool=\"imsi\"}"), 11.0);
 }
 
 fn labels_hold_nothing_that_a_caller_sent() {

@@ -21,6 +21,16 @@ use crate::pki::Anchors;
 use crate::pki::tls::ClientVerifier;
 use crate::smdp::Smdp;
 
+/// The pools of the settings, over the store of a server.
+pub(super) fn pools(config: &Config, smdp: &Smdp) -> Pools {
+    Pools {
+        store: smdp.store.clone(),
+        pools: config.pools.iter().cloned().map(Arc::new).collect(),
+        clock: smdp.clock.clone(),
+        rng: smdp.rng.clone(),
+    }
+}
+
 /// Its listener. Callers may show a certificate under `client_anchors`, if there are any.
 pub(super) fn listener(
     config: &Config,
@@ -35,12 +45,11 @@ pub(super) fn listener(
     let identities = Identities::new(store.clone(), clock.clone(), smdp.rng.clone());
     let calls = Calls::new(store.clone(), smdp.sealer.clone(), clock.clone());
     let administration = Administration::new(store.clone(), identities, calls);
-    let pools = config.pools.iter().cloned().map(Arc::new).collect();
     let services = Services {
         administration,
         smdp: Arc::clone(smdp),
         inventory,
-        pools: Pools { store: store.clone(), pools, clock: clock.clone(), rng: smdp.rng.clone() },
+        pools: pools(config, smdp),
         allocator: Allocator { store, clock: clock.clone(), rng: smdp.rng.clone() },
         types: config.type_rules(),
         marks: config.low_water_marks(),

@@ -339,7 +339,12 @@ impl App {
             name: "admin",
             socket,
             tls: None,
-            router: admin::router(Arc::clone(&meter), Arc::clone(&smdp), config.low_water_marks()),
+            router: admin::router(
+                Arc::clone(&meter),
+                Arc::clone(&smdp),
+                config.low_water_marks(),
+                administration::pools(config, &smdp),
+            ),
             limits: ListenerLimits::new(ADMIN_CONNECTIONS),
             meter,
         }));

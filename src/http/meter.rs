@@ -5,7 +5,7 @@
 //! status codes. Nothing that a caller sends becomes a label, and no identifier of a card, profile or person.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -18,8 +18,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::domain::Standing;
+use crate::domain::{Pool, Standing};
 use crate::env::Clock;
+use crate::inventory::pools::PoolLevel;
 use crate::inventory::stock::{LowWater, StockOverview};
 use crate::smdp::status::{Reason, Subject};
 
@@ -135,6 +136,11 @@ struct MarkLabels {
     profile_type: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PoolLabels {
+    pool: String,
+}
+
 /// What an operator has not been told yet.
 pub struct Untold {
     /// The operator's name in the settings.
@@ -167,6 +173,8 @@ pub struct Meter {
     callback_ages: Family<CallbackLabels, Gauge>,
     stock: Family<StockLabels, Gauge>,
     low_water: Family<MarkLabels, Gauge>,
+    pool_left: Family<PoolLabels, Gauge>,
+    pool_low_water: Family<PoolLabels, Gauge>,
 }
 
 impl Meter {
@@ -199,6 +207,10 @@ impl Meter {
         registry.register("stock_profiles", "Profiles in stock, by where they stand", stock.clone());
         let help = "With fewer profiles available, a profile type runs low";
         registry.register("stock_low_water", help, low_water.clone());
+        let (pool_left, pool_low_water) = (Family::default(), Family::default());
+        registry.register("pool_numbers_left", "Numbers that a pool can still give", pool_left.clone());
+        let help = "With fewer numbers left, a pool runs low";
+        registry.register("pool_low_water", help, pool_low_water.clone());
         let registry = Mutex::new(registry);
         Self {
             clock,
@@ -212,6 +224,8 @@ impl Meter {
             callback_ages,
             stock,
             low_water,
+            pool_left,
+            pool_low_water,
         }
     }
 
@@ -275,7 +289,7 @@ impl Meter {
         self.callback_ages.clear();
         for Untold { operator, state, callbacks, oldest_age_s } in untold {
             let labels = CallbackLabels { operator, state };
-            self.callbacks.get_or_create(&labels).set(i64::try_from(callbacks).unwrap_or(i64::MAX));
+            self.callbacks.get_or_create(&labels).set(gauge(callbacks));
             self.callback_ages.get_or_create(&labels).set(oldest_age_s);
         }
     }
@@ -284,7 +298,6 @@ impl Meter {
     pub fn stock(&self, overview: &StockOverview, marks: &[LowWater]) {
         self.stock.clear();
         self.low_water.clear();
-        let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         for line in &overview.stock {
             for standing in Standing::ALL {
                 let labels = StockLabels {
@@ -302,6 +315,17 @@ impl Meter {
         }
     }
 
+    /// How full the pools are, in place of what was said before.
+    pub fn pools(&self, levels: &[(Arc<Pool>, PoolLevel)]) {
+        self.pool_left.clear();
+        self.pool_low_water.clear();
+        for (pool, level) in levels {
+            let labels = PoolLabels { pool: pool.name.to_string() };
+            self.pool_left.get_or_create(&labels).set(gauge(level.left()));
+            self.pool_low_water.get_or_create(&labels).set(gauge(pool.low_water));
+        }
+    }
+
     /// Everything in the text format.
     ///
     /// # Errors
@@ -311,6 +335,10 @@ impl Meter {
         encode(&mut text, &self.registry.lock().unwrap_or_else(PoisonError::into_inner))?;
         Ok(text)
     }
+}
+
+fn gauge(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// Counts a connection as long as it is open.

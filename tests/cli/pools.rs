@@ -80,6 +80,12 @@ fn numbers_are_drawn_given_back_and_retired() {
     assert_eq!((&all[0]["name"], &all[0]["is_low"]), (&"cards".into(), &true.into()));
     assert_eq!((&all[2]["left"], &all[2]["check_digit"]), (&3.into(), &false.into()));
 
+    let doctor = place.run("doctor").stdout;
+    assert!(
+        doctor.contains("pool cards: 9999 numbers left") && doctor.contains("give it a longer range"),
+        "{doctor}"
+    );
+
     let drawn = place.run("pool allocate global --count 2 --id one --for 36h --by someone --json").json();
     assert_eq!(drawn["numbers"], serde_json::json!(["901409000000000", "901409000000001"]));
     assert!(drawn["until"].is_string() && drawn["repeated"] == false, "{drawn}");

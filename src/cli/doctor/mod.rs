@@ -8,7 +8,7 @@
 //! | `store` | the store, its schema, the sealing key, the clock |
 //! | `certificates` | CIs, the server's certificates and keys, TLS names |
 //! | `callbacks` | what operators have not been told yet |
-//! | `stock` | profiles that can be ordered |
+//! | `stock` | profiles that can be ordered, numbers that pools can give |
 
 use std::process::ExitCode;
 
@@ -130,6 +130,7 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
         certificates::check(&config, clock.now(), &mut report);
         if let Some(store) = store::check(&config, &clock, &mut report).await {
             stock::check(&config, &store, &mut report).await;
+            stock::pools(&config, &store, &clock, &mut report).await;
             callbacks::check(&store, clock.now(), &mut report).await;
             store.close().await;
         }

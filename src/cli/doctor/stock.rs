@@ -1,13 +1,31 @@
-//! Whether there are profiles to order.
+//! Whether there are profiles to order, and numbers to give.
 
 use super::Report;
 use crate::app::config::Config;
 use crate::domain::Standing;
+use crate::env::Clock;
+use crate::inventory::pools::is_low;
 use crate::store::{Count, Store};
 
 const GROUP: &str = "stock";
 /// A type without a mark is low when fewer than one in so many of its profiles are left.
 const LOW: u64 = 20;
+
+/// Every pool of the settings.
+pub(super) async fn pools(config: &Config, store: &Store, clock: &Clock, report: &mut Report) {
+    for pool in &config.pools {
+        let level = match store.pool_level(pool, clock.now()).await {
+            Ok(level) => level,
+            Err(error) => return report.bad(GROUP, error.to_string(), "look at the database's log"),
+        };
+        let text = format!("pool {}: {} numbers left", pool.name, level.left());
+        if level.left() == 0 || is_low(pool, &level) {
+            report.warning(GROUP, text, "give it a longer range");
+        } else {
+            report.good(GROUP, text);
+        }
+    }
+}
 
 /// Every profile type of the settings, and what is in stock without one.
 pub(super) async fn check(config: &Config, store: &Store, report: &mut Report) {

@@ -16,6 +16,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 
 use super::meter::{self, Meter, Untold};
+use crate::inventory::pools::Pools;
 use crate::inventory::stock::{self, LowWater};
 use crate::smdp::Smdp;
 
@@ -24,16 +25,18 @@ struct Admin {
     meter: Arc<Meter>,
     smdp: Arc<Smdp>,
     marks: Arc<[LowWater]>,
+    pools: Pools,
 }
 
 /// `GET /metrics`, `GET /health`.
 ///
-/// `marks` say when a profile type runs low.
-pub fn router(meter: Arc<Meter>, smdp: Arc<Smdp>, marks: Vec<LowWater>) -> Router {
+/// `marks` say when a profile type runs low; pools say it themselves.
+pub fn router(meter: Arc<Meter>, smdp: Arc<Smdp>, marks: Vec<LowWater>, pools: Pools) -> Router {
     Router::new().route("/metrics", get(metrics)).route("/health", get(health)).with_state(Admin {
         meter,
         smdp,
         marks: marks.into(),
+        pools,
     })
 }
 
@@ -52,6 +55,10 @@ async fn metrics(State(admin): State<Admin>) -> Response {
     match stock::overview(&admin.smdp.store, &admin.marks).await {
         Ok(overview) => admin.meter.stock(&overview, &admin.marks),
         Err(error) => tracing::warn!(%error, "the stock cannot be counted"),
+    }
+    match admin.pools.levels().await {
+        Ok(levels) => admin.meter.pools(&levels),
+        Err(error) => tracing::warn!(%error, "the pools cannot be counted"),
     }
     match admin.meter.text() {
         Ok(text) => ([(CONTENT_TYPE, meter::CONTENT_TYPE)], text).into_response(),
