@@ -6,7 +6,8 @@ use simyard_asn1::rsp::card::{
     EuiccConfiguredAddressesResponse, GetEuiccChallengeResponse, GetEuiccDataResponse, result_response, tag,
 };
 use simyard_asn1::rsp::info::{EuiccInfo1, EuiccInfo2, rsp_capability};
-use simyard_asn1::rsp::metadata::profile_policy_rule;
+use simyard_asn1::rsp::metadata::{OperatorId, profile_policy_rule};
+use simyard_asn1::rsp::rules::{CONSENT_REQUIRED, ProfilePolicyAuthorisationRule, RulesAuthorisationTable};
 use simyard_asn1::rsp::{MAX_ADDRESS_CHARS, Version};
 use simyard_asn1::tlv::{NamedBits, Reader, Tag, Writer};
 use simyard_asn1::{Encode, Error};
@@ -42,6 +43,18 @@ pub(super) fn request_members<'a>(
     let members = reader.expect(tag)?.members(what);
     reader.finish()?;
     Ok(members)
+}
+
+/// The rules authorisation table (SGP.22 2.9.2): every owner may set PPR1 and PPR2, if the user agrees.
+pub(super) fn rules_authorisation_table() -> RulesAuthorisationTable<'static> {
+    let every_owner = OperatorId { mcc_mnc: &[0xEE; 3], gid1: Some(&[]), gid2: Some(&[]) };
+    RulesAuthorisationTable {
+        rules: vec![ProfilePolicyAuthorisationRule {
+            ppr_ids: NamedBits(1 << profile_policy_rule::PPR1 | 1 << profile_policy_rule::PPR2),
+            allowed_operators: vec![every_owner],
+            ppr_flags: NamedBits::bit(CONSENT_REQUIRED),
+        }],
+    }
 }
 
 impl Card {
@@ -89,25 +102,10 @@ impl Card {
         Ok(result_response(tag::SET_DEFAULT_DP_ADDRESS, OK))
     }
 
-    /// The rules authorisation table (SGP.22 2.9.2): every owner may set PPR1 and PPR2, if the user agrees.
     pub(super) fn get_rat(&self, request: &[u8]) -> Result<Vec<u8>, StatusWord> {
-        const CONSENT_REQUIRED: u32 = 0;
         request_members(request, tag::GET_RAT, "GetRatRequest").map_err(|e| malformed(&e))?;
-        let rules = 1 << profile_policy_rule::PPR1 | 1 << profile_policy_rule::PPR2;
         let mut writer = Writer::new();
-        writer.nested(tag::GET_RAT, |response| {
-            response.nested(Tag(0xA0), |table| {
-                table.nested(Tag::SEQUENCE, |rule| {
-                    rule.named_bits(Tag(0x80), NamedBits(rules))
-                        .nested(Tag(0xA1), |owners| {
-                            owners.nested(Tag::SEQUENCE, |owner| {
-                                owner.tlv(Tag(0x80), &[0xEE; 3]).tlv(Tag(0x81), &[]).tlv(Tag(0x82), &[]);
-                            });
-                        })
-                        .named_bits(Tag(0x82), NamedBits::bit(CONSENT_REQUIRED));
-                });
-            });
-        });
+        writer.nested(tag::GET_RAT, |response| rules_authorisation_table().write(response, Tag(0xA0)));
         Ok(writer.finish())
     }
 
@@ -167,6 +165,8 @@ impl Card {
             forbidden_profile_policy_rules: NamedBits::default(),
             pp_version: Some(Version([0, 0, 1])),
             sas_accreditation_number: "SIMYARD-VIRTUAL-EUICC",
+            ipa_mode: None,
+            iot_specific_info: None,
             others: Vec::new(),
         }
         .to_der()

@@ -12,7 +12,8 @@
 //! | `es10` | what the card says of itself | SGP.22 5.7.3, 5.7.7, 5.7.8, 5.7.20 |
 //! | `authenticate` | AuthenticateServer, PrepareDownload, CancelSession | SGP.22 5.7.13, 5.7.5, 5.7.14 |
 //! | `download` | LoadBoundProfilePackage | SGP.22 5.7.6, 5.5 |
-//! | `profiles` | GetProfilesInfo, enabling, disabling, deleting, naming, reset | SGP.22 5.7.15 to 5.7.21 |
+//! | `profile_info` | GetProfilesInfo | SGP.22 5.7.15 |
+//! | `profiles` | enabling, disabling, deleting, naming, reset | SGP.22 5.7.16 to 5.7.21 |
 //! | `notifications` | making, listing and removing notifications | SGP.22 3.5, 5.7.9 to 5.7.11 |
 //! | `uicc` | the file system of the enabled profile: selecting, templates | TS 102 221 8, 11.1 |
 //! | `access` | access rules of files | TS 102 221 9 |
@@ -39,6 +40,7 @@ pub mod isdr;
 pub mod lpa;
 mod notifications;
 mod pins;
+mod profile_info;
 mod profiles;
 pub mod serve;
 pub mod state;

@@ -96,6 +96,7 @@ impl Card {
             NotificationFilter::All => true,
             NotificationFilter::SeqNumber(number) => record.seq_number == number,
             NotificationFilter::Events(events) => events.has(record.event),
+            NotificationFilter::EuiccPackageResults => false,
         };
         Ok(list(tag::RETRIEVE_NOTIFICATIONS_LIST, |entries| {
             for record in self.state.notifications.iter().filter(chosen) {

@@ -1,16 +1,16 @@
-//! Profiles on the card: telling, enabling, disabling, deleting, naming them (SGP.22 3.2, 5.7.15 to 5.7.19, 5.7.21).
+//! Profiles on the card: enabling, disabling, deleting, naming them (SGP.22 3.2, 5.7.16 to 5.7.19, 5.7.21).
 //!
 //! One profile is enabled at most. Enabling a test profile displaces an operational one, which comes back when the
 //! test profile is disabled (5.7.17). A change and its notifications are written together before it is answered.
 
+use simyard_asn1::rsp::NUMBER;
 use simyard_asn1::rsp::card::{
     ProfileIdentifier, SwitchProfileRequest, profile_result, removal_result, result_response, tag,
 };
 use simyard_asn1::rsp::metadata::{
-    ProfileInfo, StoreMetadataRequest, notification_event, profile_class, profile_policy_rule,
+    StoreMetadataRequest, notification_event, profile_class, profile_policy_rule,
 };
-use simyard_asn1::rsp::{AID, NUMBER};
-use simyard_asn1::tlv::{Decode, Reader, Tag, Writer};
+use simyard_asn1::tlv::{Decode, Tag};
 
 use super::apdu::StatusWord;
 use super::card::Card;
@@ -41,11 +41,11 @@ pub(super) fn new_isdp_aid(state: &CardState) -> Vec<u8> {
 }
 
 impl ProfileRecord {
-    fn facts(&self) -> Option<StoreMetadataRequest<'_>> {
+    pub(super) fn facts(&self) -> Option<StoreMetadataRequest<'_>> {
         StoreMetadataRequest::from_der(&self.metadata).ok()
     }
 
-    fn class(&self) -> u32 {
+    pub(super) fn class(&self) -> u32 {
         self.facts().map_or(profile_class::OPERATIONAL, |facts| facts.profile_class)
     }
 
@@ -68,32 +68,6 @@ fn position(state: &CardState, identifier: &ProfileIdentifier<'_>) -> Option<usi
 }
 
 impl Card {
-    pub(super) fn get_profiles_info(&self, request: &[u8]) -> Result<Vec<u8>, StatusWord> {
-        const WHAT: &str = "ProfileInfoListRequest";
-        let mut members =
-            request_members(request, tag::GET_PROFILES_INFO, WHAT).map_err(|error| malformed(&error))?;
-        let criteria = members.optional(Tag(0xA0)).map_err(|error| malformed(&error))?;
-        let tags = members.optional(Tag(0x5C)).map_err(|error| malformed(&error))?;
-        let tags = tags.map_or_else(|| DEFAULT_TAGS.to_vec(), |tlv| tag_list(tlv.value));
-        let criterion = criteria
-            .map(|tlv| Criterion::read(&mut tlv.members(WHAT)))
-            .transpose()
-            .map_err(|error| malformed(&error))?;
-        let mut writer = Writer::new();
-        writer.nested(tag::GET_PROFILES_INFO, |choice| {
-            choice.nested(Tag(0xA0), |list| {
-                for profile in &self.state.profiles {
-                    if criterion.as_ref().is_none_or(|criterion| criterion.fits(profile))
-                        && let Some(info) = profile_info(profile, &tags)
-                    {
-                        list.value(&info);
-                    }
-                }
-            });
-        });
-        Ok(writer.finish())
-    }
-
     pub(super) fn enable_profile(&mut self, request: &[u8]) -> Result<Vec<u8>, StatusWord> {
         let request = SwitchProfileRequest::from_der(tag::ENABLE_PROFILE, request)
             .map_err(|error| malformed(&error))?;
@@ -270,70 +244,4 @@ impl Card {
         let result = if profiles || address { removal_result::OK } else { removal_result::NOTHING_TO_DELETE };
         Ok(result_response(tag::EUICC_MEMORY_RESET, result))
     }
-}
-
-/// What GetProfilesInfo searches for.
-enum Criterion {
-    Identifier(Tag, Vec<u8>),
-    Class(u32),
-}
-
-impl Criterion {
-    fn read(members: &mut Reader<'_>) -> Result<Self, simyard_asn1::Error> {
-        let tlv = members.read()?;
-        match tlv.tag {
-            NUMBER | AID => Ok(Self::Identifier(tlv.tag, tlv.value.to_vec())),
-            Tag(0x95) => Ok(Self::Class(tlv.unsigned("profileClass")?)),
-            found => Err(tlv.error(simyard_asn1::ErrorKind::Choice { found }, "searchCriteria")),
-        }
-    }
-
-    fn fits(&self, profile: &ProfileRecord) -> bool {
-        match self {
-            Self::Identifier(NUMBER, value) => profile.iccid == *value,
-            Self::Identifier(_, value) => profile.isdp_aid == *value,
-            Self::Class(class) => profile.class() == *class,
-        }
-    }
-}
-
-/// What is told without a tag list (SGP.22 5.7.15).
-const DEFAULT_TAGS: [Tag; 9] =
-    [NUMBER, AID, ProfileInfo::STATE, Tag(0x90), Tag(0x91), Tag(0x92), Tag(0x93), Tag(0x94), Tag(0x95)];
-
-/// Splits a tag list: tags of one or two octets.
-fn tag_list(octets: &[u8]) -> Vec<Tag> {
-    let mut tags = Vec::new();
-    let mut octets = octets.iter();
-    while let Some(first) = octets.next() {
-        let mut tag = u32::from(*first);
-        if first & 0x1F == 0x1F {
-            tag = tag << 8 | octets.next().map_or(0, |second| u32::from(*second));
-        }
-        tags.push(Tag(tag));
-    }
-    tags
-}
-
-fn profile_info<'a>(profile: &'a ProfileRecord, tags: &[Tag]) -> Option<ProfileInfo<'a>> {
-    let facts = profile.facts()?;
-    let wanted = |tag: u32| tags.contains(&Tag(tag));
-    Some(ProfileInfo {
-        iccid: if wanted(NUMBER.0) { profile.iccid.as_slice().try_into().ok() } else { None },
-        isdp_aid: wanted(AID.0).then_some(profile.isdp_aid.as_slice()),
-        profile_state: wanted(ProfileInfo::STATE.0).then_some(u32::from(profile.enabled)),
-        nickname: if wanted(0x90) { profile.nickname.as_deref() } else { None },
-        service_provider_name: wanted(0x91).then_some(facts.service_provider_name),
-        profile_name: wanted(0x92).then_some(facts.profile_name),
-        icon: if wanted(0x94) { facts.icon } else { None },
-        profile_class: wanted(0x95).then_some(facts.profile_class),
-        notification_configurations: if wanted(0xB6) {
-            facts.notification_configurations
-        } else {
-            Vec::new()
-        },
-        profile_owner: if wanted(0xB7) { facts.profile_owner } else { None },
-        profile_policy_rules: (wanted(0x99) && facts.profile_policy_rules.0 != 0)
-            .then_some(facts.profile_policy_rules),
-    })
 }

@@ -203,6 +203,78 @@ impl<'a> SwitchProfileRequest<'a> {
     }
 }
 
+/// Which profiles ProfileInfoListRequest asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProfileCriterion<'a> {
+    /// `5A` iccid or `4F` isdpAid.
+    Identifier(ProfileIdentifier<'a>),
+    /// `95` profileClass.
+    Class(u32),
+}
+
+/// ProfileInfoListRequest, `BF2D`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProfileInfoListRequest<'a> {
+    /// `A0` searchCriteria; all profiles without it.
+    pub criterion: Option<ProfileCriterion<'a>>,
+    /// `5C` tagList: the tags of what is to be told, one after the other; the default of the function without it.
+    pub tag_list: Option<&'a [u8]>,
+}
+
+impl ProfileInfoListRequest<'_> {
+    /// The tags of the list; `None` without one. Tags have one or two octets; half a tag at the end is left out.
+    #[must_use]
+    pub fn tags(&self) -> Option<Vec<Tag>> {
+        let mut octets = self.tag_list?.iter();
+        let mut tags = Vec::new();
+        while let Some(first) = octets.next() {
+            if first & 0x1F == 0x1F {
+                tags.extend(octets.next().map(|second| Tag(u32::from(*first) << 8 | u32::from(*second))));
+            } else {
+                tags.push(Tag(u32::from(*first)));
+            }
+        }
+        Some(tags)
+    }
+}
+
+impl<'a> Decode<'a> for ProfileInfoListRequest<'a> {
+    const NAME: &'static str = "ProfileInfoListRequest";
+
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, Error> {
+        let mut members = reader.expect(tag::GET_PROFILES_INFO)?.members(Self::NAME);
+        let criterion = match members.optional(Tag(0xA0))? {
+            None => None,
+            Some(criteria) => {
+                let mut criteria = criteria.members("searchCriteria");
+                Some(match criteria.optional(Tag(0x95))? {
+                    Some(class) => ProfileCriterion::Class(class.unsigned("profileClass")?),
+                    None => ProfileCriterion::Identifier(ProfileIdentifier::decode(&mut criteria)?),
+                })
+            }
+        };
+        let tag_list = members.optional(Tag(0x5C))?.map(|tlv| tlv.value);
+        members.extensions()?;
+        Ok(Self { criterion, tag_list })
+    }
+}
+
+impl Encode for ProfileInfoListRequest<'_> {
+    fn encode(&self, writer: &mut Writer) {
+        writer.nested(tag::GET_PROFILES_INFO, |members| {
+            if let Some(criterion) = self.criterion {
+                members.nested(Tag(0xA0), |criteria| {
+                    match criterion {
+                        ProfileCriterion::Identifier(profile) => criteria.value(&profile),
+                        ProfileCriterion::Class(class) => criteria.integer(Tag(0x95), i64::from(class)),
+                    };
+                });
+            }
+            members.optional(Tag(0x5C), self.tag_list);
+        });
+    }
+}
+
 /// Results of EnableProfile, DisableProfile and DeleteProfile.
 pub mod profile_result {
     /// ok.
@@ -271,6 +343,8 @@ pub enum NotificationFilter {
     SeqNumber(u32),
     /// `81` those of these events.
     Events(NamedBits),
+    /// `82` euiccPackageResults (SGP.32 5.9.11): the results of eUICC packages instead of notifications.
+    EuiccPackageResults,
 }
 
 /// RetrieveNotificationsListRequest, `BF2B`.
@@ -292,6 +366,7 @@ impl<'a> Decode<'a> for RetrieveNotificationsListRequest {
                 match tlv.tag.0 {
                     0x80 => NotificationFilter::SeqNumber(tlv.unsigned("seqNumber")?),
                     0x81 => NotificationFilter::Events(tlv.named_bits("profileManagementOperation")?),
+                    0x82 => NotificationFilter::EuiccPackageResults,
                     _ => return Err(tlv.error(ErrorKind::Choice { found: tlv.tag }, "searchCriteria")),
                 }
             }
@@ -313,6 +388,11 @@ impl Encode for RetrieveNotificationsListRequest {
             NotificationFilter::Events(events) => {
                 members.nested(Tag(0xA0), |criteria| {
                     criteria.named_bits(Tag(0x81), events);
+                });
+            }
+            NotificationFilter::EuiccPackageResults => {
+                members.nested(Tag(0xA0), |criteria| {
+                    criteria.tlv(Tag(0x82), &[]);
                 });
             }
         });

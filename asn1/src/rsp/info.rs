@@ -1,7 +1,7 @@
 //! What an eUICC says of itself: EUICCInfo1 and EUICCInfo2 (SGP.22 4.3, 5.7.8).
 
 use super::{Version, key_identifiers, write_key_identifiers};
-use crate::tlv::{Decode, Encode, Error, ErrorKind, NamedBits, Reader, Tag, Writer};
+use crate::tlv::{Decode, Encode, Error, ErrorKind, NamedBits, Reader, Tag, Tlv, Writer};
 
 /// EUICCInfo1, `BF20`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +105,58 @@ pub mod rsp_capability {
     pub const SERVICE_SPECIFIC_DATA: u32 = 5;
 }
 
+/// IoTSpecificInfo, `B4` of EUICCInfo2 (SGP.32 5.9.2): that the eUICC is one of SGP.32, and what it can.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IotSpecificInfo {
+    /// `A0` iotVersion: the versions of SGP.32 that the eUICC supports.
+    pub iot_version: Vec<Version>,
+    /// `81` ecallSupported.
+    pub ecall_supported: bool,
+    /// `82` fallbackSupported.
+    pub fallback_supported: bool,
+}
+
+impl IotSpecificInfo {
+    const TAG: Tag = Tag(0xB4);
+
+    fn read(tlv: &Tlv<'_>) -> Result<Self, Error> {
+        /// More versions than there will be.
+        const MAX_VERSIONS: usize = 32;
+        const WHAT: &str = "IoTSpecificInfo";
+        let mut members = tlv.members(WHAT);
+        let mut info = Self::default();
+        let mut versions = members.expect(Tag(0xA0))?.members("iotVersion");
+        while !versions.is_empty() {
+            if info.iot_version.len() == MAX_VERSIONS {
+                return Err(versions.error(ErrorKind::Value));
+            }
+            info.iot_version.push(Version(*versions.expect(Tag::OCTET_STRING)?.array("VersionType")?));
+        }
+        // A NULL; false in the form of a BOOLEAN is false.
+        let mut flag = |tag| Ok(members.optional(tag)?.is_some_and(|tlv| tlv.value != [0x00]));
+        info.ecall_supported = flag(Tag(0x81))?;
+        info.fallback_supported = flag(Tag(0x82))?;
+        members.extensions()?;
+        Ok(info)
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.nested(Self::TAG, |members| {
+            members.nested(Tag(0xA0), |list| {
+                for version in &self.iot_version {
+                    list.tlv(Tag::OCTET_STRING, &version.0);
+                }
+            });
+            for (tag, supported) in [(Tag(0x81), self.ecall_supported), (Tag(0x82), self.fallback_supported)]
+            {
+                if supported {
+                    members.tlv(tag, &[]);
+                }
+            }
+        });
+    }
+}
+
 /// EUICCInfo2, `BF22`. Clients differ in what they leave out and add, so only what every version has is demanded, the
 /// members may come in any order, and unknown ones are passed over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -137,6 +189,10 @@ pub struct EuiccInfo2<'a> {
     pub pp_version: Option<Version>,
     /// `0C` sasAcreditationNumber.
     pub sas_accreditation_number: &'a str,
+    /// `90` ipaMode (SGP.32): 0 in the device, 1 in the eUICC. An eUICC of SGP.22 version 3 states its LPA here.
+    pub ipa_mode: Option<u32>,
+    /// `B4` iotSpecificInfo (SGP.32).
+    pub iot_specific_info: Option<IotSpecificInfo>,
     /// Members that are not modelled (certificationDataObject, treProperties and those of later versions), as received.
     pub others: Vec<&'a [u8]>,
 }
@@ -213,6 +269,8 @@ impl<'a> Decode<'a> for EuiccInfo2<'a> {
                 }
                 0x04 => info.pp_version = version()?,
                 0x0C => info.sas_accreditation_number = tlv.text(64, "sasAcreditationNumber")?,
+                0x90 => info.ipa_mode = Some(tlv.unsigned("ipaMode")?),
+                0xB4 => info.iot_specific_info = Some(IotSpecificInfo::read(&tlv)?),
                 _ => info.others.push(tlv.raw),
             }
         }
@@ -251,6 +309,12 @@ impl Encode for EuiccInfo2<'_> {
             for other in &self.others {
                 members.raw(other);
             }
+            if let Some(mode) = self.ipa_mode {
+                members.integer(Tag(0x90), i64::from(mode));
+            }
+            if let Some(info) = &self.iot_specific_info {
+                info.write(members);
+            }
         });
     }
 }
@@ -268,6 +332,20 @@ mod tests {
         assert_eq!(read.additional_profile_versions(), [Version([2, 3, 1]), Version([2, 1, 0])]);
         assert_eq!(read.to_der(), der);
         assert_eq!(EuiccInfo2::default().additional_profile_versions(), []);
+    }
+
+    #[test]
+    fn an_euicc_of_sgp32_says_so() {
+        let info = IotSpecificInfo {
+            iot_version: vec![Version([1, 2, 0])],
+            ecall_supported: false,
+            fallback_supported: true,
+        };
+        let euicc = EuiccInfo2 { ipa_mode: Some(0), iot_specific_info: Some(info), ..EuiccInfo2::default() };
+        let der = euicc.to_der();
+        assert!(der.ends_with(&[0x90, 1, 0, 0xB4, 9, 0xA0, 5, 4, 3, 1, 2, 0, 0x82, 0]), "{der:02X?}");
+        assert_eq!(EuiccInfo2::from_der(&der).unwrap(), euicc);
+        assert_eq!(EuiccInfo2::default().iot_specific_info, None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What is told of a profile: StoreMetadataRequest (SGP.22 5.5.3) and ProfileInfo (5.7.15).
 
 use super::{AID, NUMBER};
-use crate::tlv::{Decode, Encode, Error, ErrorKind, NamedBits, Reader, Tag, Writer};
+use crate::tlv::{Decode, Encode, Error, ErrorKind, NamedBits, Reader, Tag, Tlv, Writer};
 
 /// ProfileClass values.
 pub mod profile_class {
@@ -80,7 +80,7 @@ fn write_notification_configurations(writer: &mut Writer, items: &[NotificationC
     });
 }
 
-/// OperatorId, `B7`.
+/// OperatorId: `B7` as profileOwner, `30` in lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OperatorId<'a> {
     /// `80` mccMnc in the coding of TS 24.008.
@@ -91,26 +91,36 @@ pub struct OperatorId<'a> {
     pub gid2: Option<&'a [u8]>,
 }
 
+impl<'a> OperatorId<'a> {
+    /// Reads the members, whatever tag they stand in.
+    pub(super) fn read(tlv: &Tlv<'a>) -> Result<Self, Error> {
+        let mut members = tlv.members("OperatorId");
+        let id = Self {
+            mcc_mnc: members.expect(Tag(0x80))?.array("mccMnc")?,
+            gid1: members.optional(Tag(0x81))?.map(|tlv| tlv.value),
+            gid2: members.optional(Tag(0x82))?.map(|tlv| tlv.value),
+        };
+        members.extensions()?;
+        Ok(id)
+    }
+
+    pub(super) fn write(&self, writer: &mut Writer, tag: Tag) {
+        writer.nested(tag, |members| {
+            members
+                .tlv(Tag(0x80), self.mcc_mnc)
+                .optional(Tag(0x81), self.gid1)
+                .optional(Tag(0x82), self.gid2);
+        });
+    }
+}
+
 fn profile_owner<'a>(members: &mut Reader<'a>) -> Result<Option<OperatorId<'a>>, Error> {
-    let Some(owner) = members.optional(Tag(0xB7))? else { return Ok(None) };
-    let mut owner = owner.members("OperatorId");
-    let id = OperatorId {
-        mcc_mnc: owner.expect(Tag(0x80))?.array("mccMnc")?,
-        gid1: owner.optional(Tag(0x81))?.map(|tlv| tlv.value),
-        gid2: owner.optional(Tag(0x82))?.map(|tlv| tlv.value),
-    };
-    owner.extensions()?;
-    Ok(Some(id))
+    members.optional(Tag(0xB7))?.map(|owner| OperatorId::read(&owner)).transpose()
 }
 
 fn write_profile_owner(writer: &mut Writer, owner: Option<&OperatorId<'_>>) {
     if let Some(owner) = owner {
-        writer.nested(Tag(0xB7), |members| {
-            members
-                .tlv(Tag(0x80), owner.mcc_mnc)
-                .optional(Tag(0x81), owner.gid1)
-                .optional(Tag(0x82), owner.gid2);
-        });
+        owner.write(writer, Tag(0xB7));
     }
 }
 
@@ -168,6 +178,29 @@ pub struct StoreMetadataRequest<'a> {
 impl StoreMetadataRequest<'_> {
     /// The tag of the message.
     pub const TAG: Tag = Tag(0xBF25);
+
+    /// fallbackAllowed (SGP.32): whether the profile may be the fallback profile.
+    #[must_use]
+    pub fn fallback_allowed(&self) -> bool {
+        self.flag(FALLBACK_ALLOWED)
+    }
+
+    /// ecallIndication (SGP.32): whether the profile is for emergency calls.
+    #[must_use]
+    pub fn ecall_indication(&self) -> bool {
+        self.flag(ECALL_INDICATION)
+    }
+
+    /// A BOOLEAN of a later version: false where it is absent or is none.
+    fn flag(&self, tag: Tag) -> bool {
+        let mut members = Reader::new(self.extensions, Self::NAME);
+        while let Ok(member) = members.read() {
+            if member.tag == tag {
+                return member.boolean(Self::NAME).unwrap_or_default();
+            }
+        }
+        false
+    }
 
     /// The tags of the members, which no extension has.
     const MEMBERS: [Tag; 9] =
@@ -245,6 +278,12 @@ pub struct ProfileInfo<'a> {
     pub profile_owner: Option<OperatorId<'a>>,
     /// `99` profilePolicyRules.
     pub profile_policy_rules: Option<NamedBits>,
+    /// `9F7B` ecallIndication (SGP.32).
+    pub ecall_indication: Option<bool>,
+    /// `9F26` fallbackAttribute (SGP.32): whether it is the fallback profile.
+    pub fallback_attribute: Option<bool>,
+    /// `9F67` fallbackAllowed (SGP.32).
+    pub fallback_allowed: Option<bool>,
 }
 
 impl ProfileInfo<'_> {
@@ -253,6 +292,13 @@ impl ProfileInfo<'_> {
     /// `9F70`, the tag of profileState.
     pub const STATE: Tag = Tag(0x9F70);
 }
+
+/// `9F7B`, the tag of ecallIndication (SGP.32): the profile is for emergency calls.
+pub const ECALL_INDICATION: Tag = Tag(0x9F7B);
+/// `9F26`, the tag of fallbackAttribute (SGP.32).
+pub const FALLBACK_ATTRIBUTE: Tag = Tag(0x9F26);
+/// `9F67`, the tag of fallbackAllowed (SGP.32): the owner lets the profile be the fallback profile.
+pub const FALLBACK_ALLOWED: Tag = Tag(0x9F67);
 
 impl<'a> Decode<'a> for ProfileInfo<'a> {
     const NAME: &'static str = "ProfileInfo";
@@ -286,7 +332,19 @@ impl<'a> Decode<'a> for ProfileInfo<'a> {
         if let Some(tlv) = members.optional(Tag(0x99))? {
             info.profile_policy_rules = Some(tlv.named_bits("profilePolicyRules")?);
         }
-        members.extensions()?;
+        // Where those of SGP.32 stand among what follows is not fixed.
+        members.clone().extensions()?;
+        while !members.is_empty() {
+            let tlv = members.read()?;
+            // eUICCs write any octet but 00 for true.
+            let flag = |what| Ok(Some(tlv.sized(1..=1, what)? != [0x00]));
+            match tlv.tag {
+                ECALL_INDICATION => info.ecall_indication = flag("ecallIndication")?,
+                FALLBACK_ATTRIBUTE => info.fallback_attribute = flag("fallbackAttribute")?,
+                FALLBACK_ALLOWED => info.fallback_allowed = flag("fallbackAllowed")?,
+                _ => {}
+            }
+        }
         Ok(info)
     }
 }
@@ -310,6 +368,15 @@ impl Encode for ProfileInfo<'_> {
             write_profile_owner(members, self.profile_owner.as_ref());
             if let Some(rules) = self.profile_policy_rules {
                 members.named_bits(Tag(0x99), rules);
+            }
+            for (tag, value) in [
+                (ECALL_INDICATION, self.ecall_indication),
+                (FALLBACK_ATTRIBUTE, self.fallback_attribute),
+                (FALLBACK_ALLOWED, self.fallback_allowed),
+            ] {
+                if let Some(value) = value {
+                    members.boolean(tag, value);
+                }
             }
         });
     }
@@ -335,6 +402,37 @@ mod tests {
         assert_eq!(request.profile_policy_rules, NamedBits::bit(1));
         assert_eq!(request.extensions, [0xBF, 0x22, 0x02, 0x80, 0x00]);
         assert_eq!(request.to_der(), der);
+    }
+
+    #[test]
+    fn flags_of_sgp32_are_read_where_they_stand() {
+        let flags = |members: &[u8]| {
+            let der = message(members);
+            let request = StoreMetadataRequest::from_der(&der).unwrap();
+            (request.ecall_indication(), request.fallback_allowed())
+        };
+        let ecall = &[0x9F, 0x7B, 0x01, 0xFF][..];
+        let fallback = &[0x9F, 0x67, 0x01, 0xFF][..];
+        assert_eq!(flags(&[]), (false, false));
+        assert_eq!(flags(ecall), (true, false));
+        assert_eq!(flags(&[&[0x99, 0x02, 0x06, 0x40], fallback].concat()), (false, true));
+        assert_eq!(flags(&[fallback, ecall].concat()), (true, true));
+        assert_eq!(flags(&[0x9F, 0x67, 0x01, 0x00]), (false, false));
+
+        let info = ProfileInfo {
+            profile_state: Some(1),
+            ecall_indication: Some(false),
+            fallback_attribute: Some(true),
+            fallback_allowed: Some(true),
+            ..ProfileInfo::default()
+        };
+        let der = info.to_der();
+        assert_eq!(hex(&der), "E3109F7001019F7B01009F2601FF9F6701FF");
+        assert_eq!(ProfileInfo::from_der(&der).unwrap(), info);
+    }
+
+    fn hex(octets: &[u8]) -> String {
+        octets.iter().map(|octet| format!("{octet:02X}")).collect()
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! | [`package`] | BoundProfilePackage and its commands |
 //! | [`notification`] | installation results and notifications |
 //! | [`card`] | the other ES10 commands |
+//! | [`rules`] | RulesAuthorisationTable |
 //! | [`es9plus`] | ES9+ in the ASN.1 binding: envelopes, requests, responses |
 //!
 //! The module is AUTOMATIC TAGS and EXTENSIBILITY IMPLIED: members that follow the known ones are accepted, and what is
@@ -22,6 +23,7 @@ pub mod info;
 pub mod metadata;
 pub mod notification;
 pub mod package;
+pub mod rules;
 
 use crate::tlv::{Error, ErrorKind, Reader, Tag, Tlv, Writer};
 
@@ -51,7 +53,7 @@ impl core::fmt::Display for Version {
 }
 
 /// Reads `80` transactionId: 1 to 16 octets.
-fn transaction_id<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Error> {
+pub(crate) fn transaction_id<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Error> {
     reader.expect(Tag(0x80))?.sized(1..=16, "transactionId")
 }
 
