@@ -5,6 +5,7 @@
 //! | [`tlv`] | tags, a strict reader that keeps received bytes, a writer |
 //! | [`oid`] | object identifiers by their content octets |
 //! | [`rsp`] | SGP.22: the messages of ES8+, ES9+ and ES10 |
+//! | [`iot`] | SGP.32: the messages of ESipa, ESep and ES10b of IoT eUICCs |
 //! | [`saip`] | TCA profile packages: the profile elements |
 //!
 //! # Why the members are read by hand over `der`
@@ -17,6 +18,7 @@
 //!
 //! Nothing here does I/O, knows a clock or draws a random number. Decoding is not verifying.
 
+pub mod iot;
 pub mod oid;
 pub mod rsp;
 pub mod saip;

@@ -4,7 +4,10 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use simyard_asn1::rsp::{authentication, card, download, es9plus, info, metadata, notification, package};
+use simyard_asn1::iot;
+use simyard_asn1::rsp::{
+    authentication, card, download, es9plus, info, metadata, notification, package, rules,
+};
 use simyard_asn1::saip::{EuiccResponse, Package};
 use simyard_asn1::tlv::NamedBits;
 use simyard_asn1::{Decode, Encode, Oid, Reader, Tag, Writer};
@@ -99,6 +102,36 @@ fn decode_everything(input: &[u8]) {
         card::EuiccConfiguredAddressesResponse<'_>,
         card::ProfileIdentifier<'_>,
         card::RetrieveNotificationsListRequest,
+        card::ProfileInfoListRequest<'_>,
+        rules::ProfilePolicyAuthorisationRule<'_>,
+        iot::configuration::EimConfigurationData<'_>,
+        iot::configuration::AddInitialEimRequest<'_>,
+        iot::configuration::AddInitialEimResponse,
+        iot::configuration::GetEimConfigurationDataRequest<'_>,
+        iot::configuration::GetEimConfigurationDataResponse<'_>,
+        iot::package::EuiccPackageRequest<'_>,
+        iot::package::EuiccPackageSigned<'_>,
+        iot::package::Psmo<'_>,
+        iot::package::Eco<'_>,
+        iot::result::EuiccPackageResult<'_>,
+        iot::result::EuiccPackageResultDataSigned<'_>,
+        iot::result::EuiccPackageErrorDataSigned<'_>,
+        iot::result::EuiccResultData<'_>,
+        iot::result::EimIdInfo<'_>,
+        iot::card::ProfileRollbackResponse<'_>,
+        iot::card::GetCertsRequest<'_>,
+        iot::card::GetCertsResponse<'_>,
+        iot::card::RetrieveNotificationsListResponse<'_>,
+        iot::card::EuiccMemoryResetRequest,
+        iot::card::EuiccMemoryResetResponse,
+        iot::card::GetConnectivityParametersResponse<'_>,
+        iot::card::IpaeActivationRequest,
+        iot::card::IsdrProprietaryApplicationTemplateIot,
+        iot::compact::CompactAuthenticateResponse<'_>,
+        iot::compact::CompactPrepareDownloadResponse<'_>,
+        iot::compact::CompactProfileInstallationResult<'_>,
+        iot::compact::CompactOtherSignedNotification<'_>,
+        iot::compact::CompactCancelSessionResponse<'_>,
         es9plus::Envelope<'_>,
         es9plus::InitiateAuthenticationRequest<'_>,
         es9plus::Response<es9plus::InitiateAuthenticationOk<'_>>,
@@ -133,7 +166,8 @@ fn decode_everything(input: &[u8]) {
 const OUTER: &[u32] = &[
     0x30, 0xA0, 0xA1, 0xA2, 0xA5, 0xB0, 0xE3, 0xBF20, 0xBF21, 0xBF22, 0xBF23, 0xBF24, 0xBF25, 0xBF26, 0xBF27,
     0xBF2B, 0xBF2E, 0xBF2F, 0xBF31, 0xBF36, 0xBF37, 0xBF38, 0xBF39, 0xBF3A, 0xBF3B, 0xBF3C, 0xBF3D, 0xBF3E,
-    0xBF41,
+    0xBF41, 0xA6, 0xA8, 0xAA, 0xAB, 0xBF2D, 0xBF42, 0xBF51, 0xBF55, 0xBF56, 0xBF57, 0xBF58, 0xBF59, 0xBF5F,
+    0xBF64, 0xBF65, 0xE1,
 ];
 
 proptest! {
