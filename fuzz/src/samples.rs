@@ -1,5 +1,16 @@
 //! One value of each message, as the peers of a download send it. Nothing in it is signed by anyone.
 
+use simyard_asn1::iot::compact::{
+    CompactAuthenticateResponse, CompactCancelSessionResponse, CompactEuiccSigned1, CompactFinalResult,
+    CompactPrepareDownloadResponse, CompactProfileInstallationResult,
+};
+use simyard_asn1::iot::configuration::{EimConfigurationData, EimPublicKey};
+use simyard_asn1::iot::package::{Eco, EuiccPackage, EuiccPackageRequest, EuiccPackageSigned, Psmo};
+use simyard_asn1::iot::result::{
+    AddEimResult, EimIdInfo, EnableProfileResult, EuiccPackageErrorCode, EuiccPackageErrorDataSigned,
+    EuiccPackageErrorUnsigned, EuiccPackageResult, EuiccPackageResultDataSigned, EuiccResultData,
+};
+use simyard_asn1::iot::{EimTransactionId, Implicit};
 use simyard_asn1::rsp::Version;
 use simyard_asn1::rsp::authentication::{
     AuthenticateResponseError, AuthenticateResponseOk, AuthenticateServerRequest, AuthenticateServerResponse,
@@ -7,13 +18,13 @@ use simyard_asn1::rsp::authentication::{
 };
 use simyard_asn1::rsp::card::{
     EuiccConfiguredAddressesResponse, GetEuiccChallengeResponse, GetEuiccDataResponse, NotificationFilter,
-    ProfileIdentifier, RetrieveNotificationsListRequest,
+    ProfileIdentifier, ProfileInfoListRequest, RetrieveNotificationsListRequest,
 };
 use simyard_asn1::rsp::download::{
     CancelSessionRequest, CancelSessionResponse, EuiccCancelSessionSigned, EuiccSigned2,
     PrepareDownloadRequest, PrepareDownloadResponse, SmdpSigned2,
 };
-use simyard_asn1::rsp::info::{EuiccInfo1, EuiccInfo2};
+use simyard_asn1::rsp::info::{EuiccInfo1, EuiccInfo2, IotSpecificInfo};
 use simyard_asn1::rsp::metadata::{
     Icon, NotificationConfiguration, OperatorId, ProfileInfo, StoreMetadataRequest,
 };
@@ -41,7 +52,101 @@ const ADDRESS: &str = "smdp.example.com";
 
 /// The DER of all samples. Values inside others are found there.
 pub fn messages() -> Vec<Vec<u8>> {
-    [authentication(), download(), card(), metadata(), package(), notifications()].concat()
+    [authentication(), download(), card(), metadata(), package(), notifications(), iot()].concat()
+}
+
+/// The messages of SGP.32.
+fn iot() -> Vec<Vec<u8>> {
+    let id = EimTransactionId::from_octets(ID);
+    let key = Implicit::from_der(CERTIFICATE).map(EimPublicKey::Certificate).ok();
+    let eim = EimConfigurationData {
+        eim_id: "eim",
+        eim_fqdn: Some(ADDRESS),
+        counter_value: Some(300),
+        association_token: Some(-1),
+        eim_public_key_data: key,
+        indirect_profile_download: true,
+        ..EimConfigurationData::default()
+    };
+    let psmos = vec![
+        Psmo::Enable { iccid: ICCID, rollback: true },
+        Psmo::ListProfileInfo(ProfileInfoListRequest::default()),
+        Psmo::SetDefaultDpAddress { address: ADDRESS },
+        Psmo::GetRat,
+    ];
+    let ecos = vec![
+        Eco::AddEim(Box::new(eim.clone())),
+        Eco::DeleteEim { eim_id: "eim" },
+        Eco::UpdateEim(Box::new(eim)),
+        Eco::ListEim,
+    ];
+    let requests = [EuiccPackage::Psmo(psmos), EuiccPackage::Eco(ecos)].map(|operations| {
+        let signed = EuiccPackageSigned {
+            eim_id: "eim",
+            eid: &[0x89; 16],
+            counter_value: 1,
+            eim_transaction_id: id,
+            operations,
+        };
+        let der = signed.to_der();
+        EuiccPackageRequest { euicc_package_signed: raw(&der, signed), eim_signature: SIGNATURE }.to_der()
+    });
+    let listed = ProfileInfo { iccid: Some(ICCID), profile_state: Some(1), ..ProfileInfo::default() };
+    let data = EuiccPackageResultDataSigned {
+        eim_id: "eim",
+        counter_value: 1,
+        eim_transaction_id: id,
+        seq_number: 7,
+        results: vec![
+            EuiccResultData::Enable(EnableProfileResult::Ok),
+            EuiccResultData::ListProfileInfo(Ok(vec![listed])),
+            EuiccResultData::AddEim(AddEimResult::AssociationToken(1)),
+            EuiccResultData::ListEim(Ok(vec![EimIdInfo { eim_id: "eim", eim_id_type: None }])),
+        ],
+    };
+    let error = EuiccPackageErrorDataSigned {
+        eim_id: "eim",
+        counter_value: 1,
+        eim_transaction_id: id,
+        code: EuiccPackageErrorCode::ReplayError,
+    };
+    let (data_der, error_der) = (data.to_der(), error.to_der());
+    let unsigned = EuiccPackageErrorUnsigned {
+        eim_id: "eim",
+        eim_transaction_id: id,
+        association_token: Some(1),
+        code: None,
+    };
+    let results = [
+        EuiccPackageResult::Signed { data: raw(&data_der, data), signature: SIGNATURE },
+        EuiccPackageResult::ErrorSigned { data: raw(&error_der, error), signature: SIGNATURE },
+        EuiccPackageResult::ErrorUnsigned(unsigned),
+    ];
+    let compact = [
+        CompactCancelSessionResponse { reason: Some(2), signature: SIGNATURE }.to_der(),
+        CompactPrepareDownloadResponse {
+            euicc_otpk: Some(POINT),
+            hash_cc: Some(HASH),
+            euicc_signature2: SIGNATURE,
+        }
+        .to_der(),
+        CompactAuthenticateResponse {
+            euicc_signed1: CompactEuiccSigned1::Compact { ext_card_resource: &[0x81, 0], ctx_params1: None },
+            euicc_signature1: SIGNATURE,
+            euicc_certificate: None,
+            eum_certificate: None,
+        }
+        .to_der(),
+        CompactProfileInstallationResult {
+            transaction_id: ID,
+            seq_number: 5,
+            iccid_present: true,
+            final_result: CompactFinalResult::Success { aid: &[0, 0x10], sima_response: None },
+            signature: SIGNATURE,
+        }
+        .to_der(),
+    ];
+    requests.into_iter().chain(results.map(|result| result.to_der())).chain(compact).collect()
 }
 
 fn oid() -> Oid {
@@ -76,6 +181,12 @@ fn authentication() -> Vec<Vec<u8>> {
         forbidden_profile_policy_rules: NamedBits(2),
         pp_version: version,
         sas_accreditation_number: "XX-YY-UP-0000",
+        ipa_mode: Some(0),
+        iot_specific_info: Some(IotSpecificInfo {
+            iot_version: vec![Version([1, 2, 0])],
+            ecall_supported: true,
+            fallback_supported: true,
+        }),
         others: vec![&[0xAC, 0x02, 0x80, 0x00]],
     };
     let ctx = CtxParams1 {
@@ -152,6 +263,7 @@ fn card() -> Vec<Vec<u8>> {
         NotificationFilter::All,
         NotificationFilter::SeqNumber(300),
         NotificationFilter::Events(NamedBits(9)),
+        NotificationFilter::EuiccPackageResults,
     ];
     let mut messages = vec![
         GetEuiccChallengeResponse { euicc_challenge: &[6; 16] }.to_der(),
@@ -195,6 +307,9 @@ fn metadata() -> Vec<Vec<u8>> {
             notification_configurations,
             profile_owner,
             profile_policy_rules: Some(NamedBits(0)),
+            ecall_indication: Some(false),
+            fallback_attribute: Some(true),
+            fallback_allowed: Some(true),
         }
         .to_der(),
         ProfileInfo::default().to_der(),
