@@ -142,6 +142,14 @@ fn decode_everything(input: &[u8]) {
         es9plus::CancelSessionRequest<'_>,
         es9plus::Response<es9plus::CancelSessionOk>,
         es9plus::HandleNotification<'_>,
+        iot::trigger::ProfileDownloadTriggerRequest<'_>,
+        iot::trigger::ProfileDownloadTriggerResult<'_>,
+        iot::data::IpaEuiccDataRequest<'_>,
+        iot::data::IpaEuiccDataResponse<'_>,
+        iot::esipa::EsipaRequest,
+        iot::esipa::EsipaResponse,
+        iot::esipa::TransferEimPackageRequest,
+        iot::esipa::TransferEimPackageResponse,
         EuiccResponse,
         Oid,
     );
@@ -167,7 +175,7 @@ const OUTER: &[u32] = &[
     0x30, 0xA0, 0xA1, 0xA2, 0xA5, 0xB0, 0xE3, 0xBF20, 0xBF21, 0xBF22, 0xBF23, 0xBF24, 0xBF25, 0xBF26, 0xBF27,
     0xBF2B, 0xBF2E, 0xBF2F, 0xBF31, 0xBF36, 0xBF37, 0xBF38, 0xBF39, 0xBF3A, 0xBF3B, 0xBF3C, 0xBF3D, 0xBF3E,
     0xBF41, 0xA6, 0xA8, 0xAA, 0xAB, 0xBF2D, 0xBF42, 0xBF51, 0xBF55, 0xBF56, 0xBF57, 0xBF58, 0xBF59, 0xBF5F,
-    0xBF64, 0xBF65, 0xE1,
+    0xBF64, 0xBF65, 0xE1, 0xBF4E, 0xBF4F, 0xBF50, 0xBF52, 0xBF53, 0xBF54,
 ];
 
 proptest! {

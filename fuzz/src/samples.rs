@@ -1,5 +1,7 @@
 //! One value of each message, as the peers of a download send it. Nothing in it is signed by anyone.
 
+mod esipa;
+
 use simyard_asn1::iot::compact::{
     CompactAuthenticateResponse, CompactCancelSessionResponse, CompactEuiccSigned1, CompactFinalResult,
     CompactPrepareDownloadResponse, CompactProfileInstallationResult,
@@ -52,7 +54,7 @@ const ADDRESS: &str = "smdp.example.com";
 
 /// The DER of all samples. Values inside others are found there.
 pub fn messages() -> Vec<Vec<u8>> {
-    [authentication(), download(), card(), metadata(), package(), notifications(), iot()].concat()
+    [authentication(), download(), card(), metadata(), package(), notifications(), iot(), esipa::messages()].concat()
 }
 
 /// The messages of SGP.32.

@@ -7,6 +7,9 @@
 //! | [`result`] | EuiccPackageResult: what the eUICC signs of them |
 //! | [`card`] | the other ES10b functions of SGP.32, and what the ISD-R says when it is selected |
 //! | [`compact`] | the short forms of signed objects, and how they are made whole again |
+//! | [`trigger`] | ProfileDownloadTriggerRequest and its result |
+//! | [`data`] | IpaEuiccDataRequest and its response |
+//! | [`esipa`] | what IPA and eIM send each other |
 //!
 //! # Tags
 //!
@@ -76,8 +79,13 @@ macro_rules! codes {
 pub mod card;
 pub mod compact;
 pub mod configuration;
+pub mod data;
+pub mod esipa;
 pub mod package;
 pub mod result;
+pub mod trigger;
+#[cfg(test)]
+mod vectors;
 
 use core::fmt;
 

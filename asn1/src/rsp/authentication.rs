@@ -76,11 +76,9 @@ impl DeviceInfo<'_> {
     const TAG: Tag = Tag(0xA1);
 }
 
-impl<'a> Decode<'a> for DeviceInfo<'a> {
-    const NAME: &'static str = "DeviceInfo";
-
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, Error> {
-        let mut members = reader.expect(DeviceInfo::TAG)?.members(Self::NAME);
+impl<'a> DeviceInfo<'a> {
+    /// Reads the members under whatever tag they stand.
+    pub(crate) fn read_members(mut members: Reader<'a>) -> Result<Self, Error> {
         Ok(Self {
             tac: members.expect(Tag(0x80))?.sized(..=16, "tac")?,
             device_capabilities: members.expect(Tag(0xA1))?.members("DeviceCapabilities").extensions()?,
@@ -91,17 +89,28 @@ impl<'a> Decode<'a> for DeviceInfo<'a> {
             extensions: members.extensions()?,
         })
     }
+
+    /// Writes the members without a tag around them.
+    pub(crate) fn write_members(&self, members: &mut Writer) {
+        members
+            .tlv(Tag(0x80), self.tac)
+            .tlv(Tag(0xA1), self.device_capabilities)
+            .optional(Tag(0x82), self.imei.as_ref().map(|imei| &imei[..]))
+            .raw(self.extensions);
+    }
+}
+
+impl<'a> Decode<'a> for DeviceInfo<'a> {
+    const NAME: &'static str = "DeviceInfo";
+
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, Error> {
+        Self::read_members(reader.expect(DeviceInfo::TAG)?.members(Self::NAME))
+    }
 }
 
 impl Encode for DeviceInfo<'_> {
     fn encode(&self, writer: &mut Writer) {
-        writer.nested(Self::TAG, |members| {
-            members
-                .tlv(Tag(0x80), self.tac)
-                .tlv(Tag(0xA1), self.device_capabilities)
-                .optional(Tag(0x82), self.imei.as_ref().map(|imei| &imei[..]))
-                .raw(self.extensions);
-        });
+        writer.nested(Self::TAG, |members| self.write_members(members));
     }
 }
 
