@@ -41,6 +41,7 @@ mod notifications;
 mod personalise;
 mod pki;
 mod profile;
+mod reachable;
 mod recording;
 mod server;
 mod sgp26;
@@ -123,6 +124,7 @@ fn main() -> std::process::ExitCode {
         profile::diff::TESTS,
         profile::show::TESTS,
         profile::tree::TESTS,
+        reachable::TESTS,
         recording::TESTS,
         sgp26::TESTS,
         status::TESTS,

@@ -2,6 +2,7 @@
 
 use rustls::client::Resumption;
 
+use super::reachable::Reach;
 use super::{ClientError, ConnectTo, Http};
 use crate::binding::asn1::{Asn1Answer, Asn1Request};
 use crate::binding::es9plus::{
@@ -29,6 +30,19 @@ impl Es9PlusClient {
     /// [`ClientError::Setup`].
     pub fn new(tls: rustls::ClientConfig, connect_to: &[ConnectTo]) -> Result<Self, ClientError> {
         let http = Http::new(tls, USER_AGENT, connect_to)?;
+        Ok(Self { http, binding: MessageBinding::Json })
+    }
+
+    /// As [`Es9PlusClient::new`], for servers that somebody else names: calls go as far as `reach` says.
+    ///
+    /// # Errors
+    /// [`ClientError::Setup`].
+    pub fn within(
+        reach: Reach,
+        tls: rustls::ClientConfig,
+        connect_to: &[ConnectTo],
+    ) -> Result<Self, ClientError> {
+        let http = Http::within(reach, tls, USER_AGENT, connect_to)?;
         Ok(Self { http, binding: MessageBinding::Json })
     }
 

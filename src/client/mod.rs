@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use simyard_asn1::Decode as _;
@@ -14,10 +15,12 @@ use simyard_asn1::rsp::es9plus::Envelope;
 use crate::binding::asn1::{self, Asn1Answer, Asn1Request, Failure};
 use crate::binding::{self, Body, MemberError, Members, StatusCodeData};
 use crate::ident::ServerAddress;
+use reachable::{NotPublic, PublicResolver, Reach};
 
 pub mod es2plus;
 pub mod es9plus;
 pub mod ingest;
+pub mod reachable;
 
 /// The largest answer that is read: a bound profile package in base64, and room.
 const MAX_ANSWER_OCTETS: usize = 8 * 1024 * 1024;
@@ -76,6 +79,9 @@ pub enum ClientError {
         /// As the server says it.
         reason: String,
     },
+    /// The server stands where calls do not go.
+    #[error(transparent)]
+    NotPublic(#[from] NotPublic),
     /// The client itself could not be set up.
     #[error("the HTTP client could not be set up: {0}")]
     Setup(String),
@@ -104,9 +110,12 @@ impl FromStr for ConnectTo {
     }
 }
 
-/// The one way out: POST of a body under `/gsma/rsp2`.
+/// The one way out.
 #[derive(Clone, Debug)]
-struct Http(reqwest::Client);
+struct Http {
+    client: reqwest::Client,
+    reach: Reach,
+}
 
 impl Http {
     fn new(
@@ -117,8 +126,28 @@ impl Http {
         Self::with_idle_connections(tls, user_agent, connect_to, usize::MAX)
     }
 
+    /// As [`Http::new`], for servers that somebody else names.
+    fn within(
+        reach: Reach,
+        tls: rustls::ClientConfig,
+        user_agent: &'static str,
+        connect_to: &[ConnectTo],
+    ) -> Result<Self, ClientError> {
+        Self::build(reach, tls, user_agent, connect_to, usize::MAX)
+    }
+
     /// As [`Http::new`], with so many connections to one server kept for later calls at most.
     fn with_idle_connections(
+        tls: rustls::ClientConfig,
+        user_agent: &'static str,
+        connect_to: &[ConnectTo],
+        idle_connections: usize,
+    ) -> Result<Self, ClientError> {
+        Self::build(Reach::Anywhere, tls, user_agent, connect_to, idle_connections)
+    }
+
+    fn build(
+        reach: Reach,
         tls: rustls::ClientConfig,
         user_agent: &'static str,
         connect_to: &[ConnectTo],
@@ -134,10 +163,14 @@ impl Http {
             .tcp_nodelay(true)
             .pool_max_idle_per_host(idle_connections)
             .timeout(TIMEOUT);
+        if reach == Reach::Public {
+            builder = builder.dns_resolver(Arc::new(PublicResolver));
+        }
         for entry in connect_to {
             builder = builder.resolve(&entry.host, entry.address);
         }
-        builder.build().map(Self).map_err(|error| ClientError::Setup(root_cause(&error)))
+        let client = builder.build().map_err(|error| ClientError::Setup(root_cause(&error)))?;
+        Ok(Self { client, reach })
     }
 
     /// Sends a JSON body and returns HTTP status and answer body.
@@ -170,12 +203,12 @@ impl Http {
         body: Vec<u8>,
     ) -> Result<(u16, Vec<u8>), ClientError> {
         let request = self
-            .0
+            .client
             .post(format!("https://{server}/gsma/rsp2/{path}"))
             .header("Content-Type", content_type)
             .header("X-Admin-Protocol", binding::ADMIN_PROTOCOL)
             .body(body);
-        answer_of(server, request).await
+        self.answer_of(server, request).await
     }
 
     /// Puts a file to a path of its own and returns HTTP status and answer body.
@@ -185,8 +218,8 @@ impl Http {
         path: &str,
         body: Vec<u8>,
     ) -> Result<(u16, Vec<u8>), ClientError> {
-        let request = self.0.put(format!("https://{server}{path}")).body(body);
-        answer_of(server, request).await
+        let request = self.client.put(format!("https://{server}{path}")).body(body);
+        self.answer_of(server, request).await
     }
 
     /// Calls a function that answers with a body.
@@ -227,27 +260,31 @@ impl Http {
         let members = self.call(server, path, body).await?;
         T::from_members(&members).map_err(|cause| ClientError::Answer { address: server.to_string(), cause })
     }
-}
 
-/// Sends a request and returns HTTP status and answer body.
-async fn answer_of(
-    server: &ServerAddress,
-    request: reqwest::RequestBuilder,
-) -> Result<(u16, Vec<u8>), ClientError> {
-    let transport = |error: &reqwest::Error| ClientError::Transport {
-        address: server.to_string(),
-        cause: root_cause(error),
-    };
-    let mut response = request.send().await.map_err(|error| transport(&error))?;
-    let status = response.status().as_u16();
-    let mut answer = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| transport(&error))? {
-        if answer.len() + chunk.len() > MAX_ANSWER_OCTETS {
-            return Err(ClientError::TooLarge(server.to_string()));
+    /// Sends a request and returns HTTP status and answer body.
+    async fn answer_of(
+        &self,
+        server: &ServerAddress,
+        request: reqwest::RequestBuilder,
+    ) -> Result<(u16, Vec<u8>), ClientError> {
+        let transport = |error: &reqwest::Error| ClientError::Transport {
+            address: server.to_string(),
+            cause: root_cause(error),
+        };
+        let request = request.build().map_err(|error| transport(&error))?;
+        // As the URL has it: numbers in other notations are addresses there.
+        self.reach.permits(request.url().host_str().unwrap_or_default())?;
+        let mut response = self.client.execute(request).await.map_err(|error| transport(&error))?;
+        let status = response.status().as_u16();
+        let mut answer = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| transport(&error))? {
+            if answer.len() + chunk.len() > MAX_ANSWER_OCTETS {
+                return Err(ClientError::TooLarge(server.to_string()));
+            }
+            answer.extend_from_slice(&chunk);
         }
-        answer.extend_from_slice(&chunk);
+        Ok((status, answer))
     }
-    Ok((status, answer))
 }
 
 /// Reads the body of an answer in the ASN.1 binding.
