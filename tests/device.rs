@@ -8,6 +8,8 @@ pub mod management;
 pub mod refusals;
 #[path = "device/usim.rs"]
 pub mod usim;
+#[path = "device/vpcd.rs"]
+pub mod vpcd;
 #[path = "device/world.rs"]
 mod world;
 

@@ -89,6 +89,7 @@ fn main() -> std::process::ExitCode {
         device::management::TESTS,
         device::refusals::TESTS,
         device::usim::TESTS,
+        device::vpcd::TESTS,
         es2plus::TESTS,
         es2plus::client::TESTS,
         es9plus::TESTS,

@@ -2,7 +2,9 @@
 
 use std::io::{BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{ArgGroup, Args, Subcommand};
@@ -14,10 +16,14 @@ use crate::crypto::keyfile::{load_certificates, load_private_key_der, load_signi
 use crate::device::card::Card;
 use crate::device::serve::{CLIENT_SILENCE, serve_stdio, serve_tcp};
 use crate::device::state::{CredentialMaterial, Material};
+use crate::device::vpcd::{Atr, READER, READER_SILENCE, Way, serve_reader};
 use crate::env::{Clock, Rng};
 use crate::ident::Eid;
 use crate::pki::Certificate;
 use crate::pki::issue::Issuer;
+
+/// How long a card waits before it looks for its reader again.
+const CALL_AGAIN: Duration = Duration::from_secs(1);
 
 /// Virtual eUICCs: make one, look into it, let other programs use it.
 #[derive(Args)]
@@ -99,7 +105,7 @@ struct ShowArgs {
 }
 
 #[derive(Args)]
-#[command(group = ArgGroup::new("transport").required(true).args(["tcp", "stdio"]))]
+#[command(group = ArgGroup::new("transport").required(true).args(["tcp", "stdio", "vpcd"]))]
 struct ServeArgs {
     /// The folder of the card.
     #[arg(value_name = "DIR")]
@@ -111,6 +117,23 @@ struct ServeArgs {
     /// Speak the JSON lines of lpac's stdio driver on stdin and stdout.
     #[arg(long)]
     stdio: bool,
+    /// Put the card into the virtual reader of PC/SC (Debian's vsmartcard-vpcd with pcscd), so that any PC/SC program can use
+    /// it. Where no reader listens, or its daemon ends, the card waits for it.
+    #[arg(long, value_name = "HOST:PORT", num_args = 0..=1, default_missing_value = READER, value_parser = host_and_port)]
+    vpcd: Option<String>,
+    /// The answer to reset that the reader gets, in hexadecimal digits; by default that of an eUICC.
+    #[arg(long, value_name = "DIGITS", conflicts_with_all = ["tcp", "stdio"])]
+    atr: Option<Atr>,
+}
+
+/// Takes `HOST:PORT`.
+fn host_and_port(text: &str) -> Result<String, String> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0) => {
+            Ok(text.to_owned())
+        }
+        _ => Err("a reader is at HOST:PORT; the folder of the card stands in front of --vpcd".to_owned()),
+    }
 }
 
 /// Runs `simyard card`.
@@ -245,6 +268,11 @@ fn show(args: &ShowArgs) -> anyhow::Result<()> {
 
 fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let mut card = Card::open(&args.folder, Clock::system(), Rng::system())?;
+    if let Some(reader) = &args.vpcd {
+        let atr = args.atr.clone().unwrap_or_else(Atr::virtual_euicc);
+        serve_reader(&mut card, reader, &atr, READER_SILENCE, waiting_for(reader));
+        return Ok(());
+    }
     let Some(port) = args.tcp else {
         let mut input = BufReader::new(std::io::stdin());
         return Ok(serve_stdio(&mut card, &mut input, &mut std::io::stdout())?);
@@ -254,4 +282,32 @@ fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     line(&format!("card {} on {}", card.eid(), listener.local_addr()?));
     std::io::stdout().flush()?;
     Ok(serve_tcp(&mut card, &listener, CLIENT_SILENCE)?)
+}
+
+/// Tells a person what happens between card and reader, each thing once, and waits before the reader is called again.
+fn waiting_for(reader: &str) -> impl FnMut(&Way) -> ControlFlow<()> {
+    let reader = reader.to_owned();
+    let mut is_waiting = false;
+    move |way| {
+        match way {
+            Way::Inserted => line(&format!("card in the reader at {reader}")),
+            Way::Removed(Ok(())) => line(&format!("the reader at {reader} ended; the card waits for it")),
+            Way::Removed(Err(error)) => {
+                line(&format!("the reader at {reader} is gone ({error}); the card waits for it"))
+            }
+            Way::Absent(error) if !is_waiting => {
+                line(&format!(
+                    "no reader at {reader} ({error}); the card waits for pcscd with vsmartcard-vpcd"
+                ));
+            }
+            Way::Absent(_) => {}
+        }
+        // Whoever reads the output would not learn it before much of it is there.
+        let _ = std::io::stdout().flush();
+        is_waiting = !matches!(way, Way::Inserted);
+        if is_waiting {
+            std::thread::park_timeout(CALL_AGAIN);
+        }
+        ControlFlow::Continue(())
+    }
 }

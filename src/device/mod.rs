@@ -22,6 +22,7 @@
 //! | `usim` | AUTHENTICATE | TS 31.102 7.1, TS 33.102 |
 //! | [`transport`] | the way to a card: in process, TCP | |
 //! | [`serve`] | a card for other programs: TCP, stdio | |
+//! | [`vpcd`] | a card in the virtual reader of PC/SC | ISO 7816-3 8 |
 //! | [`codes`] | the names of codes | SGP.22 5.7 |
 //! | [`es10_client`] | typed ES10 calls over APDUs | SGP.22 5.7 |
 //! | [`terminal`] | what a modem does with the enabled profile | TS 31.101, TS 31.102 |
@@ -48,3 +49,4 @@ pub mod terminal;
 pub mod transport;
 mod uicc;
 mod usim;
+pub mod vpcd;
