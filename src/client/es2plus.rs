@@ -1,5 +1,8 @@
 //! ES2+ from the operator's side (SGP.22 5.3), and the call back from the SM-DP+'s (5.3.5).
 
+use std::sync::Arc;
+
+use super::exchange::Exchange;
 use super::{ClientError, ConnectTo, Http};
 use crate::binding::es2plus::{
     CancelOrderRequest, ConfirmOrderRequest, ConfirmOrderResponse, DownloadOrderRequest,
@@ -26,6 +29,12 @@ impl Es2PlusClient {
         connect_to: &[ConnectTo],
     ) -> Result<Self, ClientError> {
         Ok(Self { http: Http::new(tls, "simyard", connect_to)?, server })
+    }
+
+    /// A client of `server` over a way out that is there.
+    #[must_use]
+    pub fn over(exchange: Arc<dyn Exchange>, server: ServerAddress) -> Self {
+        Self { http: Http::over(exchange), server }
     }
 
     /// ES2+.DownloadOrder (5.3.1).

@@ -1,7 +1,10 @@
 //! ES9+ from the LPA's side (SGP.22 5.6), in either binding.
 
+use std::sync::Arc;
+
 use rustls::client::Resumption;
 
+use super::exchange::Exchange;
 use super::reachable::Reach;
 use super::{ClientError, ConnectTo, Http};
 use crate::binding::asn1::{Asn1Answer, Asn1Request};
@@ -44,6 +47,12 @@ impl Es9PlusClient {
     ) -> Result<Self, ClientError> {
         let http = Http::within(reach, tls, USER_AGENT, connect_to)?;
         Ok(Self { http, binding: MessageBinding::Json })
+    }
+
+    /// A client over a way out that is there; it speaks JSON.
+    #[must_use]
+    pub fn over(exchange: Arc<dyn Exchange>) -> Self {
+        Self { http: Http::over(exchange), binding: MessageBinding::Json }
     }
 
     /// The same client, speaking this binding.

@@ -1,29 +1,30 @@
 //! Outgoing HTTPS: what an LPA calls at an SM-DP+, what an operator or a manufacturer calls at one, and what an SM-DP+ calls
 //! at an operator.
 //!
-//! `reqwest` keeps the connections; trust is ours: the caller brings a TLS configuration whose verifier knows the
-//! certificates of SGP.22. Every answer is bounded in size and time.
+//! Trust is ours: the caller brings a TLS configuration whose verifier knows the certificates of SGP.22, or a way out
+//! ([`exchange`]) that needs none. Every answer is bounded in size and time.
 
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{Method, Request, Response};
 use simyard_asn1::Decode as _;
 use simyard_asn1::rsp::es9plus::Envelope;
 
 use crate::binding::asn1::{self, Asn1Answer, Asn1Request, Failure};
 use crate::binding::{self, Body, MemberError, Members, StatusCodeData};
 use crate::ident::ServerAddress;
-use reachable::{NotPublic, PublicResolver, Reach};
+use exchange::{Exchange, Https, Limits};
+use reachable::{NotPublic, Reach};
 
 pub mod es2plus;
 pub mod es9plus;
+pub mod exchange;
 pub mod ingest;
 pub mod reachable;
 
-/// The largest answer that is read: a bound profile package in base64, and room.
-const MAX_ANSWER_OCTETS: usize = 8 * 1024 * 1024;
 /// How long a call may take, its answer included.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -110,12 +111,9 @@ impl FromStr for ConnectTo {
     }
 }
 
-/// The one way out.
+/// Asks functions of servers, whatever carries the request.
 #[derive(Clone, Debug)]
-struct Http {
-    client: reqwest::Client,
-    reach: Reach,
-}
+struct Http(Arc<dyn Exchange>);
 
 impl Http {
     fn new(
@@ -133,7 +131,7 @@ impl Http {
         user_agent: &'static str,
         connect_to: &[ConnectTo],
     ) -> Result<Self, ClientError> {
-        Self::build(reach, tls, user_agent, connect_to, usize::MAX)
+        Ok(Self(Arc::new(Https::new(reach, tls, user_agent, connect_to, usize::MAX)?)))
     }
 
     /// As [`Http::new`], with so many connections to one server kept for later calls at most.
@@ -143,34 +141,12 @@ impl Http {
         connect_to: &[ConnectTo],
         idle_connections: usize,
     ) -> Result<Self, ClientError> {
-        Self::build(Reach::Anywhere, tls, user_agent, connect_to, idle_connections)
+        Ok(Self(Arc::new(Https::new(Reach::Anywhere, tls, user_agent, connect_to, idle_connections)?)))
     }
 
-    fn build(
-        reach: Reach,
-        tls: rustls::ClientConfig,
-        user_agent: &'static str,
-        connect_to: &[ConnectTo],
-        idle_connections: usize,
-    ) -> Result<Self, ClientError> {
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .user_agent(user_agent)
-            .http1_only()
-            .https_only(true)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .tcp_nodelay(true)
-            .pool_max_idle_per_host(idle_connections)
-            .timeout(TIMEOUT);
-        if reach == Reach::Public {
-            builder = builder.dns_resolver(Arc::new(PublicResolver));
-        }
-        for entry in connect_to {
-            builder = builder.resolve(&entry.host, entry.address);
-        }
-        let client = builder.build().map_err(|error| ClientError::Setup(root_cause(&error)))?;
-        Ok(Self { client, reach })
+    /// Over a way out that is there.
+    fn over(exchange: Arc<dyn Exchange>) -> Self {
+        Self(exchange)
     }
 
     /// Sends a JSON body and returns HTTP status and answer body.
@@ -202,13 +178,10 @@ impl Http {
         content_type: &'static str,
         body: Vec<u8>,
     ) -> Result<(u16, Vec<u8>), ClientError> {
-        let request = self
-            .client
-            .post(format!("https://{server}/gsma/rsp2/{path}"))
-            .header("Content-Type", content_type)
-            .header("X-Admin-Protocol", binding::ADMIN_PROTOCOL)
-            .body(body);
-        self.answer_of(server, request).await
+        let url = format!("https://{server}/gsma/rsp2/{path}");
+        let headers = [("Content-Type", content_type), ("X-Admin-Protocol", binding::ADMIN_PROTOCOL)];
+        let answer = self.send(Method::POST, &url, &headers, body, Limits::default()).await?;
+        Ok((answer.status().as_u16(), answer.into_body()))
     }
 
     /// Puts a file to a path of its own and returns HTTP status and answer body.
@@ -218,8 +191,9 @@ impl Http {
         path: &str,
         body: Vec<u8>,
     ) -> Result<(u16, Vec<u8>), ClientError> {
-        let request = self.client.put(format!("https://{server}{path}")).body(body);
-        self.answer_of(server, request).await
+        let url = format!("https://{server}{path}");
+        let answer = self.send(Method::PUT, &url, &[], body, Limits::default()).await?;
+        Ok((answer.status().as_u16(), answer.into_body()))
     }
 
     /// Calls a function that answers with a body.
@@ -261,29 +235,25 @@ impl Http {
         T::from_members(&members).map_err(|cause| ClientError::Answer { address: server.to_string(), cause })
     }
 
-    /// Sends a request and returns HTTP status and answer body.
-    async fn answer_of(
+    /// Sends a request and returns its answer, whatever its status.
+    async fn send(
         &self,
-        server: &ServerAddress,
-        request: reqwest::RequestBuilder,
-    ) -> Result<(u16, Vec<u8>), ClientError> {
-        let transport = |error: &reqwest::Error| ClientError::Transport {
-            address: server.to_string(),
-            cause: root_cause(error),
-        };
-        let request = request.build().map_err(|error| transport(&error))?;
-        // As the URL has it: numbers in other notations are addresses there.
-        self.reach.permits(request.url().host_str().unwrap_or_default())?;
-        let mut response = self.client.execute(request).await.map_err(|error| transport(&error))?;
-        let status = response.status().as_u16();
-        let mut answer = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| transport(&error))? {
-            if answer.len() + chunk.len() > MAX_ANSWER_OCTETS {
-                return Err(ClientError::TooLarge(server.to_string()));
-            }
-            answer.extend_from_slice(&chunk);
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+        limits: Limits,
+    ) -> Result<Response<Vec<u8>>, ClientError> {
+        let mut request = Request::builder().method(method).uri(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
-        Ok((status, answer))
+        let request = request.body(body).map_err(|error| ClientError::Transport {
+            // What stands behind it may be secret.
+            address: url.split('/').nth(2).unwrap_or_default().to_owned(),
+            cause: error.to_string(),
+        })?;
+        self.0.exchange(request, limits).await
     }
 }
 
@@ -295,15 +265,6 @@ fn read_asn1<A: Asn1Answer>(server: &ServerAddress, answer: &[u8]) -> Result<A, 
     A::from_message(envelope.message)
         .map_err(unreadable)?
         .map_err(|code| ClientError::FunctionCode(Failure { function: A::FUNCTION, code }))
-}
-
-/// The innermost message of an error: reqwest's own says only which URL failed.
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }
 
 #[cfg(test)]
