@@ -142,7 +142,13 @@ pub fn success(body: Object<'_>) -> Vec<u8> {
 /// The answer of a function that failed: the header alone.
 #[must_use]
 pub fn failed(data: &StatusCodeData) -> Vec<u8> {
-    answer(Err(data), Object::default())
+    failed_with(data, Object::default())
+}
+
+/// The answer of a function that failed and says more than the header: GetEimPackage of ESipa.
+#[must_use]
+pub fn failed_with(data: &StatusCodeData, body: Object<'_>) -> Vec<u8> {
+    answer(Err(data), body)
 }
 
 /// What an answer says: its members, or why the function failed.
@@ -151,11 +157,19 @@ pub fn failed(data: &StatusCodeData) -> Vec<u8> {
 /// [`MemberError`] if it is no answer.
 pub fn read_answer(body: &[u8]) -> Result<Result<Members, StatusCodeData>, MemberError> {
     let members = Members::read(body)?;
+    Ok(read_outcome(&members)?.map(|()| members))
+}
+
+/// What the header of an answer says of its function.
+///
+/// # Errors
+/// [`MemberError`] if there is none, or if it cannot be read.
+pub fn read_outcome(members: &Members) -> Result<Result<(), StatusCodeData>, MemberError> {
     let header = members.optional_object("header")?.ok_or(MemberError::Missing("header"))?;
     let status = header
         .optional_object("functionExecutionStatus")?
         .ok_or(MemberError::Missing("functionExecutionStatus"))?;
-    Ok(read_status(&status)?.map(|()| members))
+    read_status(&status)
 }
 
 #[cfg(test)]

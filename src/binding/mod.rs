@@ -1,4 +1,5 @@
-//! The bodies of ES2+ and ES9+, both directions: JSON (SGP.22 6.5), and for ES9+ DER too (6.6, [`asn1`]).
+//! The bodies of ES2+, ES9+ and ESipa, both directions: JSON (SGP.22 6.5, SGP.32 6.4), and for ES9+ DER too (6.6,
+//! [`asn1`]). In the ASN.1 binding of ESipa the messages are bodies as they are.
 //!
 //! Members are read by their names in the standard, unknown ones are passed over, and every error names the member.
 //! ASN.1 objects cross this border as octets of their DER: what they say is read by who verifies them.
@@ -12,10 +13,14 @@ use serde_json::{Map, Value};
 pub mod asn1;
 pub mod es2plus;
 pub mod es9plus;
+pub mod esipa;
 mod header;
 mod object;
+pub mod status;
 
-pub use header::{ExecutionStatus, RequestHeader, StatusCodeData, failed, read_answer, success};
+pub use header::{
+    ExecutionStatus, RequestHeader, StatusCodeData, failed, failed_with, read_answer, read_outcome, success,
+};
 pub use object::{Member, Object};
 
 /// The version of SGP.22 that Simyard states in `X-Admin-Protocol`.
@@ -144,13 +149,21 @@ impl Members {
     /// # Errors
     /// [`MemberError`] if it is missing or not base64.
     pub fn base64(&self, name: &'static str) -> Result<Vec<u8>, MemberError> {
-        let text = self.text(name)?;
+        self.optional_base64(name)?.ok_or(MemberError::Missing(name))
+    }
+
+    /// As [`Members::base64`], if it is there.
+    ///
+    /// # Errors
+    /// [`MemberError::Invalid`] if it is not base64.
+    pub fn optional_base64(&self, name: &'static str) -> Result<Option<Vec<u8>>, MemberError> {
+        let Some(text) = self.optional_text(name)? else { return Ok(None) };
         let decoded = if text.bytes().any(|c| c.is_ascii_whitespace()) {
             LENIENT.decode(text.split_ascii_whitespace().collect::<String>())
         } else {
             LENIENT.decode(text)
         };
-        decoded.map_err(|_| MemberError::Invalid { member: name, expected: "base64" })
+        decoded.map(Some).map_err(|_| MemberError::Invalid { member: name, expected: "base64" })
     }
 
     /// A member that is a boolean, if it is there.
@@ -165,16 +178,25 @@ impl Members {
         }
     }
 
-    /// A mandatory member that is a number, or a text of one.
+    /// A member that is a number, or a text of one, if it is there.
     ///
     /// # Errors
-    /// [`MemberError`] if it is missing, negative, or beyond 32 bits.
-    pub fn number(&self, name: &'static str) -> Result<u32, MemberError> {
-        let number = match self.get(name).ok_or(MemberError::Missing(name))? {
+    /// [`MemberError::Invalid`] if it is negative, beyond 32 bits or another kind of value.
+    pub fn optional_number(&self, name: &'static str) -> Result<Option<u32>, MemberError> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let number = match value {
             Value::String(text) => text.parse().ok(),
             value => value.as_u64().and_then(|number| u32::try_from(number).ok()),
         };
-        number.ok_or(MemberError::Invalid { member: name, expected: "a number" })
+        number.map(Some).ok_or(MemberError::Invalid { member: name, expected: "a number" })
+    }
+
+    /// A mandatory member that is a number, or a text of one.
+    ///
+    /// # Errors
+    /// [`MemberError`] if it is missing, and as [`Members::optional_number`].
+    pub fn number(&self, name: &'static str) -> Result<u32, MemberError> {
+        self.optional_number(name)?.ok_or(MemberError::Missing(name))
     }
 
     /// A member that is an object, if it is there.
