@@ -111,8 +111,12 @@ const POSTGRES_CONNECTIONS: u32 = 16;
 
 /// How PostgreSQL's planner is kept to the indexes, which every statement has for what it asks. Its figures of a table are
 /// those of the last ANALYZE, and a plan is kept: made while a table was small, it would read all of it for ever after.
-const PLANNER: [(&str, &str); 3] =
-    [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
+const PLANNER: [(&str, &str); 4] = [
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("enable_material", "off"),
+];
 
 const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "stock", include_str!("migrations/sqlite/0001_stock.sql")),
