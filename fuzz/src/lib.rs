@@ -18,37 +18,29 @@ macro_rules! target {
     };
 }
 
-/// The target of a message: no input makes the decoder panic, and what decodes, encodes to DER that decodes to the
-/// same value and is encoded to the same octets again.
+/// The target of messages: no input makes a decoder panic, and what decodes, encodes to DER that decodes to the same value
+/// and is encoded to the same octets again. Of messages of secrets, which cannot be compared, the octets are.
 #[macro_export]
-macro_rules! message {
-    ($message:ty) => {
-        $crate::target!(
-            seeds: $crate::seeds::values(|der| <$message as $crate::Decode>::from_der(der).is_ok()),
-            |input| {
-                let Ok(value) = <$message as $crate::Decode>::from_der(input) else { return };
+macro_rules! messages {
+    (values: [$($value:ident),* $(,)?], secrets: [$($secret:ident),* $(,)?] $(,)?) => {
+        fn is_one(der: &[u8]) -> bool {
+            $(<$value as $crate::Decode>::from_der(der).is_ok() ||)*
+            $(<$secret as $crate::Decode>::from_der(der).is_ok() ||)* false
+        }
+
+        $crate::target!(seeds: $crate::seeds::values(is_one), |input| {
+            $(if let Ok(value) = <$value as $crate::Decode>::from_der(input) {
                 let der = $crate::Encode::to_der(&value);
-                let again = <$message as $crate::Decode>::from_der(&der).expect("what was encoded decodes");
+                let again = <$value as $crate::Decode>::from_der(&der).expect("what was encoded decodes");
                 assert!(value == again, "another value after encoding");
                 assert_eq!($crate::Encode::to_der(&again), der, "other octets after decoding");
-            }
-        );
-    };
-}
-
-/// As [`message!`] for messages of secrets, which cannot be compared: their octets are.
-#[macro_export]
-macro_rules! message_of_secrets {
-    ($message:ty) => {
-        $crate::target!(
-            seeds: $crate::seeds::values(|der| <$message as $crate::Decode>::from_der(der).is_ok()),
-            |input| {
-                let Ok(value) = <$message as $crate::Decode>::from_der(input) else { return };
+            })*
+            $(if let Ok(value) = <$secret as $crate::Decode>::from_der(input) {
                 let der = $crate::Encode::to_der(&value);
-                let again = <$message as $crate::Decode>::from_der(&der).expect("what was encoded decodes");
+                let again = <$secret as $crate::Decode>::from_der(&der).expect("what was encoded decodes");
                 assert!($crate::Encode::to_der(&again) == der, "other octets after decoding");
                 assert!(input.starts_with(&der[..2]), "another tag");
-            }
-        );
+            })*
+        });
     };
 }

@@ -54,7 +54,8 @@ const ADDRESS: &str = "smdp.example.com";
 
 /// The DER of all samples. Values inside others are found there.
 pub fn messages() -> Vec<Vec<u8>> {
-    [authentication(), download(), card(), metadata(), package(), notifications(), iot(), esipa::messages()].concat()
+    [authentication(), download(), card(), metadata(), package(), notifications(), iot(), esipa::messages()]
+        .concat()
 }
 
 /// The messages of SGP.32.

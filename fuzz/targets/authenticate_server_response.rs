@@ -1,5 +1,0 @@
-//! AuthenticateServerResponse: what decodes, encodes to the same value.
-
-#![no_main]
-
-simyard_fuzz::message!(simyard_asn1::rsp::authentication::AuthenticateServerResponse<'_>);

@@ -1,5 +1,0 @@
-//! EUICCInfo2: what decodes, encodes to the same value.
-
-#![no_main]
-
-simyard_fuzz::message!(simyard_asn1::rsp::info::EuiccInfo2<'_>);

@@ -1,5 +1,0 @@
-//! ServerSigned1: what decodes, encodes to the same value.
-
-#![no_main]
-
-simyard_fuzz::message!(simyard_asn1::rsp::authentication::ServerSigned1<'_>);

@@ -1,5 +1,0 @@
-//! SmdpSigned2: what decodes, encodes to the same value.
-
-#![no_main]
-
-simyard_fuzz::message!(simyard_asn1::rsp::download::SmdpSigned2<'_>);
