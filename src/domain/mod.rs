@@ -11,6 +11,9 @@
 //! | [`name`] | names of operators, manufacturers, profile types, people |
 //! | [`order`] | one profile and the order for it: the transitions |
 //! | [`architecture`] | SGP.02, SGP.22 or SGP.32 |
+//! | [`operation`], [`operation_state`] | what is asked of an eUICC through its eIM: the states and the transitions |
+//! | [`operation_event`] | what is told of operations, devices and campaigns |
+//! | [`switch_eligibility`] | whether a device may be switched to another profile, and everything that stands in the way |
 //! | [`pool`] | ranges of numbers that are handed out |
 //! | [`freedom_to_switch`] | whether an eUICC's profiles can be switched |
 //! | [`standing`] | where a profile stands, in one word |
@@ -34,6 +37,9 @@ pub mod identity;
 pub mod last_failure;
 pub mod mode;
 pub mod name;
+pub mod operation;
+pub mod operation_event;
+pub mod operation_state;
 pub mod order;
 pub mod pool;
 pub mod progress;
@@ -42,6 +48,7 @@ pub mod selection;
 pub mod shelf;
 pub mod standing;
 pub mod state;
+pub mod switch_eligibility;
 pub mod transport_key;
 
 pub use architecture::Architecture;
@@ -58,6 +65,12 @@ pub use identity::{Identity, IdentityName, Permission, Right};
 pub use last_failure::LastFailure;
 pub use mode::Mode;
 pub use name::{DeliveryId, Manufacturer, Operator, Person, Platform, ProfileType, SubClassName};
+pub use operation::{
+    Command, Deadlines, Effect, Fetch, InvalidOccurrence, ListedProfile, Listing, Occurrence, OldProfile, Operation,
+    OperationId, OperationKind, Rollback, SwitchTarget, Task,
+};
+pub use operation_event::{Event, EventKind, OperationPart};
+pub use operation_state::{OperationState, OperationStateName, Reason, ReasonCode};
 pub use order::{InvalidTransition, Order, Transition};
 pub use pool::{AllocationId, NumberKind, NumberRange, NumberState, Pool, PoolName};
 pub use progress::NotificationPoint;
@@ -70,4 +83,5 @@ pub use state::{
     Installation, KeyMode, ManualCommand, MatchingIdOrigin, NamedBy, ProfileEvent, Release, ReleaseTime,
     Reservation, RunTimeState, State, StateName, Terms,
 };
+pub use switch_eligibility::{Registered, SwitchFacts, SwitchObstacle, Switching, switch_obstacles};
 pub use transport_key::{Deed, KeyPartner, KeyPurpose, KeyRefused, KeyState};
