@@ -134,6 +134,7 @@ fn main() -> std::process::ExitCode {
         store::batches::TESTS,
         store::allocations::TESTS,
         store::callbacks::TESTS,
+        store::operations::TESTS,
         store::orders::TESTS,
         store::pools::TESTS,
         store::stock::TESTS,

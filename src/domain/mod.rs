@@ -66,8 +66,8 @@ pub use last_failure::LastFailure;
 pub use mode::Mode;
 pub use name::{DeliveryId, Manufacturer, Operator, Person, Platform, ProfileType, SubClassName};
 pub use operation::{
-    Command, Deadlines, Effect, Fetch, InvalidOccurrence, ListedProfile, Listing, Occurrence, OldProfile, Operation,
-    OperationId, OperationKind, Rollback, SwitchTarget, Task,
+    Command, Deadlines, Effect, Fetch, InvalidOccurrence, ListedProfile, Listing, Occurrence, OldProfile,
+    Operation, OperationId, OperationKind, Rollback, SwitchTarget, Task,
 };
 pub use operation_event::{Event, EventKind, OperationPart};
 pub use operation_state::{OperationState, OperationStateName, Reason, ReasonCode};

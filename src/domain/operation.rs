@@ -648,11 +648,9 @@ impl Operation {
     /// The end for a reason for which no further package is made.
     fn give_up(&self, reason: Reason) -> Next {
         match &self.state {
-            OperationState::DeletingOld { to, from } => Next::Enter(OperationState::DoneWithRemnant {
-                to: to.clone(),
-                remnant: from.clone(),
-                reason,
-            }),
+            OperationState::DeletingOld { to, from } => {
+                Next::Enter(OperationState::DoneWithRemnant { to: to.clone(), remnant: from.clone(), reason })
+            }
             // The switch is done, and its hold time runs: it was another look alone.
             OperationState::HoldingOld { .. } => Next::Stay,
             _ => Next::Enter(OperationState::Failed(reason)),
@@ -801,7 +799,8 @@ impl Operation {
                     Some(iccid) => not_installed(iccid),
                     None => Reason::new(
                         ReasonCode::NotInstalled,
-                        "the eUICC did not tell which profile it installed, and its list does not show".to_owned(),
+                        "the eUICC did not tell which profile it installed, and its list does not show"
+                            .to_owned(),
                     ),
                 }),
                 (Some(new), Task::Switch { .. }) if new.enabled => {
@@ -1039,15 +1038,15 @@ mod tests {
             assert_eq!(effects, [Effect::Tell(EventKind::OperationOverdue)]);
             // Told once; what comes late still counts.
             assert!(overdue.clone().transition(Occurrence::Deadline, at(60)).is_err());
-            assert_eq!(overdue.occurrence_due(at(60), Fetch::Fetched), match operation.state {
-                OperationState::HoldingOld { .. } => None,
-                _ => None,
-            });
+            assert_eq!(overdue.occurrence_due(at(60), Fetch::Fetched), None);
         }
         let switching = after(switch(OldProfile::Keep), steps().into_iter().take(5));
         let overdue = after(switching, [Occurrence::Deadline]);
         let (confirming, _) = overdue.transition(Occurrence::Executed, at(99)).unwrap();
-        assert_eq!((confirming.state.name(), confirming.overdue_since), (OperationStateName::Confirming, None));
+        assert_eq!(
+            (confirming.state.name(), confirming.overdue_since),
+            (OperationStateName::Confirming, None)
+        );
     }
 
     #[test]
@@ -1055,17 +1054,18 @@ mod tests {
         let deadlines = Deadlines::default();
         let valid = Operation { valid_until: Some(at(500)), ..of(Task::Audit) };
         assert_eq!(valid.due(&deadlines, at(0)), Some(at(500)));
-        assert_eq!(valid.occurrence_due(at(500), Fetch::NotFetched), Some(Occurrence::Expire(Fetch::NotFetched)));
+        assert_eq!(
+            valid.occurrence_due(at(500), Fetch::NotFetched),
+            Some(Occurrence::Expire(Fetch::NotFetched))
+        );
         // A package that left is waited for beyond the validity.
         let task = Task::Disable { iccid: iccid(1) };
         let acting = after(Operation { valid_until: Some(at(500)), ..of(task) }, [Occurrence::Begun]);
         assert_eq!(acting.due(&deadlines, at(10)), Some(at(500)));
         assert_eq!(acting.occurrence_due(at(500), Fetch::Fetched), Some(Occurrence::Deadline));
         assert_eq!(acting.due(&deadlines, at(500)), Some(at(10 + 24 * 3600)));
-        let holding = after(
-            switch(OldProfile::DeleteAfter(Duration::from_secs(100))),
-            steps().into_iter().take(7),
-        );
+        let holding =
+            after(switch(OldProfile::DeleteAfter(Duration::from_secs(100))), steps().into_iter().take(7));
         assert_eq!(holding.due(&deadlines, at(10)), Some(at(110)));
         assert_eq!(holding.occurrence_due(at(109), Fetch::NotFetched), None);
         assert_eq!(holding.occurrence_due(at(110), Fetch::NotFetched), Some(Occurrence::HoldEnded));
@@ -1086,10 +1086,7 @@ mod tests {
         assert_eq!(effects, [Effect::Tell(EventKind::OperationFailed)]);
         let reason = failed.state.reason().unwrap();
         assert_eq!(reason.code, ReasonCode::TooManyAttempts);
-        assert_eq!(
-            reason.detail,
-            "5 times without success; the last time: the eUICC is busy (catBusy, 5)"
-        );
+        assert_eq!(reason.detail, "5 times without success; the last time: the eUICC is busy (catBusy, 5)");
     }
 
     #[test]
@@ -1114,7 +1111,10 @@ mod tests {
         assert_eq!(lost.state.reason().map(|reason| reason.code), Some(ReasonCode::NotInstalled));
         listing.appeared = vec![iccid(2)];
         let (enabling, _) = downloaded.transition(Occurrence::Listed(listing), at(20)).unwrap();
-        assert_eq!((enabling.state.name(), enabling.state.to()), (OperationStateName::Enabling, Some(&iccid(2))));
+        assert_eq!(
+            (enabling.state.name(), enabling.state.to()),
+            (OperationStateName::Enabling, Some(&iccid(2)))
+        );
     }
 
     #[test]

@@ -94,8 +94,7 @@ impl Reason {
     /// A reason; the sentence is cut, and control characters in it become blanks.
     #[must_use]
     pub fn new(code: ReasonCode, detail: String) -> Self {
-        let mut detail: String =
-            detail.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let mut detail: String = detail.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         detail.truncate(detail.floor_char_boundary(REASON_MAX));
         Self { code, detail }
     }

@@ -74,7 +74,9 @@ pub enum SwitchObstacle {
     #[error("the eUICC is not associated with this eIM: its counter and token are not known")]
     NotAssociated,
     /// What it says of itself is not what the register says.
-    #[error("the EUICCInfo2 of the eUICC has no iotSpecificInfo: it is no SGP.32 eUICC, whatever the register says")]
+    #[error(
+        "the EUICCInfo2 of the eUICC has no iotSpecificInfo: it is no SGP.32 eUICC, whatever the register says"
+    )]
     NoIotSpecificInfo,
     /// Its memory is too small.
     #[error("the profile needs {needed} octets, and the eUICC has {free} free")]
@@ -232,18 +234,10 @@ mod tests {
 
     #[test]
     fn all_obstacles_are_told_at_once_and_what_is_unknown_is_none() {
-        let unknown = SwitchFacts {
-            iot_specific_info: None,
-            free_memory: None,
-            ..eligible()
-        };
+        let unknown = SwitchFacts { iot_specific_info: None, free_memory: None, ..eligible() };
         assert_eq!(switch_obstacles(&unknown), []);
         let nothing = SwitchFacts {
-            registered: Some(registered(
-                Architecture::Sgp22,
-                Switching::Impossible,
-                FreedomToSwitch::Absent,
-            )),
+            registered: Some(registered(Architecture::Sgp22, Switching::Impossible, FreedomToSwitch::Absent)),
             needed_memory: Some(2),
             free_memory: Some(1),
             ..SwitchFacts::default()

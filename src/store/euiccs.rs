@@ -16,7 +16,7 @@ use crate::ident::{Eid, Iccid};
 pub const EUICCS_MAX: u32 = 1001;
 
 /// One EUM certificate stands once.
-const KEEP_EUM_CERTIFICATES: Statement = set_statement!(
+pub(super) const KEEP_EUM_CERTIFICATES: Statement = set_statement!(
     [digest text, der octets]
     "INSERT INTO eum_certificate (digest, der) SELECT digest, der FROM change WHERE true \
      ON CONFLICT (digest) DO NOTHING"

@@ -18,6 +18,10 @@
 //! | `chunks` | the rows of a batch, some hundred at a time |
 //! | `euiccs` | the register of eUICCs |
 //! | `packages` | what profiles are made of |
+//! | `eim_euiccs` | eUICCs of our eIM, and their profiles |
+//! | `operations`, `eim_packages` | what is asked of them, and the packages that carry it |
+//! | `operation_events` | what is told of it |
+//! | `eim_changes` | the one change of all that belongs to such an eUICC |
 //! | `allocations` | profiles set aside by type and count; where a profile stands on the shelf |
 //! | `operator_keys` | OP of operators |
 //! | `pools`, `pool_draws` | numbers of pools: handed out, given back, retired |
@@ -49,12 +53,17 @@ mod callbacks;
 mod chunks;
 mod deliveries;
 mod downloads;
+mod eim_changes;
+mod eim_euiccs;
+mod eim_packages;
 mod engine;
 mod euiccs;
 mod failures;
 mod idempotency;
 mod identities;
 mod manual_changes;
+mod operation_events;
+mod operations;
 mod operator_keys;
 mod order_row;
 mod order_runs;
@@ -87,10 +96,17 @@ pub use callbacks::{Attempt, Callback, CallbackCount, CallbackFailure, CallbackS
 pub use chunks::{Held, HeldNumber, Holder, NewImsi, NewProfile, ROWS_MAX};
 pub use deliveries::{Delivery, NewDelivery};
 pub use downloads::{Binding, Material, NewBinding, NewNotification, Notification, Recorded, ResultChange};
+pub use eim_changes::{EimChange, PackageAnswer, Staleness};
+pub use eim_euiccs::{
+    Association, DownloadWay, EIM_EUICCS_MAX, EimEuicc, EuiccCertificates, Introduction, Poll,
+};
+pub use eim_packages::{EimPackage, NewPackage, PackageCommand, PackageOutcome, PackageSignature};
 pub use euiccs::{EUICCS_MAX, EimAssociation, Euicc, EuiccFacts, EumCertificate, NewEuicc};
 pub use idempotency::{ANSWER_MAX, Begin, KEPT_FOR};
 pub use identities::{Credential, CredentialKind, CredentialRecord, Found, IdentityRecord, NewIdentity};
 pub use manual_changes::{DETAIL_MAX, MANUAL_CHANGES_MAX, ManualChange, NewManualChange};
+pub use operation_events::ToldEvent;
+pub use operations::{KeptOperation, NewOperation, OPERATIONS_MAX, OperationSelection, Urgency};
 pub use operator_keys::OperatorKey;
 pub use order_runs::{OrderRun, RunPlace};
 pub use overview::Selection;
@@ -131,6 +147,7 @@ const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (10, "identities", include_str!("migrations/sqlite/0010_identities.sql")),
     (11, "export", include_str!("migrations/sqlite/0011_export.sql")),
     (12, "notification_of_profile", include_str!("migrations/sqlite/0012_notification_of_profile.sql")),
+    (13, "eim", include_str!("migrations/sqlite/0013_eim.sql")),
 ];
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "stock", include_str!("migrations/postgres/0001_stock.sql")),
@@ -145,6 +162,7 @@ const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (10, "identities", include_str!("migrations/postgres/0010_identities.sql")),
     (11, "export", include_str!("migrations/postgres/0011_export.sql")),
     (12, "notification_of_profile", include_str!("migrations/postgres/0012_notification_of_profile.sql")),
+    (13, "eim", include_str!("migrations/postgres/0013_eim.sql")),
 ];
 
 /// Where the data lies.
@@ -323,6 +341,10 @@ impl Store {
             batches::STATEMENTS,
             chunks::STATEMENTS,
             euiccs::STATEMENTS,
+            eim_euiccs::STATEMENTS,
+            eim_packages::STATEMENTS,
+            operations::STATEMENTS,
+            operation_events::STATEMENTS,
             packages::STATEMENTS,
             failures::STATEMENTS,
             manual_changes::STATEMENTS,
@@ -407,6 +429,8 @@ pub enum Constraint {
     AllocationId,
     /// The partner has a transport key of this index for the same purpose.
     TransportKey,
+    /// The creator of an operation used its key for another one.
+    OperationCall,
 }
 
 /// The names of the constraints, in PostgreSQL's answer and in SQLite's (which names columns).
@@ -421,6 +445,7 @@ const CONSTRAINTS: &[(Constraint, &str, &str)] = &[
     (Constraint::Identity, "identity_key", "identity.name"),
     (Constraint::Credential, "identity_credential_key", "identity_credential.digest"),
     (Constraint::AllocationId, "allocation_key", "allocation.allocation_id"),
+    (Constraint::OperationCall, "operation_call", "operation.creator, operation.call_key"),
     (Constraint::TransportKey, "transport_key_subscription", TRANSPORT_KEY_COLUMNS),
     (Constraint::TransportKey, "transport_key_ota", TRANSPORT_KEY_COLUMNS),
 ];

@@ -54,6 +54,8 @@ pub enum ChangeKind {
     SetAside,
     /// A profile changed its place on the shelf.
     Shelve,
+    /// An eUICC of our eIM changed: its operations, packages or profiles.
+    Eim,
 }
 
 impl ChangeKind {
@@ -72,6 +74,7 @@ impl ChangeKind {
             Change::Draw(_) => Self::Draw,
             Change::SetAside(_) => Self::SetAside,
             Change::Shelve(_) => Self::Shelve,
+            Change::Eim(_) => Self::Eim,
         }
     }
 }

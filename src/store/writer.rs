@@ -25,6 +25,7 @@ use super::downloads::{INSERT_NOTIFICATION, KEEP_BINDING, KEEP_TRANSACTION, RECO
 use super::downloads::{
     TELL_OF_BINDING, TELL_OF_CONFIRMATION, TELL_OF_DOWNLOAD, TELL_OF_NOTIFICATION, TRIM_NOTIFICATIONS,
 };
+use super::eim_changes::{EimRow, change_eim_euiccs};
 use super::engine::{Part, Pools, Row, Said, Statement, Writing, set_statement};
 use super::failures::{FailureRow, KEEP_FAILURE};
 use super::manual_changes::{FORGET_MANUAL_CHANGES, KEEP_MANUAL_CHANGE};
@@ -78,6 +79,7 @@ pub(super) enum Change {
     Draw(Box<DrawRow>),
     SetAside(Box<SetAsideRow>),
     Shelve(Box<ShelveRow>),
+    Eim(Box<EimRow>),
 }
 
 /// Statements about one batch, behind one that holds it for whoever may change it.
@@ -125,7 +127,8 @@ impl Change {
             | Self::Audit(_)
             | Self::Draw(_)
             | Self::SetAside(_)
-            | Self::Shelve(_) => false,
+            | Self::Shelve(_)
+            | Self::Eim(_) => false,
             Self::CountDownload(row) | Self::CountConfirmation(row) => row.callback.is_some(),
             Self::Bind(row) => row.callback.is_some(),
             Self::Record(row) => row.callback.is_some(),
@@ -148,6 +151,7 @@ impl Change {
                     .collect()
             }
             (Self::Audit(entries), _) => entries.clone(),
+            (Self::Eim(row), _) => row.audit.clone(),
             _ => Vec::new(),
         }
     }
@@ -390,6 +394,7 @@ async fn apply<'a>(
     let mut failures = Rows::new();
     let mut audited = Vec::new();
     let (mut draws, mut asides, mut shelvings) = (Rows::new(), Rows::new(), Rows::new());
+    let mut euiccs = Rows::new();
     for (place, change) in changes.iter().enumerate() {
         match change {
             Change::Save(row) => saves.push((place, &**row)),
@@ -409,6 +414,7 @@ async fn apply<'a>(
             Change::Draw(row) => draws.push((place, &**row)),
             Change::SetAside(row) => asides.push((place, &**row)),
             Change::Shelve(row) => shelvings.push((place, &**row)),
+            Change::Eim(row) => euiccs.push((place, &**row)),
         }
     }
     confirm(&audited, &mut outcomes, |entries| i64::try_from(entries.len()).ok());
@@ -426,6 +432,9 @@ async fn apply<'a>(
     }
     for round in rounds(draws, |_, row| row.allocation_id.clone()) {
         draw(writing, &round, &mut outcomes).await?;
+    }
+    for round in rounds(euiccs, |_, row| row.eid.clone()) {
+        change_eim_euiccs(writing, &round, &mut outcomes).await?;
     }
     let mut batch = Batch::default();
     for (statement, tell, rows) in [
