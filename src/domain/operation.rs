@@ -661,6 +661,7 @@ impl Operation {
         use OperationState as State;
         let lists = self.command() == Some(Command::ListProfileInfo);
         let has_package = self.command().is_some();
+        let holds = matches!(self.state, State::HoldingOld { .. });
         let acts = matches!(
             self.state,
             State::Enabling { .. } | State::Switching { .. } | State::DeletingOld { .. } | State::Acting
@@ -704,16 +705,16 @@ impl Operation {
             (Occurrence::Replayed | Occurrence::ResultLost, _) if lists => Some(Next::Again(result_lost())),
             (Occurrence::ResultLost, _) => self.result_lost(),
             (Occurrence::EcallActive, _) if has_package => Some(Next::Later),
-            (Occurrence::NotAccepted { why }, _) => {
+            (Occurrence::NotAccepted { why }, _) if has_package || holds => {
                 Some(self.give_up(Reason::new(ReasonCode::NotAccepted, why)))
             }
-            (Occurrence::NotUnderstood, _) => Some(self.give_up(Reason::new(
+            (Occurrence::NotUnderstood, _) if has_package || holds => Some(self.give_up(Reason::new(
                 ReasonCode::NotUnderstood,
                 "the eUICC answered with an error that it does not sign: it knows another key, token or eIM; \
                  compare its association before anything else is tried"
                     .to_owned(),
             ))),
-            (Occurrence::CounterUsedUp, _) => Some(self.give_up(Reason::new(
+            (Occurrence::CounterUsedUp, _) if has_package || holds => Some(self.give_up(Reason::new(
                 ReasonCode::CounterUsedUp,
                 "the counter of this eUICC is used up: associate it anew, with a new counter and token".to_owned(),
             ))),
@@ -807,7 +808,7 @@ impl Operation {
                     self.confirmed(&new.iccid, from.as_ref(), listing, now)
                 }
                 (Some(new), Task::Switch { .. }) => {
-                    Next::Enter(State::Enabling { to: new.iccid.clone(), from: from.clone() })
+                    Next::Enter(State::Enabling { to: new.iccid.clone(), from: enabled() })
                 }
                 (Some(new), _) => Next::Enter(State::Done { iccid: Some(new.iccid.clone()) }),
             },

@@ -264,8 +264,8 @@ fn a_package_is_handed_over_answered_and_rolled_back() {
             .await
             .unwrap();
         // Only the first signature counts.
-        let other = PackageSignature { association_token: None, signature: vec![6; 64] };
-        write(&store, EimChange { handed_over: leave(other), ..change(&store).await }).await.unwrap();
+        let second = PackageSignature { association_token: None, signature: vec![6; 64] };
+        write(&store, EimChange { handed_over: leave(second), ..change(&store).await }).await.unwrap();
         let left = poll().await.package.unwrap();
         assert_eq!((left.signed, left.handed_over_at), (Some(signed), Some(now())));
         let answer = |result: Option<u8>, rollback: Option<u8>| PackageAnswer {
