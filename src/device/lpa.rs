@@ -32,8 +32,6 @@ use crate::pki::{Certificate, CertificateError};
 
 /// The TAC that is told where the device has none: one of the test range.
 const DEFAULT_TAC: [u8; 4] = [0x35, 0x29, 0x06, 0x11];
-/// Octets of MAC at the end of an `88`.
-const MAC_LEN: usize = 8;
 
 /// Why a procedure of the LPA did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -508,17 +506,10 @@ fn consent(
     }
 }
 
-/// Whether the `88` segments of a package hold exactly these metadata.
+/// Whether a package stores exactly these metadata.
 fn holds_metadata(package: &[u8], metadata: &[u8]) -> bool {
-    let Ok(bound) = BoundProfilePackage::from_der(package) else { return false };
-    let Ok(segments) = BoundProfilePackage::segments(bound.sequence_of_88, Tag(0x88)) else { return false };
-    let mut held = Vec::new();
-    for segment in segments {
-        let Ok(tlv) = Reader::new(segment, "88").read() else { return false };
-        let data = tlv.value.len().checked_sub(MAC_LEN).and_then(|end| tlv.value.get(..end));
-        held.extend_from_slice(data.unwrap_or_default());
-    }
-    held == metadata
+    let held = BoundProfilePackage::from_der(package).and_then(|bound| bound.metadata());
+    held.is_ok_and(|held| held == metadata)
 }
 
 /// The 64 octets of a TLV `5F37`.

@@ -12,6 +12,8 @@ pub const INSTALL_BOUND_PROFILE_PACKAGE: u32 = 1;
 pub const KEY_TYPE_AES: u8 = 0x88;
 /// Key length of a control reference template: 16 octets.
 pub const KEY_LEN_AES_128: u8 = 0x10;
+/// Octets of MAC at the end of a segment.
+const MAC_LEN: usize = 8;
 
 /// ControlRefTemplate, `A6`: which keys the agreement yields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,6 +215,22 @@ impl BoundProfilePackage<'_> {
             segments.push(reader.expect(tag)?.raw);
         }
         Ok(segments)
+    }
+
+    /// The metadata that the package stores: what the `88` segments hold, which a MAC protects and no cipher hides.
+    ///
+    /// # Errors
+    /// [`Error`] if `sequence_of_88` is no sequence of segments, or one is shorter than its MAC.
+    pub fn metadata(&self) -> Result<Vec<u8>, Error> {
+        let mut metadata = Vec::with_capacity(self.sequence_of_88.len());
+        let mut reader = Reader::new(self.sequence_of_88, "sequenceOf88");
+        while !reader.is_empty() {
+            let segment = reader.expect(Tag(0x88))?;
+            let content = segment.value.split_last_chunk::<MAC_LEN>();
+            let (content, _) = content.ok_or_else(|| segment.error(ErrorKind::Value, "sequenceOf88"))?;
+            metadata.extend_from_slice(content);
+        }
+        Ok(metadata)
     }
 }
 
