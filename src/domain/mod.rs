@@ -6,6 +6,7 @@
 //! | [`audit`] | who did what to which identifier |
 //! | [`identity`] | who may call the admin API, and what each may do |
 //! | [`draining`] | so many of something in an hour |
+//! | [`kept_packages`] | packages kept for a repetition, so many octets at most |
 //! | [`last_failure`] | what went wrong with an order last |
 //! | [`mode`] | for tests or for people |
 //! | [`name`] | names of operators, manufacturers, profile types, people |
@@ -34,6 +35,7 @@ pub mod draining;
 pub mod eligibility;
 pub mod freedom_to_switch;
 pub mod identity;
+pub mod kept_packages;
 pub mod last_failure;
 pub mod mode;
 pub mod name;
@@ -62,6 +64,7 @@ pub use eligibility::{
 };
 pub use freedom_to_switch::FreedomToSwitch;
 pub use identity::{Identity, IdentityName, Permission, Right};
+pub use kept_packages::KeptPackages;
 pub use last_failure::LastFailure;
 pub use mode::Mode;
 pub use name::{DeliveryId, Manufacturer, Operator, Person, Platform, ProfileType, SubClassName};

@@ -13,16 +13,14 @@ use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
 
-use self::packages::Packages;
 use self::strangers::Strangers;
 use super::identity::Identity;
-use crate::domain::Order;
+use crate::domain::{KeptPackages, Order};
 use crate::env::Clock;
 use crate::ident::{Peer, TransactionId};
 use crate::pki::VerifiedEuicc;
 use crate::store::Material;
 
-mod packages;
 mod strangers;
 
 /// How long a client may take to authenticate.
@@ -137,7 +135,7 @@ struct Inner {
     initiated: BTreeSet<(Duration, TransactionId)>,
     strangers: Strangers,
     authenticated: BTreeSet<(Duration, TransactionId)>,
-    packages: Packages,
+    packages: KeptPackages,
     /// How many sessions had to make room.
     displaced: u64,
 }
@@ -202,7 +200,7 @@ impl Sessions {
             initiated: BTreeSet::new(),
             strangers: Strangers::default(),
             authenticated: BTreeSet::new(),
-            packages: Packages::new(limits.kept_package_octets),
+            packages: KeptPackages::new(limits.kept_package_octets),
             displaced: 0,
         };
         Self { inner: Mutex::new(inner), clock, limit: limits.sessions }

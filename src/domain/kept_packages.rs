@@ -1,6 +1,6 @@
 //! Packages that were handed over, kept for the repetition of a call whose answer was lost. They are large beside all
-//! else that a session holds, so their sum is bounded: the oldest go first, and a repetition then binds anew from what
-//! the store keeps.
+//! else that a session holds, so their sum is bounded: the oldest go first, and a repetition then makes or fetches the
+//! package anew.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::ident::TransactionId;
 
 /// The packages of open sessions.
-pub(super) struct Packages {
+pub struct KeptPackages {
     kept: HashMap<TransactionId, (u64, Arc<Vec<u8>>)>,
     /// From the oldest to the newest, by running numbers.
     order: BTreeMap<u64, TransactionId>,
@@ -17,17 +17,21 @@ pub(super) struct Packages {
     most_octets: usize,
 }
 
-impl Packages {
-    pub(super) fn new(most_octets: usize) -> Self {
+impl KeptPackages {
+    /// None is kept yet, and so many octets at most will be.
+    #[must_use]
+    pub fn new(most_octets: usize) -> Self {
         Self { kept: HashMap::new(), order: BTreeMap::new(), next: 0, octets: 0, most_octets }
     }
 
-    pub(super) fn get(&self, id: &TransactionId) -> Option<Arc<Vec<u8>>> {
+    /// The package of a session, if it is kept.
+    #[must_use]
+    pub fn get(&self, id: &TransactionId) -> Option<Arc<Vec<u8>>> {
         self.kept.get(id).map(|(_, package)| Arc::clone(package))
     }
 
     /// Keeps the package of a session instead of an earlier one; one that is larger than all room is not kept.
-    pub(super) fn keep(&mut self, id: &TransactionId, package: Arc<Vec<u8>>) {
+    pub fn keep(&mut self, id: &TransactionId, package: Arc<Vec<u8>>) {
         self.forget(id);
         if package.len() > self.most_octets {
             return;
@@ -44,14 +48,17 @@ impl Packages {
         }
     }
 
-    pub(super) fn forget(&mut self, id: &TransactionId) {
+    /// Forgets the package of a session that is over.
+    pub fn forget(&mut self, id: &TransactionId) {
         if let Some((number, package)) = self.kept.remove(id) {
             self.order.remove(&number);
             self.octets -= package.len();
         }
     }
 
-    pub(super) const fn octets(&self) -> usize {
+    /// Octets of all that are kept.
+    #[must_use]
+    pub const fn octets(&self) -> usize {
         self.octets
     }
 }
@@ -63,7 +70,7 @@ mod tests {
     #[test]
     fn the_oldest_give_way_and_the_sum_stays_within_its_bound() {
         let id = |number: u8| TransactionId::from_octets(&[number]).unwrap();
-        let mut packages = Packages::new(100);
+        let mut packages = KeptPackages::new(100);
         for number in 0..4 {
             packages.keep(&id(number), Arc::new(vec![number; 30]));
         }
