@@ -11,6 +11,7 @@
 //! | [`tls`] | server and client configurations, verifiers of both sides | SGP.22 2.6.6 |
 //! | [`issue`] | writing certificates | SGP.22 4.5.2 |
 //! | [`web`] | TLS servers of operators | SGP.22 2.6.6 |
+//! | [`smdp`] | TLS servers of SM-DP+, as an eIM calls them | SGP.22 2.6.6 |
 //! | [`test_pki`] | the named test PKI and its wrong twins, from `certs/test-pki.toml` | SGP.26 |
 //!
 //! Reading is not verifying: a [`Certificate`] proves nothing, a [`VerifiedEum`] does. Time is an argument. Not here:
@@ -25,6 +26,7 @@ pub mod error;
 pub mod issue;
 pub mod revocation;
 pub mod role;
+pub mod smdp;
 pub mod test_ci;
 pub mod test_pki;
 pub mod tls;

@@ -213,7 +213,7 @@ impl ServerVerifier {
         Self { anchors, clock }
     }
 
-    fn check(&self, leaf: &[u8], host: &str, now: Timestamp) -> Result<(), TlsError> {
+    pub(super) fn check(&self, leaf: &[u8], host: &str, now: Timestamp) -> Result<(), TlsError> {
         Ok(self.anchors.verify_dp_tls(&Certificate::from_der(leaf)?, host, now)?)
     }
 }

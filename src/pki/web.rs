@@ -68,7 +68,7 @@ impl WebVerifier {
 
 /// Whether our own rules had nothing to judge: another authority issued the certificate, or it is of an algorithm that
 /// SGP.22 has not.
-const fn is_strange(error: &TlsError) -> bool {
+pub(super) const fn is_strange(error: &TlsError) -> bool {
     matches!(
         error,
         TlsError::Certificate(_)
