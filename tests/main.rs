@@ -27,6 +27,7 @@ mod conformance;
 mod content;
 mod crypto;
 mod device;
+mod eim;
 mod es2plus;
 mod es9plus;
 mod examples;
@@ -97,6 +98,7 @@ fn main() -> std::process::ExitCode {
         es9plus::authenticate_client::TESTS,
         es9plus::cancel_session::TESTS,
         es9plus::curves::TESTS,
+        eim::forward::TESTS,
         es9plus::eligibility::TESTS,
         es9plus::failures::TESTS,
         es9plus::get_bound_profile_package::TESTS,
@@ -134,6 +136,7 @@ fn main() -> std::process::ExitCode {
         store::batches::TESTS,
         store::allocations::TESTS,
         store::callbacks::TESTS,
+        store::forwarded::TESTS,
         store::operations::TESTS,
         store::orders::TESTS,
         store::pools::TESTS,

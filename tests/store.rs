@@ -24,6 +24,7 @@ pub mod allocations;
 pub mod audit;
 pub mod batches;
 pub mod callbacks;
+pub mod forwarded;
 pub mod operations;
 pub mod orders;
 pub mod pools;

@@ -3,13 +3,16 @@
 //! | file | job |
 //! |---|---|
 //! | [`deliver_callbacks`] | tells operators of downloads over ES2+.HandleDownloadProgressInfo |
+//! | [`forward_notifications`] | brings notifications of eUICCs to the SM-DP+ that each names |
 //! | [`remove_given_up`] | removes batches whose receivers died |
 //! | [`erase_personal`] | erases values of persons from the audit when they are old |
 //! | [`end_reservations`] | puts into quarantine what nobody has any more, and back into the stock |
 //!
 //! Each job may run in several processes on one store, may be killed at any instruction, and is done at least once.
 
+mod attempt;
 pub mod deliver_callbacks;
 pub mod end_reservations;
 pub mod erase_personal;
+pub mod forward_notifications;
 pub mod remove_given_up;

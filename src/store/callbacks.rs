@@ -341,7 +341,7 @@ impl Store {
     /// Hears of commits that wrote callbacks here; those of other processes show when one looks.
     #[must_use]
     pub fn callbacks_written(&self) -> tokio::sync::watch::Receiver<u64> {
-        self.writer.callbacks_written()
+        self.writer.written().callbacks()
     }
 
     /// Takes callbacks of an operator that are due at `now`, the first of each profile, at most `most`, and holds them

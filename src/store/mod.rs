@@ -12,6 +12,8 @@
 //! | `downloads` | ES9+ changes and what they leave: attempts, bindings, notifications |
 //! | `callbacks` | what operators are to be told, and who tells it |
 //! | `transport_keys` | keys under which keys travel |
+//! | `forwarded` | notifications that the eIM brings to their receivers |
+//! | `relayed` | packages that the eIM handed to devices |
 //! | `refused_notifications` | notifications that nobody could believe |
 //! | `failures` | what went wrong with each order last |
 //! | `batches` | what manufacturers deliver: begun, published, removed |
@@ -59,6 +61,7 @@ mod eim_packages;
 mod engine;
 mod euiccs;
 mod failures;
+mod forwarded;
 mod idempotency;
 mod identities;
 mod manual_changes;
@@ -73,6 +76,7 @@ mod packages;
 mod pool_draws;
 mod pools;
 mod refused_notifications;
+mod relayed;
 mod schema;
 mod set;
 mod sqlite;
@@ -102,6 +106,9 @@ pub use eim_euiccs::{
 };
 pub use eim_packages::{EimPackage, NewPackage, PackageCommand, PackageOutcome, PackageSignature};
 pub use euiccs::{EUICCS_MAX, EimAssociation, Euicc, EuiccFacts, EumCertificate, NewEuicc};
+pub use forwarded::{
+    Bringing, FORWARDED_OF_EUICC_MAX, Forwarded, ForwardedCount, ForwardedSelection, Forwarding, NewForwarded,
+};
 pub use idempotency::{ANSWER_MAX, Begin, KEPT_FOR};
 pub use identities::{Credential, CredentialKind, CredentialRecord, Found, IdentityRecord, NewIdentity};
 pub use manual_changes::{DETAIL_MAX, MANUAL_CHANGES_MAX, ManualChange, NewManualChange};
@@ -113,6 +120,7 @@ pub use overview::Selection;
 pub use packages::{Package, PackageKind};
 pub use pools::{COUNTED_MAX, Draw, Drawn, NumberChange, NumberError, PoolLevel, PoolNumber};
 pub use refused_notifications::{REFUSED_OCTETS_MAX, RefusedNotification};
+pub use relayed::RelayedDownload;
 pub use schema::Schema;
 pub use stock::{Count, FOUND_MAX, Identifier, StockBatch, StockItem, StockSelection};
 pub use transport_keys::{TRANSPORT_KEYS_MAX, TransportKey};
@@ -148,6 +156,7 @@ const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (11, "export", include_str!("migrations/sqlite/0011_export.sql")),
     (12, "notification_of_profile", include_str!("migrations/sqlite/0012_notification_of_profile.sql")),
     (13, "eim", include_str!("migrations/sqlite/0013_eim.sql")),
+    (15, "forwarded", include_str!("migrations/sqlite/0015_forwarded.sql")),
 ];
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "stock", include_str!("migrations/postgres/0001_stock.sql")),
@@ -163,6 +172,7 @@ const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (11, "export", include_str!("migrations/postgres/0011_export.sql")),
     (12, "notification_of_profile", include_str!("migrations/postgres/0012_notification_of_profile.sql")),
     (13, "eim", include_str!("migrations/postgres/0013_eim.sql")),
+    (15, "forwarded", include_str!("migrations/postgres/0015_forwarded.sql")),
 ];
 
 /// Where the data lies.
@@ -338,6 +348,8 @@ impl Store {
             downloads::STATEMENTS,
             callbacks::STATEMENTS,
             refused_notifications::STATEMENTS,
+            forwarded::STATEMENTS,
+            relayed::STATEMENTS,
             batches::STATEMENTS,
             chunks::STATEMENTS,
             euiccs::STATEMENTS,
@@ -605,6 +617,7 @@ mod tests {
                     "manual_change",
                     "last_failure",
                     "audit",
+                    "relayed_download",
                 ];
                 if tables.iter().any(|table| step.starts_with(&format!("SCAN {table}"))) {
                     scans.push(statement.sqlite);

@@ -3,6 +3,10 @@
 //! A process can be killed before a commit or behind it, when the change is durable and nobody was told. A watch
 //! stands at both places, says whether the writer goes on, and lets a test see there what a caller sees of a killed
 //! server: no answer, ever. Without a watch a commit asks nothing.
+//!
+//! And hearing of commits: jobs that wait for work look at the store when there may be some.
+
+use tokio::sync::watch;
 
 use super::writer::Change;
 
@@ -56,6 +60,10 @@ pub enum ChangeKind {
     Shelve,
     /// An eUICC of our eIM changed: its operations, packages or profiles.
     Eim,
+    /// A notification was kept that is to be brought to its receiver.
+    Forward,
+    /// A package was kept that is handed to a device.
+    Relay,
 }
 
 impl ChangeKind {
@@ -75,6 +83,8 @@ impl ChangeKind {
             Change::SetAside(_) => Self::SetAside,
             Change::Shelve(_) => Self::Shelve,
             Change::Eim(_) => Self::Eim,
+            Change::Forward(_) => Self::Forward,
+            Change::Relay(_) => Self::Relay,
         }
     }
 }
@@ -83,4 +93,40 @@ impl ChangeKind {
 pub trait CommitWatch: Send + Sync {
     /// The writer stands before or behind a commit of these changes.
     fn at_commit(&self, phase: CommitPhase, changes: &[ChangeKind]) -> Verdict;
+}
+
+/// Changes with every commit here that left work for a job; what other processes left shows when one looks.
+#[derive(Clone)]
+pub(super) struct Written {
+    callbacks: watch::Sender<u64>,
+    forwarded: watch::Sender<u64>,
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        Self { callbacks: watch::Sender::new(0), forwarded: watch::Sender::new(0) }
+    }
+}
+
+impl Written {
+    /// Changes are durable.
+    pub(super) fn note(&self, changes: &[&Change]) {
+        let tell = |told: &watch::Sender<u64>, of: fn(&Change) -> bool| {
+            if changes.iter().any(|change| of(change)) {
+                told.send_modify(|written| *written += 1);
+            }
+        };
+        tell(&self.callbacks, Change::has_callback);
+        tell(&self.forwarded, |change| matches!(change, Change::Forward(_)));
+    }
+
+    /// Commits that wrote callbacks.
+    pub(super) fn callbacks(&self) -> watch::Receiver<u64> {
+        self.callbacks.subscribe()
+    }
+
+    /// Commits that kept notifications that are to be brought.
+    pub(super) fn forwarded(&self) -> watch::Receiver<u64> {
+        self.forwarded.subscribe()
+    }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
 use super::StoreError;
@@ -28,13 +28,15 @@ use super::downloads::{
 use super::eim_changes::{EimRow, change_eim_euiccs};
 use super::engine::{Part, Pools, Row, Said, Statement, Writing, set_statement};
 use super::failures::{FailureRow, KEEP_FAILURE};
+use super::forwarded::{ForwardedRow, KEEP_FORWARDED};
 use super::manual_changes::{FORGET_MANUAL_CHANGES, KEEP_MANUAL_CHANGE};
 use super::order_row::OrderRow;
 use super::orders::{SAVE, TELL_OF_SAVED, TakeRow, take};
 use super::pool_draws::{DrawRow, draw};
 use super::refused_notifications::{KEEP_REFUSED, RefusedRow, TRIM_REFUSED};
+use super::relayed::{KEEP_RELAYED, RelayedRow};
 use super::set::{Columns, Set, set_row};
-use super::watch::{ChangeKind, CommitPhase, CommitWatch, Verdict};
+use super::watch::{ChangeKind, CommitPhase, CommitWatch, Verdict, Written};
 use crate::domain::{AuditSubject, NewAuditEntry};
 
 /// A commit with so many changes or more shows that many callers are there.
@@ -80,6 +82,8 @@ pub(super) enum Change {
     SetAside(Box<SetAsideRow>),
     Shelve(Box<ShelveRow>),
     Eim(Box<EimRow>),
+    Forward(Box<ForwardedRow>),
+    Relay(Box<RelayedRow>),
 }
 
 /// Statements about one batch, behind one that holds it for whoever may change it.
@@ -117,7 +121,7 @@ impl Change {
     }
 
     /// Whether an operator is to be told of it.
-    const fn has_callback(&self) -> bool {
+    pub(super) const fn has_callback(&self) -> bool {
         match self {
             Self::Save(row) => row.callback.is_some(),
             Self::Take(_)
@@ -128,7 +132,9 @@ impl Change {
             | Self::Draw(_)
             | Self::SetAside(_)
             | Self::Shelve(_)
-            | Self::Eim(_) => false,
+            | Self::Eim(_)
+            | Self::Forward(_)
+            | Self::Relay(_) => false,
             Self::CountDownload(row) | Self::CountConfirmation(row) => row.callback.is_some(),
             Self::Bind(row) => row.callback.is_some(),
             Self::Record(row) => row.callback.is_some(),
@@ -193,7 +199,7 @@ struct Waiting {
 pub(super) struct Writer {
     queue: mpsc::Sender<Option<Waiting>>,
     commits: Arc<AtomicU64>,
-    callbacks: watch::Sender<u64>,
+    written: Written,
 }
 
 impl Writer {
@@ -202,9 +208,9 @@ impl Writer {
     pub(super) fn start(pools: Pools, watch: Option<Arc<dyn CommitWatch>>) -> Result<Self, StoreError> {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let commits = Arc::new(AtomicU64::new(0));
-        let callbacks = watch::Sender::new(0);
+        let written = Written::default();
         let has_thread = matches!(pools, Pools::Sqlite(_));
-        let engine = Engine { pools, watch, commits: Arc::clone(&commits), callbacks: callbacks.clone() };
+        let engine = Engine { pools, watch, commits: Arc::clone(&commits), written: written.clone() };
         let task = run(engine, waiting);
         if has_thread {
             let failed = |cause| StoreError::Thread(Arc::new(cause));
@@ -215,12 +221,12 @@ impl Writer {
         } else {
             tokio::spawn(task);
         }
-        Ok(Self { queue, commits, callbacks })
+        Ok(Self { queue, commits, written })
     }
 
-    /// Changes with every commit that wrote callbacks.
-    pub(super) fn callbacks_written(&self) -> watch::Receiver<u64> {
-        self.callbacks.subscribe()
+    /// What changes with every commit that left work for a job.
+    pub(super) const fn written(&self) -> &Written {
+        &self.written
     }
 
     pub(super) fn commits(&self) -> u64 {
@@ -248,7 +254,7 @@ struct Engine {
     pools: Pools,
     watch: Option<Arc<dyn CommitWatch>>,
     commits: Arc<AtomicU64>,
-    callbacks: watch::Sender<u64>,
+    written: Written,
 }
 
 impl Engine {
@@ -366,9 +372,7 @@ async fn write(engine: &Engine, changes: &[&Change]) -> Result<Vec<Outcome>, Fai
     writing.commit().await.map_err(Failed::Broken)?;
     engine.commits.fetch_add(1, Ordering::Relaxed);
     engine.stand(CommitPhase::After, changes)?;
-    if changes.iter().any(|change| change.has_callback()) {
-        engine.callbacks.send_modify(|written| *written += 1);
-    }
+    engine.written.note(changes);
     Ok(outcomes)
 }
 
@@ -395,6 +399,7 @@ async fn apply<'a>(
     let mut audited = Vec::new();
     let (mut draws, mut asides, mut shelvings) = (Rows::new(), Rows::new(), Rows::new());
     let mut euiccs = Rows::new();
+    let (mut forwarded, mut relayed) = (Rows::new(), Rows::new());
     for (place, change) in changes.iter().enumerate() {
         match change {
             Change::Save(row) => saves.push((place, &**row)),
@@ -415,6 +420,8 @@ async fn apply<'a>(
             Change::SetAside(row) => asides.push((place, &**row)),
             Change::Shelve(row) => shelvings.push((place, &**row)),
             Change::Eim(row) => euiccs.push((place, &**row)),
+            Change::Forward(row) => forwarded.push((place, &**row)),
+            Change::Relay(row) => relayed.push((place, &**row)),
         }
     }
     confirm(&audited, &mut outcomes, |entries| i64::try_from(entries.len()).ok());
@@ -455,7 +462,13 @@ async fn apply<'a>(
         batch.refuse(&round);
     }
     for round in rounds(failures, |_, row| row.iccid.clone()) {
-        batch.fail(&round);
+        batch.keep(&KEEP_FAILURE, &round);
+    }
+    for round in rounds(forwarded, |_, row| row.digest.clone()) {
+        batch.keep(&KEEP_FORWARDED, &round);
+    }
+    for round in rounds(relayed, |_, row| row.transaction_id.clone()) {
+        batch.keep(&KEEP_RELAYED, &round);
     }
     if !batch.judged.is_empty() {
         writing.lock(LOCK, || Set::column("iccid", batch.judged.iter().copied())).await?;
@@ -517,10 +530,11 @@ impl<'a> Batch<'a> {
         self.judgements.push(Judgement::Numbered { by, rows });
     }
 
-    fn fail(&mut self, round: &[(usize, &'a FailureRow)]) {
+    /// Rows that one statement keeps.
+    fn keep<R: Columns>(&mut self, statement: &'static Statement, round: &[(usize, &'a R)]) {
         self.add_set(round);
         let rows = round.iter().map(|(place, _)| (*place, None)).collect();
-        let by = self.add(&KEEP_FAILURE);
+        let by = self.add(statement);
         self.judgements.push(Judgement::Numbered { by, rows });
     }
 
