@@ -206,7 +206,7 @@ fn a_client_certificate_is_an_identity() {
         api.send(request)
     };
     assert_eq!(ask(&PKI.operator, None).ok(), json!({ "name": "robot", "right": "auditor" }));
-    assert_eq!(ask(&PKI.device, None).problem(), problem(401, "unauthenticated"), "known to nobody");
+    assert_eq!(ask(&PKI.manufacturer, None).problem(), problem(401, "unauthenticated"), "known to nobody");
     // Whoever shows a token is judged by the token.
     let token = api.token("anna", Right::Admin);
     assert_eq!(ask(&PKI.operator, Some(&token)).ok()["name"], "anna");

@@ -75,8 +75,8 @@ fn nobody_without_a_known_certificate_gets_in() {
         let reply = call_as(&server, Some(&unknown_operator), function, body()).unwrap();
         assert_eq!(reply.status, 403, "{function}");
         assert!(!String::from_utf8_lossy(&reply.body).contains("iccid"));
-        let reply = call_as(&server, Some(&PKI.device), function, body()).unwrap();
-        assert_eq!(reply.status, 403, "a device's certificate on {function}");
+        let reply = call_as(&server, Some(&PKI.manufacturer), function, body()).unwrap();
+        assert_eq!(reply.status, 403, "a manufacturer's certificate on {function}");
     }
     assert_eq!(server.available(), 10);
     let reply = call_as(&server, Some(&PKI.operator), "downloadOrder", body()).unwrap();

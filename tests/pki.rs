@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser as _;
 use rustls::pki_types::ServerName;
@@ -27,6 +28,9 @@ crate::tests!(
     the_generated_pki_on_brainpool_verifies,
     what_pki_init_makes_is_known_as_a_test_ci,
     every_wrong_twin_is_refused_for_its_fault,
+    every_wrong_twin_under_other_roots_is_refused_for_its_fault,
+    a_device_is_certified_no_longer_than_its_ca,
+    a_ci_is_no_ca_of_devices,
     one_changed_octet_of_a_generated_certificate_is_refused,
     truncated_and_extended_certificates_are_refused,
     tls_runs_between_our_server_and_our_client,
@@ -139,6 +143,11 @@ fn anchors(pki: &CurveSet) -> Anchors {
     Anchors::new(vec![pki.ci.certificate.clone()]).unwrap()
 }
 
+/// Trusts the test PKI's CA of devices.
+fn device_anchors(pki: &TestPki) -> Anchors {
+    Anchors::new(vec![pki.device_ca.certificate.clone()]).unwrap()
+}
+
 fn the_generated_pki_verifies() {
     let pki = generated();
     let anchors = anchors(&pki);
@@ -150,11 +159,18 @@ fn the_generated_pki_verifies() {
     anchors.verify_dp_pb(&auth, &pki.dp_pb.certificate, NOW).unwrap();
     anchors.verify_dp_tls(&pki.dp_tls.certificate, "smdp.example", NOW).unwrap();
     anchors.verify_client(&pki.operator.certificate, NOW).unwrap();
-    anchors.verify_client(&pki.device.certificate, NOW).unwrap();
+    let devices = device_anchors(&pki);
+    devices.verify_client(&pki.device.certificate, NOW).unwrap();
+    assert!(anchors.verify_client(&pki.device.certificate, NOW).is_err(), "the CI vouches for no device");
+    let eim = Anchors::new(vec![pki.eim_ca.certificate.clone()]).unwrap();
+    eim.verify_web_server(&pki.eim_tls.certificate, "smdp.example", NOW).unwrap();
+    eim.verify_client(&pki.eim_tls.certificate, NOW).unwrap();
+    assert_eq!(pki.eim_sign.certificate.authority_key_identifier(), eim.key_identifiers().next());
     let operator = peer_identity(pki.operator.certificate.der()).unwrap();
     assert_eq!(operator.oid.unwrap().to_string(), "2.999.20");
     let device = peer_identity(pki.device.certificate.der()).unwrap();
     assert_eq!((device.oid, device.common_name.as_deref()), (None, Some("Simyard TEST device")));
+    assert_eq!(device.serial_number.as_deref(), Some(EID));
     assert_eq!(device.fingerprint, pki.device.certificate.fingerprint());
     issues_a_second_euicc(&pki);
 }
@@ -232,15 +248,21 @@ fn verdict(pki: &CurveSet, anchors: &Anchors, issued: &Issued) -> Result<(), (Re
             anchors.verify_dp_pb(&auth, certificate, NOW).map(drop).map_err(server)
         }
         Kind::DpTls => anchors.verify_dp_tls(certificate, "localhost", NOW).map_err(server),
-        Kind::Operator | Kind::Manufacturer | Kind::Device => {
-            anchors.verify_client(certificate, NOW).map_err(server)
+        Kind::Operator | Kind::Manufacturer => anchors.verify_client(certificate, NOW).map_err(server),
+        Kind::EimCa | Kind::EimSign | Kind::EimTls | Kind::DeviceCa | Kind::Device => {
+            unreachable!("they lie under roots of their own")
         }
     }
 }
 
+/// Whether the certificate lies under the GSMA CI.
+fn is_below_ci(issued: &Issued) -> bool {
+    ![Kind::Ci, Kind::EimCa, Kind::EimSign, Kind::EimTls, Kind::DeviceCa, Kind::Device].contains(&issued.kind)
+}
+
 fn every_wrong_twin_is_refused_for_its_fault() {
     let (pki, brainpool) = (generated(), generated_on_brainpool());
-    assert_eq!((pki.twins.len(), brainpool.twins.len()), (44, 23));
+    assert_eq!((pki.twins.len(), brainpool.twins.len()), (53, 23));
     every_wrong_twin_of(&pki);
     every_wrong_twin_of(&brainpool);
 }
@@ -248,7 +270,7 @@ fn every_wrong_twin_is_refused_for_its_fault() {
 fn every_wrong_twin_of(pki: &CurveSet) {
     let anchors = anchors(pki);
     let euicc = Kind::Euicc;
-    for twin in &pki.twins {
+    for twin in pki.twins.iter().filter(|twin| is_below_ci(twin)) {
         let (kind, rule) = match (twin.kind, twin.fault.unwrap()) {
             (_, Fault::Expired) => (Refusal::Expired, "Path(Expired {"),
             (of, Fault::UnknownCi | Fault::SelfSigned) if of == euicc => {
@@ -263,6 +285,9 @@ fn every_wrong_twin_of(pki: &CurveSet) {
                 (Refusal::Verification, "Path(AuthorityKeyIdentifierMissing)")
             }
             (_, Fault::BadSignature) => (Refusal::Verification, "Path(Signature)"),
+            (_, Fault::GsmaCi | Fault::NoEid | Fault::OtherEid | Fault::NoClientAuth) => {
+                panic!("{twin:?} is none of a certificate under the CI")
+            }
         };
         let (found_kind, found) = verdict(pki, &anchors, twin).unwrap_err();
         assert_eq!(found_kind, kind, "{twin:?}: {found}");
@@ -283,9 +308,46 @@ fn every_wrong_twin_of(pki: &CurveSet) {
     ));
 }
 
+/// What an eIM and a device refuse of each other. An EID is no matter of the chain: who is let in may still be nobody.
+fn every_wrong_twin_under_other_roots_is_refused_for_its_fault() {
+    let pki = generated();
+    let eim = Anchors::new(vec![pki.eim_ca.certificate.clone()]).unwrap();
+    let devices = device_anchors(&pki);
+    let mut let_in = Vec::new();
+    let others = |twin: &&Issued| !is_below_ci(twin) && twin.kind != Kind::EimSign;
+    for twin in pki.twins.iter().filter(others) {
+        let verified = match twin.kind {
+            Kind::EimTls => eim.verify_web_server(&twin.certificate, "localhost", NOW),
+            _ => devices.verify_client(&twin.certificate, NOW),
+        };
+        let expected = match twin.fault.unwrap() {
+            Fault::Expired => "was valid until",
+            Fault::UnknownCi | Fault::GsmaCi | Fault::SelfSigned => "is not trusted",
+            Fault::WrongRole => "none for the role",
+            Fault::WrongHost => "not for \"localhost\"",
+            Fault::NoClientAuth => "lacks clientAuth",
+            Fault::BadSignature => "signature does not verify",
+            Fault::NoEid | Fault::OtherEid => {
+                verified.unwrap();
+                let_in.push(twin.certificate.serial_number().map(str::to_owned));
+                continue;
+            }
+            other => panic!("{other:?} is none of these certificates"),
+        };
+        let error = verified.unwrap_err().to_string();
+        assert!(error.contains(expected), "{twin:?}: {error}");
+    }
+    let other = Eid::with_check_digits("890490390000000000002799732000").unwrap();
+    assert_eq!(let_in, [None, Some(other.to_string())]);
+}
+
 fn one_changed_octet_of_a_generated_certificate_is_refused() {
     let pki = generated();
-    for right in pki.certificates().into_iter().filter(|issued| issued.kind != Kind::Ci) {
+    let devices = device_anchors(&pki);
+    refused_with_any_octet_changed(&pki.device.certificate, |changed| {
+        devices.verify_client(changed, NOW).is_ok()
+    });
+    for right in pki.certificates().into_iter().filter(|issued| is_below_ci(issued)) {
         refused_with_any_octet_changed(&right.certificate, |changed| {
             let changed = Issued { certificate: changed.clone(), ..right.clone() };
             // Anchors of its own: nothing is remembered from the right certificate.
@@ -449,11 +511,7 @@ fn tls_refuses_wrong_clients() {
     let pki = generated();
     let server = tls_identity(&pki.dp_tls);
     let mut refused = 0;
-    for twin in pki
-        .twins
-        .iter()
-        .filter(|twin| [Kind::Operator, Kind::Manufacturer, Kind::Device].contains(&twin.kind))
-    {
+    for twin in pki.twins.iter().filter(|twin| [Kind::Operator, Kind::Manufacturer].contains(&twin.kind)) {
         let expected = match twin.fault.unwrap() {
             Fault::Expired => "was valid until",
             Fault::UnknownCi | Fault::SelfSigned => "is not trusted",
@@ -467,7 +525,7 @@ fn tls_refuses_wrong_clients() {
             refused += 1;
         }
     }
-    assert_eq!(refused, 30);
+    assert_eq!(refused, 20);
     for client in clients_of(&pki, Some(&tls_identity(&pki.euicc))) {
         assert!(handshake(server_of(&pki, &server), client, "localhost").is_err());
     }
@@ -522,6 +580,44 @@ fn a_tls_leaf_minted_from_the_published_ci_verifies() {
     assert_eq!(operator.certificate.organization(), Some("Operator"));
 }
 
+fn a_device_is_certified_no_longer_than_its_ca() {
+    let pki = generated();
+    let (issuer, devices) = (pki.device_issuer().unwrap(), device_anchors(&pki));
+    let (rng, eid) = (Rng::seeded(5), Eid::with_check_digits("890490321111111111111111111111").unwrap());
+    let key = PrivateKey::draw(&rng, Curve::P256).signing_key().unwrap();
+    let certificate = issuer.certify_device(&eid, key.public_key(), Some(1), &rng, NOW).unwrap();
+    assert!(certificate.is_of(&key));
+    assert_eq!(certificate.serial_number(), Some(eid.as_str()));
+    assert_eq!(certificate.organization(), Some("Simyard TEST Device Maker"));
+    devices.verify_client(&certificate, NOW.plus(Duration::from_secs(86_400))).unwrap();
+    assert!(devices.verify_client(&certificate, NOW.plus(Duration::from_secs(86_401))).is_err());
+    let issued = issuer.issue_device(&eid, Some(u32::MAX), &rng, NOW).unwrap();
+    assert!(issued.certificate.is_of(&issued.key.signing_key().unwrap()));
+    assert_eq!(issued.certificate.not_after(), pki.device_ca.certificate.not_after());
+}
+
+fn a_ci_is_no_ca_of_devices() {
+    let pki = generated();
+    let ca = pki.device_ca.certificate.clone();
+    let ci = pki.ci.certificate.clone();
+    let cis = Anchors::of_cis(vec![ci.clone()]).unwrap();
+    let refused = |certificate: &Certificate, cis: &Anchors| {
+        matches!(
+            Anchors::of_device_cas(vec![ca.clone(), certificate.clone()], cis),
+            Err(AnchorError::GsmaCi(_))
+        )
+    };
+    assert_eq!(Anchors::of_device_cas(vec![ca.clone()], &cis).unwrap().certificates().len(), 1);
+    assert!(refused(&ci, &cis), "the one that is trusted");
+    assert!(refused(&pki.other_ci.certificate, &cis), "one that is not");
+    assert!(refused(&pki.eum.certificate, &cis), "another role");
+    // Nothing of it says that it is one, but its key is trusted as one.
+    let twice = Anchors::new(vec![pki.eim_ca.certificate.clone()]).unwrap();
+    assert!(refused(&pki.eim_ca.certificate, &twice) && !refused(&pki.eim_ca.certificate, &cis));
+    let Some(folder) = crate::harness::vectors("the CIs of SGP.26") else { return };
+    assert!(refused(&published(&folder, "CERT_CI_ECDSA_NIST.der"), &cis));
+}
+
 #[derive(clap::Parser)]
 struct Command {
     #[command(flatten)]
@@ -549,6 +645,8 @@ fn the_command_writes_a_pki_that_is_read_back() {
     let euicc = verify_euicc(&eum, &read("euicc.pem"), now).unwrap();
     assert_eq!(euicc.eid().as_str(), "89044045930000000000000000000036");
     assert_eq!(read("dp-tls.pem").dns_names(), ["a.example", "b.example"]);
+    assert_eq!(read("eim-tls.pem").dns_names(), ["a.example", "b.example"]);
+    assert_eq!(read("device.pem").serial_number(), Some("89044045930000000000000000000036"));
     assert!(anchors.verify_eum(&read("wrong/eum-expired.pem"), now).is_err());
     let brainpool = Anchors::of_cis(vec![read("ci-brp.pem")]).unwrap();
     let eum = brainpool.verify_eum(&read("eum-brp.pem"), now).unwrap();
@@ -562,7 +660,13 @@ fn the_command_writes_a_pki_that_is_read_back() {
         "dp-pb",
         "dp-tls",
         "operator",
+        "manufacturer",
+        "eim-ca",
+        "eim-sign",
+        "eim-tls",
+        "device-ca",
         "device",
+        "wrong/device-other-eid",
         "wrong/euicc-expired",
         "ci-brp",
         "eum-brp",

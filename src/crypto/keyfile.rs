@@ -8,7 +8,9 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls_pki_types::{
+    CertificateDer, CertificateRevocationListDer, CertificateSigningRequestDer, PrivateKeyDer,
+};
 use simyard_asn1::tlv::{Reader, Tag};
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -56,6 +58,14 @@ pub enum KeyFileError {
     /// No certificate, or a broken one.
     #[error("{}: certificates are expected, any number in PEM or one in DER; found {found}", path.display())]
     Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What is in it.
+        found: &'static str,
+    },
+    /// No certification request, more than one, or a broken one.
+    #[error("{}: one certification request (PKCS #10) is expected, in PEM or DER; found {found}", path.display())]
+    Request {
         /// The file.
         path: PathBuf,
         /// What is in it.
@@ -109,6 +119,15 @@ pub fn load_certificates(path: &Path) -> Result<Vec<Vec<u8>>, KeyFileError> {
 pub fn load_revocation_lists(path: &Path) -> Result<Vec<Vec<u8>>, KeyFileError> {
     let content = read(path)?;
     revocation_lists(&content).map_err(|found| KeyFileError::RevocationList { path: path.to_owned(), found })
+}
+
+/// Reads the certification request of a file as DER. Whether it is signed as it must be is not looked at.
+///
+/// # Errors
+/// [`KeyFileError::Request`] unless the file holds exactly one; [`KeyFileError::Read`] and [`KeyFileError::TooLarge`].
+pub fn load_certification_request(path: &Path) -> Result<Vec<u8>, KeyFileError> {
+    let content = read(path)?;
+    certification_request(&content).map_err(|found| KeyFileError::Request { path: path.to_owned(), found })
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
@@ -184,6 +203,23 @@ fn revocation_lists(content: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
         return Err("octets that are no revocation list");
     }
     Ok(found)
+}
+
+fn certification_request(content: &[u8]) -> Result<Vec<u8>, &'static str> {
+    let mut found = if is_pem(content) {
+        CertificateSigningRequestDer::pem_slice_iter(content)
+            .map(|request| request.map(|der| der.to_vec()).map_err(|_| "broken PEM"))
+            .collect::<Result<Vec<_>, _>>()?
+    } else {
+        vec![content.to_vec()]
+    };
+    match (found.pop(), found.is_empty()) {
+        // A request has the outer form of a certificate (RFC 2986 4).
+        (Some(request), true) if is_certificate(&request) => Ok(request),
+        (Some(_), true) => Err("octets that are no certification request"),
+        (Some(_), false) => Err("several certification requests"),
+        (None, _) => Err("PEM without a certification request"),
+    }
 }
 
 /// Whether the octets have the outer form of a certificate (RFC 5280 4.1): a sequence of a sequence, a

@@ -24,7 +24,8 @@ fn key(identifier: &[u8]) -> String {
     }
 }
 
-fn cut(text: &str) -> String {
+/// The beginning of a text that a peer chose.
+pub(super) fn cut(text: &str) -> String {
     match text.char_indices().nth(PRINTED_CHARS) {
         Some((at, _)) => text.get(..at).unwrap_or_default().to_owned() + "…",
         None => text.to_owned(),
@@ -169,6 +170,13 @@ pub enum AnchorError {
         /// The policies that the certificate names.
         found: Vec<Oid>,
     },
+    /// A CI of remote SIM provisioning as CA of devices.
+    #[error(
+        "the certificate {:?} is a GSMA CI, or of another role of remote SIM provisioning: whoever has a certificate \
+         under it could speak for any device; name the CA that issues the devices' own certificates",
+        cut(.0)
+    )]
+    GsmaCi(String),
     /// Two anchors with one key identifier.
     #[error("two CI certificates have the key identifier {}", key(.0))]
     KeyIdentifierTwice(Vec<u8>),

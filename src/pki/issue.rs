@@ -18,7 +18,7 @@ use crate::crypto::ecdsa::{Curve, EcdsaError, PublicKey, Signature, SigningKey};
 use crate::env::{Rng, Timestamp};
 
 /// The longest organizationName, commonName and serialNumber (RFC 5280 appendix A), in characters.
-const MAX_ATTRIBUTE_CHARS: usize = 64;
+pub(super) const MAX_ATTRIBUTE_CHARS: usize = 64;
 
 const PRINTABLE_STRING: Tag = Tag(0x13);
 const UTC_TIME: Tag = Tag(0x17);
@@ -251,17 +251,19 @@ impl Content {
         self.with(ExtensionId::BasicConstraints, Criticality::Critical, writer.finish())
     }
 
-    /// extKeyUsage: clientAuth, and serverAuth before it for a server.
+    /// extKeyUsage: clientAuth, serverAuth, or both.
     #[must_use]
     pub fn tls(self, side: TlsSide) -> Self {
         const SERVER_AUTH: &[u8] = &[0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01];
         const CLIENT_AUTH: &[u8] = &[0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02];
         let mut writer = Writer::new();
         writer.nested(Tag::SEQUENCE, |purposes| {
-            if side == TlsSide::ServerAndClient {
+            if side != TlsSide::Client {
                 purposes.tlv(Tag::OID, SERVER_AUTH);
             }
-            purposes.tlv(Tag::OID, CLIENT_AUTH);
+            if side != TlsSide::Server {
+                purposes.tlv(Tag::OID, CLIENT_AUTH);
+            }
         });
         self.with(ExtensionId::ExtendedKeyUsage, Criticality::Critical, writer.finish())
     }
@@ -332,6 +334,8 @@ pub enum TlsSide {
     ServerAndClient,
     /// clientAuth alone: an operator, a device.
     Client,
+    /// serverAuth alone: a server that calls nobody.
+    Server,
 }
 
 /// A private key that was drawn, kept as its scalar and wiped after use.

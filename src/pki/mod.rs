@@ -9,6 +9,7 @@
 //! | [`test_ci`] | which CIs are for tests | SGP.26 |
 //! | [`error`] | why a certificate is refused, and the three kinds that status codes tell apart | SGP.22 5.6 |
 //! | [`tls`] | server and client configurations, verifiers of both sides | SGP.22 2.6.6 |
+//! | [`request`] | requests for certificates | RFC 2986 |
 //! | [`issue`] | writing certificates | SGP.22 4.5.2 |
 //! | [`web`] | TLS servers of operators | SGP.22 2.6.6 |
 //! | [`smdp`] | TLS servers of SM-DP+, as an eIM calls them | SGP.22 2.6.6 |
@@ -24,6 +25,7 @@ pub mod certificate;
 pub mod chain;
 pub mod error;
 pub mod issue;
+pub mod request;
 pub mod revocation;
 pub mod role;
 pub mod smdp;

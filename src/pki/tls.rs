@@ -28,7 +28,7 @@ use simyard_asn1::Oid;
 
 use super::certificate::{Certificate, CertificateError, UnusableKey};
 use super::chain::Anchors;
-use super::error::ServerCertificateError;
+use super::error::{ServerCertificateError, cut};
 use super::issue::signature_to_der;
 use crate::crypto::ecdsa::{Curve, PublicKey, SigningKey};
 use crate::env::{Clock, Timestamp};
@@ -61,6 +61,16 @@ pub enum TlsError {
     /// The peer's certificate breaks a rule.
     #[error("TLS certificate of the peer: {0}")]
     Peer(#[from] ServerCertificateError),
+    /// A client's certificate breaks a rule.
+    #[error("TLS certificate {} of the client {name:?}: {cause}", hex::encode(fingerprint))]
+    Client {
+        /// Its SHA-256.
+        fingerprint: [u8; 32],
+        /// What it calls itself: serialNumber or commonName, which nobody has verified, cut.
+        name: String,
+        /// The rule.
+        cause: ServerCertificateError,
+    },
     /// The TLS library refuses the settings.
     #[error("TLS settings: {0}")]
     Library(String),
@@ -80,6 +90,36 @@ struct Refused(TlsError);
 impl fmt::Debug for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// Why the certificate of a peer was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateRefusal {
+    /// SHA-256 of the certificate, of a client that showed one which can be read.
+    pub fingerprint: Option<[u8; 32]>,
+    /// What was the matter.
+    pub cause: String,
+}
+
+impl CertificateRefusal {
+    /// What a failed handshake says of the peer's certificate, or that it showed none; `None` if it failed otherwise.
+    #[must_use]
+    pub fn of(error: &rustls::Error) -> Option<Self> {
+        match error {
+            // What was said here, without what rustls puts around it.
+            rustls::Error::InvalidCertificate(rustls::CertificateError::Other(OtherError(cause))) => {
+                let fingerprint = match cause.downcast_ref::<Refused>() {
+                    Some(Refused(TlsError::Client { fingerprint, .. })) => Some(*fingerprint),
+                    Some(_) | None => None,
+                };
+                Some(Self { fingerprint, cause: cause.to_string() })
+            }
+            rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
+                Some(Self { fingerprint: None, cause: error.to_string() })
+            }
+            _ => None,
+        }
     }
 }
 
@@ -276,7 +316,12 @@ impl ClientVerifier {
     }
 
     fn check(&self, leaf: &[u8], now: Timestamp) -> Result<(), TlsError> {
-        Ok(self.anchors.verify_client(&Certificate::from_der(leaf)?, now)?)
+        let leaf = Certificate::from_der(leaf)?;
+        self.anchors.verify_client(&leaf, now).map_err(|cause| TlsError::Client {
+            fingerprint: leaf.fingerprint(),
+            name: cut(leaf.serial_number().or(leaf.common_name()).unwrap_or_default()),
+            cause,
+        })
     }
 }
 
@@ -347,6 +392,10 @@ pub struct PeerIdentity {
     pub fingerprint: [u8; 32],
     /// commonName of the subject, for people.
     pub common_name: Option<String>,
+    /// serialNumber of the subject: the EID of a device.
+    pub serial_number: Option<String>,
+    /// dNSNames of subjectAltName.
+    pub dns_names: Vec<String>,
 }
 
 /// Reads who a peer is from its leaf certificate in DER.
@@ -359,5 +408,7 @@ pub fn peer_identity(leaf: &[u8]) -> Result<PeerIdentity, CertificateError> {
         oid: certificate.registered_id().cloned(),
         fingerprint: certificate.fingerprint(),
         common_name: certificate.common_name().map(str::to_owned),
+        serial_number: certificate.serial_number().map(str::to_owned),
+        dns_names: certificate.dns_names().to_vec(),
     })
 }

@@ -170,8 +170,8 @@ fn strangers_are_kept_out() {
             let outcome = call_as(&server, Some(twin), "downloadOrder", body());
             assert!(outcome.is_err(), "{}: {outcome:?}", twin.name());
         }
-        let device = call_as(&server, Some(&PKI.device), "downloadOrder", body()).unwrap();
-        assert_eq!(device.status, 403);
+        let manufacturer = call_as(&server, Some(&PKI.manufacturer), "downloadOrder", body()).unwrap();
+        assert_eq!(manufacturer.status, 403);
         assert_eq!(server.available(), 10);
     });
 }

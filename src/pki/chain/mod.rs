@@ -19,6 +19,7 @@ use super::certificate::Certificate;
 use super::error::{AnchorError, PathError};
 use super::revocation::{RevocationList, RevocationListError};
 use super::role::Role;
+use super::test_ci::is_test_ci;
 use crate::crypto::ecdsa::PublicKey;
 use crate::env::Timestamp;
 
@@ -106,6 +107,27 @@ impl Anchors {
         if let Some(other) = certificates.iter().find(|certificate| !certificate.has_role(Role::Ci)) {
             let name = other.common_name().unwrap_or_default().to_owned();
             return Err(AnchorError::Role { name, found: other.policies().to_vec() });
+        }
+        Self::new(certificates)
+    }
+
+    /// Takes the certificates of CAs of devices: as [`Anchors::new`], and none of them is a CI, neither one of `cis`, by
+    /// key or key identifier, nor any other by its role or as one of those for tests.
+    ///
+    /// # Errors
+    /// [`AnchorError`].
+    pub fn of_device_cas(certificates: Vec<Certificate>, cis: &Self) -> Result<Self, AnchorError> {
+        let is_one_of = |certificate: &Certificate| {
+            cis.certificates.iter().any(|ci| {
+                ci.subject_key_identifier() == certificate.subject_key_identifier()
+                    || (ci.public_key().is_ok() && ci.public_key() == certificate.public_key())
+            })
+        };
+        let is_ci = |certificate: &&Certificate| {
+            certificate.has_any_role() || is_test_ci(certificate) || is_one_of(certificate)
+        };
+        if let Some(ci) = certificates.iter().find(is_ci) {
+            return Err(AnchorError::GsmaCi(ci.common_name().unwrap_or_default().to_owned()));
         }
         Self::new(certificates)
     }

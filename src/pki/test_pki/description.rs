@@ -8,7 +8,7 @@ use simyard_asn1::Oid;
 use super::{DAY, EID_PREFIX_LEN, Fault, Kind};
 use crate::env::Timestamp;
 use crate::ident::{Eid, ServerAddress};
-use crate::pki::issue::{Content, Criticality, IssueError, Subject, TlsSide, Validity};
+use crate::pki::issue::{Content, Criticality, IssueError, MAX_ATTRIBUTE_CHARS, Subject, TlsSide, Validity};
 use crate::pki::role::Role;
 
 /// The descriptions that the PKI is issued from.
@@ -40,6 +40,10 @@ struct Faults {
     no_authority_key_identifier: String,
     self_signed: String,
     bad_signature: String,
+    gsma_ci: String,
+    no_eid: String,
+    other_eid: String,
+    no_client_auth: String,
 }
 
 #[derive(Deserialize)]
@@ -53,6 +57,10 @@ struct Entries {
     dp_tls: Entry,
     operator: Entry,
     manufacturer: Entry,
+    eim_ca: Entry,
+    eim_sign: Entry,
+    eim_tls: Entry,
+    device_ca: Entry,
     device: Entry,
 }
 
@@ -84,6 +92,10 @@ impl Description {
             Kind::DpTls => &self.certificate.dp_tls,
             Kind::Operator => &self.certificate.operator,
             Kind::Manufacturer => &self.certificate.manufacturer,
+            Kind::EimCa => &self.certificate.eim_ca,
+            Kind::EimSign => &self.certificate.eim_sign,
+            Kind::EimTls => &self.certificate.eim_tls,
+            Kind::DeviceCa => &self.certificate.device_ca,
             Kind::Device => &self.certificate.device,
         }
     }
@@ -99,11 +111,15 @@ impl Description {
             Fault::NoAuthorityKeyIdentifier => &self.fault.no_authority_key_identifier,
             Fault::SelfSigned => &self.fault.self_signed,
             Fault::BadSignature => &self.fault.bad_signature,
+            Fault::GsmaCi => &self.fault.gsma_ci,
+            Fault::NoEid => &self.fault.no_eid,
+            Fault::OtherEid => &self.fault.other_eid,
+            Fault::NoClientAuth => &self.fault.no_client_auth,
         }
     }
 
-    /// What every certificate of this kind says. Still missing are the range of an EUM, the EID of an eUICC and the
-    /// hosts of a TLS certificate.
+    /// What every certificate of this kind says. Still missing are the range of an EUM, the EID of an eUICC or a device
+    /// and the hosts of a TLS certificate.
     pub(super) fn content(&self, kind: Kind, now: Timestamp) -> Result<Content, IssueError> {
         let entry = self.entry(kind);
         let critical = Criticality::Critical;
@@ -137,6 +153,9 @@ impl Description {
             Kind::Operator | Kind::Manufacturer | Kind::Device => {
                 content.signs_messages().tls(TlsSide::Client)
             }
+            Kind::EimCa | Kind::DeviceCa => content.signs_certificates_and_lists().authority(Some(0)),
+            Kind::EimSign => content.signs_messages(),
+            Kind::EimTls => content.signs_messages().tls(TlsSide::ServerAndClient),
         })
     }
 
@@ -159,14 +178,33 @@ impl Description {
         oid: &Oid,
         now: Timestamp,
     ) -> Result<Content, IssueError> {
-        let is_host =
-            |name: &&String| ServerAddress::parse(name).is_ok_and(|address| address.host() == **name);
-        if let Some(name) = host_names.iter().find(|name| !is_host(name)) {
-            return Err(IssueError::HostName(name.clone()));
-        }
+        check_hosts(host_names)?;
         let mut content = self.content(Kind::DpTls, now)?.names(host_names, Some(oid));
         content.subject.common_name = host_names.first().cloned();
         Ok(content)
+    }
+
+    pub(super) fn eim_tls(&self, host_names: &[String], now: Timestamp) -> Result<Content, IssueError> {
+        check_hosts(host_names)?;
+        let mut content = self.content(Kind::EimTls, now)?.names(host_names, None);
+        // A host name may be longer than a commonName: then dNSName alone has it.
+        content.subject.common_name =
+            host_names.iter().find(|name| name.len() <= MAX_ATTRIBUTE_CHARS).cloned();
+        Ok(content)
+    }
+
+    pub(super) fn device(&self, eid: &Eid, now: Timestamp) -> Result<Content, IssueError> {
+        let mut content = self.content(Kind::Device, now)?;
+        content.subject.serial_number = Some(eid.to_string());
+        Ok(content)
+    }
+}
+
+fn check_hosts(host_names: &[String]) -> Result<(), IssueError> {
+    let is_host = |name: &&String| ServerAddress::parse(name).is_ok_and(|address| address.host() == **name);
+    match host_names.iter().find(|name| !is_host(name)) {
+        Some(name) => Err(IssueError::HostName(name.clone())),
+        None => Ok(()),
     }
 }
 

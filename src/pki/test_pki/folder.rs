@@ -156,7 +156,7 @@ mod tests {
         let pki = TestPki::generate(&Rng::seeded(1), NOW, &options()).unwrap();
         let target = folder.path().join("pki");
         let written = pki.write_to(&target, Existing::Refuse).unwrap();
-        assert_eq!(written.len(), 9 + 1 + pki.twins.len());
+        assert_eq!(written.len(), 13 + 1 + pki.twins.len());
         assert!(matches!(pki.write_to(&target, Existing::Refuse), Err(WriteError::NotEmpty(_))));
         let other = TestPki::generate(&Rng::seeded(2), NOW, &options()).unwrap();
         other.write_to(&target, Existing::Replace).unwrap();

@@ -4,7 +4,7 @@ use std::fmt;
 
 use simyard_asn1::Oid;
 
-use super::description::Description;
+use super::description::{Description, validity};
 use super::{Fault, Kind};
 use crate::crypto::ecdsa::{Curve, EcdsaError, PublicKey};
 use crate::env::{Rng, Timestamp};
@@ -51,13 +51,18 @@ impl Issued {
     /// The certificate in PEM.
     #[must_use]
     pub fn certificate_pem(&self) -> String {
-        der::pem::encode_string("CERTIFICATE", der::pem::LineEnding::LF, self.certificate.der())
-            .unwrap_or_default()
+        pem(&self.certificate)
     }
 
     pub(super) fn issuer(&self) -> Result<Issuer, IssueError> {
         Issuer::new(self.certificate.clone(), self.key.signing_key()?)
     }
+}
+
+/// A certificate in PEM.
+#[must_use]
+pub fn pem(certificate: &Certificate) -> String {
+    der::pem::encode_string("CERTIFICATE", der::pem::LineEnding::LF, certificate.der()).unwrap_or_default()
 }
 
 impl Issuer {
@@ -102,6 +107,47 @@ impl Issuer {
         content.subject.organization = Some(name.to_owned());
         content.subject.common_name = Some(name.to_owned());
         self.issue_right(Kind::Operator, &content, Curve::P256, rng)
+    }
+
+    /// Certifies the key of a device with this EID for ESipa, so many days, but no longer than this CA's own certificate is
+    /// valid; the organisation is the CA's.
+    ///
+    /// # Errors
+    /// As [`Issuer::issue`].
+    pub fn certify_device(
+        &self,
+        eid: &Eid,
+        key: &PublicKey,
+        days: Option<u32>,
+        rng: &Rng,
+        now: Timestamp,
+    ) -> Result<Certificate, IssueError> {
+        self.issue(&self.device_content(eid, days, now)?, key, rng)
+    }
+
+    /// Issues a device's client certificate with a key that is drawn here: as [`Issuer::certify_device`].
+    ///
+    /// # Errors
+    /// As [`Issuer::issue`].
+    pub fn issue_device(
+        &self,
+        eid: &Eid,
+        days: Option<u32>,
+        rng: &Rng,
+        now: Timestamp,
+    ) -> Result<Issued, IssueError> {
+        self.issue_right(Kind::Device, &self.device_content(eid, days, now)?, Curve::P256, rng)
+    }
+
+    fn device_content(&self, eid: &Eid, days: Option<u32>, now: Timestamp) -> Result<Content, IssueError> {
+        let mut content = Description::read()?.device(eid, now)?;
+        content.subject.organization = self.certificate().organization().map(str::to_owned);
+        if let Some(days) = days {
+            content.validity = validity(now, days);
+        }
+        let last = self.certificate().not_after();
+        content.validity.not_after = content.validity.not_after.min(last);
+        Ok(content)
     }
 
     fn curve(&self) -> Result<Curve, IssueError> {

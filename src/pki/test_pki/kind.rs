@@ -22,6 +22,14 @@ pub enum Kind {
     Operator,
     /// A SIM manufacturer's client certificate.
     Manufacturer,
+    /// Root of the eIM's certificates.
+    EimCa,
+    /// The eIM towards eUICCs.
+    EimSign,
+    /// TLS of the eIM.
+    EimTls,
+    /// Root of devices' client certificates.
+    DeviceCa,
     /// A device's client certificate.
     Device,
 }
@@ -39,6 +47,10 @@ impl Kind {
             Self::DpTls => "dp-tls",
             Self::Operator => "operator",
             Self::Manufacturer => "manufacturer",
+            Self::EimCa => "eim-ca",
+            Self::EimSign => "eim-sign",
+            Self::EimTls => "eim-tls",
+            Self::DeviceCa => "device-ca",
             Self::Device => "device",
         }
     }
@@ -66,6 +78,14 @@ pub enum Fault {
     SelfSigned,
     /// The signature does not verify.
     BadSignature,
+    /// Issued by the CI that eUICCs trust.
+    GsmaCi,
+    /// The subject names no EID.
+    NoEid,
+    /// The EID is another one.
+    OtherEid,
+    /// Not for clients of TLS.
+    NoClientAuth,
 }
 
 impl Fault {
@@ -82,6 +102,10 @@ impl Fault {
             Self::NoAuthorityKeyIdentifier => "no-authority-key-identifier",
             Self::SelfSigned => "self-signed",
             Self::BadSignature => "bad-signature",
+            Self::GsmaCi => "gsma-ci",
+            Self::NoEid => "no-eid",
+            Self::OtherEid => "other-eid",
+            Self::NoClientAuth => "no-client-auth",
         }
     }
 }

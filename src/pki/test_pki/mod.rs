@@ -17,7 +17,7 @@ mod kind;
 mod twin;
 
 pub use folder::{Existing, WriteError, Written};
-pub use issued::Issued;
+pub use issued::{Issued, pem};
 pub use kind::{Fault, Kind};
 
 use description::Description;
@@ -29,9 +29,9 @@ const DAY: u64 = 86_400;
 /// What a test PKI is made for.
 #[derive(Clone, Debug)]
 pub struct TestPkiOptions {
-    /// The dNSNames of the SM-DP+; the first is its commonName.
+    /// The dNSNames of the SM-DP+ and of the eIM; the first is the commonName.
     pub host_names: Vec<String>,
-    /// The EID of the virtual eUICC; its first eight digits are the range of the EUM.
+    /// The EID of the virtual eUICC and of the device that it is in; its first eight digits are the range of the EUM.
     pub eid: Eid,
 }
 
@@ -66,13 +66,8 @@ impl CurveSet {
         curve: Curve,
     ) -> Result<Self, IssueError> {
         let description = Description::read()?;
-        let root = |rng: &Rng| {
-            let key = PrivateKey::draw(rng, curve);
-            let content = description.content(Kind::Ci, now)?;
-            let certificate = issue_root(&content, &key.signing_key()?, rng)?;
-            Ok::<_, IssueError>(Issued { kind: Kind::Ci, fault: None, certificate, key })
-        };
-        let (ci, other_ci) = (root(rng)?, root(rng)?);
+        let ci = description.root(Kind::Ci, curve, rng, now)?;
+        let other_ci = description.root(Kind::Ci, curve, rng, now)?;
         let ci_issuers = [&ci.issuer()?, &other_ci.issuer()?];
         let mut batch = Batch { description: &description, curve, rng, now, twins: Vec::new() };
         let eum = batch.issue(Kind::Eum, &description.eum(&options.eid, now)?, ci_issuers)?;
@@ -116,7 +111,8 @@ impl CurveSet {
     }
 }
 
-/// The test PKI on P-256, with what TLS needs beside the [`CurveSet`]. Private keys are wiped when it is dropped.
+/// The test PKI on P-256, with what TLS and the eIM need beside the [`CurveSet`]. Private keys are wiped when it is
+/// dropped.
 #[derive(Debug)]
 pub struct TestPki {
     set: CurveSet,
@@ -126,7 +122,15 @@ pub struct TestPki {
     pub operator: Issued,
     /// A SIM manufacturer's client certificate.
     pub manufacturer: Issued,
-    /// A device's client certificate.
+    /// Root of the eIM's certificates, which is no GSMA CI.
+    pub eim_ca: Issued,
+    /// The eIM towards eUICCs.
+    pub eim_sign: Issued,
+    /// TLS of the eIM.
+    pub eim_tls: Issued,
+    /// Root of devices' client certificates, which is no GSMA CI.
+    pub device_ca: Issued,
+    /// A device's client certificate; it names the EID of the options.
     pub device: Issued,
 }
 
@@ -153,21 +157,63 @@ impl TestPki {
         let ci_issuers = [&set.ci.issuer()?, &set.other_ci.issuer()?];
         let twins = std::mem::take(&mut set.twins);
         let mut batch = Batch { description: &description, curve, rng, now, twins };
-        let mut below_ci = |kind| batch.issue(kind, &description.content(kind, now)?, ci_issuers);
-        let (operator, device) = (below_ci(Kind::Operator)?, below_ci(Kind::Device)?);
+        let operator = description.content(Kind::Operator, now)?;
+        let operator = batch.issue(Kind::Operator, &operator, ci_issuers)?;
         let dp_tls = description.dp_tls(&options.host_names, &dp_oid, now)?;
         let dp_tls = batch.issue(Kind::DpTls, &dp_tls, ci_issuers)?;
         let manufacturer = description.content(Kind::Manufacturer, now)?;
         let manufacturer = batch.issue(Kind::Manufacturer, &manufacturer, ci_issuers)?;
+        let [ci, other_ci] = ci_issuers;
+        let eim_ca = description.root(Kind::EimCa, curve, rng, now)?;
+        let eim_issuers = [&eim_ca.issuer()?, other_ci];
+        let eim_sign = description.content(Kind::EimSign, now)?;
+        let eim_sign = batch.issue(Kind::EimSign, &eim_sign, eim_issuers)?;
+        let eim_tls = description.eim_tls(&options.host_names, now)?;
+        let eim_tls = batch.issue(Kind::EimTls, &eim_tls, eim_issuers)?;
+        let device_ca = description.root(Kind::DeviceCa, curve, rng, now)?;
+        let device = description.device(&options.eid, now)?;
+        let device = batch.issue(Kind::Device, &device, [&device_ca.issuer()?, ci])?;
         set.twins = batch.twins;
-        Ok(Self { set, dp_tls, operator, manufacturer, device })
+        Ok(Self { set, dp_tls, operator, manufacturer, eim_ca, eim_sign, eim_tls, device_ca, device })
     }
 
     /// The right certificates, each once.
     #[must_use]
-    pub const fn certificates(&self) -> [&Issued; 9] {
+    pub const fn certificates(&self) -> [&Issued; 13] {
         let [ci, eum, euicc, dp_auth, dp_pb] = self.set.certificates();
-        [ci, eum, euicc, dp_auth, dp_pb, &self.dp_tls, &self.operator, &self.manufacturer, &self.device]
+        let Self { dp_tls, operator, manufacturer, eim_ca, eim_sign, eim_tls, device_ca, device, .. } = self;
+        [
+            ci,
+            eum,
+            euicc,
+            dp_auth,
+            dp_pb,
+            dp_tls,
+            operator,
+            manufacturer,
+            eim_ca,
+            eim_sign,
+            eim_tls,
+            device_ca,
+            device,
+        ]
+    }
+
+    /// The CA of devices as an issuer of further certificates.
+    ///
+    /// # Errors
+    /// [`IssueError`] never in practice: certificate and key were issued together.
+    pub fn device_issuer(&self) -> Result<Issuer, IssueError> {
+        self.device_ca.issuer()
+    }
+}
+
+impl Description {
+    /// A root with a key of its own.
+    fn root(&self, kind: Kind, curve: Curve, rng: &Rng, now: Timestamp) -> Result<Issued, IssueError> {
+        let key = PrivateKey::draw(rng, curve);
+        let certificate = issue_root(&self.content(kind, now)?, &key.signing_key()?, rng)?;
+        Ok(Issued { kind, fault: None, certificate, key })
     }
 }
 
@@ -208,7 +254,19 @@ mod tests {
     #[test]
     fn the_description_names_every_fault_as_its_files() {
         let description = Description::read().unwrap();
-        for kind in [Kind::Ci, Kind::Eum, Kind::Euicc, Kind::DpAuth, Kind::DpPb, Kind::DpTls] {
+        for kind in [
+            Kind::Ci,
+            Kind::Eum,
+            Kind::Euicc,
+            Kind::DpAuth,
+            Kind::DpPb,
+            Kind::DpTls,
+            Kind::EimCa,
+            Kind::EimSign,
+            Kind::EimTls,
+            Kind::DeviceCa,
+            Kind::Device,
+        ] {
             let line = format!("[certificate.{}]", kind.as_str());
             assert!(DESCRIPTION.contains(&line), "{line}");
             for fault in &description.entry(kind).twins {
@@ -227,7 +285,7 @@ mod tests {
         let count = names.len();
         names.sort();
         names.dedup();
-        assert_eq!((names.len(), count), (count, 44));
+        assert_eq!((names.len(), count), (count, 53));
         for issued in pki.certificates().into_iter().chain(&pki.twins) {
             assert!(issued.certificate.is_of(&issued.key.signing_key().unwrap()), "{issued:?}");
         }

@@ -7,12 +7,12 @@ use crate::crypto::ecdsa::Curve;
 use crate::env::{Rng, Timestamp};
 use crate::ident::Eid;
 use crate::pki::issue::{
-    Content, Criticality, ExtensionId, IssueError, Issuer, PrivateKey, Validity, issue_self_signed,
+    Content, Criticality, ExtensionId, IssueError, Issuer, PrivateKey, TlsSide, Validity, issue_self_signed,
     with_bad_signature,
 };
 use crate::pki::role::Role;
 
-/// The content with one fault, issued; `issuers` are the right one and the one of the other PKI.
+/// The content with one fault, issued; `issuers` are the right one and the one of the other PKI, or for a device the CI.
 pub(super) fn twin(
     kind: Kind,
     fault: Fault,
@@ -55,6 +55,16 @@ pub(super) fn twin(
         Fault::UnknownCi => other_issuer.issue(&content, subject, rng),
         Fault::SelfSigned => issue_self_signed(&content, &signing, rng),
         Fault::BadSignature => with_bad_signature(&issuer.issue(&content, subject, rng)?),
+        Fault::GsmaCi => other_issuer.issue(&content, subject, rng),
+        Fault::NoEid => {
+            content.subject.serial_number = None;
+            issuer.issue(&content, subject, rng)
+        }
+        Fault::OtherEid => {
+            content.subject.serial_number = content.subject.serial_number.as_deref().map(outside_range);
+            issuer.issue(&content, subject, rng)
+        }
+        Fault::NoClientAuth => issuer.issue(&content.tls(TlsSide::Server), subject, rng),
     }?;
     Ok(Issued { kind, fault: Some(fault), certificate, key })
 }
@@ -66,7 +76,13 @@ const fn wrong_role(kind: Kind) -> Role {
         Kind::DpAuth => Role::DpPb,
         Kind::DpPb => Role::DpAuth,
         Kind::DpTls => Role::DsTls,
-        Kind::Operator | Kind::Manufacturer | Kind::Device => Role::Euicc,
+        Kind::Operator
+        | Kind::Manufacturer
+        | Kind::EimCa
+        | Kind::EimSign
+        | Kind::EimTls
+        | Kind::DeviceCa
+        | Kind::Device => Role::Euicc,
     }
 }
 

@@ -1,4 +1,4 @@
-//! `simyard pki init DIR`: writes a test PKI of the shape of SGP.26.
+//! `simyard pki`: `init DIR` writes a test PKI of the shape of SGP.26; [`device`] issues certificates for devices.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -10,7 +10,11 @@ use crate::env::{Clock, Rng};
 use crate::ident::Eid;
 use crate::pki::test_pki::{CurveSet, Existing, TestPki, TestPkiOptions};
 
-/// Certificates for tests and demonstrations.
+mod device;
+
+use device::DeviceArgs;
+
+/// Certificates for tests and demonstrations, and for devices.
 #[derive(Args, Debug)]
 pub struct PkiArgs {
     #[command(subcommand)]
@@ -19,12 +23,17 @@ pub struct PkiArgs {
 
 #[derive(Debug, Subcommand)]
 enum PkiCommand {
-    /// Write a whole test PKI: CI, EUM, eUICC, SM-DP+, operator and device, each with its key, and wrong twins.
+    /// Write a whole test PKI: CI, EUM, eUICC, SM-DP+, operator, eIM and device, each with its key, and wrong twins.
     ///
     /// All are on P-256; what eUICCs look at is there on brainpoolP256r1 too, under a CI of its own (`*-brp.pem`).
     /// The keys are drawn here and now; nothing but test equipment may trust this CI. `wrong/` gets copies with
     /// exactly one fault each (expired, unknown CI, wrong role, EID outside the range ...), to test who accepts them.
     Init(InitArgs),
+    /// Issue a device's client certificate for ESipa, under the CA of devices.
+    ///
+    /// It names the EID given here, whatever a request asks for; of a request the key counts, and that it was signed with
+    /// it. The CA is any that issues device certificates: a folder with device-ca.pem and device-ca.key.pem.
+    Device(DeviceArgs),
 }
 
 #[derive(Args, Debug)]
@@ -32,10 +41,10 @@ struct InitArgs {
     /// The folder to write to; it is created if need be.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// A host name of the SM-DP+, for its TLS certificate; may be given several times.
+    /// A host name of the SM-DP+ and the eIM, for their TLS certificates; may be given several times.
     #[arg(long = "host", value_name = "NAME", default_value = "localhost")]
     hosts: Vec<String>,
-    /// The EID of the virtual eUICC: 32 digits. Its first eight are the range of the EUM.
+    /// The EID of the virtual eUICC and of its device: 32 digits. Its first eight are the range of the EUM.
     #[arg(long, value_name = "DIGITS", default_value = "89049032000000000000279973200019")]
     eid: Eid,
     /// Replace certificates and keys in a folder that is not empty.
@@ -46,10 +55,11 @@ struct InitArgs {
 /// Runs `simyard pki`.
 ///
 /// # Errors
-/// A folder that is not empty, or that cannot be written.
+/// A folder that is not empty, or that cannot be written; a CA or a request that cannot be used.
 pub fn run(args: PkiArgs) -> anyhow::Result<()> {
     match args.command {
         PkiCommand::Init(init) => run_init(init),
+        PkiCommand::Device(device) => device::run(&device),
     }
 }
 
