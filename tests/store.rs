@@ -26,6 +26,7 @@ pub mod batches;
 pub mod callbacks;
 pub mod forwarded;
 pub mod operations;
+pub mod device_certificates;
 pub mod orders;
 pub mod pools;
 pub mod stock;

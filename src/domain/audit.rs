@@ -119,6 +119,10 @@ impl Action {
     pub const IDENTITY_ROTATE: Self = Self("identity.rotate");
     /// An identity was removed.
     pub const IDENTITY_REMOVE: Self = Self("identity.remove");
+    /// A client certificate of a device was said to stand for an EID.
+    pub const DEVICE_CERTIFICATE_IMPORT: Self = Self("device_certificate.import");
+    /// A client certificate of a device stands for no EID any more.
+    pub const DEVICE_CERTIFICATE_REMOVE: Self = Self("device_certificate.remove");
     /// Values of persons were erased from the audit.
     pub const AUDIT_ERASE: Self = Self("audit.erase");
 

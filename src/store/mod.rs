@@ -18,6 +18,8 @@
 //! | `failures` | what went wrong with each order last |
 //! | `batches` | what manufacturers deliver: begun, published, removed |
 //! | `chunks` | the rows of a batch, some hundred at a time |
+//! | `device_certificates` | which certificates of devices stand for which EID |
+//! | `esipa_refusals` | what was refused on ESipa |
 //! | `euiccs` | the register of eUICCs |
 //! | `packages` | what profiles are made of |
 //! | `eim_euiccs` | eUICCs of our eIM, and their profiles |
@@ -54,11 +56,13 @@ mod batches;
 mod callbacks;
 mod chunks;
 mod deliveries;
+mod device_certificates;
 mod downloads;
 mod eim_changes;
 mod eim_euiccs;
 mod eim_packages;
 mod engine;
+mod esipa_refusals;
 mod euiccs;
 mod failures;
 mod forwarded;
@@ -99,12 +103,14 @@ pub use batches::{BATCHES_MAX, Batch, BatchKind, BatchRecord, BatchState, Begun,
 pub use callbacks::{Attempt, Callback, CallbackCount, CallbackFailure, CallbackSelection, NewCallback};
 pub use chunks::{Held, HeldNumber, Holder, NewImsi, NewProfile, ROWS_MAX};
 pub use deliveries::{Delivery, NewDelivery};
+pub use device_certificates::{DeviceCertificate, DevicePin, OtherPins, PinImport};
 pub use downloads::{Binding, Material, NewBinding, NewNotification, Notification, Recorded, ResultChange};
 pub use eim_changes::{EimChange, PackageAnswer, Staleness};
 pub use eim_euiccs::{
     Association, DownloadWay, EIM_EUICCS_MAX, EimEuicc, EuiccCertificates, Introduction, Poll,
 };
 pub use eim_packages::{EimPackage, NewPackage, PackageCommand, PackageOutcome, PackageSignature};
+pub use esipa_refusals::{EsipaRefusal, EsipaRefusalRecord};
 pub use euiccs::{EUICCS_MAX, EimAssociation, Euicc, EuiccFacts, EumCertificate, NewEuicc};
 pub use forwarded::{
     Bringing, FORWARDED_OF_EUICC_MAX, Forwarded, ForwardedCount, ForwardedSelection, Forwarding, NewForwarded,
@@ -157,6 +163,7 @@ const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (12, "notification_of_profile", include_str!("migrations/sqlite/0012_notification_of_profile.sql")),
     (13, "eim", include_str!("migrations/sqlite/0013_eim.sql")),
     (15, "forwarded", include_str!("migrations/sqlite/0015_forwarded.sql")),
+    (16, "device_certificate", include_str!("migrations/sqlite/0016_device_certificate.sql")),
 ];
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "stock", include_str!("migrations/postgres/0001_stock.sql")),
@@ -173,6 +180,7 @@ const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (12, "notification_of_profile", include_str!("migrations/postgres/0012_notification_of_profile.sql")),
     (13, "eim", include_str!("migrations/postgres/0013_eim.sql")),
     (15, "forwarded", include_str!("migrations/postgres/0015_forwarded.sql")),
+    (16, "device_certificate", include_str!("migrations/postgres/0016_device_certificate.sql")),
 ];
 
 /// Where the data lies.
@@ -357,6 +365,8 @@ impl Store {
             eim_packages::STATEMENTS,
             operations::STATEMENTS,
             operation_events::STATEMENTS,
+            device_certificates::STATEMENTS,
+            esipa_refusals::STATEMENTS,
             packages::STATEMENTS,
             failures::STATEMENTS,
             manual_changes::STATEMENTS,
