@@ -16,6 +16,7 @@
 //! | [`jobs`] | follow-up work taken from the store, one file per job, each safe to run twice |
 //! | [`device`] | virtual eUICC and LPA: knows the standards, never the server's services |
 //! | [`smdp`] | the SM-DP+: one file per function of the standard |
+//! | [`eim`] | the eIM (SGP.32): devices without a user, from afar |
 //! | [`admin`] | who may administer, and the audit looked after |
 //! | [`inventory`] | stock: batches in, numbers out |
 //! | [`store`] | all SQL, two engines |
@@ -37,6 +38,7 @@ pub mod client;
 pub mod crypto;
 pub mod device;
 pub mod domain;
+pub mod eim;
 pub mod env;
 pub mod http;
 pub mod ident;

@@ -18,7 +18,7 @@ const LEVELS: &[&[&str]] = &[
     &["app", "bench"],
     &["http", "jobs"],
     &["device"],
-    &["smdp", "inventory", "admin"],
+    &["smdp", "eim", "inventory", "admin"],
     &["store", "client", "profile", "pki"],
     &["binding", "crypto", "domain"],
     &["ident"],

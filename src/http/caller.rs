@@ -12,8 +12,9 @@ use axum::http::request::Parts;
 use super::listener::ClientCertificate;
 use super::problem::{Problem, ProblemKind};
 use crate::domain::{Manufacturer, Operator, ProfileType};
+use crate::eim::caller::{ClientAuth, DeviceCaller, Devices, Refusal, Unrecognised};
 use crate::ident::Peer;
-use crate::pki::tls::{PeerIdentity, peer_identity};
+use crate::pki::tls::PeerIdentity;
 use crate::smdp::orders::Caller;
 
 /// An LPA: anybody. What it may do depends on what its eUICC signs; where it calls from, the socket says, never a header.
@@ -66,19 +67,19 @@ impl<S: KnowsOperators + Sync> FromRequestParts<S> for OperatorCaller {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         identity(parts)?
-            .and_then(|identity| state.operators().operator(&identity))
+            .and_then(|identity| state.operators().operator(identity))
             .map(|operator| Self(Caller { operator, peer: parts.extensions.get::<Peer>().copied() }))
             .ok_or((StatusCode::FORBIDDEN, "the client certificate stands for no operator known here"))
     }
 }
 
 /// Who the client certificate says that calls; `None` if it cannot be read.
-fn identity(parts: &Parts) -> Result<Option<PeerIdentity>, (StatusCode, &'static str)> {
+fn identity(parts: &Parts) -> Result<Option<&PeerIdentity>, (StatusCode, &'static str)> {
     let certificate = parts
         .extensions
         .get::<ClientCertificate>()
         .ok_or((StatusCode::UNAUTHORIZED, "a client certificate is needed"))?;
-    Ok(peer_identity(certificate.0.as_ref()).ok())
+    Ok(certificate.identity())
 }
 
 /// A manufacturer, and what it may deliver.
@@ -126,11 +127,59 @@ impl<S: KnowsManufacturers + Sync> FromRequestParts<S> for ManufacturerCaller {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         identity(parts)
             .map_err(|(_, message)| Problem::new(ProblemKind::Forbidden).detail(message))?
-            .and_then(|identity| state.manufacturers().manufacturer(&identity))
+            .and_then(|identity| state.manufacturers().manufacturer(identity))
             .map(|known| Self(known, parts.extensions.get::<Peer>().copied()))
             .ok_or_else(|| {
                 Problem::new(ProblemKind::Forbidden)
                     .detail("the client certificate stands for no manufacturer known here")
             })
+    }
+}
+
+/// A device, by its client certificate; on a listener that takes callers without one, perhaps nobody in particular.
+#[derive(Clone, Debug)]
+pub struct Device(DeviceCaller);
+
+impl Device {
+    /// Who it is, as far as it is proven.
+    #[must_use]
+    pub const fn caller(&self) -> &DeviceCaller {
+        &self.0
+    }
+}
+
+/// State of a router whose callers are devices.
+pub trait KnowsDevices {
+    /// The devices.
+    fn devices(&self) -> &Devices;
+
+    /// Whether its listener takes callers without a certificate.
+    fn client_auth(&self) -> ClientAuth;
+}
+
+impl<S: KnowsDevices + Sync> FromRequestParts<S> for Device {
+    type Rejection = (StatusCode, &'static str);
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let peer = parts.extensions.get::<Peer>().copied();
+        let peer = peer.ok_or((StatusCode::INTERNAL_SERVER_ERROR, "the listener does not say who calls"))?;
+        let certificate = parts.extensions.get::<ClientCertificate>();
+        let identity = certificate
+            .map(|certificate| certificate.identity())
+            .map(|identity| identity.ok_or((StatusCode::FORBIDDEN, "the client certificate cannot be read")))
+            .transpose()?;
+        let caller = state.devices().recognise(state.client_auth(), peer, identity).await;
+        caller.map(Self).map_err(|error| match error {
+            Unrecognised::Refused(Refusal::NoCertificate) => {
+                (StatusCode::UNAUTHORIZED, "a client certificate is needed")
+            }
+            Unrecognised::Refused(_) => {
+                (StatusCode::FORBIDDEN, "the client certificate stands for no device")
+            }
+            Unrecognised::Store(cause) => {
+                tracing::error!(%cause, "the list of devices' certificates could not be read");
+                (StatusCode::SERVICE_UNAVAILABLE, "come again")
+            }
+        })
     }
 }

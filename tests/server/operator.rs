@@ -18,7 +18,7 @@ use simyard::env::{Clock, Rng};
 use simyard::http::listener::{ClientCertificate, Listener, ListenerLimits};
 use simyard::http::meter::Meter;
 use simyard::pki::Anchors;
-use simyard::pki::tls::{ClientVerifier, peer_identity, server_config};
+use simyard::pki::tls::{ClientVerifier, server_config};
 use simyard_asn1::Oid;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
@@ -73,11 +73,11 @@ impl HttpBody for BrokenBody {
 
 async fn take(
     State(desk): State<Arc<Desk>>,
-    Extension(ClientCertificate(certificate)): Extension<ClientCertificate>,
+    Extension(certificate): Extension<ClientCertificate>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    assert_eq!(peer_identity(&certificate).unwrap().oid, Oid::parse("2.999.10"), "who calls");
+    assert_eq!(certificate.identity().unwrap().oid, Oid::parse("2.999.10"), "who calls");
     assert_eq!(headers["content-type"], "application/json");
     assert!(headers["x-admin-protocol"].to_str().unwrap().starts_with("gsma/rsp/v2."));
     let told: Value = serde_json::from_slice(&body).unwrap();

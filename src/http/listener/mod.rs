@@ -37,6 +37,7 @@ use self::unstalled::Unstalled;
 use super::function;
 use super::meter::{Answered, Cut, Meter};
 use crate::ident::Peer;
+use crate::pki::tls::{CertificateRefusal, PeerIdentity, peer_identity};
 
 mod peers;
 mod unstalled;
@@ -49,9 +50,21 @@ const MAX_HEAD_OCTETS: usize = 64 * 1024;
 /// How many times the largest body is taken from a client that announces it, only to tell it that it is too much.
 const DISCARDED_BODIES: usize = 4;
 
-/// The certificate that the client of this connection proved to hold.
+/// The certificate that the client of this connection proved to hold: what it says is read once for all requests.
 #[derive(Clone)]
-pub struct ClientCertificate(pub CertificateDer<'static>);
+pub struct ClientCertificate(Arc<Option<PeerIdentity>>);
+
+impl ClientCertificate {
+    fn of(leaf: &CertificateDer<'_>) -> Self {
+        Self(Arc::new(peer_identity(leaf).ok()))
+    }
+
+    /// Who it says that calls; `None` if it cannot be read.
+    #[must_use]
+    pub fn identity(&self) -> Option<&PeerIdentity> {
+        Option::as_ref(&self.0)
+    }
+}
 
 /// What strangers may take of an interface.
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +114,12 @@ impl ListenerLimits {
     }
 }
 
+/// Hears of clients that were turned away at the door.
+pub trait DoorWatch: Send + Sync {
+    /// The client's certificate was not taken, or it showed none where one is needed.
+    fn certificate_refused(&self, peer: Peer, refusal: CertificateRefusal);
+}
+
 /// One interface of the server.
 pub struct Listener {
     /// Its name in the log and in metrics.
@@ -125,12 +144,18 @@ struct Shared {
     guarded: Arc<Guarded>,
     limits: ListenerLimits,
     meter: Arc<Meter>,
+    watch: Option<Arc<dyn DoorWatch>>,
     end: watch::Receiver<bool>,
 }
 
 impl Listener {
     /// Serves until `end` turns true, then lets open requests finish.
-    pub async fn serve(self, mut end: watch::Receiver<bool>) {
+    pub async fn serve(self, end: watch::Receiver<bool>) {
+        self.serve_watched(end, None).await;
+    }
+
+    /// As [`Listener::serve`]; `watch` hears of clients that are turned away.
+    pub async fn serve_watched(self, mut end: watch::Receiver<bool>, watch: Option<Arc<dyn DoorWatch>>) {
         let Self { name, socket, tls, router, limits, meter } = self;
         let guarded = Guarded { name, router, limits, meter: Arc::clone(&meter) };
         let shared = Shared {
@@ -139,6 +164,7 @@ impl Listener {
             guarded: Arc::new(guarded),
             limits,
             meter,
+            watch,
             end: end.clone(),
         };
         let places = Arc::new(Semaphore::new(limits.connections));
@@ -253,11 +279,15 @@ impl Shared {
                     .1
                     .peer_certificates()
                     .and_then(<[CertificateDer<'_>]>::first)
-                    .map(|certificate| ClientCertificate(certificate.clone().into_owned()));
+                    .map(ClientCertificate::of);
                 self.serve(stream, peer, certificate).await;
             }
             Ok(Err(error)) => {
                 tracing::debug!(interface = self.name, %error, "TLS handshake failed");
+                let cause = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+                if let (Some(watch), Some(refusal)) = (&self.watch, cause.and_then(CertificateRefusal::of)) {
+                    watch.certificate_refused(peer, refusal);
+                }
                 self.cut(Cut::Handshake);
             }
             Err(_) => self.cut(Cut::HandshakeTime),

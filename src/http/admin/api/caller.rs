@@ -22,7 +22,6 @@ use crate::inventory::Inventory;
 use crate::inventory::allocation::{Allocator, TypeRules};
 use crate::inventory::pools::Pools;
 use crate::inventory::stock::LowWater;
-use crate::pki::tls::peer_identity;
 use crate::smdp::Smdp;
 
 /// What the API serves.
@@ -139,8 +138,7 @@ async fn recognise(parts: &Parts, services: &Services, peer: Peer) -> Result<Ide
     // A header that holds no token is a wrong one, not none.
     let token = parts.headers.get(AUTHORIZATION).map(|value| bearer(value).unwrap_or_default());
     let certificate = parts.extensions.get::<ClientCertificate>();
-    let certificate = certificate.and_then(|certificate| peer_identity(certificate.0.as_ref()).ok());
-    let fingerprint = certificate.map(|identity| identity.fingerprint);
+    let fingerprint = certificate.and_then(|certificate| Some(certificate.identity()?.fingerprint));
     services.administration.identities.recognise(token, fingerprint, peer).await
 }
 
