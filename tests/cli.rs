@@ -15,6 +15,7 @@ pub mod audit;
 pub mod callbacks;
 pub mod card;
 pub mod doctor;
+pub mod eim;
 pub mod inventory;
 pub mod order;
 pub mod personalise;
@@ -288,6 +289,7 @@ fn pki_init_writes_a_pki_and_spares_what_is_there() {
     let place = Place::new();
     place.run(&format!("pki init pki --host a.example.com --host b.example.com --eid {EID}")).ok();
     let names = ["ci", "eum", "euicc", "dp-auth", "dp-pb", "dp-tls", "operator", "manufacturer", "device"];
+    let names = names.into_iter().chain(["eim-ca", "eim-sign", "eim-tls", "device-ca"]);
     for name in names {
         for file in [format!("pki/{name}.pem"), format!("pki/{name}.key.pem")] {
             assert!(place.path().join(&file).exists() || file == "pki/ci.key.pem", "{file}");

@@ -28,6 +28,7 @@ mod content;
 mod crypto;
 mod device;
 mod eim;
+mod device_caller;
 mod es2plus;
 mod es9plus;
 mod examples;
@@ -66,6 +67,7 @@ fn main() -> std::process::ExitCode {
         cli::callbacks::TESTS,
         cli::card::TESTS,
         cli::doctor::TESTS,
+        cli::eim::TESTS,
         cli::inventory::TESTS,
         cli::order::TESTS,
         cli::personalise::TESTS,
@@ -86,6 +88,7 @@ fn main() -> std::process::ExitCode {
         content::TESTS,
         crypto::TESTS,
         device::TESTS,
+        device_caller::TESTS,
         device::lpa::TESTS,
         device::management::TESTS,
         device::refusals::TESTS,
@@ -138,6 +141,7 @@ fn main() -> std::process::ExitCode {
         store::callbacks::TESTS,
         store::forwarded::TESTS,
         store::operations::TESTS,
+        store::device_certificates::TESTS,
         store::orders::TESTS,
         store::pools::TESTS,
         store::stock::TESTS,

@@ -36,6 +36,7 @@ use tokio::sync::watch;
 
 pub mod asn1;
 mod deaths;
+mod device;
 pub mod euicc;
 mod log;
 pub mod operator;
@@ -178,6 +179,7 @@ struct Running {
     further_es9plus: Vec<SocketAddr>,
     es2plus: SocketAddr,
     ingest: Option<SocketAddr>,
+    eim: Vec<SocketAddr>,
     admin: Option<SocketAddr>,
     admin_api: Option<SocketAddr>,
     lpa: reqwest::Client,
@@ -188,7 +190,7 @@ struct Running {
 
 /// The server, its folder, and those who call it.
 pub struct TestServer {
-    folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
     number: u32,
     config: Config,
     url: StoreUrl,
@@ -270,7 +272,7 @@ impl TestServer {
 
     fn run(&self) {
         let runtime = runtime(&self.thread_name(), 2);
-        let (smdp, es9plus, further_es9plus, es2plus, ingest, [admin, admin_api], end, server) = runtime
+        let (smdp, es9plus, further_es9plus, es2plus, ingest, eim, [admin, admin_api], end, server) = runtime
             .block_on(async {
                 let watch: Arc<dyn CommitWatch> = Arc::clone(&self.deaths) as _;
                 let stock = Stock {
@@ -283,6 +285,7 @@ impl TestServer {
                 let further = further.map(|socket| socket.local_addr().unwrap()).collect::<Vec<_>>();
                 let es2plus = sockets.es2plus.local_addr().unwrap();
                 let ingest = sockets.ingest.as_ref().map(|socket| socket.local_addr().unwrap());
+                let eim = sockets.eim.iter().map(|socket| socket.local_addr().unwrap()).collect::<Vec<_>>();
                 let admin = [&sockets.admin, &sockets.admin_api];
                 let admin = admin.map(|socket| socket.as_ref().map(|socket| socket.local_addr().unwrap()));
                 let app = App::with_stock(&self.config, sockets, stock, self.clock.clone(), self.rng.clone())
@@ -290,7 +293,7 @@ impl TestServer {
                 let smdp = Arc::clone(&app.smdp);
                 let (end, ended) = watch::channel(false);
                 let server = tokio::spawn(app.run(ended));
-                (smdp, es9plus, further, es2plus, ingest, admin, end, server)
+                (smdp, es9plus, further, es2plus, ingest, eim, admin, end, server)
             });
         let operator = self.http(Some(&PKI.operator), es2plus);
         let lpa = self.http(None, es9plus);
@@ -301,6 +304,7 @@ impl TestServer {
             further_es9plus,
             es2plus,
             ingest,
+            eim,
             admin,
             admin_api,
             lpa,

@@ -38,6 +38,21 @@ pub fn client_cas(files: &[FileSetting]) -> Result<Anchors, AppError> {
     Ok(Anchors::new(certificates(files)?)?)
 }
 
+/// The certificates of the CAs of devices, from files; `cis` are the CIs that are trusted, none of which is one.
+///
+/// # Errors
+/// [`AppError`] if one cannot be read, issues no others, or is a CI.
+pub fn device_cas(files: &[FileSetting], cis: &Anchors) -> Result<Anchors, AppError> {
+    let mut all = Vec::new();
+    for file in files {
+        let certificates = certificates(std::slice::from_ref(file))?;
+        // By itself first: the error names the file.
+        Anchors::of_device_cas(certificates.clone(), cis).map_err(|error| file.error(&error))?;
+        all.extend(certificates);
+    }
+    Ok(Anchors::of_device_cas(all, cis)?)
+}
+
 fn certificates(files: &[FileSetting]) -> Result<Vec<Certificate>, ConfigError> {
     let mut certificates = Vec::new();
     for file in files {

@@ -41,6 +41,7 @@ mod administration;
 mod callbacks;
 pub mod config;
 pub mod credentials;
+mod eim;
 mod export;
 mod ingestion;
 mod readings;
@@ -57,6 +58,7 @@ use config::{
     CallerKey, Config, ConfigError, FileSetting, OperatorSetting, ProfileTypeSetting, TemplateSetting,
 };
 use credentials::{client_cas, identities, offered, tls, uncovered, warn_of_test_cis};
+use eim::{EimDoor, keep, keep_refusals};
 use readings::Readings;
 use revocation::RevocationFiles;
 
@@ -164,6 +166,8 @@ pub struct Sockets {
     pub admin_api: Option<TcpListener>,
     /// The ingestion API.
     pub ingest: Option<TcpListener>,
+    /// ESipa, in the order of the settings.
+    pub eim: Vec<TcpListener>,
     /// Metrics and health.
     pub admin: Option<TcpListener>,
 }
@@ -181,8 +185,13 @@ impl Sockets {
         for setting in &config.further_es9plus {
             further_es9plus.push(bind("es9plus_listener", setting.listen).await?);
         }
+        let mut eim = Vec::new();
+        for setting in config.eim.iter().flat_map(|eim| &eim.listeners) {
+            eim.push(bind("eim", setting.listener.listen).await?);
+        }
         Ok(Self {
             further_es9plus,
+            eim,
             es9plus: bind("es9plus", config.es9plus.listen).await?,
             es2plus: bind("es2plus", config.es2plus.listen).await?,
             admin_api: match &config.admin_api {
@@ -208,6 +217,7 @@ pub struct App {
     /// Where deliveries go.
     pub inventory: Inventory,
     listeners: Vec<Listener>,
+    eim: Option<(EimDoor, Vec<Listener>)>,
     callbacks: DeliverCallbacks,
     revocation: RevocationFiles,
     erase_personal_after: Option<Duration>,
@@ -300,6 +310,15 @@ impl App {
         let es2plus_tls = tls(&config.es2plus.tls, Some(verifier))?;
         let meter = Arc::new(Meter::new(clock.clone()));
         meter.add(Box::new(Readings::new(config, Arc::clone(&smdp))?));
+        let eim = match &config.eim {
+            Some(setting) => {
+                let door = EimDoor::open(setting, &smdp.anchors, smdp.store.clone(), clock.clone())?;
+                meter.add(door.readings());
+                let listeners = door.listeners(setting, sockets.eim, &meter)?;
+                Some((door, listeners))
+            }
+            None => None,
+        };
         let mut listeners =
             es9plus_listeners(config, sockets.es9plus, sockets.further_es9plus, &smdp, &meter)?;
         listeners.push(Listener {
@@ -349,7 +368,7 @@ impl App {
             meter,
         }));
         let erase_personal_after = config.erase_personal_after;
-        Ok(Self { smdp, inventory, listeners, callbacks, revocation, erase_personal_after })
+        Ok(Self { smdp, inventory, listeners, eim, callbacks, revocation, erase_personal_after })
     }
 
     /// Serves until `end` turns true; open requests finish, and the store is closed behind them.
@@ -357,6 +376,13 @@ impl App {
         let mut interfaces = tokio::task::JoinSet::new();
         for listener in self.listeners {
             interfaces.spawn(listener.serve(end.clone()));
+        }
+        let refusals = self.eim.as_ref().map(|(door, _)| door.refusals());
+        if let Some((door, listeners)) = self.eim {
+            for listener in listeners {
+                interfaces.spawn(listener.serve_watched(end.clone(), Some(door.watch())));
+            }
+            interfaces.spawn(door.watch_revocation(end.clone()));
         }
         interfaces.spawn(self.callbacks.run(end.clone()));
         interfaces.spawn(remove_given_up(self.inventory, end.clone()));
@@ -367,12 +393,18 @@ impl App {
         interfaces.spawn(self.revocation.watch(end));
         let expiry = tokio::spawn(end_expired_orders(Arc::clone(&self.smdp)));
         let seen = tokio::spawn(note_seen(Arc::clone(&self.smdp)));
+        let kept =
+            refusals.clone().map(|refusals| tokio::spawn(keep_refusals(refusals, self.smdp.store.clone())));
         let reservations = tokio::spawn(end_reservations_of(Arc::clone(&self.smdp)));
         all_ended(interfaces).await;
         expiry.abort();
         seen.abort();
         if let Err(error) = self.smdp.seen.note(&self.smdp.store).await {
             tracing::warn!(%error, "when eUICCs were heard of could not be noted");
+        }
+        if let (Some(refusals), Some(kept)) = (refusals, kept) {
+            kept.abort();
+            keep(&refusals, &self.smdp.store).await;
         }
         reservations.abort();
         self.smdp.store.close().await;

@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::config::{Config, ConfigError};
 use super::credentials::not_after;
+use super::eim::certificate_ends;
 use crate::env::Timestamp;
 use crate::smdp::Smdp;
 use crate::smdp::downloads::DownloadResult;
@@ -20,7 +21,7 @@ const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// When one of our certificates ends.
 struct CertificateEnd {
-    /// What it is for: `dp_auth`, `dp_pb`, `es9plus`, `es2plus`.
+    /// What it is for: `dp_auth`, `dp_pb`, `es9plus`, `es2plus`, `eim_signing`, `eim`.
     role: &'static str,
     /// The number of its pair in the settings, from 0.
     number: usize,
@@ -98,6 +99,9 @@ impl Readings {
         }
         let not_after = not_after(&config.es2plus.tls)?;
         certificates.push(CertificateEnd { role: "es2plus", number: 0, not_after });
+        for (role, number, not_after) in certificate_ends(config)? {
+            certificates.push(CertificateEnd { role, number, not_after });
+        }
         Ok(Self { smdp, certificates })
     }
 

@@ -16,6 +16,7 @@ pub mod callbacks;
 pub mod card;
 pub mod demo;
 pub mod doctor;
+pub mod eim;
 pub mod es2plus;
 pub mod export;
 mod folder;
@@ -55,7 +56,7 @@ pub struct Cli {
 enum Command {
     /// Show a whole download on this machine: server, operator, LPA and eUICC over the real interfaces.
     Demo(demo::DemoArgs),
-    /// Run the server: ES9+ for LPAs, ES2+ for operators.
+    /// Run the server: ES9+ for LPAs, ES2+ for operators, ESipa for devices.
     Serve(serve::ServeArgs),
     /// Look after settings, store, keys, certificates and stock of a server.
     Doctor(doctor::DoctorArgs),
@@ -85,11 +86,13 @@ enum Command {
     Pool(pool::PoolArgs),
     /// Look at the kinds of SIMs: form factors, eUICC, IMSIs.
     SubClass(sub_class::SubClassArgs),
+    /// Look after the eIM: its devices' certificates, and what was refused on ESipa.
+    Eim(Box<eim::EimArgs>),
     /// Look at notifications that were refused.
     Notifications(notifications::NotificationsArgs),
     /// Read, build, check, compare and personalise profile packages.
     Profile(profile::ProfileArgs),
-    /// Make certificates for tests.
+    /// Make certificates for tests, and for devices.
     Pki(pki::PkiArgs),
     /// Make, show and serve virtual eUICCs.
     Card(card::CardArgs),
@@ -134,6 +137,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::OperatorKey(args) => operator_key::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Pool(args) => pool::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::SubClass(args) => sub_class::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Eim(args) => eim::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Notifications(args) => notifications::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Profile(args) => profile::run(args),
         Command::Pki(args) => pki::run(args).map(|()| ExitCode::SUCCESS),

@@ -13,7 +13,7 @@ use crate::env::{Clock, Rng};
 /// The settings that are read when `--config` is not given; absent, the defaults hold.
 const DEFAULT_FILE: &str = "simyard.toml";
 
-/// Run the server: ES9+ for LPAs, ES2+ for operators.
+/// Run the server: ES9+ for LPAs, ES2+ for operators, and ESipa for devices if the settings have an eIM.
 ///
 /// Every setting has a default: on a folder that `simyard pki init pki` has filled, `simyard serve` runs without a
 /// file. README.md lists the settings.
@@ -59,6 +59,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let further: Vec<_> = sockets.further_es9plus.iter().map(|socket| socket.local_addr()).collect();
     let admin_api = sockets.admin_api.as_ref().map(|socket| socket.local_addr()).transpose()?;
     let ingest = sockets.ingest.as_ref().map(|socket| socket.local_addr()).transpose()?;
+    let eim: Vec<_> = sockets.eim.iter().map(|socket| socket.local_addr()).collect();
     let admin = sockets.admin.as_ref().map(|socket| socket.local_addr()).transpose()?;
     let app = App::open(&config, sockets, Clock::system(), Rng::system()).await?;
     let addresses: Vec<&str> = config.addresses.iter().map(|address| address.as_str()).collect();
@@ -72,6 +73,9 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     }
     if let Some(ingest) = ingest {
         line(&format!("ingestion API on {ingest}"));
+    }
+    for (address, setting) in eim.into_iter().zip(config.eim.iter().flat_map(|eim| &eim.listeners)) {
+        line(&format!("ESipa on {}, client certificate {}", address?, setting.client_auth.as_str()));
     }
     if let Some(admin) = admin {
         line(&format!("metrics and health on http://{admin}"));

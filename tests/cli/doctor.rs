@@ -172,7 +172,7 @@ fn revocation_lists_and_further_listeners_are_looked_at() {
         ("\"late.crl\"", listener, "certificates: bad: es9plus_listener 1: the key does not belong"),
         ("\"new.crl\"", "", "certificates: good: the revocation list "),
         ("\"new.crl\"", "", "CERT.DPpb cannot be used: the certificate is revoked"),
-        ("\"batch.csv\"", "", "name lists that a CI of the setting ci signed"),
+        ("\"batch.csv\"", "", "name lists that one of these CAs signed"),
     ] {
         let found = found(crl, more);
         assert!(found.iter().any(|line| line.contains(expected)), "{expected}: {found:#?}");

@@ -12,6 +12,7 @@ use toml::Spanned;
 use super::admin_api::AdminApiTable;
 use super::audit::AuditTable;
 use super::callbacks::{CallbackMembers, CallbacksTable, PointsTable};
+use super::eim::{EimListenerTable, EimTable};
 use super::export::ExportLayoutTable;
 use super::ingest::{IngestTable, ManufacturerTable};
 use super::pool::PoolTable;
@@ -84,6 +85,9 @@ struct ConfigFile {
     es2plus: ListenTable,
     admin_api: Option<AdminApiTable>,
     ingest: Option<IngestTable>,
+    eim: Option<EimTable>,
+    #[serde(default)]
+    eim_listener: Vec<EimListenerTable>,
     #[serde(default)]
     manufacturer: Vec<ManufacturerTable>,
     #[serde(default)]
@@ -283,6 +287,10 @@ impl Reader<'_> {
             admin: self.admin(&file.admin)?,
             admin_api: file.admin_api.map(|table| self.admin_api(table)).transpose()?,
             ingest: file.ingest.map(|table| self.ingest(table)).transpose()?,
+            eim: match file.eim {
+                Some(table) => Some(self.eim(table, &file.eim_listener)?),
+                None => self.no_eim(&file.eim_listener).map(|()| None)?,
+            },
             manufacturers: self.manufacturers(&file.manufacturer, &profile_types)?,
             profile_types,
             operators,

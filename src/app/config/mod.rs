@@ -5,7 +5,7 @@
 //!
 //! What the settings are stands here; [`file`] reads them from the text, [`profile_type`] the tables of profile types,
 //! [`pool`] and [`sub_class`] those of the stock, [`callbacks`] what is said of calls back to operators, [`metadata`] what
-//! they tell of profiles, [`ingest`] who delivers and where, [`audit`] how long the audit keeps what, [`export`] the
+//! they tell of profiles, [`ingest`] who delivers and where, [`eim`] what the eIM is and who its devices are, [`audit`] how long the audit keeps what, [`export`] the
 //! layouts of files for other systems.
 
 use std::fmt;
@@ -35,6 +35,7 @@ use crate::smdp::sessions::SessionLimits;
 mod admin_api;
 mod audit;
 mod callbacks;
+mod eim;
 mod export;
 mod file;
 mod ingest;
@@ -45,6 +46,7 @@ mod profile_type;
 mod sub_class;
 
 pub use admin_api::AdminApiSetting;
+pub use eim::{EimIdKind, EimListenSetting, EimSetting};
 pub use ingest::{IngestSetting, ManufacturerSetting};
 pub use metadata::order_metadata;
 pub use place::{ConfigError, FileSetting, Place};
@@ -212,6 +214,8 @@ pub struct Config {
     pub es2plus: ListenSetting,
     /// The admin API; `None` for none.
     pub admin_api: Option<AdminApiSetting>,
+    /// The eIM; `None` for none.
+    pub eim: Option<EimSetting>,
     /// The ingestion API; `None` for none.
     pub ingest: Option<IngestSetting>,
     /// The manufacturers that deliver over it.

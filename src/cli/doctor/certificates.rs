@@ -1,7 +1,7 @@
 //! CIs and their revocation lists, the server's own certificates with their keys, and the names of its TLS certificates.
 
 use super::Report;
-use crate::app::config::{Config, CredentialSetting};
+use crate::app::config::{Config, CredentialSetting, FileSetting};
 use crate::app::credentials::{cis, client_cas, credential, identity, uncovered};
 use crate::app::{AppError, revocation_lists};
 use crate::domain::Mode;
@@ -19,7 +19,7 @@ pub(super) fn check(config: &Config, now: Timestamp, report: &mut Report) {
     let ci = check_anchors("ci", cis(&config.ci), now, report);
     if let Some(anchors) = &ci {
         test_ci(config, anchors, report);
-        revocation(config, anchors, now, report);
+        check_lists("crl", &config.crl, anchors, now, report);
         for (dp_auth, dp_pb) in &config.identities {
             match identity(dp_auth, dp_pb, anchors, now) {
                 Ok(identity) => {
@@ -50,7 +50,7 @@ pub(super) fn check(config: &Config, now: Timestamp, report: &mut Report) {
     }
 }
 
-fn check_anchors(
+pub(super) fn check_anchors(
     setting: &'static str,
     loaded: Result<Anchors, AppError>,
     now: Timestamp,
@@ -70,18 +70,20 @@ fn check_anchors(
     }
 }
 
-/// The lists of the setting `crl`; those that can be used are heeded by what is checked behind them.
-fn revocation(config: &Config, anchors: &Anchors, now: Timestamp, report: &mut Report) {
+/// The lists of a setting; those that can be used are heeded by what is checked behind them.
+pub(super) fn check_lists(
+    setting: &str,
+    files: &[FileSetting],
+    anchors: &Anchors,
+    now: Timestamp,
+    report: &mut Report,
+) {
     let mut lists = Vec::new();
-    for file in &config.crl {
+    for file in files {
         match revocation_lists(std::slice::from_ref(file), anchors) {
             Ok(of_file) => lists.extend(of_file),
             Err(error) => {
-                report.bad(
-                    GROUP,
-                    error.to_string(),
-                    "name lists that a CI of the setting ci signed, PEM or DER",
-                );
+                report.bad(GROUP, error.to_string(), "name lists that one of these CAs signed, PEM or DER");
             }
         }
     }
@@ -98,7 +100,7 @@ fn revocation(config: &Config, anchors: &Anchors, now: Timestamp, report: &mut R
     }
     let lists = lists.into_iter().map(|(_, list)| list).collect();
     if let Err(error) = anchors.replace_revocation_lists(lists) {
-        report.bad(GROUP, format!("crl: {error}"), "name each list once");
+        report.bad(GROUP, format!("{setting}: {error}"), "name each list once");
     }
 }
 
@@ -122,7 +124,8 @@ fn test_ci(config: &Config, anchors: &Anchors, report: &mut Report) {
     }
 }
 
-fn tls(interface: &str, setting: &CredentialSetting, now: Timestamp, report: &mut Report) {
+/// A TLS certificate and its key.
+pub(super) fn tls(interface: &str, setting: &CredentialSetting, now: Timestamp, report: &mut Report) {
     match credential(setting) {
         Ok(credential) => {
             if credential.certificate.is_of(&credential.key) {
@@ -136,8 +139,13 @@ fn tls(interface: &str, setting: &CredentialSetting, now: Timestamp, report: &mu
     }
 }
 
-/// LPAs refuse a server whose certificate has another name.
-fn names(interface: &str, setting: &CredentialSetting, addresses: &[ServerAddress], report: &mut Report) {
+/// LPAs and devices refuse a server whose certificate has another name.
+pub(super) fn names(
+    interface: &str,
+    setting: &CredentialSetting,
+    addresses: &[ServerAddress],
+    report: &mut Report,
+) {
     // A certificate that cannot be read has been told already.
     let Ok(uncovered) = uncovered(setting, addresses) else { return };
     if uncovered.is_empty() {
@@ -148,12 +156,13 @@ fn names(interface: &str, setting: &CredentialSetting, addresses: &[ServerAddres
         report.bad(
             GROUP,
             text,
-            "LPAs will refuse the server: get a certificate with this name, or another address",
+            "it will be refused by those who call it so: get a certificate with this name, or another address",
         );
     }
 }
 
-fn lifetime(setting: &str, certificate: &Certificate, now: Timestamp, report: &mut Report) {
+/// How long a certificate is still valid.
+pub(super) fn lifetime(setting: &str, certificate: &Certificate, now: Timestamp, report: &mut Report) {
     let (from, to) = (certificate.not_before(), certificate.not_after());
     let name = certificate.common_name().or(certificate.organization()).unwrap_or("without a name");
     let left = to.as_millis().saturating_sub(now.as_millis()).div_euclid(DAY_MS);

@@ -7,6 +7,7 @@
 //! | `settings` | the settings and the mode |
 //! | `store` | the store, its schema, the sealing key, the clock |
 //! | `certificates` | CIs, the server's certificates and keys, TLS names |
+//! | `eim` | how devices prove who they are to the eIM |
 //! | `callbacks` | what operators have not been told yet |
 //! | `stock` | profiles that can be ordered, numbers that pools can give |
 
@@ -21,6 +22,7 @@ use crate::env::Clock;
 
 mod callbacks;
 mod certificates;
+mod eim;
 mod settings;
 mod stock;
 mod store;
@@ -128,6 +130,7 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     let mut report = Report::default();
     if let Some(config) = settings::check(&args.config, &mut report) {
         certificates::check(&config, clock.now(), &mut report);
+        eim::check(&config, clock.now(), &mut report);
         if let Some(store) = store::check(&config, &clock, &mut report).await {
             stock::check(&config, &store, &mut report).await;
             stock::pools(&config, &store, &clock, &mut report).await;

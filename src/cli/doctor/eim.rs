@@ -1,0 +1,58 @@
+//! The eIM: how devices prove who they are, and that nobody else could.
+
+use super::Report;
+use super::certificates::{check_anchors, lifetime, names, tls};
+use crate::app::config::{Config, EimSetting};
+use crate::app::credentials::{cis, credential, device_cas};
+use crate::eim::caller::{ClientAuth, EidField};
+use crate::env::Timestamp;
+
+const GROUP: &str = "eim";
+
+/// Everything that the settings say of it; nothing if there is none.
+pub(super) fn check(config: &Config, now: Timestamp, report: &mut Report) {
+    let Some(setting) = &config.eim else { return };
+    report.good(GROUP, format!("{} at {}", setting.id, setting.fqdn));
+    for (number, listener) in setting.listeners.iter().enumerate() {
+        let name = if number == 0 { "eim".to_owned() } else { format!("eim_listener {number}") };
+        let text = format!("{name}: client_auth {}", listener.client_auth.as_str());
+        match listener.client_auth {
+            ClientAuth::Required => report.good(GROUP, text),
+            ClientAuth::Optional => report.warning(
+                GROUP,
+                format!("{text}: whoever calls without a certificate may claim any EID"),
+                "keep this listener for devices that cannot have a certificate, and give it a network of its own",
+            ),
+        }
+        tls(&name, &listener.listener.tls, now, report);
+        names(&name, &listener.listener.tls, std::slice::from_ref(&setting.fqdn), report);
+    }
+    signing(setting, now, report);
+    devices(config, setting, now, report);
+}
+
+fn signing(setting: &EimSetting, now: Timestamp, report: &mut Report) {
+    match credential(&setting.signing) {
+        Ok(credential) if credential.certificate.is_of(&credential.key) => {
+            lifetime("eim.signing_certificate", &credential.certificate, now, report);
+        }
+        Ok(_) => {
+            let text = "eim.signing_key does not belong to eim.signing_certificate";
+            report.bad(GROUP, text, "name the key that the certificate was made for");
+        }
+        Err(error) => report.bad(GROUP, error.to_string(), "name a readable certificate and its key"),
+    }
+}
+
+fn devices(config: &Config, setting: &EimSetting, now: Timestamp, report: &mut Report) {
+    if setting.eid_field == EidField::None {
+        let text = "eid_field none: certificates stand for an EID by the list alone";
+        report.good(GROUP, format!("{text} (simyard eim devices list)"));
+    }
+    // CIs that cannot be read have been told already.
+    let Ok(cis) = cis(&config.ci) else { return };
+    let anchors = check_anchors("eim.device_ca", device_cas(&setting.device_ca, &cis), now, report);
+    if let Some(anchors) = anchors {
+        super::certificates::check_lists("eim.device_crl", &setting.device_crl, &anchors, now, report);
+    }
+}

@@ -1,0 +1,243 @@
+//! `simyard eim` and `simyard pki device`: devices' certificates, and what was refused to them.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+use simyard::crypto::keyfile::{load_certificates, load_signing_key};
+use simyard::env::{Clock, Timestamp};
+use simyard::ident::Eid;
+use simyard::pki::{Anchors, Certificate};
+use simyard::store::{EsipaRefusal, Store, StoreUrl};
+
+use crate::binary::{Place, SETTINGS};
+use crate::harness::{block_on, left_out};
+
+crate::tests!(
+    a_certificate_for_a_device_is_issued,
+    a_request_is_certified_for_the_eid_that_is_named,
+    the_list_of_devices_certificates_is_brought_shown_and_cut,
+    a_server_says_where_devices_call,
+    what_was_refused_is_listed,
+    doctor_looks_after_the_eim,
+);
+
+const EID: &str = "89049032000000000000279973200019";
+const OTHER_EID: &str = "89049032000000000000000000000051";
+
+fn certificate(place: &Place, file: &str) -> Certificate {
+    let certificates = load_certificates(&place.path().join(file)).unwrap();
+    Certificate::from_der(&certificates[0]).unwrap()
+}
+
+fn a_certificate_for_a_device_is_issued() {
+    let place = Place::furnished();
+    std::fs::create_dir(place.path().join("out")).unwrap();
+    let told = place.run(&format!("pki device {OTHER_EID} --ca pki --out out --days 30")).ok();
+    let file = format!("out/device-{OTHER_EID}.pem");
+    let issued = certificate(&place, &file);
+    assert!(told.contains(&file) && told.contains(&hex::encode(issued.fingerprint())), "{told}");
+    assert_eq!(issued.serial_number(), Some(OTHER_EID));
+    let key = place.path().join(format!("out/device-{OTHER_EID}.key.pem"));
+    assert!(issued.is_of(&load_signing_key(&key).unwrap()));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    let devices = Anchors::new(vec![certificate(&place, "pki/device-ca.pem")]).unwrap();
+    devices.verify_client(&issued, Clock::system().now()).unwrap();
+    let before = std::fs::read(&key).unwrap();
+    place.run(&format!("pki device {OTHER_EID} --out out")).failed("is there already");
+    assert_eq!(std::fs::read(&key).unwrap(), before);
+    place.run(&format!("pki device {EID} --ca absent")).failed("the CA of devices is missing");
+    std::fs::copy(place.path().join("pki/ci.key.pem"), place.path().join("pki/device-ca.key.pem")).unwrap();
+    place.run(&format!("pki device {EID}")).failed("does not belong to the issuer's certificate");
+    assert_eq!(place.run("pki device 123").code, Some(2));
+}
+
+fn a_request_is_certified_for_the_eid_that_is_named() {
+    let place = Place::furnished();
+    place.write("none.pem", "no request");
+    place.run(&format!("pki device {EID} --csr none.pem")).failed("octets that are no certification request");
+    place.run(&format!("pki device {EID} --csr pki/ci.pem")).failed("PEM without a certification request");
+    if Command::new("openssl").arg("version").output().is_err() {
+        left_out("certification requests of openssl", "no openssl on this machine to make them");
+        return;
+    }
+    let request = |curve: &str, more: &[&str]| {
+        let run = Command::new("openssl")
+            .current_dir(place.path())
+            .args([
+                "req",
+                "-new",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                &format!("ec_paramgen_curve:{curve}"),
+                "-nodes",
+            ])
+            // What it asks for is its own affair.
+            .args(["-subj", &format!("/O=Mine/serialNumber={EID}"), "-keyout", "own.key", "-out", "own.csr"])
+            .args(more)
+            .output()
+            .unwrap();
+        assert!(run.status.success(), "{run:?}");
+    };
+    request("prime256v1", &["-outform", "DER"]);
+    let line = format!("pki device {OTHER_EID} --csr own.csr");
+    place.run(&line).ok();
+    let file = format!("device-{OTHER_EID}.pem");
+    let issued = certificate(&place, &file);
+    assert!(issued.is_of(&load_signing_key(&place.path().join("own.key")).unwrap()));
+    assert_eq!(issued.serial_number(), Some(OTHER_EID));
+    assert_eq!(issued.organization(), Some("Simyard TEST Device Maker"), "the subject is the CA's word");
+    assert!(!place.path().join(format!("device-{OTHER_EID}.key.pem")).exists(), "its key stays where it is");
+    std::fs::remove_file(place.path().join(&file)).unwrap();
+    for (curve, more, says) in [
+        ("prime256v1", &["-sha384"][..], "not signed with ecdsa-with-SHA256"),
+        ("brainpoolP256r1", &[], "its key is on brainpoolP256r1; TLS needs one on P-256"),
+        ("secp384r1", &[], "curve 1.3.132.0.34 is not supported"),
+    ] {
+        request(curve, more);
+        place.run(&line).failed(says);
+        assert!(!place.path().join(&file).exists());
+    }
+    request("prime256v1", &["-outform", "DER"]);
+    let mut octets = std::fs::read(place.path().join("own.csr")).unwrap();
+    *octets.last_mut().unwrap() ^= 1;
+    place.write_octets("own.csr", &octets);
+    place.run(&line).failed("is not signed with the key that it asks a certificate for");
+}
+
+fn the_list_of_devices_certificates_is_brought_shown_and_cut() {
+    let place = Place::furnished();
+    let (one, two) = ("01".repeat(32), "02".repeat(32));
+    place.write("list.csv", &format!("certificate_sha256,eid\n{one},{EID}\n{two},{OTHER_EID}\n"));
+    let told = place.run("eim devices import list.csv --by anna --config simyard.toml").ok();
+    assert!(told.contains("2 certificates were taken, 0 were there already"), "{told}");
+    place.write("next.csv", &format!("eid,certificate_sha256\n{OTHER_EID},{one}\n"));
+    place.run("eim devices import next.csv").failed("--replace takes the list all the same");
+    let told = place.run("eim devices import next.csv --replace --by bob").ok();
+    assert!(told.contains("1 certificates were taken"), "{told}");
+    place.write("wrong.csv", &format!("certificate_sha256,eid\n{one},1\n"));
+    place.run("eim devices import wrong.csv").failed("line 2: ");
+    place.run("eim devices import absent.csv").failed("absent.csv");
+
+    let list = place.run("eim devices list --json --config simyard.toml").json();
+    let certificates = list["certificates"].as_array().unwrap();
+    assert_eq!(certificates.len(), 2, "{list}");
+    assert_eq!(certificates[0]["certificate_sha256"], one.as_str());
+    assert_eq!((&certificates[0]["eid"], &certificates[0]["by"]), (&json!(OTHER_EID), &json!("bob")));
+    let run = place.run("eim devices list --limit 1");
+    assert!(run.ok().contains(&one) && run.stderr.contains(&format!("--after {one}")), "{run:?}");
+    assert!(place.run(&format!("eim devices list --after {one}")).ok().starts_with(&two));
+    assert_eq!(place.run(&format!("eim devices list --eid {EID}")).ok(), "");
+    let told = place.run(&format!("eim devices remove {one} --by anna --config simyard.toml")).ok();
+    assert!(told.contains(&format!("stands for {OTHER_EID} no more")), "{told}");
+    place.run(&format!("eim devices remove {one}")).failed("is not in the list");
+    assert_eq!(place.run("eim devices remove 01").code, Some(2));
+    let audit = place.run("audit list --json").json();
+    let told: Vec<(&str, &str)> = audit["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| (entry["action"].as_str().unwrap(), entry["subject"].as_str().unwrap()))
+        .collect();
+    let expected = [
+        ("device_certificate.import", EID),
+        ("device_certificate.import", OTHER_EID),
+        ("device_certificate.import", OTHER_EID),
+        ("device_certificate.remove", OTHER_EID),
+    ];
+    assert_eq!(told, expected);
+}
+
+fn a_server_says_where_devices_call() {
+    let place = Place::furnished();
+    let eim = "[eim]\nlisten = \"127.0.0.1:0\"\nfqdn = \"smdp.example.com\"\n\
+               [[eim_listener]]\nlisten = \"127.0.0.1:0\"\nclient_auth = \"optional\"\n";
+    place.write("simyard.toml", &format!("{SETTINGS}{eim}"));
+    let told = place.run("serve --end-with-stdin").ok();
+    assert!(told.contains("ESipa on 127.0.0.1:") && told.contains("client certificate required"), "{told}");
+    assert!(told.contains("client certificate optional"), "{told}");
+    for (line, says) in [
+        ("device_ca = [\"pki/ci.pem\"]", "is a GSMA CI"),
+        ("device_ca = [\"absent.pem\"]", "absent.pem"),
+        ("client_auth = \"never\"", "unknown variant `never`"),
+    ] {
+        place.write("simyard.toml", &format!("{SETTINGS}[eim]\n{line}\n"));
+        place.run("serve --end-with-stdin").failed(says);
+    }
+}
+
+fn what_was_refused_is_listed() {
+    let place = Place::furnished();
+    let refusal = |reason: &str, peer: &str, times| EsipaRefusal {
+        reason: reason.to_owned(),
+        eid: Some(Eid::parse(OTHER_EID).unwrap()),
+        caller_eid: Some(Eid::parse(EID).unwrap()),
+        certificate: None,
+        peer: peer.to_owned(),
+        detail: "the client certificate stands for another EID".to_owned(),
+        first_at: Timestamp::from_secs(1_795_000_000),
+        last_at: Timestamp::from_secs(1_795_000_060),
+        times,
+    };
+    block_on(async {
+        let store = Store::open(&StoreUrl::Sqlite(place.path().join("simyard.db"))).await.unwrap();
+        let refusals = [refusal("other_eid", "192.0.2.1", 3), refusal("no_eid", "192.0.2.2", 1)];
+        store.keep_esipa_refusals(&refusals).await.unwrap();
+        store.close().await;
+    });
+    let list = place.run("eim refused --json --config simyard.toml").json();
+    let refused = list["refused"].as_array().unwrap();
+    assert_eq!((refused.len(), &refused[0]["reason"], &list["next"]), (2, &json!("no_eid"), &Value::Null));
+    assert_eq!((&refused[1]["times"], &refused[1]["eid"]), (&json!(3), &json!(OTHER_EID)));
+    assert_eq!(place.run(&format!("eim refused --eid {EID}")).ok().lines().count(), 2);
+    let run = place.run("eim refused --limit 1");
+    assert!(run.ok().contains("192.0.2.2") && run.stderr.contains("--before 2"), "{run:?}");
+    let text = place.run("eim refused --before 2").ok();
+    assert!(text.contains(&format!("other_eid for {OTHER_EID} by {EID}, 3 times: the client")), "{text}");
+}
+
+fn findings(report: &Value) -> Vec<String> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let findings = report["findings"].as_array().unwrap().iter();
+    findings
+        .map(|finding| ["group", "verdict", "text", "advice"].map(|name| text(&finding[name])).join(": "))
+        .collect()
+}
+
+fn doctor_looks_after_the_eim() {
+    let place = Place::furnished();
+    let eim = "[eim]\nfqdn = \"smdp.example.com\"\n";
+    let with = |more: &str| place.write("simyard.toml", &format!("{SETTINGS}{eim}{more}"));
+    let finds = |verdict: &str, says: &str| {
+        let run = place.run("doctor --json");
+        let found = findings(&serde_json::from_str(&run.stdout).unwrap());
+        let is_said = |line: &String| line.contains(&format!(": {verdict}: ")) && line.contains(says);
+        assert!(found.iter().any(is_said), "{says}: {found:#?}");
+    };
+    with("");
+    finds("good", "eim: client_auth required");
+    finds("good", "eim.device_ca, Simyard TEST Device CA: 1");
+    finds("good", "eim.signing_certificate, Simyard TEST eIM: 36");
+    finds("good", "the TLS certificate of eim has every address");
+    with("eid_field = \"none\"\n[[eim_listener]]\nlisten = \"127.0.0.1:1\"\nclient_auth = \"optional\"\n");
+    finds("warning", "eim_listener 1: client_auth optional");
+    finds("good", "eid_field none");
+    with("device_ca = [\"pki/ci.pem\"]\n");
+    finds("bad", "is a GSMA CI");
+    with(
+        "signing_certificate = \"pki/wrong/eim-sign-expired.pem\"\nsigning_key = \"pki/wrong/eim-sign-expired.key.pem\"\n",
+    );
+    finds("bad", "eim.signing_certificate, Simyard TEST eIM: expired on");
+    with("signing_key = \"pki/eim-tls.key.pem\"\n");
+    finds("bad", "eim.signing_key does not belong");
+    with("certificate = \"pki/wrong/eim-tls-expired.pem\"\nkey = \"pki/wrong/eim-tls-expired.key.pem\"\n");
+    finds("bad", "expired on");
+    place.write("simyard.toml", &format!("{SETTINGS}[eim]\nfqdn = \"other.example.com\"\n"));
+    finds("bad", "other.example.com is no dNSName of the TLS certificate of eim");
+    with("device_crl = [\"pki/ci.pem\"]\n");
+    finds("bad", "name lists that one of these CAs signed");
+}
