@@ -1,4 +1,4 @@
-//! Outgoing HTTPS: what an LPA calls at an SM-DP+, what an operator or a manufacturer calls at one, and what an SM-DP+ calls
+//! Outgoing HTTPS: what an LPA calls at an SM-DP+ and an IPA at an eIM, what an operator or a manufacturer calls at one, and what an SM-DP+ calls
 //! at an operator.
 //!
 //! Trust is ours: the caller brings a TLS configuration whose verifier knows the certificates of SGP.22, or a way out
@@ -14,6 +14,7 @@ use simyard_asn1::Decode as _;
 use simyard_asn1::rsp::es9plus::Envelope;
 
 use crate::binding::asn1::{self, Asn1Answer, Asn1Request, Failure};
+use crate::binding::esipa::EsipaCode;
 use crate::binding::{self, Body, MemberError, Members, StatusCodeData};
 use crate::ident::ServerAddress;
 use exchange::{Exchange, Https, Limits};
@@ -21,6 +22,7 @@ use reachable::{NotPublic, Reach};
 
 pub mod es2plus;
 pub mod es9plus;
+pub mod esipa;
 pub mod exchange;
 pub mod ingest;
 pub mod reachable;
@@ -72,6 +74,9 @@ pub enum ClientError {
     /// The function was executed and failed; the ASN.1 binding has integers for that.
     #[error("the server answered {0}")]
     FunctionCode(Failure),
+    /// A function of ESipa was executed and failed.
+    #[error("the eIM answered {0}")]
+    Esipa(EsipaCode),
     /// What was delivered was not taken.
     #[error("{address} did not take it: {reason}")]
     Refused {
