@@ -11,6 +11,7 @@ use simyard::pki::test_pki::Issued;
 use crate::server::{ADDRESS, OrderOptions, PKI, PROFILE_TYPE, TestServer};
 
 pub mod stock;
+pub mod webhooks;
 
 crate::tests!(
     every_route_needs_a_caller_of_the_right_that_it_says,

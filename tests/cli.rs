@@ -23,6 +23,7 @@ pub mod pools;
 pub mod profile;
 pub mod stock;
 pub mod sub_class;
+pub mod webhook;
 
 crate::tests!(
     every_command_teaches_and_is_run_by_a_test,

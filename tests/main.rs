@@ -27,8 +27,8 @@ mod conformance;
 mod content;
 mod crypto;
 mod device;
-mod eim;
 mod device_caller;
+mod eim;
 mod es2plus;
 mod es9plus;
 mod examples;
@@ -51,12 +51,14 @@ mod status;
 mod store;
 mod strangers;
 mod tidy;
+mod webhooks;
 
 fn main() -> std::process::ExitCode {
     harness::run(&[
         abuse::TESTS,
         admin_api::TESTS,
         admin_api::stock::TESTS,
+        admin_api::webhooks::TESTS,
         arrows::TESTS,
         asn1::TESTS,
         bench::TESTS,
@@ -75,6 +77,7 @@ fn main() -> std::process::ExitCode {
         cli::profile::TESTS,
         cli::sub_class::TESTS,
         cli::stock::TESTS,
+        cli::webhook::TESTS,
         conformance::TESTS,
         conformance::authenticate_client::TESTS,
         conformance::brainpool::TESTS,
@@ -145,7 +148,9 @@ fn main() -> std::process::ExitCode {
         store::orders::TESTS,
         store::pools::TESTS,
         store::stock::TESTS,
+        store::webhooks::TESTS,
         strangers::TESTS,
         tidy::TESTS,
+        webhooks::TESTS,
     ])
 }

@@ -24,12 +24,13 @@ pub mod allocations;
 pub mod audit;
 pub mod batches;
 pub mod callbacks;
+pub mod device_certificates;
 pub mod forwarded;
 pub mod operations;
-pub mod device_certificates;
 pub mod orders;
 pub mod pools;
 pub mod stock;
+pub mod webhooks;
 
 crate::tests!(
     every_statement_is_prepared_on_both_engines,

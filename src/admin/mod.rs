@@ -5,12 +5,14 @@
 //! | [`audit`] | is the audit whole? Checkpoints, and what is erased by age |
 //! | [`identities`] | named identities, their tokens and certificates; who calls? |
 //! | [`token`] | the form of a token |
+//! | [`webhooks`] | who is told of what happens |
 //! | [`calls`] | calls that may be repeated and are done once |
 
 pub mod audit;
 pub mod calls;
 pub mod identities;
 pub mod token;
+pub mod webhooks;
 
 pub use crate::store::AuditSelection;
 

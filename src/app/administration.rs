@@ -10,6 +10,7 @@ use super::credentials::tls;
 use crate::admin::Administration;
 use crate::admin::calls::Calls;
 use crate::admin::identities::Identities;
+use crate::admin::webhooks::Webhooks;
 use crate::http::admin::api::caller::Services;
 use crate::http::admin::api::router;
 use crate::http::listener::{Listener, ListenerLimits};
@@ -47,6 +48,12 @@ pub(super) fn listener(
     let administration = Administration::new(store.clone(), identities, calls);
     let services = Services {
         administration,
+        webhooks: Webhooks {
+            store: store.clone(),
+            sealer: smdp.sealer.clone(),
+            clock: clock.clone(),
+            rng: smdp.rng.clone(),
+        },
         smdp: Arc::clone(smdp),
         inventory,
         pools: pools(config, smdp),

@@ -20,6 +20,7 @@ use crate::http::{admin, es2plus, es9plus};
 use crate::ident::{IssuerRanges, ServerAddress};
 use crate::inventory::{Delivery, Inventory};
 use crate::jobs::deliver_callbacks::DeliverCallbacks;
+use crate::jobs::deliver_webhooks::DeliverWebhooks;
 use crate::jobs::end_reservations::end_reservations;
 use crate::jobs::erase_personal;
 use crate::jobs::remove_given_up::remove_given_up;
@@ -47,11 +48,13 @@ mod ingestion;
 mod readings;
 mod revocation;
 mod signing;
+mod webhooks;
 
 pub use credentials::{anchors_of, cis, smdp_oid};
 pub use export::export_key;
 pub use revocation::revocation_lists;
 pub use signing::signing_key;
+pub use webhooks::webhook_client;
 
 use callbacks::{callbacks, deliver_callbacks};
 use config::{
@@ -61,6 +64,7 @@ use credentials::{client_cas, identities, offered, tls, uncovered, warn_of_test_
 use eim::{EimDoor, keep, keep_refusals};
 use readings::Readings;
 use revocation::RevocationFiles;
+use webhooks::deliver_webhooks;
 
 /// Connections at a time of the interface for metrics and health.
 const ADMIN_CONNECTIONS: usize = 64;
@@ -219,6 +223,7 @@ pub struct App {
     listeners: Vec<Listener>,
     eim: Option<(EimDoor, Vec<Listener>)>,
     callbacks: DeliverCallbacks,
+    webhooks: DeliverWebhooks,
     revocation: RevocationFiles,
     erase_personal_after: Option<Duration>,
 }
@@ -303,6 +308,7 @@ impl App {
             callbacks: callbacks(config),
         });
         let callbacks = deliver_callbacks(config, &smdp)?;
+        let webhooks = deliver_webhooks(config, &smdp)?;
         let keys = config.operators.iter().map(|operator| &operator.key);
         several_cas("es2plus.client_ca", &client_anchors, keys)?;
         let operators: Arc<dyn Operators> = Arc::new(KnownOperators(config.operators.clone()));
@@ -368,7 +374,7 @@ impl App {
             meter,
         }));
         let erase_personal_after = config.erase_personal_after;
-        Ok(Self { smdp, inventory, listeners, eim, callbacks, revocation, erase_personal_after })
+        Ok(Self { smdp, inventory, listeners, eim, callbacks, webhooks, revocation, erase_personal_after })
     }
 
     /// Serves until `end` turns true; open requests finish, and the store is closed behind them.
@@ -385,6 +391,7 @@ impl App {
             interfaces.spawn(door.watch_revocation(end.clone()));
         }
         interfaces.spawn(self.callbacks.run(end.clone()));
+        interfaces.spawn(self.webhooks.run(end.clone()));
         interfaces.spawn(remove_given_up(self.inventory, end.clone()));
         if let Some(age) = self.erase_personal_after {
             let (store, clock) = (self.smdp.store.clone(), self.smdp.clock.clone());

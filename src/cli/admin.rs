@@ -11,12 +11,12 @@ use super::hand::HandArgs;
 use super::order::parse_duration;
 use super::output::{self, error_line, line};
 use super::serve::ConfigArgs;
-use crate::admin::identities::{Changer, Identities, NewCredential};
+use crate::admin::identities::{Identities, NewCredential};
 use crate::admin::token::Token;
 use crate::app::open_store;
 use crate::crypto::hash::sha256;
 use crate::crypto::keyfile::load_certificates;
-use crate::domain::{Actor, Identity, IdentityName, Right};
+use crate::domain::{Identity, IdentityName, Right};
 use crate::env::{Clock, Rng};
 use crate::store::{CredentialKind, CredentialRecord, IdentityRecord};
 
@@ -143,12 +143,6 @@ pub async fn run(args: AdminArgs) -> anyhow::Result<()> {
     };
     store.close().await;
     outcome
-}
-
-impl HandArgs {
-    fn changer(&self) -> Changer {
-        Changer { actor: Actor::Person(self.person()), peer: None }
-    }
 }
 
 impl CredentialArgs {

@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use crate::domain::Person;
+use crate::admin::identities::Changer;
+use crate::domain::{Actor, Person};
 
 /// Who changes something.
 #[derive(Args)]
@@ -20,6 +21,11 @@ impl HandArgs {
             names.into_iter().find_map(|name| parse_person(&std::env::var(name).ok()?).ok())
         };
         self.by.clone().or_else(user).unwrap_or_else(Person::unknown)
+    }
+
+    /// The same, for what is written down in the audit.
+    pub(super) fn changer(&self) -> Changer {
+        Changer { actor: Actor::Person(self.person()), peer: None }
     }
 }
 

@@ -36,6 +36,7 @@ pub mod serve;
 pub mod stock;
 pub mod sub_class;
 pub mod transport_key;
+pub mod webhook;
 
 /// A yard for SIMs: subscriptions in, profiles out to eUICCs.
 ///
@@ -74,6 +75,8 @@ enum Command {
     Es2plus(Box<es2plus::Es2PlusArgs>),
     /// Look at the calls back to operators that wait.
     Callbacks(Box<callbacks::CallbacksArgs>),
+    /// Tell other systems of what happens, over HTTPS.
+    Webhook(Box<webhook::WebhookArgs>),
     /// Prepare, look at and mend orders in the stock, without a server.
     Order(Box<order::OrderArgs>),
     /// Make, list, rotate and remove the identities that may call the admin API.
@@ -131,6 +134,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Export(args) => export::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Es2plus(args) => es2plus::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Callbacks(args) => callbacks::run(*args).await.map(|()| ExitCode::SUCCESS),
+        Command::Webhook(args) => webhook::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Order(args) => order::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Admin(args) => admin::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Audit(args) => audit::run(*args).await.map(|()| ExitCode::SUCCESS),

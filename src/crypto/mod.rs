@@ -7,6 +7,7 @@
 //! | [`kdf`] | X9.63 with SHA-256 | SGP.22 Annex G, ANSI X9.63 |
 //! | [`bsp`] | session keys and segments of a bound profile package (SCP03t) | SGP.22 2.5.3, 5.5; SGP.02 4.1.3.3 |
 //! | [`hash`] | SHA-256, proof of a confirmation code | SGP.22 4.7 |
+//! | [`hmac`] | HMAC-SHA-256 | RFC 2104 |
 //! | [`aka`] | the functions of AKA, whatever the algorithm | TS 33.102 6.3 |
 //! | [`milenage`] | Milenage | TS 35.206 |
 //! | [`xor_test`] | the algorithm of test USIMs | TS 34.108 8.1.2 |
@@ -25,6 +26,7 @@ pub mod bsp;
 pub mod ecdsa;
 pub mod ecka;
 pub mod hash;
+pub mod hmac;
 pub mod kdf;
 pub mod keyfile;
 pub mod milenage;

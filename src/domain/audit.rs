@@ -123,6 +123,14 @@ impl Action {
     pub const DEVICE_CERTIFICATE_IMPORT: Self = Self("device_certificate.import");
     /// A client certificate of a device stands for no EID any more.
     pub const DEVICE_CERTIFICATE_REMOVE: Self = Self("device_certificate.remove");
+    /// A webhook was made.
+    pub const WEBHOOK_ADD: Self = Self("webhook.add");
+    /// A webhook was given another secret.
+    pub const WEBHOOK_ROTATE: Self = Self("webhook.rotate");
+    /// A webhook was enabled, and all that waits for it is tried.
+    pub const WEBHOOK_RETRY: Self = Self("webhook.retry");
+    /// A webhook was removed.
+    pub const WEBHOOK_REMOVE: Self = Self("webhook.remove");
     /// Values of persons were erased from the audit.
     pub const AUDIT_ERASE: Self = Self("audit.erase");
 

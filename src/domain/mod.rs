@@ -23,6 +23,7 @@
 //! | [`selection`] | which order a pair of matching identifier and EID may download, and why not |
 //! | [`shelf`] | where a profile stands in the stock, and what becomes of one that comes back |
 //! | [`progress`] | the points of a download at which the operator is told |
+//! | [`webhook`] | who is told of what happens over HTTPS, and in which words |
 //! | [`transport_key`] | who approved the keys under which keys travel |
 //! | [`repetition`] | whether an ES2+ call repeats an earlier one |
 //!
@@ -52,6 +53,7 @@ pub mod standing;
 pub mod state;
 pub mod switch_eligibility;
 pub mod transport_key;
+pub mod webhook;
 
 pub use architecture::Architecture;
 pub use audit::{

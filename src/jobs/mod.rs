@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`deliver_callbacks`] | tells operators of downloads over ES2+.HandleDownloadProgressInfo |
 //! | [`forward_notifications`] | brings notifications of eUICCs to the SM-DP+ that each names |
+//! | [`deliver_webhooks`] | brings what happened to webhooks |
 //! | [`remove_given_up`] | removes batches whose receivers died |
 //! | [`erase_personal`] | erases values of persons from the audit when they are old |
 //! | [`end_reservations`] | puts into quarantine what nobody has any more, and back into the stock |
@@ -12,6 +13,7 @@
 
 mod attempt;
 pub mod deliver_callbacks;
+pub mod deliver_webhooks;
 pub mod end_reservations;
 pub mod erase_personal;
 pub mod forward_notifications;

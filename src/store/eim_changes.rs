@@ -13,6 +13,7 @@ use super::euiccs::KEEP_EUM_CERTIFICATES;
 use super::operation_events::{EventRow, INSERT_EVENTS};
 use super::operations::{INSERT_OPERATIONS, NewOperation, NewOperationRow, OperationRow, UPDATE_OPERATIONS};
 use super::set::{Columns, Set, set_row};
+use super::webhooks::{TELL, TellRow};
 use super::writer::{Change, Done, Outcome, set};
 use super::{Store, StoreError};
 use crate::crypto::hash::sha256;
@@ -139,6 +140,7 @@ pub(super) struct EimRow {
     package: Option<PackageRow>,
     handed_over: Option<HandOverRow>,
     events: Vec<EventRow>,
+    messages: Vec<TellRow>,
     pub(super) audit: Vec<NewAuditEntry>,
 }
 
@@ -221,6 +223,13 @@ impl EimRow {
                 }
             }),
             events: change.events.iter().map(EventRow::new).collect(),
+            messages: (0..)
+                .zip(&change.events)
+                .map(|(place, event)| {
+                    // A change is written once for a version of its eUICC.
+                    TellRow::of(event, &format!("eim_euicc/{}/{}/{place}", change.eid, change.version))
+                })
+                .collect::<Vec<_>>(),
             audit: change.audit,
         }
     }
@@ -272,6 +281,7 @@ pub(super) async fn change_eim_euiccs(
     statements.add(&END_PACKAGES, rows.iter().filter_map(|row| row.ended.as_ref()));
     statements.add(&INSERT_PACKAGES, rows.iter().filter_map(|row| row.package.as_ref()));
     statements.add(&INSERT_EVENTS, rows.iter().flat_map(|row| &row.events));
+    statements.add(&TELL, rows.iter().flat_map(|row| &row.messages));
     writing.change_each(&statements.parts, &statements.sets).await.map(drop)
 }
 

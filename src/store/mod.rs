@@ -36,6 +36,7 @@
 //! | `overview` | listings of orders |
 //! | `stock` | how many profiles stand where, and where each one is |
 //! | `deliveries` | what other systems were given |
+//! | `webhooks` | who is told of what happens, and what is to be told |
 //! | [`watch`] | where tests let a server die |
 //!
 //! # Changes
@@ -87,6 +88,7 @@ mod sqlite;
 mod stock;
 mod transport_keys;
 pub mod watch;
+mod webhooks;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -130,6 +132,9 @@ pub use relayed::RelayedDownload;
 pub use schema::Schema;
 pub use stock::{Count, FOUND_MAX, Identifier, StockBatch, StockItem, StockSelection};
 pub use transport_keys::{TRANSPORT_KEYS_MAX, TransportKey};
+pub use webhooks::{
+    MessageOutcome, NewWebhook, TakenMessage, Target, TargetOutcome, WEBHOOKS_MAX, Webhook, secret_place,
+};
 
 use engine::{Pools, Statement};
 use sqlite::{Connection, Sqlite};
@@ -162,6 +167,7 @@ const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (11, "export", include_str!("migrations/sqlite/0011_export.sql")),
     (12, "notification_of_profile", include_str!("migrations/sqlite/0012_notification_of_profile.sql")),
     (13, "eim", include_str!("migrations/sqlite/0013_eim.sql")),
+    (14, "webhook", include_str!("migrations/sqlite/0014_webhook.sql")),
     (15, "forwarded", include_str!("migrations/sqlite/0015_forwarded.sql")),
     (16, "device_certificate", include_str!("migrations/sqlite/0016_device_certificate.sql")),
 ];
@@ -179,6 +185,7 @@ const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (11, "export", include_str!("migrations/postgres/0011_export.sql")),
     (12, "notification_of_profile", include_str!("migrations/postgres/0012_notification_of_profile.sql")),
     (13, "eim", include_str!("migrations/postgres/0013_eim.sql")),
+    (14, "webhook", include_str!("migrations/postgres/0014_webhook.sql")),
     (15, "forwarded", include_str!("migrations/postgres/0015_forwarded.sql")),
     (16, "device_certificate", include_str!("migrations/postgres/0016_device_certificate.sql")),
 ];
@@ -378,6 +385,7 @@ impl Store {
             transport_keys::STATEMENTS,
             stock::STATEMENTS,
             deliveries::STATEMENTS,
+            webhooks::STATEMENTS,
             writer::STATEMENTS,
             allocations::STATEMENTS,
             operator_keys::STATEMENTS,
@@ -453,6 +461,8 @@ pub enum Constraint {
     TransportKey,
     /// The creator of an operation used its key for another one.
     OperationCall,
+    /// There is a webhook of this name already.
+    Webhook,
 }
 
 /// The names of the constraints, in PostgreSQL's answer and in SQLite's (which names columns).
@@ -470,6 +480,7 @@ const CONSTRAINTS: &[(Constraint, &str, &str)] = &[
     (Constraint::OperationCall, "operation_call", "operation.creator, operation.call_key"),
     (Constraint::TransportKey, "transport_key_subscription", TRANSPORT_KEY_COLUMNS),
     (Constraint::TransportKey, "transport_key_ota", TRANSPORT_KEY_COLUMNS),
+    (Constraint::Webhook, "webhook_key", "webhook.name"),
 ];
 
 /// What SQLite calls the two constraints of a transport key.

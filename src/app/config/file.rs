@@ -18,6 +18,7 @@ use super::ingest::{IngestTable, ManufacturerTable};
 use super::pool::PoolTable;
 use super::profile_type::{Known, ProfileTypeTable};
 use super::sub_class::SubClassTable;
+use super::webhooks::WebhooksTable;
 use super::{
     CallerKey, Config, ConfigError, CredentialSetting, FileSetting, ListenSetting, OperatorSetting, Place,
 };
@@ -107,6 +108,8 @@ struct ConfigFile {
     limits: LimitsTable,
     #[serde(default)]
     callbacks: CallbacksTable,
+    #[serde(default)]
+    webhooks: WebhooksTable,
     #[serde(default)]
     audit: AuditTable,
 }
@@ -271,13 +274,15 @@ impl Reader<'_> {
         let sub_classes = self.sub_classes(file.sub_class, &pools)?;
         let names = Known { operators: &operators, pools: &pools, sub_classes: &sub_classes };
         let profile_types = self.profile_types(&file.profile_type, file.mode, &addresses, &names)?;
+        let ci = self.files(file.ci, "ci", "pki/ci.pem");
+        let webhooks = self.webhooks(file.webhooks, &ci)?;
         Ok(Config {
             mode: file.mode,
             store: self.store(file.store.as_ref()),
             sealing_key: self.file(file.sealing_key.as_ref(), "sealing_key", "sealing.key"),
             signing_key: self.file(file.signing_key.as_ref(), "signing_key", "signing.key.pem"),
             erase_personal_after: file.audit.erase_personal_after(),
-            ci: self.files(file.ci, "ci", "pki/ci.pem"),
+            ci,
             crl: file.crl.iter().map(|value| self.file(Some(value), "crl", "")).collect(),
             identities: identity_tables.iter().map(|table| self.identity(table)).collect(),
             further_es9plus: self.further_es9plus(&file.es9plus_listener)?,
@@ -302,6 +307,7 @@ impl Reader<'_> {
             limits: self.limits(&file.limits)?,
             version3_euiccs: file.version3_euiccs,
             callbacks: self.callback_limits(&file.callbacks)?,
+            webhooks,
             order_lifetime_s: file
                 .limits
                 .order_lifetime_days

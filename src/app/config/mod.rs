@@ -6,7 +6,7 @@
 //! What the settings are stands here; [`file`] reads them from the text, [`profile_type`] the tables of profile types,
 //! [`pool`] and [`sub_class`] those of the stock, [`callbacks`] what is said of calls back to operators, [`metadata`] what
 //! they tell of profiles, [`ingest`] who delivers and where, [`eim`] what the eIM is and who its devices are, [`audit`] how long the audit keeps what, [`export`] the
-//! layouts of files for other systems.
+//! layouts of files for other systems, [`webhooks`] whom webhooks may reach.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -44,12 +44,14 @@ mod place;
 mod pool;
 mod profile_type;
 mod sub_class;
+mod webhooks;
 
 pub use admin_api::AdminApiSetting;
 pub use eim::{EimIdKind, EimListenSetting, EimSetting};
 pub use ingest::{IngestSetting, ManufacturerSetting};
 pub use metadata::order_metadata;
 pub use place::{ConfigError, FileSetting, Place};
+pub use webhooks::WebhooksSetting;
 
 /// Certificate and key of a server.
 #[derive(Clone, Debug)]
@@ -240,6 +242,8 @@ pub struct Config {
     pub export_key: FileSetting,
     /// How hard operators are tried with calls back.
     pub callbacks: CallbackLimits,
+    /// How webhooks are called.
+    pub webhooks: WebhooksSetting,
     /// How long an order lasts after ConfirmOrder, in seconds; `None` for ever.
     pub order_lifetime_s: Option<u64>,
     /// What becomes of eUICCs of version 3.
@@ -288,7 +292,9 @@ mod tests {
     use simyard_asn1::rsp::Version;
 
     use super::*;
+    use crate::client::reachable::Reach;
     use crate::domain::RadioAccess;
+    use crate::jobs::deliver_webhooks::WebhookLimits;
     use crate::profile::metadata::{NotificationEvent, PolicyRule};
 
     fn parse(text: &str) -> Result<Config, ConfigError> {
@@ -357,6 +363,9 @@ mod tests {
                  notification_points = { enable = 4 }",
                 "simyard.toml:5: operator.notification_points: 4 is a point of the standard's own",
             ),
+            ("[webhooks]\nconcurrency = 0", "simyard.toml:2: webhooks.concurrency: must be at least 1"),
+            ("[webhooks]\nca = []", "simyard.toml:2: webhooks.ca: at least one"),
+            ("[webhooks]\nprivate_addresses = true", "line 2"),
             ("[callbacks]\nconcurrency = 0", "simyard.toml:2: callbacks.concurrency: must be at least 1"),
             (
                 "[[operator]]\nname = \"b\"\noid = \"2.1\"\n[[profile_type]]\nname = \"a\"\nowner = \"b\"\n\
@@ -391,6 +400,19 @@ mod tests {
         assert_eq!(points.map(|point| point.map(|point| point.id())), [Some(6), None, Some(5)]);
         assert_eq!(config.callbacks.give_up_after.as_secs(), 2 * 24 * 3600);
         assert_eq!(config.callbacks.concurrency, 3);
+    }
+
+    #[test]
+    fn webhooks_trust_the_cis_and_stay_on_the_internet_unless_told_otherwise() {
+        let webhooks = parse("ci = [\"a.pem\", \"b.pem\"]").unwrap().webhooks;
+        assert_eq!(webhooks.ca.iter().map(|file| &file.path).collect::<Vec<_>>().len(), 2);
+        assert_eq!(webhooks.ca[1].path, Path::new("/etc/simyard/b.pem"));
+        assert_eq!((webhooks.reach, webhooks.limits), (Reach::Public, WebhookLimits::default()));
+        let text = "[webhooks]\nca = [\"web.pem\"]\nprivate_addresses = \"permit\"\ngive_up_after_days = 2\nconcurrency = 3";
+        let webhooks = parse(text).unwrap().webhooks;
+        assert_eq!(webhooks.ca[0].path, Path::new("/etc/simyard/web.pem"));
+        let limits = WebhookLimits { give_up_after: Duration::from_secs(2 * 24 * 3600), concurrency: 3 };
+        assert_eq!((webhooks.reach, webhooks.limits), (Reach::Anywhere, limits));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use crate::admin::Administration;
 use crate::admin::identities::{Changer, Unrecognised};
+use crate::admin::webhooks::Webhooks;
 use crate::domain::{Actor, Identity, Permission, Person};
 use crate::http::listener::ClientCertificate;
 use crate::http::problem::{Problem, ProblemKind};
@@ -28,6 +29,8 @@ use crate::smdp::Smdp;
 pub struct Services {
     /// Identities, calls under keys, and the audit.
     pub administration: Administration,
+    /// Who is told of what happens.
+    pub webhooks: Webhooks,
     /// Orders.
     pub smdp: Arc<Smdp>,
     /// Batches, subscriptions and eUICCs.
@@ -81,7 +84,7 @@ permission!(
     Audit
 );
 permission!(
-    /// To look at identities, and to change them.
+    /// To look at identities and webhooks, and to change them.
     Administer
 );
 

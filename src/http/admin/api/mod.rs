@@ -1,4 +1,4 @@
-//! The admin API: stock, subscriptions, orders, pools, allocations, eUICCs, audit and identities, for programs.
+//! The admin API: stock, subscriptions, orders, pools, allocations, eUICCs, audit, identities and webhooks, for programs.
 //!
 //! | file | resource | right |
 //! |---|---|---|
@@ -15,6 +15,7 @@
 //! | `allocations` | `/v1/allocations` | any; to take and to give back: provisioning, admin |
 //! | `audit` | `/v1/audit` | auditor, admin |
 //! | `identities` | `/v1/identities` | admin |
+//! | `webhooks` | `/v1/webhooks` | admin |
 //!
 //! Every caller is a named identity: by its client certificate, or by a token in the header `Authorization: Bearer`. What is
 //! refused is told as a problem document ([`crate::http::problem`]). What the API is, is written down as OpenAPI 3.1,
@@ -33,6 +34,7 @@ mod page;
 mod pools;
 mod stock;
 mod subscriptions;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -100,13 +102,17 @@ fn routes_and_document() -> (Router<Api>, OpenApi) {
         .routes(routes!(identities::list, identities::add))
         .routes(routes!(identities::show, identities::remove))
         .routes(routes!(identities::rotate))
+        .routes(routes!(webhooks::list, webhooks::add))
+        .routes(routes!(webhooks::remove))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::retry))
         .split_for_parts()
 }
 
 fn description() -> OpenApi {
     let mut info = Info::new("Simyard admin API", env!("CARGO_PKG_VERSION"));
     info.description = Some(
-        "Stock, subscriptions, orders, pools, allocations, eUICCs, audit and identities. Times are RFC 3339 in UTC. Listings go by pages: the header Link names the \
+        "Stock, subscriptions, orders, pools, allocations, eUICCs, audit, identities and webhooks. Times are RFC 3339 in UTC. Listings go by pages: the header Link names the \
          next one. What is refused is told as a problem document (RFC 9457)."
             .to_owned(),
     );
