@@ -12,6 +12,7 @@
 //! | [`cli`] | one file per subcommand |
 //! | [`app`] | composition root: the only file that names every concrete type |
 //! | [`mod@bench`] | the benchmarks behind `simyard bench`, composed like `app` |
+//! | [`sim`] | the seeded simulation behind `simyard simulate`, composed like `app` |
 //! | [`http`] | listeners, TLS, caller identity, limits; one folder per interface |
 //! | [`jobs`] | follow-up work taken from the store, one file per job, each safe to run twice |
 //! | [`device`] | virtual eUICC and LPA: knows the standards, never the server's services |
@@ -46,5 +47,6 @@ pub mod inventory;
 pub mod jobs;
 pub mod pki;
 pub mod profile;
+pub mod sim;
 pub mod smdp;
 pub mod store;

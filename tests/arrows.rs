@@ -15,7 +15,7 @@ crate::tests!(
 const LEVELS: &[&[&str]] = &[
     &["main"],
     &["cli"],
-    &["app", "bench"],
+    &["app", "bench", "sim"],
     &["http", "jobs"],
     &["device"],
     &["smdp", "eim", "inventory", "admin"],

@@ -25,13 +25,19 @@ pub(super) struct Folder {
 impl Folder {
     /// Makes the folder `dir`, which must be empty or absent, or a temporary one with `purpose` in its name.
     pub(super) fn new(purpose: &str, dir: Option<&Path>, keep: Keep) -> anyhow::Result<Self> {
-        let path = match dir {
-            Some(dir) => dir.to_owned(),
-            None => {
-                let name = format!("simyard-{purpose}-{}", hex::encode(Rng::system().array::<6>()));
-                std::env::temp_dir().join(name)
-            }
-        };
+        let temporary = dir.is_none() && keep == Keep::IfNamed;
+        let path = dir.map_or_else(|| std::env::temp_dir().join(drawn_name(purpose)), Path::to_owned);
+        Self::make(path, temporary)
+    }
+
+    /// Makes a temporary folder, in memory where the system has a place for that: for what need not survive anything.
+    pub(super) fn in_memory(purpose: &str) -> anyhow::Result<Self> {
+        let memory = Path::new("/dev/shm");
+        let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        Self::make(base.join(drawn_name(purpose)), true)
+    }
+
+    fn make(path: PathBuf, temporary: bool) -> anyhow::Result<Self> {
         // The owner's alone: keys come into it. One that is there keeps its mode; the files are private themselves.
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true);
@@ -41,13 +47,18 @@ impl Folder {
         if std::fs::read_dir(&path)?.next().is_some() {
             bail!("{} is not empty; name another folder with --dir", path.display());
         }
-        Ok(Self { path: path.canonicalize()?, temporary: dir.is_none() && keep == Keep::IfNamed })
+        Ok(Self { path: path.canonicalize()?, temporary })
     }
 
     /// Where it is, without symbolic links.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// A name that no other run has.
+fn drawn_name(purpose: &str) -> String {
+    format!("simyard-{purpose}-{}", hex::encode(Rng::system().array::<6>()))
 }
 
 /// Writes a new file that only its owner may access.

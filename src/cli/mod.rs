@@ -33,6 +33,7 @@ pub mod pool;
 pub mod profile;
 pub mod qr;
 pub mod serve;
+pub mod simulate;
 pub mod stock;
 pub mod sub_class;
 pub mod transport_key;
@@ -101,6 +102,8 @@ enum Command {
     Card(card::CardArgs),
     /// Download and manage profiles on a card, as an LPA does.
     Lpa(Box<lpa::LpaArgs>),
+    /// Simulate a fleet and a server that is killed again and again, and look whether everything holds.
+    Simulate(simulate::SimulateArgs),
     /// Measure the server, and the making of profile packages, on this machine.
     Bench(bench::BenchArgs),
 }
@@ -147,6 +150,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Pki(args) => pki::run(args).map(|()| ExitCode::SUCCESS),
         Command::Card(args) => card::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Lpa(args) => lpa::run(*args).await.map(|()| ExitCode::SUCCESS),
+        Command::Simulate(args) => simulate::run(args).await,
         Command::Bench(args) => bench::run(args).await.map(|()| ExitCode::SUCCESS),
     }
 }
