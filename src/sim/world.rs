@@ -227,8 +227,8 @@ impl<'g> World<'g> {
         let mut request = request.map(Body::from);
         let mut router = match caller {
             Caller::Operator => {
-                let certificate = self.ground.pki.operator.certificate.der().to_vec();
-                request.extensions_mut().insert(ClientCertificate(certificate.into()));
+                let certificate = self.ground.pki.operator.certificate.der();
+                request.extensions_mut().insert(ClientCertificate::of(certificate));
                 alive.es2plus.clone()
             }
             Caller::Device(peer) => {

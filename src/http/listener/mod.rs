@@ -55,7 +55,9 @@ const DISCARDED_BODIES: usize = 4;
 pub struct ClientCertificate(Arc<Option<PeerIdentity>>);
 
 impl ClientCertificate {
-    fn of(leaf: &CertificateDer<'_>) -> Self {
+    /// That of the first certificate of a client's chain.
+    #[must_use]
+    pub fn of(leaf: &[u8]) -> Self {
         Self(Arc::new(peer_identity(leaf).ok()))
     }
 
@@ -279,7 +281,7 @@ impl Shared {
                     .1
                     .peer_certificates()
                     .and_then(<[CertificateDer<'_>]>::first)
-                    .map(ClientCertificate::of);
+                    .map(|leaf| ClientCertificate::of(leaf));
                 self.serve(stream, peer, certificate).await;
             }
             Ok(Err(error)) => {
