@@ -21,6 +21,7 @@ pub mod order;
 pub mod personalise;
 pub mod pools;
 pub mod profile;
+pub mod simulate;
 pub mod stock;
 pub mod sub_class;
 pub mod webhook;

@@ -47,6 +47,7 @@ mod reachable;
 mod recording;
 mod server;
 mod sgp26;
+mod simulation;
 mod status;
 mod store;
 mod strangers;
@@ -76,6 +77,7 @@ fn main() -> std::process::ExitCode {
         cli::pools::TESTS,
         cli::profile::TESTS,
         cli::sub_class::TESTS,
+        cli::simulate::TESTS,
         cli::stock::TESTS,
         cli::webhook::TESTS,
         conformance::TESTS,
@@ -136,6 +138,7 @@ fn main() -> std::process::ExitCode {
         reachable::TESTS,
         recording::TESTS,
         sgp26::TESTS,
+        simulation::TESTS,
         status::TESTS,
         store::TESTS,
         store::audit::TESTS,

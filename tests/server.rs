@@ -38,7 +38,7 @@ pub mod asn1;
 mod deaths;
 mod device;
 pub mod euicc;
-mod log;
+pub mod log;
 pub mod operator;
 mod places;
 

@@ -63,7 +63,9 @@ fn devices(text: &str) -> Result<usize, String> {
 
 fn seeds(text: &str) -> Result<Range<u64>, String> {
     let range = text.split_once("..").and_then(|(first, end)| Some(first.parse().ok()?..end.parse().ok()?));
-    range.filter(|range| !range.is_empty()).ok_or_else(|| format!("{text:?} is not FIRST..END, such as 1..1000"))
+    range
+        .filter(|range| !range.is_empty())
+        .ok_or_else(|| format!("{text:?} is not FIRST..END, such as 1..1000"))
 }
 
 /// What all seeds came to.
@@ -103,8 +105,7 @@ fn run_blocking(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     reports.iter().for_each(|report| figures.add(&report.figures));
     let seeds = u64::try_from(reports.len())?;
     let failed = reports.iter().filter(|report| !report.violations.is_empty()).count();
-    let told =
-        reports.into_iter().filter(|report| seeds <= TOLD_ONE_BY_ONE || !report.violations.is_empty());
+    let told = reports.into_iter().filter(|report| seeds <= TOLD_ONE_BY_ONE || !report.violations.is_empty());
     let simulation = Simulation {
         devices: args.devices,
         profiles: args.profiles,
@@ -199,7 +200,10 @@ impl Simulation {
             "deaths of the server: {}; power cuts: {}; devices that fell silent: {}",
             figures.deaths, figures.power_cuts, figures.silent
         ));
-        output::line(&format!("profiles enabled: {}; left open by silence: {}", figures.enabled, figures.open));
+        output::line(&format!(
+            "profiles enabled: {}; left open by silence: {}",
+            figures.enabled, figures.open
+        ));
         for (why, count) in &figures.not_enabled {
             output::line(&format!("not enabled: {count}, {why}"));
         }
@@ -227,6 +231,31 @@ fn outline(figures: &Figures) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_command_that_is_printed_tells_the_same_story() {
+        #[derive(clap::Parser)]
+        struct Simyard {
+            #[command(flatten)]
+            args: SimulateArgs,
+        }
+
+        let simulation = Simulation {
+            devices: 7,
+            profiles: 3,
+            faults: "none,drop=5,power-cut=9".parse().unwrap(),
+            seeds: 1,
+            seconds: 0.0,
+            figures: Figures::default(),
+            told: Vec::new(),
+            failed: 1,
+        };
+        let command = simulation.command(41);
+        let words = command.strip_prefix("simyard ").unwrap().split_whitespace();
+        let args = <Simyard as clap::Parser>::try_parse_from(words).unwrap().args;
+        assert_eq!((args.devices, args.profiles, args.seed), (7, 3, 41));
+        assert_eq!(args.faults, simulation.faults);
+    }
 
     #[test]
     fn seeds_are_a_range_with_something_in_it() {

@@ -155,9 +155,11 @@ struct Holding {
 
 impl Holding {
     fn of(card: &Card, silent: bool) -> Self {
-        let profiles = card.overview().profiles.into_iter().map(|profile| {
-            (profile.iccid, if profile.enabled { Held::Enabled } else { Held::Disabled })
-        });
+        let profiles = card
+            .overview()
+            .profiles
+            .into_iter()
+            .map(|profile| (profile.iccid, if profile.enabled { Held::Enabled } else { Held::Disabled }));
         let untold = card.state().notifications.iter().filter_map(|record| {
             let pending = PendingNotification::from_der(&record.der).ok()?;
             Iccid::from_bcd(pending.metadata().iccid?).ok()
@@ -248,11 +250,7 @@ fn holders<'a>(
 }
 
 /// Holds an order against the card that has its profile, and the one that it is bound to.
-fn of_order(
-    order: &Order,
-    holder: Option<&Eid>,
-    holdings: &BTreeMap<Eid, Holding>,
-) -> Vec<Violation> {
+fn of_order(order: &Order, holder: Option<&Eid>, holdings: &BTreeMap<Eid, Holding>) -> Vec<Violation> {
     let mut violations = Vec::new();
     let bound = order.bound().map(|bound| &bound.eid);
     if let Some(eid) = holder.filter(|eid| bound != Some(*eid)) {
@@ -275,7 +273,12 @@ fn of_order(
     let may_differ = holding.silent || holding.untold.contains(&order.iccid);
     if !may_differ && !agree(&order.state, held) {
         let (iccid, eid) = (order.iccid.clone(), eid.clone());
-        violations.push(Violation::Believed { iccid, eid, believed: believed(&order.state), held: held.name() });
+        violations.push(Violation::Believed {
+            iccid,
+            eid,
+            believed: believed(&order.state),
+            held: held.name(),
+        });
     }
     violations
 }
@@ -340,4 +343,56 @@ async fn of_server(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::Rng;
+    use crate::sim::ground::{Ground, delivery, iccid};
+    use crate::store::StoreUrl;
+
+    fn eid(number: u8) -> Eid {
+        Eid::with_check_digits(&format!("89049032{number:022}")).unwrap()
+    }
+
+    fn holding(profiles: &[(usize, Held)]) -> Holding {
+        let profiles = profiles.iter().map(|(number, held)| (iccid(*number).unwrap(), *held)).collect();
+        Holding { profiles, untold: BTreeSet::new(), silent: false }
+    }
+
+    #[test]
+    fn a_profile_on_two_cards_is_seen() {
+        let holdings: BTreeMap<Eid, Holding> = [
+            (eid(1), holding(&[(0, Held::Enabled), (1, Held::Disabled)])),
+            (eid(2), holding(&[(2, Held::Enabled), (1, Held::Enabled)])),
+        ]
+        .into();
+        let mut violations = Vec::new();
+        assert_eq!(holders(&holdings, &mut violations).len(), 3);
+        let expected = Violation::OnTwoEuiccs { iccid: iccid(1).unwrap(), first: eid(1), second: eid(2) };
+        assert_eq!(violations, [expected]);
+    }
+
+    #[tokio::test]
+    async fn a_profile_that_nobody_was_handed_is_seen_on_a_card() {
+        let (ground, folder) = (Ground::new(1).unwrap(), tempfile::tempdir().unwrap());
+        let clock = crate::env::Clock::fixed(crate::sim::ground::BEGIN);
+        let mut world = World::new(&ground, folder.path(), clock, Rng::seeded(1));
+        world.start().await.unwrap();
+        world.ingest(delivery(1, &Rng::seeded(1)).unwrap()).await.unwrap();
+        world.end().await;
+        let url = StoreUrl::Sqlite(folder.path().join("simyard.db"));
+        let order = Store::open(&url).await.unwrap().order(&iccid(0).unwrap()).await.unwrap().unwrap();
+        let holdings: BTreeMap<Eid, Holding> = [(eid(1), holding(&[(0, Held::Enabled)]))].into();
+        let expected = Violation::NotBound {
+            iccid: iccid(0).unwrap(),
+            eid: eid(1),
+            state: "Available".to_owned(),
+            bound: "bound to none".to_owned(),
+        };
+        assert_eq!(of_order(&order, Some(&eid(1)), &holdings), [expected]);
+        assert_eq!(of_order(&order, None, &holdings), []);
+        assert!(agree(&order.state, Held::Nothing) && !agree(&order.state, Held::Disabled));
+    }
 }

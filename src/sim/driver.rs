@@ -141,12 +141,7 @@ pub async fn simulate(
 }
 
 impl<'g> Driver<'g> {
-    fn new(
-        ground: &'g Ground,
-        options: Options,
-        seed: u64,
-        folder: &Path,
-    ) -> Result<Self, SimulationError> {
+    fn new(ground: &'g Ground, options: Options, seed: u64, folder: &Path) -> Result<Self, SimulationError> {
         let clock = Clock::fixed(BEGIN);
         let cards = Rng::seeded(mixed(seed, part::CARDS));
         let device = |(number, material)| {
@@ -276,7 +271,9 @@ impl<'g> Driver<'g> {
                 Some(_) | None => return Ok(()),
             },
             TaskId::Order(profile) => {
-                let Some(device) = self.devices.get(profile % self.devices.len().max(1)) else { return Ok(()) };
+                let Some(device) = self.devices.get(profile % self.devices.len().max(1)) else {
+                    return Ok(());
+                };
                 let order = Order {
                     server: self.ground.address.clone(),
                     iccid: iccid(profile)?,
@@ -452,5 +449,102 @@ fn no_answer(request: &Request<Vec<u8>>, cause: &str) -> ClientError {
     ClientError::Transport {
         address: request.uri().host().unwrap_or_default().to_owned(),
         cause: cause.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::es10_client::{Es10Client, ProfileAction};
+
+    /// Everything that does not hold, as it is told.
+    async fn found(driver: &Driver<'_>) -> Vec<String> {
+        let violations = check(&driver.world, &driver.devices, driver.clock.now()).await.unwrap();
+        violations.iter().map(ToString::to_string).collect()
+    }
+
+    #[tokio::test]
+    async fn the_checkers_see_what_nobody_told_the_server() {
+        let (ground, folder) = (Ground::new(2).unwrap(), tempfile::tempdir().unwrap());
+        let options = Options { faults: Faults::NONE, profiles: 1 };
+        let mut driver = Driver::new(&ground, options, 1, folder.path()).unwrap();
+        driver.world.start().await.unwrap();
+        driver.world.ingest(delivery(2, &Rng::seeded(1)).unwrap()).await.unwrap();
+        driver.storm().await.unwrap();
+        driver.calm().await.unwrap();
+        assert_eq!(found(&driver).await, [""; 0]);
+
+        // Somebody disables a profile by hand; the card has yet to tell it.
+        let device = &driver.devices[0];
+        let (eid, iccid) = (device.eid.clone(), device.notebook.errands()[0].iccid.clone());
+        let mut card = Es10Client::open(device.slot.clone()).unwrap();
+        card.manage_profile(ProfileAction::Disable, &iccid).unwrap();
+        let none_enabled = format!("eUICC {eid} had an enabled profile and has none");
+        let not_told = format!("eUICC {eid} has 1 notifications that nobody took");
+        assert_eq!(found(&driver).await, [none_enabled.clone(), not_told]);
+
+        // What waits on the card is thrown away: now the server is wrong, and nothing will tell it.
+        let pending = card.list_notifications().unwrap();
+        card.remove_notification(pending[0].seq_number).unwrap();
+        let believed = format!(
+            "of profile {iccid} the server believes that it is enabled, on eUICC {eid} it is disabled"
+        );
+        assert_eq!(found(&driver).await, [none_enabled.clone(), believed.clone()]);
+        card.manage_profile(ProfileAction::Delete, &iccid).unwrap();
+        let pending = card.list_notifications().unwrap();
+        card.remove_notification(pending[0].seq_number).unwrap();
+        assert_eq!(found(&driver).await, [none_enabled.clone(), believed.replace("disabled", "not there")]);
+
+        // Of a device that is silent the server may know less, but it had an enabled profile.
+        driver.devices[0].silent = true;
+        assert_eq!(found(&driver).await, [none_enabled]);
+
+        driver.world.end().await;
+        assert_eq!(found(&driver).await, ["no server runs at the end"]);
+    }
+
+    #[tokio::test]
+    async fn an_errand_that_nobody_ended_is_seen() {
+        let (ground, folder) = (Ground::new(1).unwrap(), tempfile::tempdir().unwrap());
+        let options = Options { faults: Faults::NONE, profiles: 1 };
+        let mut driver = Driver::new(&ground, options, 1, folder.path()).unwrap();
+        driver.world.start().await.unwrap();
+        let (eid, iccid) = (driver.devices[0].eid.clone(), iccid(0).unwrap());
+        driver.devices[0].notebook.ordered(iccid.clone(), Err("nobody ordered".to_owned()));
+        assert_eq!(found(&driver).await, [""; 0]);
+        let matching_id = crate::ident::MatchingId::generate(&Rng::seeded(1));
+        driver.devices[0].notebook.ordered(iccid.clone(), Ok(matching_id));
+        let open = format!("what eUICC {eid} was to do with profile {iccid} has no outcome");
+        assert_eq!(found(&driver).await, [open]);
+    }
+
+    #[tokio::test]
+    async fn a_server_dies_at_the_commit_it_is_sentenced_to() {
+        let (ground, folder) = (Ground::new(1).unwrap(), tempfile::tempdir().unwrap());
+        for (phase, commit, ordered) in
+            [(CommitPhase::Before, 0, false), (CommitPhase::After, 0, true), (CommitPhase::After, 1, true)]
+        {
+            let folder = folder.path().join(format!("{phase:?}-{commit}"));
+            std::fs::create_dir(&folder).unwrap();
+            let options = Options { faults: Faults::NONE, profiles: 1 };
+            let mut driver = Driver::new(&ground, options, 1, &folder).unwrap();
+            driver.world.start().await.unwrap();
+            driver.world.ingest(delivery(1, &Rng::seeded(1)).unwrap()).await.unwrap();
+            driver.begin(TaskId::Order(0)).unwrap();
+            let arrival = driver.queue.iter().find(|(_, event)| matches!(event, Event::Arrive(_)));
+            let Some(Event::Arrive(message)) =
+                arrival.map(|(at, _)| *at).and_then(|at| driver.queue.remove(&at))
+            else {
+                panic!("DownloadOrder is on its way")
+            };
+            let death = Death { commit, phase };
+            let heard = driver.world.call(message.caller, message.request, Some(death)).await;
+            // It has one commit alone: a death at the second never comes.
+            assert_eq!(matches!(heard, Heard::Nothing), commit == 0);
+            assert_eq!(driver.world.is_alive(), commit == 1);
+            driver.world.start().await.unwrap();
+            let order = driver.world.store().unwrap().order(&iccid(0).unwrap()).await.unwrap().unwrap();
+            assert_eq!(order.reservation().is_some(), ordered, "{phase:?} {commit}");
+        }
     }
 }

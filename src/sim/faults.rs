@@ -52,7 +52,9 @@ impl Default for Faults {
 
 /// Why a text is no list of faults.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{found:?} is no fault: expected none, or NAME=COUNT with a count of 0 to 1000 and one of the names {names}")]
+#[error(
+    "{found:?} is no fault: expected none, or NAME=COUNT with a count of 0 to 1000 and one of the names {names}"
+)]
 pub struct InvalidFaults {
     found: String,
     names: String,
@@ -132,7 +134,8 @@ impl Dice {
 /// One number from two: neighbours are far apart.
 #[must_use]
 pub const fn mixed(seed: u64, part: u64) -> u64 {
-    let mixed = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(part.wrapping_mul(0xBF58_476D_1CE4_E5B9));
+    let mixed =
+        seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(part.wrapping_mul(0xBF58_476D_1CE4_E5B9));
     mixed ^ (mixed >> 31)
 }
 
@@ -158,8 +161,7 @@ mod tests {
     #[test]
     fn every_fault_has_a_name() {
         let all = serde_json::to_value(Faults::NONE).unwrap();
-        let names: Vec<String> =
-            all.as_object().unwrap().keys().map(|name| name.replace('_', "-")).collect();
+        let names: Vec<String> = all.as_object().unwrap().keys().map(|name| name.replace('_', "-")).collect();
         assert!(MEMBERS.iter().all(|(name, _)| names.iter().any(|known| known == name)));
         assert_eq!(names.len(), MEMBERS.len());
     }

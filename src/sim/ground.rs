@@ -53,8 +53,7 @@ impl Ground {
         let options = TestPkiOptions { host_names: vec![SMDP.to_owned()], eid: eid(0)? };
         let pki = TestPki::generate(&rng, BEGIN, &options)?;
         let anchors = Anchors::of_cis(vec![pki.ci.certificate.clone()])?;
-        let identity =
-            Identity::new(credential(&pki.dp_auth)?, credential(&pki.dp_pb)?, &anchors, BEGIN)?;
+        let identity = Identity::new(credential(&pki.dp_auth)?, credential(&pki.dp_pb)?, &anchors, BEGIN)?;
         let shipped = shipped::find(shipped::DEFAULT).ok_or(SimulationError::BuiltIn("its template"))?;
         let template = Template::compile(&Package::from_der(&shipped.build()?)?)?;
         let issuer = pki.eum_issuer()?;
@@ -109,10 +108,7 @@ impl Ground {
 }
 
 fn credential(issued: &Issued) -> Result<Credential, SimulationError> {
-    Ok(Credential {
-        certificate: issued.certificate.clone(),
-        key: issued.key.signing_key()?,
-    })
+    Ok(Credential { certificate: issued.certificate.clone(), key: issued.key.signing_key()? })
 }
 
 /// The number of a profile in the stock.

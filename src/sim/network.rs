@@ -70,12 +70,7 @@ pub(super) enum Caller {
 /// What a task asks of the world.
 pub(super) enum Ask {
     /// To carry a request to a server and an answer back.
-    Call {
-        caller: Caller,
-        request: Request<Vec<u8>>,
-        limits: Limits,
-        place: Place<Called>,
-    },
+    Call { caller: Caller, request: Request<Vec<u8>>, limits: Limits, place: Place<Called> },
     /// To let time pass.
     Pause { time: Duration, place: Place<()> },
 }
@@ -130,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    fn poll<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
         future.poll(&mut Context::from_waker(Waker::noop()))
     }
 

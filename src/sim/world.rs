@@ -60,7 +60,9 @@ struct Fate {
 impl CommitWatch for Fate {
     fn at_commit(&self, phase: CommitPhase, _: &[ChangeKind]) -> Verdict {
         let mut sentence = lock(&self.sentence);
-        let Some(death) = sentence.as_mut().filter(|death| death.phase == phase) else { return Verdict::GoOn };
+        let Some(death) = sentence.as_mut().filter(|death| death.phase == phase) else {
+            return Verdict::GoOn;
+        };
         if death.commit > 0 {
             death.commit -= 1;
             return Verdict::GoOn;

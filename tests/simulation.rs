@@ -1,0 +1,88 @@
+//! The simulation: stories of some seeds, each with its faults, and that a seed tells its story again.
+
+use std::sync::LazyLock;
+
+use simyard::sim::faults::Faults;
+use simyard::sim::ground::Ground;
+use simyard::sim::report::{Figures, SeedReport};
+use simyard::sim::{Options, simulate};
+
+use crate::server::log;
+
+crate::tests!(
+    everything_holds_on_bad_days,
+    without_faults_every_profile_is_enabled,
+    a_seed_tells_its_story_again,
+    devices_that_fall_silent_leave_the_others_alone,
+);
+
+const DEVICES: usize = 3;
+
+/// Keys and certificates of all stories.
+static GROUND: LazyLock<Ground> = LazyLock::new(|| Ground::new(DEVICES).unwrap());
+
+/// The story of a seed, told on a thread of its own; it fails on what the server logs as an error, too.
+fn story(options: Options, seed: u64) -> SeedReport {
+    log::listen();
+    let name = format!("simulation-{seed}");
+    let tell = move || {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(simulate(&GROUND, &options, seed, folder.path())).unwrap()
+    };
+    let report = std::thread::Builder::new().name(name.clone()).spawn(tell).unwrap().join().unwrap();
+    assert_eq!(log::errors_of(&name), [""; 0], "seed {seed}");
+    report
+}
+
+/// Stories of several seeds, in which everything holds.
+fn stories(options: Options, seeds: std::ops::Range<u64>) -> Figures {
+    let mut figures = Figures::default();
+    for seed in seeds {
+        let report = story(options, seed);
+        let told: Vec<String> = report.violations.iter().map(ToString::to_string).collect();
+        assert!(told.is_empty(), "seed {seed} of {DEVICES} devices, {options:?}: {told:#?}");
+        figures.add(&report.figures);
+    }
+    figures
+}
+
+fn everything_holds_on_bad_days() {
+    let faults = "drop=100,double=100,delay=100,death=100,power-cut=100,silence=0".parse().unwrap();
+    let figures = stories(Options { faults, profiles: 2 }, 1..11);
+    for (what, count) in [
+        ("lost", figures.dropped),
+        ("doubled", figures.doubled),
+        ("late", figures.delayed),
+        ("deaths", figures.deaths),
+        ("power cuts", figures.power_cuts),
+        ("no server", figures.unreachable),
+    ] {
+        assert!(count >= 5, "{what}: {figures:?}");
+    }
+    assert_eq!((figures.silent, figures.open), (0, 0));
+    let not_enabled: u64 = figures.not_enabled.values().sum();
+    assert_eq!(figures.enabled + not_enabled, 10 * 2 * DEVICES as u64, "each has one outcome");
+    assert!(figures.enabled > not_enabled, "{figures:?}");
+}
+
+fn without_faults_every_profile_is_enabled() {
+    let figures = stories(Options { faults: Faults::NONE, profiles: 3 }, 1..2);
+    assert_eq!(figures.enabled, 3 * DEVICES as u64);
+    let faults = [figures.dropped, figures.doubled, figures.delayed, figures.unreachable, figures.deaths];
+    assert_eq!(faults, [0; 5]);
+    assert!(figures.not_enabled.is_empty() && figures.power_cuts == 0, "{figures:?}");
+}
+
+fn a_seed_tells_its_story_again() {
+    let options = Options { faults: Faults { death: 80, power_cut: 80, ..Faults::default() }, profiles: 2 };
+    let report = story(options, 7);
+    assert_eq!(story(options, 7), report);
+    assert_ne!(story(options, 8).figures, report.figures);
+}
+
+fn devices_that_fall_silent_leave_the_others_alone() {
+    let faults = Faults { silence: 100, ..Faults::NONE };
+    let figures = stories(Options { faults, profiles: 1 }, 20..26);
+    assert!(figures.silent > 0 && figures.open > 0 && figures.enabled > 0, "{figures:?}");
+}
