@@ -33,10 +33,9 @@ use crate::smdp::catalogue::{Catalogue, Product};
 use crate::smdp::downloads::DownloadCounts;
 use crate::smdp::guesses::Guesses;
 use crate::smdp::orders::{OrderSettings, Orders};
-use crate::smdp::seen::Seen;
 use crate::smdp::sessions::Sessions;
 use crate::smdp::{Smdp, expiry};
-use crate::store::{Store, StoreError, StoreUrl};
+use crate::store::{Seen, Store, StoreError, StoreUrl};
 
 mod administration;
 mod callbacks;

@@ -31,7 +31,7 @@ use crate::env::{Clock, Rng};
 use crate::ident::{Iccid, ServerAddress};
 use crate::pki::Anchors;
 pub use crate::store::Selection as OrderSelection;
-use crate::store::{CallbackCount, Store, StoreError};
+use crate::store::{CallbackCount, Seen, Store, StoreError};
 
 pub mod authenticate_client;
 pub mod cancel_order;
@@ -54,7 +54,6 @@ pub mod order_history;
 pub mod order_run;
 pub mod orders;
 pub mod release_profile;
-pub mod seen;
 pub mod sessions;
 pub mod status;
 
@@ -64,7 +63,6 @@ use guesses::Guesses;
 use handle_download_progress_info::Callbacks;
 use identity::Identity;
 use initiate_authentication::Version3Euiccs;
-use seen::Seen;
 use sessions::Sessions;
 
 /// What the functions of ES9+ work with.

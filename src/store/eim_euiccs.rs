@@ -43,7 +43,7 @@ const EUICCS: Statement =
 /// All that a poll asks for, in one look.
 const POLL: Statement = Statement::common(concat!(
     "SELECT eim_euicc.version, eim_euicc.counter AS last_counter, eim_euicc.association_token AS token, \
-     eim_euicc.introductions, eim_euicc.rplmn, CASE WHEN eim_euicc.certificate IS NULL THEN 0 ELSE 1 END AS known, ",
+     eim_euicc.introductions, eim_euicc.rplmn, CAST(CASE WHEN eim_euicc.certificate IS NULL THEN 0 ELSE 1 END AS BIGINT) AS known, ",
     package_columns!(),
     " FROM eim_euicc LEFT JOIN eim_package ON eim_package.eid = eim_euicc.eid AND eim_package.ended_at IS NULL \
      WHERE eim_euicc.eid = $1"
@@ -170,11 +170,11 @@ pub struct Introduction {
     pub euicc_info1: Option<Vec<u8>>,
     /// EUICCInfo2, `BF22`.
     pub euicc_info2: Option<Vec<u8>>,
-    /// The content of `A8` ipaCapabilities.
+    /// The members of IpaCapabilities.
     pub ipa_capabilities: Option<Vec<u8>>,
-    /// The content of `A9` deviceInfo.
+    /// The members of DeviceInfo.
     pub device_info: Option<Vec<u8>>,
-    /// The content of the RulesAuthorisationTable.
+    /// getRATResult, `A6`.
     pub rules_authorisation_table: Option<Vec<u8>>,
 }
 

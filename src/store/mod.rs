@@ -22,6 +22,7 @@
 //! | `esipa_refusals` | what was refused on ESipa |
 //! | `euiccs` | the register of eUICCs |
 //! | `packages` | what profiles are made of |
+//! | `seen` | when eUICCs were heard of, noted together |
 //! | `eim_euiccs` | eUICCs of our eIM, and their profiles |
 //! | `operations`, `eim_packages` | what is asked of them, and the packages that carry it |
 //! | `operation_events` | what is told of it |
@@ -83,6 +84,7 @@ mod pools;
 mod refused_notifications;
 mod relayed;
 mod schema;
+mod seen;
 mod set;
 mod sqlite;
 mod stock;
@@ -121,7 +123,7 @@ pub use idempotency::{ANSWER_MAX, Begin, KEPT_FOR};
 pub use identities::{Credential, CredentialKind, CredentialRecord, Found, IdentityRecord, NewIdentity};
 pub use manual_changes::{DETAIL_MAX, MANUAL_CHANGES_MAX, ManualChange, NewManualChange};
 pub use operation_events::ToldEvent;
-pub use operations::{KeptOperation, NewOperation, OPERATIONS_MAX, OperationSelection, Urgency};
+pub use operations::{CodeScope, KeptOperation, NewOperation, OPERATIONS_MAX, OperationSelection, Urgency};
 pub use operator_keys::OperatorKey;
 pub use order_runs::{OrderRun, RunPlace};
 pub use overview::Selection;
@@ -130,6 +132,7 @@ pub use pools::{COUNTED_MAX, Draw, Drawn, NumberChange, NumberError, PoolLevel, 
 pub use refused_notifications::{REFUSED_OCTETS_MAX, RefusedNotification};
 pub use relayed::RelayedDownload;
 pub use schema::Schema;
+pub use seen::{SEEN_MAX, Seen, SeenBy};
 pub use stock::{Count, FOUND_MAX, Identifier, StockBatch, StockItem, StockSelection};
 pub use transport_keys::{TRANSPORT_KEYS_MAX, TransportKey};
 pub use webhooks::{

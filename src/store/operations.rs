@@ -17,8 +17,8 @@ macro_rules! select_operation {
     ($rest:literal) => {
         concat!(
             "SELECT number, operation_id, eid, kind, urgency, creator, digest, campaign_id, iccid, rollback, \
-             delete_old_ms, commands, activation_code, confirmation_code, created_at, valid_until, state, to_iccid, \
-             from_iccid, hold_until, reason, reason_detail, attempts, changed_at, overdue_since FROM operation ",
+             delete_old_ms, commands, activation_code, confirmation_code, code_is_linked, created_at, valid_until, state, \
+             to_iccid, from_iccid, hold_until, reason, reason_detail, attempts, changed_at, overdue_since FROM operation ",
             $rest
         )
     };
@@ -27,14 +27,14 @@ macro_rules! select_operation {
 pub(super) const INSERT_OPERATIONS: Statement = set_statement!(
     [operation_id text, eid text, kind bigint, urgency bigint, creator text, call_key text, digest text,
      campaign_id text, iccid text, rollback bigint, delete_old_ms bigint, commands octets, activation_code octets,
-     confirmation_code octets, created_at bigint, valid_until bigint, state bigint, to_iccid text, from_iccid text,
+     confirmation_code octets, code_is_linked bigint, created_at bigint, valid_until bigint, state bigint, to_iccid text, from_iccid text,
      hold_until bigint, reason text, reason_detail text, attempts bigint, changed_at bigint, overdue_since bigint,
      due_at bigint]
     "INSERT INTO operation (operation_id, eid, kind, urgency, creator, call_key, digest, campaign_id, iccid, rollback, \
-     delete_old_ms, commands, activation_code, confirmation_code, created_at, valid_until, state, to_iccid, from_iccid, \
-     hold_until, reason, reason_detail, attempts, changed_at, overdue_since, due_at) \
+     delete_old_ms, commands, activation_code, confirmation_code, code_is_linked, created_at, valid_until, state, to_iccid, \
+     from_iccid, hold_until, reason, reason_detail, attempts, changed_at, overdue_since, due_at) \
      SELECT operation_id, eid, kind, urgency, creator, call_key, digest, campaign_id, iccid, rollback, delete_old_ms, \
-     commands, activation_code, confirmation_code, created_at, valid_until, state, to_iccid, from_iccid, hold_until, \
+     commands, activation_code, confirmation_code, code_is_linked, created_at, valid_until, state, to_iccid, from_iccid, hold_until, \
      reason, reason_detail, attempts, changed_at, overdue_since, due_at FROM change WHERE true \
      RETURNING operation_id, number"
 );
@@ -109,6 +109,8 @@ pub struct KeptOperation {
     pub campaign_id: Option<String>,
     /// Whether a device made it necessary.
     pub urgency: Urgency,
+    /// Who can use the activation code.
+    pub code_scope: CodeScope,
     /// The activation code, sealed; gone when the operation ended.
     pub sealed_activation_code: Option<Vec<u8>>,
     /// The confirmation code, sealed; gone when the operation ended.
@@ -122,6 +124,15 @@ pub enum Urgency {
     First,
     /// What somebody asked for, in the order of creation.
     Usual,
+}
+
+/// Who can use an activation code: a trigger is not signed, and who polls without a certificate may be anybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeScope {
+    /// Whoever has it, as far as is known.
+    AnyEuicc,
+    /// The eUICC of the operation alone: the order is linked to its EID.
+    ThisEuicc,
 }
 
 /// An operation that is asked for.
@@ -139,6 +150,8 @@ pub struct NewOperation {
     pub campaign_id: Option<String>,
     /// Whether a device made it necessary.
     pub urgency: Urgency,
+    /// Who can use the activation code.
+    pub code_scope: CodeScope,
     /// The activation code, sealed.
     pub sealed_activation_code: Option<Vec<u8>>,
     /// The confirmation code, sealed.
@@ -177,6 +190,7 @@ set_row! {
         commands: Option<Vec<u8>>,
         activation_code: Option<Vec<u8>>,
         confirmation_code: Option<Vec<u8>>,
+        code_is_linked: i64,
         created_at: i64,
         valid_until: Option<i64>,
         standing: OperationRow,
@@ -245,6 +259,7 @@ impl NewOperationRow {
             commands,
             activation_code: new.sealed_activation_code,
             confirmation_code: new.sealed_confirmation_code,
+            code_is_linked: i64::from(new.code_scope == CodeScope::ThisEuicc),
             created_at: operation.created_at.as_millis(),
             valid_until: operation.valid_until.map(Timestamp::as_millis),
             standing: OperationRow::new(operation, deadlines, now),
@@ -310,6 +325,11 @@ fn kept_operation(row: &Row) -> Result<KeptOperation, StoreError> {
             0 => Urgency::First,
             1 => Urgency::Usual,
             _ => return Err(corrupt("urgency")),
+        },
+        code_scope: match row.integer("code_is_linked")? {
+            0 => CodeScope::AnyEuicc,
+            1 => CodeScope::ThisEuicc,
+            _ => return Err(corrupt("code_is_linked")),
         },
         sealed_activation_code: row.octets_or_null("activation_code")?,
         sealed_confirmation_code: row.octets_or_null("confirmation_code")?,

@@ -10,9 +10,9 @@ use simyard::domain::{
 use simyard::env::Timestamp;
 use simyard::ident::{Eid, TransactionId};
 use simyard::store::{
-    Association, Constraint, DownloadWay, EimChange, EuiccCertificates, Introduction, KeptOperation,
-    NewOperation, NewPackage, OperationSelection, PackageAnswer, PackageCommand, PackageOutcome,
-    PackageSignature, Staleness, Store, StoreError, Urgency,
+    Association, CodeScope, Constraint, DownloadWay, EimChange, EuiccCertificates, Introduction,
+    KeptOperation, NewOperation, NewPackage, OperationSelection, PackageAnswer, PackageCommand,
+    PackageOutcome, PackageSignature, Staleness, Store, StoreError, Urgency,
 };
 
 use super::{EID, OTHER_EID, eid, iccid, now, on_both};
@@ -73,6 +73,7 @@ fn new(operation: Operation) -> NewOperation {
         digest: "d".to_owned(),
         campaign_id: None,
         urgency: Urgency::Usual,
+        code_scope: CodeScope::ThisEuicc,
         sealed_activation_code: Some(vec![1, 2]),
         sealed_confirmation_code: Some(vec![3]),
     }
@@ -135,6 +136,7 @@ fn an_operation_is_written_and_read_in_every_state() {
             let kept = read(&store, number).await;
             assert_eq!((&kept.operation, kept.creator.as_str()), (&new.operation, "somebody"));
             assert_eq!(kept.sealed_activation_code, Some(vec![1, 2]));
+            assert_eq!(kept.code_scope, CodeScope::ThisEuicc);
         }
         let kept = read(&store, 6).await;
         for (attempts, state) in (3..).zip(states()) {

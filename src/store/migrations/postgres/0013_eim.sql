@@ -44,6 +44,7 @@ CREATE TABLE operation (
     commands          BYTEA,
     activation_code   BYTEA,
     confirmation_code BYTEA,
+    code_is_linked    BIGINT  NOT NULL,
     created_at        BIGINT  NOT NULL,
     valid_until       BIGINT,
     state             BIGINT  NOT NULL,

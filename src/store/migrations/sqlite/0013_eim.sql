@@ -44,6 +44,7 @@ CREATE TABLE operation (
     commands          BLOB,
     activation_code   BLOB,
     confirmation_code BLOB,
+    code_is_linked    INTEGER NOT NULL,
     created_at        INTEGER NOT NULL,
     valid_until       INTEGER,
     state             INTEGER NOT NULL,
