@@ -1,3 +1,7 @@
 //! The eIM (SGP.32): its services, and what its jobs do.
 
 pub mod forward;
+pub mod operations;
+pub mod results;
+pub mod switch;
+pub mod world;

@@ -131,6 +131,10 @@ impl Action {
     pub const WEBHOOK_RETRY: Self = Self("webhook.retry");
     /// A webhook was removed.
     pub const WEBHOOK_REMOVE: Self = Self("webhook.remove");
+    /// An operation of an eUICC was asked for.
+    pub const OPERATION_CREATE: Self = Self("operation.create");
+    /// An operation of an eUICC was ended before anything was changed.
+    pub const OPERATION_CANCEL: Self = Self("operation.cancel");
     /// Values of persons were erased from the audit.
     pub const AUDIT_ERASE: Self = Self("audit.erase");
 

@@ -1,11 +1,82 @@
 //! The eIM: profiles of devices without a user are added, switched and deleted from afar (SGP.32).
 //!
-//! | module | what |
-//! |---|---|
-//! | [`caller`] | who calls on ESipa, and for which EID it may speak |
-//! | [`device_certificates`] | certificates that stand for an EID by a list |
-//! | [`refusals`] | what was refused on ESipa: counted, and kept for people |
+//! | module | what | clause |
+//! |---|---|---|
+//! | [`get_eim_package`] | ESipa.GetEimPackage: a device polls | 5.14.5 |
+//! | [`provide_eim_package_result`] | ESipa.ProvideEimPackageResult: what became of a package | 5.14.6 |
+//! | [`downloads`] | what became of a download, whoever tells it | 3.2.3 |
+//! | [`package`], [`verify`] | packages made and signed; answers believed or not | 2.11, 3.3.1 |
+//! | [`engine`] | what occurred becomes one change with all that follows | |
+//! | [`operations`] | what people and programs ask of eUICCs | |
+//! | [`introductions`] | eUICCs that nobody introduced are asked who they are | |
+//! | [`caller`] | who calls on ESipa, and for which EID it may speak | 5.7 |
+//! | [`device_certificates`] | certificates that stand for an EID by a list | |
+//! | [`refusals`] | what was refused on ESipa: counted, and kept for people | |
+//! | [`status`] | what errors answer | 5.3 |
+//!
+//! # One operation
+//!
+//! Somebody asks for an operation ([`operations`]); the engine gives it its turn, and its first package a counter and a row.
+//! The device polls ([`get_eim_package`]): now the package is signed, the signature written, and the package leaves; whoever
+//! polls again gets the same octets. The eUICC answers ([`provide_eim_package_result`]): its signature and what it echoes are
+//! verified, and the answer, the next state, the next package and what is told of it are one change. Then it is acknowledged.
+//! An answer that comes again is acknowledged again, and changes nothing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::crypto::ecdsa::SigningKey;
+use crate::crypto::seal::Sealer;
+use crate::domain::{Deadlines, SubClassName, Switching};
+use crate::env::{Clock, Rng};
+use crate::pki::Anchors;
+use crate::store::{DownloadWay, Seen, Store};
 
 pub mod caller;
 pub mod device_certificates;
+pub mod downloads;
+pub mod engine;
+pub mod get_eim_package;
+pub mod introductions;
+pub mod operations;
+pub mod package;
+pub mod provide_eim_package_result;
 pub mod refusals;
+pub mod status;
+pub mod verify;
+
+use introductions::Introductions;
+
+/// What the functions of ESipa and the operations work with.
+pub struct Eim {
+    /// eUICCs, operations and packages.
+    pub store: Store,
+    /// Seals and opens activation codes.
+    pub sealer: Sealer,
+    /// The time.
+    pub clock: Clock,
+    /// Identifiers.
+    pub rng: Rng,
+    /// eimId.
+    pub eim_id: String,
+    /// SK.EIM.ECDSA, which signs packages.
+    pub key: Arc<SigningKey>,
+    /// The CIs under which eUICCs are.
+    pub anchors: Arc<Anchors>,
+    /// How devices get profiles that nobody said otherwise of.
+    pub download: DownloadWay,
+    /// How long each step may take before it is overdue.
+    pub deadlines: Deadlines,
+    /// A device that is not expected within this time may be woken.
+    pub poll_wanted_after: Duration,
+    /// The kinds of SIMs, and whether each can switch.
+    pub sub_classes: HashMap<SubClassName, Switching>,
+    /// When devices polled.
+    pub contacts: Seen,
+    /// Who was asked who it is.
+    pub introductions: Introductions,
+}
+
+/// A device that is not expected within this time may be woken, unless the settings say otherwise.
+pub const POLL_WANTED_AFTER: Duration = Duration::from_secs(15 * 60);

@@ -28,12 +28,20 @@ pub enum RefusalReason {
     OtherEid,
     /// Too many polls for an EID without a certificate.
     TooManyPolls,
+    /// What became of a package, as nobody can believe it.
+    Unbelieved,
 }
 
 impl RefusalReason {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Handshake, Self::NoCertificate, Self::NoEid, Self::OtherEid, Self::TooManyPolls];
+    pub const ALL: [Self; 6] = [
+        Self::Handshake,
+        Self::NoCertificate,
+        Self::NoEid,
+        Self::OtherEid,
+        Self::TooManyPolls,
+        Self::Unbelieved,
+    ];
 
     /// The word.
     #[must_use]
@@ -44,6 +52,7 @@ impl RefusalReason {
             Self::NoEid => "no_eid",
             Self::OtherEid => "other_eid",
             Self::TooManyPolls => "too_many_polls",
+            Self::Unbelieved => "unbelieved",
         }
     }
 

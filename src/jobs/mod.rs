@@ -7,6 +7,7 @@
 //! | [`deliver_webhooks`] | brings what happened to webhooks |
 //! | [`remove_given_up`] | removes batches whose receivers died |
 //! | [`erase_personal`] | erases values of persons from the audit when they are old |
+//! | [`expire_operations`] | lets operations of eUICCs expire, be overdue, or go on |
 //! | [`end_reservations`] | puts into quarantine what nobody has any more, and back into the stock |
 //!
 //! Each job may run in several processes on one store, may be killed at any instruction, and is done at least once.
@@ -17,4 +18,5 @@ pub mod deliver_webhooks;
 pub mod end_reservations;
 pub mod erase_personal;
 pub mod forward_notifications;
+pub mod expire_operations;
 pub mod remove_given_up;

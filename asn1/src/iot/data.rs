@@ -235,6 +235,14 @@ impl<'a> IpaCapabilities<'a> {
         Ok(Self { ipa_features, ipa_supported_protocols, extensions })
     }
 
+    /// The members alone, for who keeps them.
+    #[must_use]
+    pub fn to_members(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        self.write(&mut writer);
+        writer.finish()
+    }
+
     fn write(&self, members: &mut Writer) {
         members.named_bits(Tag(0x80), self.ipa_features);
         if let Some(protocols) = self.ipa_supported_protocols {
