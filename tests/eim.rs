@@ -2,6 +2,7 @@
 
 pub mod forward;
 pub mod operations;
+pub mod report;
 pub mod results;
 pub mod switch;
 pub mod world;

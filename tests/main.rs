@@ -100,6 +100,7 @@ fn main() -> std::process::ExitCode {
         device::usim::TESTS,
         device::vpcd::TESTS,
         eim::operations::TESTS,
+        eim::report::TESTS,
         eim::results::TESTS,
         eim::switch::TESTS,
         es2plus::TESTS,

@@ -12,7 +12,7 @@
 //! | [`name`] | names of operators, manufacturers, profile types, people |
 //! | [`order`] | one profile and the order for it: the transitions |
 //! | [`architecture`] | SGP.02, SGP.22 or SGP.32 |
-//! | [`operation`], [`operation_state`] | what is asked of an eUICC through its eIM: the states and the transitions |
+//! | [`operation`], [`operation_state`], [`operation_transition`] | what is asked of an eUICC through its eIM, where it stands, and how it goes on |
 //! | [`operation_event`] | what is told of operations, devices and campaigns |
 //! | [`switch_eligibility`] | whether a device may be switched to another profile, and everything that stands in the way |
 //! | [`pool`] | ranges of numbers that are handed out |
@@ -43,6 +43,7 @@ pub mod name;
 pub mod operation;
 pub mod operation_event;
 pub mod operation_state;
+pub mod operation_transition;
 pub mod order;
 pub mod pool;
 pub mod progress;
@@ -71,11 +72,12 @@ pub use last_failure::LastFailure;
 pub use mode::Mode;
 pub use name::{DeliveryId, Manufacturer, Operator, Person, Platform, ProfileType, SubClassName};
 pub use operation::{
-    Command, Deadlines, Effect, Fetch, InvalidOccurrence, ListedProfile, Listing, Occurrence, OldProfile,
-    Operation, OperationId, OperationKind, Rollback, SwitchTarget, Task,
+    Command, Deadlines, Effect, Fetch, ListedProfile, Listing, OldProfile, Operation, OperationId,
+    OperationKind, Rollback, SwitchTarget, Task,
 };
 pub use operation_event::{Event, EventKind, OperationPart};
 pub use operation_state::{OperationState, OperationStateName, Reason, ReasonCode};
+pub use operation_transition::{InvalidOccurrence, Occurrence};
 pub use order::{InvalidTransition, Order, Transition};
 pub use pool::{AllocationId, NumberKind, NumberRange, NumberState, Pool, PoolName};
 pub use progress::NotificationPoint;

@@ -330,8 +330,10 @@ impl<'a> Turn<'a> {
         let fetch = self.fetch();
         match self.active() {
             Some(active) if active.operation_id == *operation_id => {
-                if let Some(occurrence) = active.occurrence_due(self.now, fetch) {
-                    self.occur_quietly(occurrence);
+                match active.occurrence_due(self.now, fetch) {
+                    Some(occurrence) => self.occur_quietly(occurrence),
+                    // Written again, it is due when the next of its times is.
+                    None => self.settle(),
                 }
             }
             _ => {

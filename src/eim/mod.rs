@@ -8,6 +8,7 @@
 //! | [`package`], [`verify`] | packages made and signed; answers believed or not | 2.11, 3.3.1 |
 //! | [`engine`] | what occurred becomes one change with all that follows | |
 //! | [`operations`] | what people and programs ask of eUICCs | |
+//! | [`report`] | what was done, with all that was signed, for third parties | |
 //! | [`introductions`] | eUICCs that nobody introduced are asked who they are | |
 //! | [`caller`] | who calls on ESipa, and for which EID it may speak | 5.7 |
 //! | [`device_certificates`] | certificates that stand for an EID by a list | |
@@ -43,6 +44,7 @@ pub mod operations;
 pub mod package;
 pub mod provide_eim_package_result;
 pub mod refusals;
+pub mod report;
 pub mod status;
 pub mod verify;
 

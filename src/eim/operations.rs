@@ -20,10 +20,8 @@ use crate::domain::{
 };
 use crate::env::Timestamp;
 use crate::ident::{ActivationCode, Eid, TransactionId};
-use crate::store::{
-    CodeScope, Constraint, EimEuicc, EimPackage, Euicc, KeptOperation, NewOperation, OperationSelection,
-    StoreError, ToldEvent, Urgency,
-};
+pub use crate::store::{CodeScope, KeptOperation, OperationSelection};
+use crate::store::{Constraint, EimEuicc, EimPackage, Euicc, NewOperation, StoreError, ToldEvent, Urgency};
 
 /// Operations of one eUICC that may wait.
 pub const WAITING_MAX: usize = 100;
@@ -88,7 +86,7 @@ impl OperationRequest {
 #[derive(Debug, thiserror::Error)]
 pub enum CreateOperationError {
     /// The eUICC is not associated with our eIM.
-    #[error("eUICC {0} is not associated with this eIM: associate it, or deliver it with its eIM data")]
+    #[error("eUICC {0} is not associated with this eIM: deliver it with its eIM data, or associate it")]
     NotAssociated(Eid),
     /// A switch is not possible.
     #[error("the switch is not possible: {}", Obstacles(.0))]
@@ -191,13 +189,18 @@ pub async fn create_operation(
         return Ok(known);
     }
     // 2. The eUICC, as it was delivered or associated.
-    eim.store.associate_delivered(eid, &eim.eim_id, eim.download, now).await?;
+    if eim.store.eim_euicc(eid).await?.is_none() {
+        eim.store.associate_delivered(eid, &eim.eim_id, eim.download, now).await?;
+    }
     // 3. A switch has conditions.
     if matches!(request.task, Task::Switch { .. }) {
         let obstacles = plan(eim, eid, request).await?;
         if !obstacles.is_empty() {
             return Err(CreateOperationError::NotEligible(obstacles));
         }
+    }
+    if eim.store.eim_euicc(eid).await?.is_none() {
+        return Err(CreateOperationError::NotAssociated(eid.clone()));
     }
     // 4. It is made, and begins if nothing else is under way.
     let operation_id = OperationId::generate(&eim.rng);
@@ -252,9 +255,8 @@ pub async fn create_operation(
 impl From<TurnError> for CreateOperationError {
     fn from(error: TurnError) -> Self {
         match error {
-            // It was looked for before: an eUICC is not dissociated.
-            TurnError::NotAssociated => Self::NotEligible(vec![SwitchObstacle::NotAssociated]),
-            TurnError::Race => Self::Race,
+            // It was looked for before: nobody ends an association.
+            TurnError::NotAssociated | TurnError::Race => Self::Race,
             TurnError::Store(error) => Self::Store(error),
         }
     }

@@ -17,6 +17,6 @@ pub mod deliver_callbacks;
 pub mod deliver_webhooks;
 pub mod end_reservations;
 pub mod erase_personal;
-pub mod forward_notifications;
 pub mod expire_operations;
+pub mod forward_notifications;
 pub mod remove_given_up;

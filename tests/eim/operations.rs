@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use simyard::domain::{Actor, FreedomToSwitch, OldProfile, Rollback, Task};
 use simyard::eim::operations::{
-    CancelOperationError, CreateOperationError, OperationRequest, cancel_operation, create_operation,
-    end_what_is_due, operation, plan,
+    CancelOperationError, CreateOperationError, OperationRequest, WAITING_MAX, cancel_operation,
+    create_operation, end_what_is_due, operation, plan,
 };
 use simyard::eim::package::COUNTER_MAX;
 use simyard_asn1::iot::esipa::GetEimPackageRequest;
@@ -16,6 +16,7 @@ use crate::harness::block_on;
 crate::tests!(
     the_same_key_is_the_same_operation,
     operations_of_one_euicc_go_one_after_the_other,
+    so_many_operations_may_wait,
     an_operation_is_ended_before_its_package_left_and_not_after,
     an_operation_that_did_not_begin_in_time_expires,
     what_cannot_be_asked_is_refused,
@@ -72,6 +73,17 @@ fn operations_of_one_euicc_go_one_after_the_other() {
         world.turn().await;
         assert_eq!(world.state(&third).await, "done");
         assert!(world.is_idle().await);
+    });
+}
+
+fn so_many_operations_may_wait() {
+    block_on(async {
+        let world = World::new().await;
+        for _ in 0..=WAITING_MAX {
+            world.ask(Task::Audit).await;
+        }
+        let refused = world.request(OperationRequest::new(Task::Audit)).await;
+        assert!(matches!(refused, Err(CreateOperationError::TooMany)));
     });
 }
 
@@ -172,6 +184,9 @@ fn a_switch_has_conditions() {
             create_operation(&world.eim, &stranger, &World::switch(OldProfile::Keep), &person()).await;
         let Err(CreateOperationError::NotEligible(found)) = refused else { panic!("{refused:?}") };
         assert_eq!(found.len(), 2);
+        let audit = OperationRequest::new(Task::Audit);
+        let refused = create_operation(&world.eim, &stranger, &audit, &person()).await;
+        assert!(matches!(refused, Err(CreateOperationError::NotAssociated(eid)) if eid == stranger));
     });
 }
 

@@ -45,9 +45,6 @@ pub const EIM_ID: &str = "eim.example.com";
 /// The association token of the worlds: one whose DER has a sign octet.
 pub const TOKEN: i64 = 128;
 
-/// What a device and its eUICC say, if it is not the truth.
-pub type Says<'a> = &'a dyn Fn(&EuiccPackage<'_>) -> Vec<EuiccResultData<'static>>;
-
 pub struct World {
     pub eim: Eim,
     pub clock: Clock,
@@ -75,7 +72,7 @@ pub fn iccid(number: u8) -> Iccid {
 }
 
 pub fn peer() -> Peer {
-    Peer::new(std::net::Ipv4Addr::new(192, 0, 2, 1).into())
+    std::net::IpAddr::from([192, 0, 2, 1]).into()
 }
 
 pub fn person() -> Actor {
