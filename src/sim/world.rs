@@ -32,11 +32,10 @@ use crate::smdp::handle_download_progress_info::Callbacks;
 use crate::smdp::identity::OfferedCis;
 use crate::smdp::initiate_authentication::Version3Euiccs;
 use crate::smdp::orders::{OrderSettings, Orders};
-use crate::smdp::seen::Seen;
 use crate::smdp::sessions::Sessions;
 use crate::smdp::{Smdp, expiry};
 use crate::store::watch::{ChangeKind, CommitPhase, CommitWatch, Verdict};
-use crate::store::{Store, StoreUrl};
+use crate::store::{Seen, Store, StoreUrl};
 
 /// The largest answer that is carried: more than any that a client reads.
 const ANSWER_OCTETS_MAX: usize = 16 << 20;
