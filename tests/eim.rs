@@ -1,6 +1,7 @@
 //! The eIM (SGP.32): its services, and what its jobs do.
 
 pub mod forward;
+pub mod killed;
 pub mod operations;
 pub mod report;
 pub mod results;

@@ -99,6 +99,7 @@ fn main() -> std::process::ExitCode {
         device::refusals::TESTS,
         device::usim::TESTS,
         device::vpcd::TESTS,
+        eim::killed::TESTS,
         eim::operations::TESTS,
         eim::report::TESTS,
         eim::results::TESTS,

@@ -2,7 +2,7 @@
 //! answers under the eUICC's signature, or as a test bids.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use simyard::crypto::ecdsa::SigningKey;
 use simyard::crypto::seal::{Sealer, SealingKey};
@@ -49,8 +49,9 @@ pub struct World {
     pub eim: Eim,
     pub clock: Clock,
     pub devices: Devices,
-    pub card: std::sync::Mutex<Card>,
-    _folder: tempfile::TempDir,
+    pub card: Arc<Mutex<Card>>,
+    /// Where its store is, if it goes with the world.
+    _folder: Option<tempfile::TempDir>,
 }
 
 /// The eUICC: what it holds, and what it signs with.
@@ -99,14 +100,20 @@ impl World {
     pub async fn with(delivered: Delivered, freedom: FreedomToSwitch) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&StoreUrl::Sqlite(folder.path().join("simyard.db"))).await.unwrap();
-        let (clock, rng) = (Clock::fixed(NOW), Rng::seeded(77));
         deliver(&store, delivered, freedom).await;
+        let card = Arc::new(Mutex::new(Card::new()));
+        Self { _folder: Some(folder), ..Self::of(store, card, 77) }
+    }
+
+    /// What works with a store that has an eUICC already; all that is drawn begins with the seed.
+    pub fn of(store: Store, card: Arc<Mutex<Card>>, seed: u64) -> Self {
+        let (clock, rng) = (Clock::fixed(NOW), Rng::seeded(seed));
         let refusals = Arc::new(Refusals::new(clock.clone()));
         let devices =
             Devices::new(store.clone(), EidField::SerialNumber, POLLS_PER_HOUR, refusals, clock.clone());
         let eim = Eim {
             store,
-            sealer: Sealer::new(&SealingKey::generate(&rng), rng.clone()).unwrap(),
+            sealer: Sealer::new(&SealingKey::generate(&Rng::seeded(76)), rng.clone()).unwrap(),
             clock: clock.clone(),
             rng,
             eim_id: EIM_ID.to_owned(),
@@ -122,14 +129,7 @@ impl World {
             contacts: Seen::new(SeenBy::Eim),
             introductions: Introductions::default(),
         };
-        let card = Card {
-            key: PKI.euicc.key.signing_key().unwrap(),
-            token: TOKEN,
-            counter: 7,
-            seq_number: 40,
-            profiles: vec![(iccid(1), true)],
-        };
-        Self { eim, clock, devices, card: card.into(), _folder: folder }
+        Self { eim, clock, devices, card, _folder: None }
     }
 
     /// The device, with its certificate.
@@ -260,7 +260,7 @@ impl World {
     }
 }
 
-fn length(octets: usize) -> Vec<u8> {
+pub fn length(octets: usize) -> Vec<u8> {
     match u8::try_from(octets) {
         Ok(short) if short < 0x80 => vec![short],
         Ok(long) => vec![0x81, long],
@@ -269,6 +269,17 @@ fn length(octets: usize) -> Vec<u8> {
 }
 
 impl Card {
+    /// One as it was delivered.
+    pub fn new() -> Self {
+        Self {
+            key: PKI.euicc.key.signing_key().unwrap(),
+            token: TOKEN,
+            counter: 7,
+            seq_number: 40,
+            profiles: vec![(iccid(1), true)],
+        }
+    }
+
     /// The operations of a package, once its signature and counter are right.
     fn open<'a>(&self, package: &'a [u8]) -> EuiccPackageRequest<'a> {
         let request = EuiccPackageRequest::from_der(package).unwrap();
@@ -412,7 +423,7 @@ pub fn transaction_of(package: &EimPackage) -> Option<EimTransactionId> {
 }
 
 /// The eUICC comes into the register as a manufacturer delivers it.
-async fn deliver(store: &Store, delivered: Delivered, freedom_to_switch: FreedomToSwitch) {
+pub async fn deliver(store: &Store, delivered: Delivered, freedom_to_switch: FreedomToSwitch) {
     let owner = Operator::parse("operator").unwrap();
     let mut batch = Batch::local("euiccs", owner, ProfileType::parse("P1").unwrap(), NOW);
     batch.kind = BatchKind::Euiccs;
