@@ -303,7 +303,7 @@ impl<'g> Driver<'g> {
             match ask {
                 Ask::Pause { time, place } => self.plan(time, Event::Resume(id, place)),
                 Ask::Call { caller, request, limits, place } => {
-                    self.send(Message { task: id, caller, request, place: Some(place) }, limits);
+                    self.send(Message { task: id, caller, request: *request, place: Some(place) }, limits);
                 }
             }
         }

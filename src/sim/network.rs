@@ -70,7 +70,7 @@ pub(super) enum Caller {
 /// What a task asks of the world.
 pub(super) enum Ask {
     /// To carry a request to a server and an answer back.
-    Call { caller: Caller, request: Request<Vec<u8>>, limits: Limits, place: Place<Called> },
+    Call { caller: Caller, request: Box<Request<Vec<u8>>>, limits: Limits, place: Place<Called> },
     /// To let time pass.
     Pause { time: Duration, place: Place<()> },
 }
@@ -113,7 +113,7 @@ impl fmt::Debug for Line {
 impl Exchange for Line {
     fn exchange(&self, request: Request<Vec<u8>>, limits: Limits) -> Exchanging<'_> {
         let place = Place::new();
-        let ask = Ask::Call { caller: self.caller, request, limits, place: place.clone() };
+        let ask = Ask::Call { caller: self.caller, request: Box::new(request), limits, place: place.clone() };
         lock(&self.asks.0).push(ask);
         Box::pin(Awaited(place))
     }
