@@ -14,8 +14,9 @@ use x509_parser::extensions::{GeneralName, ParsedExtension, X509Extension};
 use x509_parser::prelude::FromDer as _;
 use x509_parser::x509::X509Name;
 
+use super::public_key;
 use super::role::{ROLE_ARCS, Role};
-use crate::crypto::ecdsa::{Curve, PublicKey, SigningKey};
+use crate::crypto::ecdsa::{PublicKey, SigningKey};
 use crate::env::Timestamp;
 
 /// The largest certificate that is read, in octets. Those of the standard have some 500 to 700.
@@ -24,12 +25,6 @@ pub const MAX_CERTIFICATE_LEN: usize = 16 * 1024;
 /// AlgorithmIdentifier of ecdsa-with-SHA256 (RFC 5758 3.2).
 pub(super) const ECDSA_WITH_SHA256: &[u8] =
     &[0x30, 0x0A, 0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, 0x02];
-/// id-ecPublicKey (RFC 5480 2.1.1).
-pub(super) const EC_PUBLIC_KEY: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01];
-/// secp256r1 (RFC 5480 2.1.1.1).
-pub(super) const SECP256R1: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07];
-/// brainpoolP256r1 (RFC 5639 4.1).
-pub(super) const BRAINPOOL_P256R1: &[u8] = &[0x2B, 0x24, 0x03, 0x03, 0x02, 0x08, 0x01, 0x01, 0x07];
 /// Attribute types of names (X.520): serialNumber, organizationName, commonName.
 const SERIAL_NUMBER: &[u8] = &[0x55, 0x04, 0x05];
 const ORGANIZATION: &[u8] = &[0x55, 0x04, 0x0A];
@@ -167,7 +162,7 @@ impl Certificate {
             subject: frame.subject,
             signature: frame.signature,
             ecdsa_with_sha256: frame.ecdsa_with_sha256,
-            key: public_key(&parsed),
+            key: public_key::point(parsed.public_key()),
             not_before: timestamp(&parsed.validity().not_before),
             not_after: timestamp(&parsed.validity().not_after),
             organization: attribute(subject, ORGANIZATION),
@@ -430,24 +425,6 @@ fn oid(content: &[u8]) -> Result<Oid, CertificateError> {
     Oid::from_content(content).ok_or(CertificateError::Content)
 }
 
-fn public_key(certificate: &X509Certificate<'_>) -> Result<PublicKey, UnusableKey> {
-    let info = certificate.public_key();
-    let curve = info.algorithm.parameters.as_ref().and_then(|value| value.as_oid().ok());
-    let curve = curve.as_ref().and_then(|curve| Oid::from_content(curve.as_bytes()));
-    let (true, Some(curve)) = (info.algorithm.algorithm.as_bytes() == EC_PUBLIC_KEY, curve) else {
-        return Err(UnusableKey::Algorithm);
-    };
-    let curve = match curve.as_content() {
-        SECP256R1 => Curve::P256,
-        BRAINPOOL_P256R1 => Curve::BrainpoolP256r1,
-        _ => return Err(UnusableKey::UnsupportedCurve(curve)),
-    };
-    if info.subject_public_key.unused_bits != 0 {
-        return Err(UnusableKey::Point);
-    }
-    PublicKey::from_point(curve, &info.subject_public_key.data).map_err(|_| UnusableKey::Point)
-}
-
 /// The text of the one attribute of this type; none if there are several.
 fn attribute(name: &X509Name<'_>, attribute_type: &[u8]) -> Option<String> {
     let mut found = name.iter_attributes().filter(|entry| entry.attr_type().as_bytes() == attribute_type);
@@ -493,6 +470,7 @@ fn permitted_eins(value: &[u8]) -> Result<Vec<String>, CertificateError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::ecdsa::Curve;
     use crate::env::Rng;
     use crate::pki::issue::{Content, PrivateKey, Subject, TlsSide, Validity, issue_root};
 

@@ -10,9 +10,8 @@ use simyard_asn1::tlv::NamedBits;
 use simyard_asn1::{Oid, Tag, Writer};
 use zeroize::Zeroizing;
 
-use super::certificate::{
-    BRAINPOOL_P256R1, Certificate, CertificateError, EC_PUBLIC_KEY, ECDSA_WITH_SHA256, SECP256R1,
-};
+use super::certificate::{Certificate, CertificateError, ECDSA_WITH_SHA256};
+use super::public_key::to_subject_public_key_info;
 use super::role::Role;
 use crate::crypto::ecdsa::{Curve, EcdsaError, PublicKey, Signature, SigningKey};
 use crate::env::{Rng, Timestamp};
@@ -537,13 +536,6 @@ pub fn with_bad_signature(certificate: &Certificate) -> Result<Certificate, Issu
     Ok(Certificate::from_der(&der)?)
 }
 
-const fn curve_identifier(curve: Curve) -> &'static [u8] {
-    match curve {
-        Curve::P256 => SECP256R1,
-        Curve::BrainpoolP256r1 => BRAINPOOL_P256R1,
-    }
-}
-
 /// The key identifier of RFC 7093 2 (1): the first 160 bits of SHA-256 over the point.
 fn key_identifier(key: &PublicKey) -> Vec<u8> {
     Sha256::digest(key.as_point()).iter().take(20).copied().collect()
@@ -569,12 +561,7 @@ fn sign(
     write_time(&mut validity, content.validity.not_before)?;
     write_time(&mut validity, content.validity.not_after)?;
     tbs.raw(&sequence(&validity.finish())).raw(&content.subject.to_der()?);
-    tbs.nested(Tag::SEQUENCE, |info| {
-        info.nested(Tag::SEQUENCE, |algorithm| {
-            algorithm.tlv(Tag::OID, EC_PUBLIC_KEY).tlv(Tag::OID, curve_identifier(subject_key.curve()));
-        });
-        info.tlv(Tag::BIT_STRING, &bit_string(subject_key.as_point()));
-    });
+    tbs.raw(&to_subject_public_key_info(subject_key));
     tbs.nested(Tag::context_constructed(3), |extensions| {
         extensions.nested(Tag::SEQUENCE, |list| write_extensions(list, content, authority, subject_key));
     });

@@ -3,6 +3,7 @@
 //! | module | what | clause |
 //! |---|---|---|
 //! | [`certificate`] | one certificate and the few facts that the rules ask for | SGP.22 4.5.2, RFC 5280 |
+//! | [`public_key`] | SubjectPublicKeyInfo | RFC 5480 2 |
 //! | [`role`] | the roles by their policy identifiers | SGP.22 2.4a, 4.5.2 |
 //! | [`chain`] | trust anchors and the checks per role, which return proofs | SGP.22 4.5.2.2 |
 //! | [`revocation`] | revocation lists of CIs | SGP.22 4.6, RFC 5280 5 |
@@ -25,6 +26,7 @@ pub mod certificate;
 pub mod chain;
 pub mod error;
 pub mod issue;
+pub mod public_key;
 pub mod request;
 pub mod revocation;
 pub mod role;

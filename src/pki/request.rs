@@ -3,10 +3,11 @@
 //! Of a request its public key counts, and that whoever signed it has the private half. The name that it asks for, and its
 //! attributes, are the asker's own words: the issuer says what stands in the certificate.
 
-use simyard_asn1::{Oid, Reader, Tag};
+use simyard_asn1::{Reader, Tag};
 
-use super::certificate::{BRAINPOOL_P256R1, EC_PUBLIC_KEY, ECDSA_WITH_SHA256, SECP256R1, UnusableKey};
-use crate::crypto::ecdsa::{Curve, PublicKey};
+use super::certificate::{ECDSA_WITH_SHA256, UnusableKey};
+use super::public_key::from_subject_public_key_info;
+use crate::crypto::ecdsa::PublicKey;
 
 /// The largest request that is read, in octets: as of a certificate.
 pub const MAX_REQUEST_LEN: usize = super::certificate::MAX_CERTIFICATE_LEN;
@@ -60,8 +61,7 @@ impl VerifiedRequest {
         let mut asked = info.members("CertificationRequestInfo");
         let _version = asked.expect(Tag::INTEGER)?;
         let _subject = asked.expect(Tag::SEQUENCE)?;
-        let key_info = asked.expect(Tag::SEQUENCE)?.members("SubjectPublicKeyInfo");
-        let key = public_key(key_info)?;
+        let key = from_subject_public_key_info(asked.expect(Tag::SEQUENCE)?.raw)?;
         asked.optional(Tag::context_constructed(0))?;
         asked.finish()?;
         if algorithm.raw != ECDSA_WITH_SHA256 {
@@ -79,25 +79,6 @@ impl VerifiedRequest {
     }
 }
 
-/// The key of a SubjectPublicKeyInfo whose members are read.
-fn public_key(mut info: Reader<'_>) -> Result<PublicKey, RequestError> {
-    let mut algorithm = info.expect(Tag::SEQUENCE)?.members("AlgorithmIdentifier");
-    let is_curve_key = algorithm.expect(Tag::OID)?.value == EC_PUBLIC_KEY;
-    let curve = algorithm.optional(Tag::OID)?.filter(|_| is_curve_key).ok_or(UnusableKey::Algorithm)?;
-    let curve = match curve.value {
-        SECP256R1 => Curve::P256,
-        BRAINPOOL_P256R1 => Curve::BrainpoolP256r1,
-        other => {
-            let named = Oid::from_content(other).map(UnusableKey::UnsupportedCurve);
-            return Err(named.unwrap_or(UnusableKey::Algorithm).into());
-        }
-    };
-    let point = info.expect(Tag::BIT_STRING)?;
-    info.finish()?;
-    let point = whole_octets(point.value).ok_or(UnusableKey::Point)?;
-    Ok(PublicKey::from_point(curve, point).map_err(|_| UnusableKey::Point)?)
-}
-
 /// The octets of a BIT STRING without unused bits.
 fn whole_octets(value: &[u8]) -> Option<&[u8]> {
     value.split_first().and_then(|(unused, octets)| (*unused == 0).then_some(octets))
@@ -108,9 +89,10 @@ mod tests {
     use simyard_asn1::Writer;
 
     use super::*;
-    use crate::crypto::ecdsa::SigningKey;
+    use crate::crypto::ecdsa::{Curve, SigningKey};
     use crate::env::Rng;
     use crate::pki::issue::{PrivateKey, signature_to_der};
+    use crate::pki::public_key::{BRAINPOOL_P256R1, EC_PUBLIC_KEY, SECP256R1};
 
     fn key(seed: u64, curve: Curve) -> SigningKey {
         PrivateKey::draw(&Rng::seeded(seed), curve).signing_key().unwrap()
