@@ -485,6 +485,45 @@ pub enum EuiccResultData<'a> {
     Unknown(&'a [u8]),
 }
 
+impl EuiccResultData<'_> {
+    /// Whether the operation did what it should, so that the next one was run. The result of an unknown operation is
+    /// no success.
+    #[must_use]
+    pub const fn is_success(&self) -> bool {
+        match self {
+            Self::Enable(EnableProfileResult::Ok)
+            | Self::Disable(DisableProfileResult::Ok)
+            | Self::Delete(DeleteProfileResult::Ok)
+            | Self::ListProfileInfo(Ok(_))
+            | Self::GetRat(_)
+            | Self::ConfigureImmediateEnable(ConfigureImmediateEnableResult::Ok)
+            | Self::AddEim(AddEimResult::AssociationToken(_) | AddEimResult::Code(AddEimCode::Ok))
+            | Self::DeleteEim(DeleteEimResult::Ok | DeleteEimResult::LastEimDeleted)
+            | Self::UpdateEim(UpdateEimResult::Ok)
+            | Self::ListEim(Ok(_))
+            | Self::Rollback(RollbackProfileResult::Ok)
+            | Self::SetFallbackAttribute(SetFallbackAttributeResult::Ok)
+            | Self::UnsetFallbackAttribute(UnsetFallbackAttributeResult::Ok)
+            | Self::SetDefaultDpAddress(SetDefaultDpAddressResult::Ok) => true,
+            Self::Enable(_)
+            | Self::Disable(_)
+            | Self::Delete(_)
+            | Self::ListProfileInfo(Err(_))
+            | Self::ConfigureImmediateEnable(_)
+            | Self::AddEim(AddEimResult::Code(_))
+            | Self::DeleteEim(_)
+            | Self::UpdateEim(_)
+            | Self::ListEim(Err(_))
+            | Self::Rollback(_)
+            | Self::SetFallbackAttribute(_)
+            | Self::UnsetFallbackAttribute(_)
+            | Self::SetDefaultDpAddress(_)
+            | Self::ProcessingTerminated(_)
+            | Self::Unknown(_) => false,
+        }
+    }
+}
+
 impl<'a> Decode<'a> for EuiccResultData<'a> {
     const NAME: &'static str = "EuiccResultData";
 

@@ -293,6 +293,8 @@ pub mod authenticate_error {
     pub const EUICC_CHALLENGE_MISMATCH: u32 = 6;
     /// ciPKUnknown.
     pub const CI_PK_UNKNOWN: u32 = 7;
+    /// ecallActive (SGP.32): an emergency profile is enabled.
+    pub const ECALL_ACTIVE: u32 = 104;
     /// undefinedError.
     pub const UNDEFINED: u32 = 127;
 }

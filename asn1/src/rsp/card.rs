@@ -222,6 +222,16 @@ pub struct ProfileInfoListRequest<'a> {
 }
 
 impl ProfileInfoListRequest<'_> {
+    /// Whether the list ends with a whole tag, or there is none.
+    #[must_use]
+    pub fn has_whole_tags(&self) -> bool {
+        let mut half = false;
+        for octet in self.tag_list.unwrap_or_default() {
+            half = !half && octet & 0x1F == 0x1F;
+        }
+        !half
+    }
+
     /// The tags of the list; `None` without one. Tags have one or two octets; half a tag at the end is left out.
     #[must_use]
     pub fn tags(&self) -> Option<Vec<Tag>> {

@@ -155,6 +155,8 @@ pub mod download_error {
     pub const NO_SESSION_CONTEXT: u32 = 4;
     /// invalidTransactionId.
     pub const INVALID_TRANSACTION_ID: u32 = 5;
+    /// ecallActive (SGP.32): an emergency profile is enabled.
+    pub const ECALL_ACTIVE: u32 = 104;
     /// undefinedError.
     pub const UNDEFINED: u32 = 127;
 }
