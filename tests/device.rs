@@ -1,5 +1,11 @@
 //! The virtual eUICC, its LPA and the ways to it: APDUs in, APDUs out.
 
+#[path = "device/eim.rs"]
+mod eim;
+#[path = "device/iot_functions.rs"]
+pub mod iot_functions;
+#[path = "device/iot_packages.rs"]
+pub mod iot_packages;
 #[path = "device/lpa.rs"]
 pub mod lpa;
 #[path = "device/management.rs"]

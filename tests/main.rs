@@ -93,6 +93,8 @@ fn main() -> std::process::ExitCode {
         content::TESTS,
         crypto::TESTS,
         device::TESTS,
+        device::iot_functions::TESTS,
+        device::iot_packages::TESTS,
         device_caller::TESTS,
         device::lpa::TESTS,
         device::management::TESTS,

@@ -140,6 +140,9 @@ impl Card {
             }
         };
         let transaction_id = request.server_signed1.value.transaction_id;
+        if self.state.has_active_ecall() {
+            return Ok(refuse(transaction_id, authenticate_error::ECALL_ACTIVE));
+        }
         // A challenge serves one attempt.
         let session = std::mem::replace(&mut self.session, Session::None);
         let Session::Challenged(challenge) = session else {
@@ -225,6 +228,9 @@ impl Card {
             }
         };
         let transaction_id = request.smdp_signed2.value.transaction_id;
+        if self.state.has_active_ecall() {
+            return Ok(refuse(transaction_id, download_error::ECALL_ACTIVE));
+        }
         let Some(authenticated) = self.session.authenticated() else {
             return Ok(refuse(transaction_id, download_error::NO_SESSION_CONTEXT));
         };

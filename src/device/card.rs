@@ -13,6 +13,8 @@ use simyard_asn1::tlv::{Decode as _, Tag, Writer};
 use super::apdu::{ApduError, Command, MAX_RESPONSE_DATA, Response, StatusWord, ins};
 use super::authenticate::{OneTimeKey, Session};
 use super::es10_client::InstalledProfile;
+use super::immediate_enable::Installed;
+use super::iot_state::IotSettings;
 use super::isdr::{Chain, ISD_R_AID};
 use super::state::{CardState, CredentialMaterial, Folder, FolderError, Material, Storage};
 use super::uicc::{Position, Uicc};
@@ -197,6 +199,8 @@ pub struct Card {
     pub(super) session: Session,
     pub(super) kept_key: Option<OneTimeKey>,
     pub(super) uicc: Option<Uicc>,
+    /// What the present session has installed.
+    pub(super) installed: Option<Installed>,
     pub(super) clock: Clock,
     pub(super) rng: Rng,
     channels: [Option<Channel>; CHANNELS as usize],
@@ -208,8 +212,32 @@ impl Card {
     /// # Errors
     /// [`CardError`], one variant per reason; the folder is left as it was.
     pub fn create(path: &Path, material: &Material, clock: Clock, rng: Rng) -> Result<Self, CardError> {
+        Self::create_as(path, material, CardState::new, clock, rng)
+    }
+
+    /// As [`Card::create`], a card of SGP.32.
+    ///
+    /// # Errors
+    /// [`CardError`], one variant per reason; the folder is left as it was.
+    pub fn create_iot(
+        path: &Path,
+        material: &Material,
+        settings: IotSettings,
+        clock: Clock,
+        rng: Rng,
+    ) -> Result<Self, CardError> {
+        Self::create_as(path, material, |eid| CardState::new_iot(eid, settings), clock, rng)
+    }
+
+    fn create_as(
+        path: &Path,
+        material: &Material,
+        state: impl FnOnce(Eid) -> CardState,
+        clock: Clock,
+        rng: Rng,
+    ) -> Result<Self, CardError> {
         let identity = Identity::new(material)?;
-        let state = CardState::new(identity.eid.clone());
+        let state = state(identity.eid.clone());
         let folder = Folder::create(path, &state, material)?;
         Ok(Self::assemble(identity, state, Storage::Folder(folder), clock, rng))
     }
@@ -239,10 +267,36 @@ impl Card {
         Ok(Self::assemble(identity, state, Storage::Memory(Default::default()), clock, rng))
     }
 
+    /// As [`Card::in_memory`], a card of SGP.32.
+    ///
+    /// # Errors
+    /// [`CardError`], one variant per reason.
+    pub fn in_memory_iot(
+        material: &Material,
+        settings: IotSettings,
+        clock: Clock,
+        rng: Rng,
+    ) -> Result<Self, CardError> {
+        let identity = Identity::new(material)?;
+        let state = CardState::new_iot(identity.eid.clone(), settings);
+        Ok(Self::assemble(identity, state, Storage::Memory(Default::default()), clock, rng))
+    }
+
     fn assemble(identity: Identity, state: CardState, storage: Storage, clock: Clock, rng: Rng) -> Self {
         let channels = [Some(Channel::new()), None, None, None];
         let session = Session::None;
-        Self { identity, state, storage, session, kept_key: None, uicc: None, clock, rng, channels }
+        Self {
+            identity,
+            state,
+            storage,
+            session,
+            kept_key: None,
+            uicc: None,
+            installed: None,
+            clock,
+            rng,
+            channels,
+        }
     }
 
     /// The EID.
@@ -288,6 +342,7 @@ impl Card {
     pub fn reset(&mut self) {
         self.session = Session::None;
         self.kept_key = None;
+        self.installed = None;
         self.channels = [Some(Channel::new()), None, None, None];
         self.start_enabled_profile();
     }
@@ -424,7 +479,7 @@ impl Card {
         }
         let answer = if ISD_R_AID.starts_with(command.data) {
             channel.selected = Selected::IsdR;
-            isd_r_template()
+            isd_r_template(&self.iot_template())
         } else {
             let uicc = self.uicc.as_mut().ok_or(StatusWord::FILE_NOT_FOUND)?;
             let (position, template) = uicc.select_application(command.data)?;
@@ -497,13 +552,14 @@ const fn without_profile(instruction: u8) -> StatusWord {
     }
 }
 
-/// FCI of the ISD-R: its AID, and `E0` with the version of SGP.22 (SGP.22 5.7.1).
-fn isd_r_template() -> Vec<u8> {
+/// FCI of the ISD-R: its AID, `E0` with the version of SGP.22 (SGP.22 5.7.1), and what SGP.32 adds.
+fn isd_r_template(iot: &[u8]) -> Vec<u8> {
     let mut writer = Writer::new();
     writer.nested(Tag(0x6F), |template| {
         template.tlv(Tag(0x84), &ISD_R_AID).tlv(Tag(0xA5), &[]).nested(Tag(0xE0), |information| {
             information.tlv(Tag(0x82), &super::es10::SVN.0);
         });
+        template.raw(iot);
     });
     writer.finish()
 }

@@ -11,6 +11,7 @@ pub const fn authenticate_error_name(code: u32) -> &'static str {
         5 => "invalidOid",
         6 => "euiccChallengeMismatch",
         7 => "ciPKUnknown",
+        104 => "ecallActive",
         _ => "undefinedError",
     }
 }
@@ -24,6 +25,7 @@ pub const fn download_error_name(code: u32) -> &'static str {
         3 => "unsupportedCurve",
         4 => "noSessionContext",
         5 => "invalidTransactionId",
+        104 => "ecallActive",
         _ => "undefinedError",
     }
 }

@@ -25,6 +25,7 @@ use zeroize::Zeroizing;
 use super::apdu::StatusWord;
 use super::authenticate::{OneTimeKey, Prepared, Session};
 use super::card::Card;
+use super::immediate_enable::Installed;
 use super::notifications::{keep, next_seq_number, notify};
 use super::profiles::new_isdp_aid;
 use super::state::{CardState, MAX_PROFILES, NotificationRecord, ProfileRecord};
@@ -457,6 +458,11 @@ impl Card {
         })?;
         self.commit(state)?;
         self.kept_key = None;
+        self.installed = Some(Installed {
+            iccid: *metadata.iccid,
+            smdp_oid: prepared.dp_pb.oid().clone(),
+            server_address: prepared.authenticated.server_address.clone(),
+        });
         Ok(pending)
     }
 

@@ -24,6 +24,9 @@ pub(super) const SVN: Version = Version([2, 2, 2]);
 /// The highest version of the profile package, as TS.48 packages and LPAs know it.
 const PROFILE_VERSION: Version = Version([2, 3, 1]);
 
+/// ipaMode of EUICCInfo2 (SGP.32 5.9.2): ipad.
+const IPA_IN_THE_DEVICE: u32 = 0;
+
 const OK: u32 = 0;
 const UNDEFINED: u32 = 127;
 
@@ -64,6 +67,7 @@ impl Card {
         let challenge = self.rng.array();
         // A new challenge ends the session before it: there is one session context (SGP.22 5.7.7).
         self.session = Session::Challenged(challenge);
+        self.installed = None;
         Ok(GetEuiccChallengeResponse { euicc_challenge: &challenge }.to_der())
     }
 
@@ -87,19 +91,23 @@ impl Card {
         Ok(response.to_der())
     }
 
-    /// Sets the default SM-DP+ address; an empty one removes it.
-    pub(super) fn set_default_dp_address(&mut self, request: &[u8]) -> Result<Vec<u8>, StatusWord> {
+    /// Sets the default SM-DP+ address; an empty one removes it. The function has a tag of SGP.22 and one of SGP.32.
+    pub(super) fn set_default_dp_address(
+        &mut self,
+        request: &[u8],
+        function: Tag,
+    ) -> Result<Vec<u8>, StatusWord> {
         const WHAT: &str = "SetDefaultDpAddressRequest";
-        let address = request_members(request, tag::SET_DEFAULT_DP_ADDRESS, WHAT)
+        let address = request_members(request, function, WHAT)
             .and_then(|mut members| members.expect(Tag(0x80))?.text(MAX_ADDRESS_CHARS, WHAT))
             .map_err(|e| malformed(&e))?;
         if !address.is_empty() && ServerAddress::parse(address).is_err() {
-            return Ok(result_response(tag::SET_DEFAULT_DP_ADDRESS, UNDEFINED));
+            return Ok(result_response(function, UNDEFINED));
         }
         let mut state = self.state.clone();
         state.default_dp_address = (!address.is_empty()).then(|| address.to_owned());
         self.commit(state)?;
-        Ok(result_response(tag::SET_DEFAULT_DP_ADDRESS, OK))
+        Ok(result_response(function, OK))
     }
 
     pub(super) fn get_rat(&self, request: &[u8]) -> Result<Vec<u8>, StatusWord> {
@@ -165,8 +173,8 @@ impl Card {
             forbidden_profile_policy_rules: NamedBits::default(),
             pp_version: Some(Version([0, 0, 1])),
             sas_accreditation_number: "SIMYARD-VIRTUAL-EUICC",
-            ipa_mode: None,
-            iot_specific_info: None,
+            ipa_mode: self.state.iot.as_ref().map(|_| IPA_IN_THE_DEVICE),
+            iot_specific_info: self.iot_specific_info(),
             others: Vec::new(),
         }
         .to_der()

@@ -2,6 +2,10 @@
 //!
 //! Nothing is decided here. Signed objects are handed on as received.
 
+mod iot;
+
+pub use iot::{EuiccCertificates, StoredResult};
+
 use std::io;
 
 use simyard_asn1::Error;

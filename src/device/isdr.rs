@@ -17,6 +17,16 @@ pub const ISD_R_AID: [u8; 16] =
 /// as one chain.
 pub const MAX_CHAIN: usize = 512 << 10;
 
+/// The functions of ES10c that manage profiles: the user's, who has no say once an eIM manages them (SGP.32 1.2). Before
+/// that they prepare a card.
+const ES10C: [Tag; 5] = [
+    tag::ENABLE_PROFILE,
+    tag::DISABLE_PROFILE,
+    tag::DELETE_PROFILE,
+    tag::SET_NICKNAME,
+    tag::EUICC_MEMORY_RESET,
+];
+
 /// P1 of a block that others follow.
 const MORE_BLOCKS: u8 = 0x11;
 /// P1 of the last block.
@@ -69,6 +79,9 @@ impl Card {
 
     fn es10(&mut self, request: &[u8]) -> Result<Vec<u8>, StatusWord> {
         let function = leading_tag(request).ok_or(StatusWord::WRONG_DATA)?;
+        if ES10C.contains(&function) && self.state.is_managed_by_eim() {
+            return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
+        }
         // What has no tag of a function can only be a part of the package that is being loaded.
         match function {
             BoundProfilePackage::TAG => self.load_bound_profile_package(request),
@@ -80,7 +93,7 @@ impl Card {
             tag::GET_EUICC_INFO2 => self.get_euicc_info2(request),
             tag::GET_EID => self.get_eid(request),
             tag::GET_EUICC_CONFIGURED_ADDRESSES => self.get_euicc_configured_addresses(request),
-            tag::SET_DEFAULT_DP_ADDRESS => self.set_default_dp_address(request),
+            tag::SET_DEFAULT_DP_ADDRESS => self.set_default_dp_address(request, function),
             tag::GET_RAT => self.get_rat(request),
             tag::LOAD_CRL => self.load_crl(request),
             tag::LIST_NOTIFICATION => self.list_notification(request),
@@ -92,6 +105,10 @@ impl Card {
             tag::DELETE_PROFILE => self.delete_profile(request),
             tag::SET_NICKNAME => self.set_nickname(request),
             tag::EUICC_MEMORY_RESET => self.euicc_memory_reset(request),
+            _ if self.state.iot.is_some() => match self.es10_iot(function, request) {
+                Some(answer) => answer,
+                None => self.load_bound_profile_package(request),
+            },
             _ => self.load_bound_profile_package(request),
         }
     }

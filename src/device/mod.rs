@@ -14,6 +14,14 @@
 //! | `download` | LoadBoundProfilePackage | SGP.22 5.7.6, 5.5 |
 //! | `profile_info` | GetProfilesInfo | SGP.22 5.7.15 |
 //! | `profiles` | enabling, disabling, deleting, naming, reset | SGP.22 5.7.16 to 5.7.21 |
+//! | [`iot_state`] | what a card of SGP.32 remembers | |
+//! | `es10_iot` | the functions of SGP.32: dispatch, and the small ones | SGP.32 5.9 |
+//! | `euicc_package` | LoadEuiccPackage | SGP.32 3.3.1, 5.9.1 |
+//! | `psmo` | operations on profiles by an eIM | SGP.32 2.11.1.1, 3.4 |
+//! | `eim_configuration` | operations on eIMs, AddInitialEim, GetEimConfigurationData | SGP.32 3.5, 5.9.4, 5.9.18 |
+//! | `rollback` | ProfileRollback | SGP.32 5.9.16 |
+//! | `fallback` | fallback mechanism, emergency profile | SGP.32 5.9.20 to 5.9.23 |
+//! | `immediate_enable` | enabling right after a download | SGP.32 5.9.15, 5.9.17 |
 //! | `notifications` | making, listing and removing notifications | SGP.22 3.5, 5.7.9 to 5.7.11 |
 //! | `uicc` | the file system of the enabled profile: selecting, templates | TS 102 221 8, 11.1 |
 //! | `access` | access rules of files | TS 102 221 9 |
@@ -24,7 +32,7 @@
 //! | [`serve`] | a card for other programs: TCP, stdio | |
 //! | [`vpcd`] | a card in the virtual reader of PC/SC | ISO 7816-3 8 |
 //! | [`codes`] | the names of codes | SGP.22 5.7 |
-//! | [`es10_client`] | typed ES10 calls over APDUs | SGP.22 5.7 |
+//! | [`es10_client`] | typed ES10 calls over APDUs, those of SGP.32 in a file of their own | SGP.22 5.7, SGP.32 5.9 |
 //! | [`terminal`] | what a modem does with the enabled profile | TS 31.101, TS 31.102 |
 //! | [`lpa`] | the procedures of an LPA | SGP.22 3.0 to 3.5 |
 
@@ -34,15 +42,23 @@ mod authenticate;
 pub mod card;
 pub mod codes;
 mod download;
+mod eim_configuration;
 mod es10;
 pub mod es10_client;
+mod es10_iot;
+mod euicc_package;
+mod fallback;
 mod files;
+mod immediate_enable;
+pub mod iot_state;
 pub mod isdr;
 pub mod lpa;
 mod notifications;
 mod pins;
 mod profile_info;
 mod profiles;
+mod psmo;
+mod rollback;
 pub mod serve;
 pub mod state;
 pub mod terminal;

@@ -1,5 +1,6 @@
 //! Notifications on the card: making, listing, handing out and removing them (SGP.22 3.5, 5.7.9 to 5.7.11).
 
+use simyard_asn1::iot::card::RetrieveNotificationsListResponse;
 use simyard_asn1::rsp::SIGNATURE;
 use simyard_asn1::rsp::card::{
     NotificationFilter, RetrieveNotificationsListRequest, removal_result, result_response, tag,
@@ -98,6 +99,10 @@ impl Card {
             NotificationFilter::Events(events) => events.has(record.event),
             NotificationFilter::EuiccPackageResults => false,
         };
+        if let (NotificationFilter::EuiccPackageResults, Some(iot)) = (request.filter, &self.state.iot) {
+            let results = iot.results.iter().map(|record| record.der.as_slice()).collect();
+            return Ok(RetrieveNotificationsListResponse::EuiccPackageResults(results).to_der());
+        }
         Ok(list(tag::RETRIEVE_NOTIFICATIONS_LIST, |entries| {
             for record in self.state.notifications.iter().filter(chosen) {
                 entries.raw(&record.der);
@@ -112,7 +117,11 @@ impl Card {
             .map_err(|error| malformed(&error))?;
         let mut state = self.state.clone();
         state.notifications.retain(|record| record.seq_number != number);
-        let result = if state.notifications.len() == self.state.notifications.len() {
+        if let Some(iot) = &mut state.iot {
+            // Results and notifications share their numbers.
+            iot.remove_result(number);
+        }
+        let result = if state == self.state {
             removal_result::NOTHING_TO_DELETE
         } else {
             self.commit(state)?;

@@ -2,18 +2,32 @@
 
 use simyard_asn1::Encode as _;
 use simyard_asn1::rsp::card::{ProfileCriterion, ProfileIdentifier, ProfileInfoListRequest, tag};
-use simyard_asn1::rsp::metadata::ProfileInfo;
+use simyard_asn1::rsp::metadata::{ECALL_INDICATION, FALLBACK_ALLOWED, FALLBACK_ATTRIBUTE, ProfileInfo};
 use simyard_asn1::rsp::{AID, NUMBER};
 use simyard_asn1::tlv::{Decode, Tag, Writer};
 
 use super::apdu::StatusWord;
 use super::card::Card;
 use super::es10::malformed;
+use super::iot_state::IotState;
 use super::state::{CardState, ProfileRecord};
 
 /// What is told without a tag list (SGP.22 5.7.15).
 const DEFAULT_TAGS: [Tag; 9] =
     [NUMBER, AID, ProfileInfo::STATE, Tag(0x90), Tag(0x91), Tag(0x92), Tag(0x93), Tag(0x94), Tag(0x95)];
+
+/// The same of a card of SGP.32 (SGP.32 5.9.14).
+const DEFAULT_TAGS_IOT: [Tag; 9] = [
+    NUMBER,
+    AID,
+    ProfileInfo::STATE,
+    Tag(0x91),
+    Tag(0x92),
+    Tag(0x95),
+    ECALL_INDICATION,
+    FALLBACK_ATTRIBUTE,
+    FALLBACK_ALLOWED,
+];
 
 impl Card {
     pub(super) fn get_profiles_info(&self, request: &[u8]) -> Result<Vec<u8>, StatusWord> {
@@ -32,9 +46,10 @@ impl Card {
 
 /// The profiles that are asked for, each with what is asked of it.
 pub(super) fn told<'a>(state: &'a CardState, request: &ProfileInfoListRequest<'_>) -> Vec<ProfileInfo<'a>> {
-    let tags = request.tags().unwrap_or_else(|| DEFAULT_TAGS.to_vec());
+    let default = if state.iot.is_some() { DEFAULT_TAGS_IOT } else { DEFAULT_TAGS };
+    let tags = request.tags().unwrap_or_else(|| default.to_vec());
     let chosen = state.profiles.iter().filter(|profile| fits(profile, request.criterion));
-    chosen.filter_map(|profile| profile_info(profile, &tags)).collect()
+    chosen.filter_map(|profile| profile_info(profile, &tags, state.iot.as_ref())).collect()
 }
 
 fn fits(profile: &ProfileRecord, criterion: Option<ProfileCriterion<'_>>) -> bool {
@@ -46,8 +61,15 @@ fn fits(profile: &ProfileRecord, criterion: Option<ProfileCriterion<'_>>) -> boo
     }
 }
 
-fn profile_info<'a>(profile: &'a ProfileRecord, tags: &[Tag]) -> Option<ProfileInfo<'a>> {
+fn profile_info<'a>(
+    profile: &'a ProfileRecord,
+    tags: &[Tag],
+    iot: Option<&IotState>,
+) -> Option<ProfileInfo<'a>> {
     let facts = profile.facts()?;
+    let flag = |tag, value| (iot.is_some() && tags.contains(&tag)).then_some(value);
+    let is_fallback = iot.is_some_and(|iot| iot.fallback_profile == profile.iccid);
+    let (ecall_indication, fallback_allowed) = (facts.ecall_indication(), facts.fallback_allowed());
     let wanted = |tag: u32| tags.contains(&Tag(tag));
     Some(ProfileInfo {
         iccid: if wanted(NUMBER.0) { profile.iccid.as_slice().try_into().ok() } else { None },
@@ -66,8 +88,8 @@ fn profile_info<'a>(profile: &'a ProfileRecord, tags: &[Tag]) -> Option<ProfileI
         profile_owner: if wanted(0xB7) { facts.profile_owner } else { None },
         profile_policy_rules: (wanted(0x99) && facts.profile_policy_rules.0 != 0)
             .then_some(facts.profile_policy_rules),
-        ecall_indication: None,
-        fallback_attribute: None,
-        fallback_allowed: None,
+        ecall_indication: flag(ECALL_INDICATION, ecall_indication),
+        fallback_attribute: flag(FALLBACK_ATTRIBUTE, is_fallback),
+        fallback_allowed: flag(FALLBACK_ALLOWED, fallback_allowed),
     })
 }

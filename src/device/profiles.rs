@@ -26,7 +26,7 @@ const ISD_P_PREFIX: [u8; 13] = [0xA0, 0, 0, 0x05, 0x59, 0x10, 0x10, 0xFF, 0xFF, 
 const FIRST_ISD_P: u16 = 0x0010;
 
 /// Why a profile is not switched or removed: one of [`profile_result`].
-type Refused = u32;
+pub(super) type Refused = u32;
 
 /// The AID of a new ISD-P: the first that no profile has.
 pub(super) fn new_isdp_aid(state: &CardState) -> Vec<u8> {
@@ -67,18 +67,23 @@ fn position(state: &CardState, identifier: &ProfileIdentifier<'_>) -> Option<usi
     })
 }
 
-impl Card {
-    pub(super) fn enable_profile(&mut self, request: &[u8]) -> Result<Vec<u8>, StatusWord> {
-        let request = SwitchProfileRequest::from_der(tag::ENABLE_PROFILE, request)
-            .map_err(|error| malformed(&error))?;
-        let result = match self.enabling(&request.profile) {
-            Ok((target, displaced)) => {
-                self.switch(Some(target), displaced)?;
-                profile_result::OK
-            }
-            Err(refused) => refused,
-        };
-        Ok(result_response(tag::ENABLE_PROFILE, result))
+/// A change of the profiles: the state that it leads to, and what is to be told of it when it is made.
+pub(super) struct Change {
+    /// The card's state as it will be.
+    pub(super) state: CardState,
+    /// What happened in this order: metadata and CI of a profile, and the event.
+    events: Vec<(Vec<u8>, Vec<u8>, u32)>,
+    /// ICCIDs of what was removed.
+    removed: Vec<Vec<u8>>,
+}
+
+impl Change {
+    pub(super) fn of(state: &CardState) -> Self {
+        Self { state: state.clone(), events: Vec::new(), removed: Vec::new() }
+    }
+
+    fn happened(&mut self, profile: &ProfileRecord, event: u32) {
+        self.events.push((profile.metadata.clone(), profile.ci_key_identifier.clone(), event));
     }
 
     /// Which profile to enable, and the ICCID of the operational one that it displaces.
@@ -104,17 +109,16 @@ impl Card {
         }
     }
 
-    pub(super) fn disable_profile(&mut self, request: &[u8]) -> Result<Vec<u8>, StatusWord> {
-        let request = SwitchProfileRequest::from_der(tag::DISABLE_PROFILE, request)
-            .map_err(|error| malformed(&error))?;
-        let result = match self.disabling(&request.profile) {
-            Ok(next) => {
-                self.switch(next, Vec::new())?;
-                profile_result::OK
-            }
-            Err(refused) => refused,
-        };
-        Ok(result_response(tag::DISABLE_PROFILE, result))
+    /// Whether a profile may be enabled now.
+    pub(super) fn can_enable(&self, identifier: &ProfileIdentifier<'_>) -> Result<(), Refused> {
+        self.enabling(identifier).map(|_| ())
+    }
+
+    /// Enables a profile in place of the enabled one.
+    pub(super) fn enable(&mut self, identifier: &ProfileIdentifier<'_>) -> Result<(), Refused> {
+        let (target, displaced) = self.enabling(identifier)?;
+        self.switch(Some(target), displaced);
+        Ok(())
     }
 
     /// Which profile comes back when the named one is disabled.
@@ -131,76 +135,126 @@ impl Card {
         Ok(self.state.profiles.iter().position(|profile| profile.iccid == *displaced))
     }
 
-    /// Disables what is enabled and enables `next`, with the notifications of both.
-    fn switch(&mut self, next: Option<usize>, displaced: Vec<u8>) -> Result<(), StatusWord> {
-        let mut state = self.state.clone();
-        let mut disabled = None;
-        let mut enabled = None;
-        for (at, profile) in state.profiles.iter_mut().enumerate() {
-            if profile.enabled {
-                disabled = Some((profile.metadata.clone(), profile.ci_key_identifier.clone()));
-            }
-            profile.enabled = next == Some(at);
-            if profile.enabled {
-                enabled = Some((profile.metadata.clone(), profile.ci_key_identifier.clone()));
-            }
-        }
-        state.displaced = displaced;
-        if let Some((metadata, ci)) = disabled {
-            notify(self.identity.credential(&ci)?, &mut state, &metadata, notification_event::DISABLE, None)?;
-        }
-        if let Some((metadata, ci)) = enabled {
-            notify(self.identity.credential(&ci)?, &mut state, &metadata, notification_event::ENABLE, None)?;
-        }
-        self.commit(state)?;
-        self.start_enabled_profile();
+    /// Disables the enabled profile.
+    pub(super) fn disable(&mut self, identifier: &ProfileIdentifier<'_>) -> Result<(), Refused> {
+        let next = self.disabling(identifier)?;
+        self.switch(next, Vec::new());
         Ok(())
+    }
+
+    /// Disables what is enabled and enables `next`, whatever rules say.
+    pub(super) fn switch(&mut self, next: Option<usize>, displaced: Vec<u8>) {
+        let mut profiles = std::mem::take(&mut self.state.profiles);
+        for profile in profiles.iter_mut().filter(|profile| profile.enabled) {
+            profile.enabled = false;
+            self.happened(profile, notification_event::DISABLE);
+        }
+        if let Some(profile) = next.and_then(|next| profiles.get_mut(next)) {
+            profile.enabled = true;
+            self.happened(profile, notification_event::ENABLE);
+        }
+        self.state.profiles = profiles;
+        self.state.displaced = displaced;
+    }
+
+    /// Deletes a disabled profile.
+    pub(super) fn delete(&mut self, identifier: &ProfileIdentifier<'_>) -> Result<(), Refused> {
+        let found = position(&self.state, identifier).and_then(|at| self.state.profiles.get(at));
+        let profile = found.ok_or(profile_result::NOT_FOUND)?;
+        if profile.enabled {
+            return Err(profile_result::WRONG_STATE);
+        }
+        if profile.has_rule(profile_policy_rule::PPR2) {
+            return Err(profile_result::DISALLOWED_BY_POLICY);
+        }
+        let iccid = profile.iccid.clone();
+        self.remove(|profile| profile.iccid == iccid);
+        Ok(())
+    }
+
+    /// Removes the chosen profiles, whatever rules say.
+    pub(super) fn remove(&mut self, chosen: impl Fn(&ProfileRecord) -> bool) {
+        let profiles = std::mem::take(&mut self.state.profiles);
+        let (removed, kept) = profiles.into_iter().partition(chosen);
+        let removed: Vec<ProfileRecord> = removed;
+        self.state.profiles = kept;
+        for profile in removed {
+            if profile.iccid == self.state.displaced {
+                self.state.displaced = Vec::new();
+            }
+            self.happened(&profile, notification_event::DELETE);
+            self.removed.push(profile.iccid);
+        }
+    }
+
+    /// Forgets what happened: it is not told of.
+    pub(super) fn tell_nobody(&mut self) {
+        self.events.clear();
+    }
+}
+
+impl Card {
+    /// Makes the notifications of what happened so far, and gives their seqNumbers.
+    pub(super) fn notify_of(&self, change: &mut Change) -> Result<Vec<u32>, StatusWord> {
+        let first = change.state.next_seq_number;
+        for (metadata, ci, event) in std::mem::take(&mut change.events) {
+            notify(self.identity.credential(&ci)?, &mut change.state, &metadata, event, None)?;
+        }
+        Ok((first..change.state.next_seq_number).collect())
+    }
+
+    /// Makes a change: writes it with its notifications, and starts the profile that is enabled now.
+    pub(super) fn make(&mut self, mut change: Change) -> Result<(), StatusWord> {
+        self.notify_of(&mut change)?;
+        let enabled = |state: &CardState| state.enabled().map(|profile| profile.iccid.clone());
+        let switched = enabled(&self.state) != enabled(&change.state);
+        self.commit(change.state)?;
+        for iccid in &change.removed {
+            // The profile is gone; a file that stays behind is only untidy.
+            if let Err(error) = self.storage.remove_profile(iccid) {
+                tracing::warn!(%error, "the files of a deleted profile remain");
+            }
+        }
+        if switched {
+            self.start_enabled_profile();
+        }
+        Ok(())
+    }
+
+    pub(super) fn enable_profile(&mut self, request: &[u8]) -> Result<Vec<u8>, StatusWord> {
+        let request = SwitchProfileRequest::from_der(tag::ENABLE_PROFILE, request)
+            .map_err(|error| malformed(&error))?;
+        self.managed(tag::ENABLE_PROFILE, |change| change.enable(&request.profile))
+    }
+
+    pub(super) fn disable_profile(&mut self, request: &[u8]) -> Result<Vec<u8>, StatusWord> {
+        let request = SwitchProfileRequest::from_der(tag::DISABLE_PROFILE, request)
+            .map_err(|error| malformed(&error))?;
+        self.managed(tag::DISABLE_PROFILE, |change| change.disable(&request.profile))
     }
 
     pub(super) fn delete_profile(&mut self, request: &[u8]) -> Result<Vec<u8>, StatusWord> {
         let mut members = request_members(request, tag::DELETE_PROFILE, "DeleteProfileRequest")
             .map_err(|error| malformed(&error))?;
         let identifier = ProfileIdentifier::decode(&mut members).map_err(|error| malformed(&error))?;
-        let found = position(&self.state, &identifier).and_then(|at| self.state.profiles.get(at));
-        let result = match found {
-            None => profile_result::NOT_FOUND,
-            Some(profile) if profile.enabled => profile_result::WRONG_STATE,
-            Some(profile) if profile.has_rule(profile_policy_rule::PPR2) => {
-                profile_result::DISALLOWED_BY_POLICY
-            }
-            Some(profile) => {
-                let iccid = profile.iccid.clone();
-                self.remove_profiles(|profile| profile.iccid == iccid)?;
-                profile_result::OK
-            }
-        };
-        Ok(result_response(tag::DELETE_PROFILE, result))
+        self.managed(tag::DELETE_PROFILE, |change| change.delete(&identifier))
     }
 
-    /// Removes the chosen profiles with their notifications.
-    fn remove_profiles(&mut self, chosen: impl Fn(&ProfileRecord) -> bool) -> Result<(), StatusWord> {
-        let mut state = self.state.clone();
-        let (removed, kept) = state.profiles.into_iter().partition(chosen);
-        let removed: Vec<ProfileRecord> = removed;
-        state.profiles = kept;
-        if removed.iter().any(|profile| profile.iccid == state.displaced) {
-            state.displaced = Vec::new();
-        }
-        for profile in &removed {
-            let credential = self.identity.credential(&profile.ci_key_identifier)?;
-            notify(credential, &mut state, &profile.metadata, notification_event::DELETE, None)?;
-        }
-        self.commit(state)?;
-        for profile in &removed {
-            // The profile is gone; a file that stays behind is only untidy.
-            if let Err(error) = self.storage.remove_profile(&profile.iccid) {
-                tracing::warn!(%error, "the files of a deleted profile remain");
+    /// Makes the change of one command, if it is allowed, and answers the command.
+    fn managed(
+        &mut self,
+        tag: Tag,
+        manage: impl FnOnce(&mut Change) -> Result<(), Refused>,
+    ) -> Result<Vec<u8>, StatusWord> {
+        let mut change = Change::of(&self.state);
+        let result = match manage(&mut change) {
+            Ok(()) => {
+                self.make(change)?;
+                profile_result::OK
             }
-        }
-        if removed.iter().any(|profile| profile.enabled) {
-            self.start_enabled_profile();
-        }
-        Ok(())
+            Err(refused) => refused,
+        };
+        Ok(result_response(tag, result))
     }
 
     pub(super) fn set_nickname(&mut self, request: &[u8]) -> Result<Vec<u8>, StatusWord> {
@@ -234,7 +288,9 @@ impl Card {
         let profiles = self.state.profiles.iter().any(chosen);
         let address = options.has(DEFAULT_ADDRESS) && self.state.default_dp_address.is_some();
         if profiles {
-            self.remove_profiles(chosen)?;
+            let mut change = Change::of(&self.state);
+            change.remove(chosen);
+            self.make(change)?;
         }
         if address {
             let mut state = self.state.clone();

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::iot_state::{IotSettings, IotState};
 use crate::ident::Eid;
 use crate::profile::image::ProfileImage;
 
@@ -30,14 +31,19 @@ const MAX_STATE_FILE: u64 = 16 << 20;
 const LAYOUT: u32 = 1;
 
 /// Octets as hexadecimal digits in JSON.
-mod hex_octets {
+pub(super) mod hex_octets {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
-    pub(super) fn serialize<S: Serializer>(octets: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in super::super) fn serialize<S: Serializer>(
+        octets: &[u8],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&hex::encode_upper(octets))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
         hex::decode(String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
@@ -98,6 +104,9 @@ pub struct CardState {
     pub displaced: Vec<u8>,
     /// The notifications in rising order.
     pub notifications: Vec<NotificationRecord>,
+    /// What only a card of SGP.32 remembers; absent for other cards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iot: Option<IotState>,
 }
 
 impl CardState {
@@ -113,7 +122,14 @@ impl CardState {
             profiles: Vec::new(),
             displaced: Vec::new(),
             notifications: Vec::new(),
+            iot: None,
         }
+    }
+
+    /// A card of SGP.32 that was never used.
+    #[must_use]
+    pub fn new_iot(eid: Eid, settings: IotSettings) -> Self {
+        Self { iot: Some(IotState::new(settings)), ..Self::new(eid) }
     }
 
     /// The enabled profile.

@@ -9,6 +9,7 @@ use simyard::crypto::ecka::EphemeralKey;
 use simyard::device::apdu::{Response, StatusWord};
 use simyard::device::card::Card;
 use simyard::device::es10_client::parts;
+use simyard::device::iot_state::IotSettings;
 use simyard::device::isdr::ISD_R_AID;
 use simyard::device::state::{CredentialMaterial, Material};
 use simyard::env::{Clock, Rng, Timestamp};
@@ -67,6 +68,17 @@ impl Device {
 
     pub fn create(folder: &Path) -> Self {
         Self::of(Card::create(folder, &material(), Clock::fixed(NOW), Rng::seeded(7)).unwrap())
+    }
+
+    /// A card of SGP.32.
+    pub fn iot() -> Self {
+        let (settings, clock, rng) = (IotSettings::default(), Clock::fixed(NOW), Rng::seeded(7));
+        Self::of(Card::in_memory_iot(&material(), settings, clock, rng).unwrap())
+    }
+
+    pub fn create_iot(folder: &Path) -> Self {
+        let (settings, clock, rng) = (IotSettings::default(), Clock::fixed(NOW), Rng::seeded(7));
+        Self::of(Card::create_iot(folder, &material(), settings, clock, rng).unwrap())
     }
 
     pub fn open(folder: &Path) -> Self {

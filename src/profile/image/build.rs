@@ -92,6 +92,7 @@ fn begin(element: &ProfileElement<'_>, target: Target) -> Result<Installation, R
             iccid,
             version: (header.major_version, header.minor_version),
             profile_type: header.profile_type.map(str::to_owned),
+            connectivity_parameters: header.connectivity_parameters.map(<[u8]>::to_vec),
             applications: Vec::new(),
             puks: Vec::new(),
             skipped: Vec::new(),

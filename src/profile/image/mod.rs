@@ -101,6 +101,9 @@ pub struct ProfileImage {
     pub version: (u8, u8),
     /// profileType of the header.
     pub profile_type: Option<String>,
+    /// connectivityParameters of the header, for an IPA in the eUICC.
+    #[serde(default)]
+    pub connectivity_parameters: Option<Vec<u8>>,
     /// The network access applications in the order of the package.
     pub applications: Vec<NetworkApplication>,
     /// The PUKs, by their references.
