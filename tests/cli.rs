@@ -14,6 +14,7 @@ pub mod admin;
 pub mod audit;
 pub mod callbacks;
 pub mod card;
+pub mod card_eim;
 pub mod doctor;
 pub mod eim;
 pub mod inventory;

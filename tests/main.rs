@@ -69,6 +69,7 @@ fn main() -> std::process::ExitCode {
         cli::audit::TESTS,
         cli::callbacks::TESTS,
         cli::card::TESTS,
+        cli::card_eim::TESTS,
         cli::doctor::TESTS,
         cli::eim::TESTS,
         cli::inventory::TESTS,

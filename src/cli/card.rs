@@ -1,5 +1,7 @@
 //! `simyard card`: virtual eUICCs, each in a folder of its own.
 
+mod eim;
+
 use std::io::{BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::ControlFlow;
@@ -11,14 +13,16 @@ use clap::{ArgGroup, Args, Subcommand};
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use self::eim::EimCommand;
 use super::output::{self, line};
 use crate::crypto::keyfile::{load_certificates, load_private_key_der, load_signing_key};
 use crate::device::card::Card;
+use crate::device::iot_state::{COUNTER_LIMIT, IotSettings, IotState};
 use crate::device::serve::{CLIENT_SILENCE, serve_stdio, serve_tcp};
 use crate::device::state::{CredentialMaterial, Material};
 use crate::device::vpcd::{Atr, READER, READER_SILENCE, Way, serve_reader};
 use crate::env::{Clock, Rng};
-use crate::ident::Eid;
+use crate::ident::{Eid, Iccid};
 use crate::pki::Certificate;
 use crate::pki::issue::Issuer;
 
@@ -43,6 +47,9 @@ enum CardCommand {
     Show(ShowArgs),
     /// Let other programs send APDUs to the card.
     Serve(ServeArgs),
+    /// The eIMs of a card of SGP.32.
+    #[command(subcommand)]
+    Eim(EimCommand),
 }
 
 #[derive(Args)]
@@ -73,6 +80,16 @@ struct NewArgs {
     /// A CI certificate that the card trusts; may be given several times, preferred first.
     #[arg(long, value_name = "FILE", requires = "euicc_cert")]
     ci: Vec<PathBuf>,
+    /// Make a card of SGP.32, whose profiles an eIM manages.
+    #[arg(long)]
+    sgp32: bool,
+    /// Associate it with this eIM, as 'simyard card eim add' does.
+    #[arg(long, value_name = "FILE", requires = "sgp32")]
+    eim: Option<PathBuf>,
+    /// The highest counter value that it takes of an eIM.
+    #[arg(long, value_name = "NUMBER", requires = "sgp32", default_value_t = COUNTER_LIMIT,
+        value_parser = clap::value_parser!(i64).range(1..))]
+    counter_limit: i64,
 }
 
 /// A curve of the test PKI.
@@ -144,6 +161,7 @@ pub async fn run(args: CardArgs) -> anyhow::Result<()> {
     match args.command {
         CardCommand::New(args) => new(&args),
         CardCommand::Show(args) => show(&args),
+        CardCommand::Eim(command) => eim::run(&command),
         // The card is a machine without waiting of its own: it gets a thread.
         CardCommand::Serve(args) => tokio::task::spawn_blocking(move || serve(&args)).await?,
     }
@@ -164,9 +182,18 @@ fn new(args: &NewArgs) -> anyhow::Result<()> {
         },
         _ => anyhow::bail!("give --pki, or --euicc-cert with --euicc-key, --eum-cert and --ci"),
     };
-    let card = Card::create(&args.folder, &material, clock, rng)?;
+    let configuration = args.eim.as_deref().map(eim::read).transpose()?;
+    let card = if args.sgp32 {
+        let settings = IotSettings { counter_limit: args.counter_limit };
+        Card::create_iot(&args.folder, &material, settings, clock, rng)?
+    } else {
+        Card::create(&args.folder, &material, clock, rng)?
+    };
     line(&format!("card {} in {}", card.eid(), args.folder.display()));
-    Ok(())
+    match configuration {
+        Some(configuration) => eim::add(card, &configuration).context("the card is made, but has no eIM"),
+        None => Ok(()),
+    }
 }
 
 /// The eUICC of a test PKI, under each of its CIs or those that were asked for.
@@ -243,6 +270,7 @@ fn show(args: &ShowArgs) -> anyhow::Result<()> {
             "profiles": profiles,
             "notifications": overview.notifications,
             "nextSeqNumber": overview.next_seq_number,
+            "sgp32": card.state().iot.as_ref().map(iot_to_json),
         }));
         return Ok(());
     }
@@ -255,6 +283,9 @@ fn show(args: &ShowArgs) -> anyhow::Result<()> {
     }
     line(&format!("free memory    {} octets", overview.free_memory));
     line(&format!("notifications  {} waiting", overview.notifications.len()));
+    for text in card.state().iot.iter().flat_map(iot_lines) {
+        line(&text);
+    }
     line(&format!("profiles       {}", overview.profiles.len()));
     for profile in &overview.profiles {
         let state = if profile.enabled { "enabled" } else { "disabled" };
@@ -264,6 +295,41 @@ fn show(args: &ShowArgs) -> anyhow::Result<()> {
         ));
     }
     Ok(())
+}
+
+/// The digits of an ICCID as the card keeps it; empty is none.
+fn iccid(octets: &[u8]) -> Option<String> {
+    Iccid::from_bcd(octets.try_into().ok()?).ok().map(|iccid| iccid.to_string())
+}
+
+fn iot_to_json(iot: &IotState) -> serde_json::Value {
+    json!({
+        "eims": iot.eims.iter().map(eim::to_json).collect::<Vec<_>>(),
+        "counterLimit": iot.counter_limit,
+        "euiccPackageResults": iot.results.iter().map(|result| result.seq_number).collect::<Vec<_>>(),
+        "rollbackTo": iot.rollback.as_ref().and_then(|grant| iccid(&grant.before.iccid)),
+        "fallbackProfile": iccid(&iot.fallback_profile),
+        "returnFromFallbackTo": iot.fallen_back_from.as_ref().and_then(|before| iccid(&before.iccid)),
+        "emergency": iot.emergency_since.is_some(),
+        "immediateEnable": iot.immediate_enable.is_some(),
+    })
+}
+
+/// What people see of a card of SGP.32, what is not there left out.
+fn iot_lines(iot: &IotState) -> Vec<String> {
+    let mut lines = vec![format!("SGP.32         {} results waiting", iot.results.len())];
+    lines.extend(iot.eims.iter().map(|record| format!("eIM            {}", eim::to_line(record))));
+    for (name, profile) in [
+        ("fallback", iccid(&iot.fallback_profile)),
+        ("rollback to", iot.rollback.as_ref().and_then(|grant| iccid(&grant.before.iccid))),
+        ("returns to", iot.fallen_back_from.as_ref().and_then(|before| iccid(&before.iccid))),
+    ] {
+        lines.extend(profile.map(|iccid| format!("{name:14} {iccid}")));
+    }
+    if iot.emergency_since.is_some() {
+        lines.push("emergency      the emergency profile is enabled".to_owned());
+    }
+    lines
 }
 
 fn serve(args: &ServeArgs) -> anyhow::Result<()> {
