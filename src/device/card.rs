@@ -13,6 +13,7 @@ use simyard_asn1::tlv::{Decode as _, Tag, Writer};
 use super::apdu::{ApduError, Command, MAX_RESPONSE_DATA, Response, StatusWord, ins};
 use super::authenticate::{OneTimeKey, Session};
 use super::es10_client::InstalledProfile;
+use super::faults::Faults;
 use super::immediate_enable::Installed;
 use super::iot_state::IotSettings;
 use super::isdr::{Chain, ISD_R_AID};
@@ -201,6 +202,7 @@ pub struct Card {
     pub(super) uicc: Option<Uicc>,
     /// What the present session has installed.
     pub(super) installed: Option<Installed>,
+    pub(super) faults: Faults,
     pub(super) clock: Clock,
     pub(super) rng: Rng,
     channels: [Option<Channel>; CHANNELS as usize],
@@ -293,10 +295,17 @@ impl Card {
             kept_key: None,
             uicc: None,
             installed: None,
+            faults: Faults::default(),
             clock,
             rng,
             channels,
         }
+    }
+
+    /// The card with these faults.
+    #[must_use]
+    pub fn with_faults(self, faults: Faults) -> Self {
+        Self { faults, ..self }
     }
 
     /// The EID.

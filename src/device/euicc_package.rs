@@ -110,6 +110,9 @@ impl Card {
             association_token: eim.association_token,
             ci_key_identifier: eim.ci_key_identifier(),
         };
+        if let Some(code) = self.faults.of_package() {
+            return self.identity.sign_error(&identity, code);
+        }
         match self.refuses(signed, eim.counter_value)? {
             Some(code) => self.identity.sign_error(&identity, code),
             // 8.
@@ -165,7 +168,10 @@ impl Card {
             EuiccPackage::Psmo(operations) => {
                 let mut run = PsmoRun::of(&mut change);
                 for operation in operations {
-                    let next = results.take(&run.run(operation)?);
+                    let next = match self.faults.of_psmo(operation) {
+                        Some(fault) => results.take(&fault),
+                        None => results.take(&run.run(operation)?),
+                    };
                     if !next {
                         break;
                     }
@@ -174,7 +180,11 @@ impl Card {
             }
             EuiccPackage::Eco(operations) => {
                 for operation in operations {
-                    if !results.take(&run_eco(change.state.iot_mut()?, &self.identity, operation)) {
+                    let next = match self.faults.of_eco(operation) {
+                        Some(fault) => results.take(&fault),
+                        None => results.take(&run_eco(change.state.iot_mut()?, &self.identity, operation)),
+                    };
+                    if !next {
                         break;
                     }
                 }

@@ -22,6 +22,7 @@
 //! | `rollback` | ProfileRollback | SGP.32 5.9.16 |
 //! | `fallback` | fallback mechanism, emergency profile | SGP.32 5.9.20 to 5.9.23 |
 //! | `immediate_enable` | enabling right after a download | SGP.32 5.9.15, 5.9.17 |
+//! | [`faults`] | answers on demand that a card would not give by itself | |
 //! | `notifications` | making, listing and removing notifications | SGP.22 3.5, 5.7.9 to 5.7.11 |
 //! | `uicc` | the file system of the enabled profile: selecting, templates | TS 102 221 8, 11.1 |
 //! | `access` | access rules of files | TS 102 221 9 |
@@ -48,6 +49,7 @@ pub mod es10_client;
 mod es10_iot;
 mod euicc_package;
 mod fallback;
+pub mod faults;
 mod files;
 mod immediate_enable;
 pub mod iot_state;

@@ -21,6 +21,9 @@ impl Card {
         if read_refresh_request(tag::PROFILE_ROLLBACK, request).is_err() {
             return refuse(RollbackCode::CommandError);
         }
+        if let Some(code) = self.faults.of_rollback() {
+            return refuse(code);
+        }
         let mut change = Change::of(&self.state);
         let iot = change.state.iot_mut()?;
         if iot.emergency_since.is_some() {

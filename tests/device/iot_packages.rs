@@ -2,13 +2,18 @@
 //! kept, and what a replay gets.
 
 use simyard::device::apdu::StatusWord;
+use simyard::device::faults::{Fault, Faults};
 use simyard::device::iot_state::{COUNTER_LIMIT, IotState, MAX_ASSOCIATED_EIMS, MAX_OPERATIONS_RUN};
 use simyard::ident::Iccid;
 use simyard_asn1::Encode;
 use simyard_asn1::iot::Implicit;
+use simyard_asn1::iot::card::RollbackCode;
 use simyard_asn1::iot::configuration::{EimConfigurationData, EimIdType, EimPublicKey, REQUEST_TOKEN};
 use simyard_asn1::iot::package::{
     ConfigureImmediateEnable, Eco, EuiccPackage, EuiccPackageRequest, EuiccPackageSigned, Psmo,
+};
+use simyard_asn1::iot::result::{
+    DeleteEimResult, EnableProfileResult, EuiccPackageErrorCode, EuiccResultData, ProcessingTerminated,
 };
 use simyard_asn1::rsp::card::{ProfileCriterion, ProfileIdentifier, ProfileInfoListRequest};
 use simyard_asn1::rsp::metadata::{StoreMetadataRequest, profile_class};
@@ -34,6 +39,7 @@ crate::tests!(
     an_old_package_is_no_use_after_a_new_association,
     a_package_is_run_whole_or_not_at_all,
     results_and_associations_survive_a_power_cut,
+    a_card_with_faults_answers_as_it_is_told,
 );
 
 /// Installs the n-th profile with these members of SGP.32 in its metadata.
@@ -535,4 +541,36 @@ fn results_and_associations_survive_a_power_cut() {
     drop(device);
     std::fs::write(path.join("card.json"), state.to_string()).unwrap();
     assert_eq!(Device::open(&path).card.state().iot, None);
+}
+
+fn a_card_with_faults_answers_as_it_is_told() {
+    let mut device = Device::iot();
+    let one = install(&mut device, 1, &[]).to_bcd();
+    let two = install(&mut device, 2, &[]).to_bcd();
+    let mut eim = Eim::new("eim1");
+    eim.associate(&mut device, None);
+    let faults = Faults::default();
+    device.card = device.card.with_faults(faults.clone());
+    let enable = |iccid, rollback| Psmo::Enable { iccid, rollback };
+    let list = Psmo::ListProfileInfo(ProfileInfoListRequest::default());
+    faults.add(Fault::Operation(EuiccResultData::Enable(EnableProfileResult::CatBusy)));
+    faults.add(Fault::Operation(EuiccResultData::DeleteEim(DeleteEimResult::CommandError)));
+    faults.add(Fault::Package(EuiccPackageErrorCode::UndefinedError));
+    faults.add(Fault::Rollback(RollbackCode::CatBusy));
+    // Each waits for what it answers; what is answered so is not done.
+    let package = eim.package(&eim.signed(EuiccPackage::Psmo(vec![enable(&one, false)])));
+    assert_eq!(eim.refused(&mut device, &package), "undefinedError (127)");
+    assert_eq!(eim.psmo(&mut device, &[Psmo::GetRat, enable(&one, false), list.clone()])[50..], *"830105");
+    assert_eq!(enabled(&device), None);
+    assert_eq!(eim.eco(&mut device, &[Eco::DeleteEim { eim_id: "eim1" }]), "890107");
+    assert_eq!(eim.psmo(&mut device, &[enable(&one, false)]), "830100");
+    assert_eq!(eim.psmo(&mut device, &[enable(&two, true)]), "830100");
+    assert_eq!(hex::encode_upper(device.call("BF58038001FF")), "BF5803020105");
+    assert!(faults.is_empty());
+    assert_eq!(device.call("BF58038001FF")[3..6], [0x02, 0x01, 0x00], "the grant stands");
+    // What ends a package fits every operation.
+    let interrupted = EuiccResultData::ProcessingTerminated(ProcessingTerminated::Interruption);
+    faults.add(Fault::Operation(interrupted));
+    assert_eq!(eim.psmo(&mut device, &[list, enable(&two, false)]), "020103");
+    assert_eq!((enabled(&device), faults.len()), (Some(one.to_vec()), 0));
 }
