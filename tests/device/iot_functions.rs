@@ -14,12 +14,12 @@ use simyard_asn1::iot::signed_bytes;
 use simyard_asn1::rsp::authentication::AuthenticateServerResponse;
 use simyard_asn1::rsp::info::EuiccInfo2;
 use simyard_asn1::tlv::NamedBits;
-use simyard_asn1::{Decode, Encode};
+use simyard_asn1::{Decode, Encode, Reader, Writer};
 
 use super::eim::Eim;
 use super::iot_packages::{ECALL, FALLBACK_ALLOWED, enabled, install, iot};
-use super::world::{ADDRESS, Device, PKI, challenge};
-use super::{enable, server};
+use super::world::{ADDRESS, Device, PKI, Server, challenge, metadata};
+use super::{enable, outcome, server, subscription};
 
 crate::tests!(
     a_switch_is_rolled_back_once,
@@ -32,6 +32,7 @@ crate::tests!(
     the_first_eim_comes_unsigned,
     a_reset_removes_what_it_names,
     a_card_of_sgp32_says_so,
+    connectivity_parameters_are_those_of_the_enabled_profile,
     typed_calls_reach_every_function,
     old_results_make_room,
 );
@@ -369,6 +370,29 @@ fn a_card_of_sgp32_says_so() {
         assert_eq!(consumer.es10(&[0xBF, tag, 0x00]).status, StatusWord::WRONG_DATA, "BF{tag:02X}");
     }
     assert_eq!(hex::encode_upper(consumer.call("BF2B04A0028200")), "BF2B02A000");
+}
+
+fn connectivity_parameters_are_those_of_the_enabled_profile() {
+    let parameters = [0xA1, 0x03, 0x35, 0x01, 0x02];
+    let (iccid, package) = subscription(1);
+    // At the end of the header, where ours has nothing behind it.
+    let header = Reader::new(&package, "header").read().unwrap();
+    let member = [&[0x87, parameters.len() as u8][..], &parameters].concat();
+    let mut changed = Writer::new();
+    changed.tlv(header.tag, &[header.value, &member].concat()).raw(&package[header.raw.len()..]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("card");
+    let mut device = Device::create_iot(&path);
+    let server = Server::new(metadata(&iccid.to_bcd()), changed.finish());
+    assert_eq!(outcome(&server.download(&mut device)), None);
+    assert_eq!(hex::encode_upper(device.call("BF5F00")), "BF5F03810101", "it is not enabled");
+    enable(&mut device, &iccid);
+    assert_eq!(hex::encode_upper(device.call("BF5F00")), "BF5F09A0078105A103350102");
+    drop(device);
+    let mut device = Device::open(&path);
+    assert_eq!(hex::encode_upper(device.call("BF5F00")), "BF5F09A0078105A103350102");
+    let mut client = Es10Client::open(device.card).unwrap();
+    assert_eq!(client.get_connectivity_parameters().unwrap(), Some(parameters.to_vec()));
 }
 
 fn typed_calls_reach_every_function() {
