@@ -4,8 +4,8 @@
 //! StoreMetadataRequest that the eUICC will get. Members of v3 are not made.
 
 use simyard_asn1::rsp::metadata::{
-    Icon as WireIcon, NotificationConfiguration, OperatorId, StoreMetadataRequest, notification_event,
-    profile_class, profile_policy_rule,
+    ECALL_INDICATION, FALLBACK_ALLOWED, Icon as WireIcon, NotificationConfiguration, OperatorId,
+    StoreMetadataRequest, notification_event, profile_class, profile_policy_rule,
 };
 use simyard_asn1::tlv::NamedBits;
 use simyard_asn1::{Decode as _, Encode as _, Oid, Reader, Tag, Writer};
@@ -173,6 +173,19 @@ pub struct ProfileMetadata {
     pub profile_policy_rules: NamedBits,
     /// serviceSpecificDataStoredInEuicc and serviceSpecificDataNotStoredInEuicc: for eUICCs that support it.
     pub service_specific_data: Vec<ServiceSpecificItem>,
+    /// ecallIndication: the profile is for emergency calls. For eUICCs of SGP.32.
+    pub ecall_indication: bool,
+    /// fallbackAllowed: the profile may be the fallback profile. For eUICCs of SGP.32.
+    pub fallback_allowed: bool,
+}
+
+/// What an eUICC can be told beside what every eUICC can: what it does not know would spoil the installation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Understands {
+    /// Service specific data, as its rspCapability says.
+    pub service_specific_data: bool,
+    /// What SGP.32 adds, as its iotSpecificInfo says.
+    pub iot: bool,
 }
 
 /// What metadata cannot be.
@@ -261,14 +274,33 @@ impl ProfileMetadata {
     /// The StoreMetadataRequest of the profile with this ICCID: DER, `BF25`.
     #[must_use]
     pub fn to_store_metadata(&self, iccid: &Iccid) -> Vec<u8> {
-        self.encode(iccid, &self.service_specific_octets())
+        self.to_store_metadata_for(iccid, Understands { service_specific_data: true, iot: true })
     }
 
-    /// As [`ProfileMetadata::to_store_metadata`], for an eUICC that does not support service specific data: what it does
-    /// not know would spoil the installation.
+    /// As [`ProfileMetadata::to_store_metadata`], without what this eUICC does not understand.
     #[must_use]
-    pub fn to_plain_store_metadata(&self, iccid: &Iccid) -> Vec<u8> {
-        self.encode(iccid, &[])
+    pub fn to_store_metadata_for(&self, iccid: &Iccid, euicc: Understands) -> Vec<u8> {
+        let mut extensions = Vec::new();
+        if euicc.service_specific_data {
+            extensions.extend(self.service_specific_octets());
+        }
+        if euicc.iot {
+            extensions.extend(self.iot_octets());
+        }
+        self.encode(iccid, &extensions)
+    }
+
+    /// The members of SGP.32; false is the default, and not said.
+    fn iot_octets(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        for (tag, flag) in
+            [(ECALL_INDICATION, self.ecall_indication), (FALLBACK_ALLOWED, self.fallback_allowed)]
+        {
+            if flag {
+                writer.boolean(tag, true);
+            }
+        }
+        writer.finish()
     }
 
     fn encode(&self, iccid: &Iccid, extensions: &[u8]) -> Vec<u8> {
@@ -355,6 +387,8 @@ impl ProfileMetadata {
             profile_policy_rules: request.profile_policy_rules,
             service_specific_data: service_specific_items(request.extensions)
                 .map_err(|_| unknown("a member"))?,
+            ecall_indication: request.ecall_indication(),
+            fallback_allowed: request.fallback_allowed(),
         };
         metadata.check()?;
         Ok(metadata)
@@ -388,6 +422,10 @@ fn service_specific_items(octets: &[u8]) -> Result<Vec<ServiceSpecificItem>, sim
             });
             item.finish()?;
         }
+    }
+    // The members of SGP.32 are read by their names.
+    for tag in [ECALL_INDICATION, FALLBACK_ALLOWED] {
+        members.optional(tag)?;
     }
     members.finish()?;
     Ok(items)
@@ -437,6 +475,8 @@ pub(crate) mod tests {
             }),
             profile_policy_rules: PolicyRule::Ppr2.bit(),
             service_specific_data: vec![item(true, b"\x80\x01\x07"), item(false, b"\x81\x00")],
+            ecall_indication: true,
+            fallback_allowed: true,
         }
     }
 
@@ -458,11 +498,18 @@ pub(crate) mod tests {
         assert_eq!(read.profile_policy_rules, NamedBits(0b100));
         assert_eq!(
             hex::encode(read.extensions),
-            "bf220c300a8003883707a103800107bf230b30098003883707a1028100"
+            "bf220c300a8003883707a103800107bf230b30098003883707a10281009f7b01ff9f6701ff"
         );
         assert_eq!(ProfileMetadata::from_store_metadata(&der, &iccid()), Ok(metadata.clone()));
-        let plain = metadata.to_plain_store_metadata(&iccid());
-        assert!(StoreMetadataRequest::from_der(&plain).unwrap().extensions.is_empty());
+        for (service_specific_data, iot, expected) in [
+            (false, false, String::new()),
+            (false, true, "9f7b01ff9f6701ff".to_owned()),
+            (true, false, hex::encode(read.extensions).replace("9f7b01ff9f6701ff", "")),
+        ] {
+            let told = metadata.to_store_metadata_for(&iccid(), Understands { service_specific_data, iot });
+            let told = StoreMetadataRequest::from_der(&told).unwrap();
+            assert_eq!(hex::encode(told.extensions), expected);
+        }
         let bare = ProfileMetadata::default();
         assert_eq!(
             ProfileMetadata::from_store_metadata(&bare.to_store_metadata(&iccid()), &iccid()),

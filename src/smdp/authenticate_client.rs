@@ -33,7 +33,7 @@ use crate::pki::{
     Certificate, CertificateError, EuiccError, EumError, Refusal as CertificateRefusal, VerifiedEuicc,
     verify_euicc,
 };
-use crate::profile::metadata::{InvalidMetadata, ProfileMetadata};
+use crate::profile::metadata::{InvalidMetadata, ProfileMetadata, Understands};
 use crate::store::{Material, StoreError};
 
 /// The name of this function where failures are kept.
@@ -274,12 +274,12 @@ async fn authenticate(
     let Found { accepted, metadata, material } =
         find_order(smdp, peer, matching_id.as_ref(), euicc.eid(), &abilities).await?;
     let order = accepted.order;
-    let profile_metadata =
-        if signed1.euicc_info2.value.rsp_capability.has(rsp_capability::SERVICE_SPECIFIC_DATA) {
-            metadata.to_store_metadata(&order.iccid)
-        } else {
-            metadata.to_plain_store_metadata(&order.iccid)
-        };
+    let info = &signed1.euicc_info2.value;
+    let understands = Understands {
+        service_specific_data: info.rsp_capability.has(rsp_capability::SERVICE_SPECIFIC_DATA),
+        iot: info.iot_specific_info.is_some(),
+    };
+    let profile_metadata = metadata.to_store_metadata_for(&order.iccid, understands);
 
     // 17. The one-time key of an earlier binding is offered again; the order says whether a code is asked for.
     let kept = match accepted.accepted_as {

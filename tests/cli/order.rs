@@ -245,7 +245,8 @@ fn an_order_says_what_its_package_is_to_be() {
         "service_provider_name = \"Acme Lab\"\nicon = \"icon.png\"\nmcc_mnc = \"310260\"\ngid1 = \"0A\"\n\
          policy_rules = [\"ppr1\"]\nnotification_addresses = [\"two.example.com\"]\n\
          notification = [{ address = \"three.example.com\", events = [\"install\"] }]\n\
-         service_specific_data = [{ vendor = \"2.999.7\", data = \"800107\", stored = true }]\n",
+         service_specific_data = [{ vendor = \"2.999.7\", data = \"800107\", stored = true }]\n\
+         ecall_indication = true\nfallback_allowed = true\n",
     );
     let order = created(&place, "create --key-mode random-keys --metadata metadata.toml");
     assert_eq!(order["keyMode"], "random-keys");
@@ -261,11 +262,22 @@ fn an_order_says_what_its_package_is_to_be() {
             { "address": "two.example.com", "events": ["enable", "disable", "delete"] },
             { "address": "three.example.com", "events": ["install"] },
         ],
+        "ecallIndication": true,
+        "fallbackAllowed": true,
         "serviceSpecificData": [{ "vendor": "2.999.7", "data": "800107", "stored": true }],
     });
     assert_eq!(order["metadata"], expected);
     let page = place.run(&format!("order show {}", iccid(0))).ok();
-    for words in ["random keys", "of its own", "Acme Lab", "png, 1024 octets", "310260, gid1 0A", "ppr1"] {
+    for words in [
+        "random keys",
+        "of its own",
+        "Acme Lab",
+        "png, 1024 octets",
+        "310260, gid1 0A",
+        "ppr1",
+        "for emergency calls",
+        "may be the fallback profile",
+    ] {
         assert!(page.contains(words), "{words}: {page}");
     }
     // What its type says stays out of it.

@@ -5,17 +5,18 @@ use std::time::Duration;
 use serde_json::json;
 use simyard::pki::issue::ListContent;
 use simyard::pki::{Certificate, RevocationList};
-use simyard::profile::metadata::{PolicyRule, ProfileMetadata, ProfileOwner, ServiceSpecificItem};
+use simyard::profile::metadata::{
+    PolicyRule, ProfileMetadata, ProfileOwner, ServiceSpecificItem, Understands,
+};
 use simyard::smdp::manual_order::NewOrder;
 use simyard_asn1::rsp::download::SmdpSigned2;
-use simyard_asn1::rsp::info::{EuiccInfo2, rsp_capability};
+use simyard_asn1::rsp::info::{EuiccInfo2, IotSpecificInfo, rsp_capability};
 use simyard_asn1::rsp::metadata::StoreMetadataRequest;
-use simyard_asn1::tlv::NamedBits;
 use simyard_asn1::{Decode as _, Encode as _, Oid, Tag};
 
 use super::{by_hand, new_order};
 use crate::server::euicc::{
-    Authentication, Signed1, base64, ci_key, flipped, from_base64, info2, nested, octets, otpk, tlv,
+    Authentication, Signed1, base64, ci_key, flipped, from_base64, info2_with, nested, octets, otpk, tlv,
 };
 use crate::server::{
     Euicc, Initiated, Interface, NOW, Offer, OrderOptions, PKI, PROFILE_TYPE, TestServer, reply,
@@ -309,6 +310,7 @@ fn metadata_of_the_order_is_what_the_euicc_must_allow_and_gets() {
         profile_owner: Some(ProfileOwner { mcc_mnc: [0x62, 0xF2, 0x10], gid1: None, gid2: None }),
         profile_policy_rules: PolicyRule::Ppr1.bit(),
         service_specific_data: vec![item(true), item(false)],
+        fallback_allowed: true,
         ..ProfileMetadata::default()
     };
     let new = NewOrder { metadata: Some(metadata.clone()), ..new_order() };
@@ -320,19 +322,32 @@ fn metadata_of_the_order_is_what_the_euicc_must_allow_and_gets() {
         let der = info.to_der();
         signed1.info2 = der;
     };
-    let announced = |capability: u32| {
+    let announced = |change: &dyn Fn(&mut EuiccInfo2<'_>)| {
         let initiated = server.initiate(&euicc);
         let mut signed1 = euicc.signed1(&initiated, Some(id));
-        signed1.info2 = info2(NamedBits(1 << rsp_capability::TEST_PROFILE_SUPPORT | 1 << capability), &[]);
+        signed1.info2 = info2_with(|info| change(info));
         let response = euicc.authentication(&signed1).to_der();
         let offer = server.authenticate_with(&initiated.transaction_id, &response).unwrap();
         from_base64(&offer.answer["profileMetadata"])
     };
-    let whole = metadata.to_store_metadata(&order.iccid);
-    assert_eq!(announced(rsp_capability::SERVICE_SPECIFIC_DATA), whole);
-    let plain = announced(rsp_capability::CRL_SUPPORT);
-    assert_eq!(plain, metadata.to_plain_store_metadata(&order.iccid));
-    assert_ne!(plain, whole, "what the eUICC does not know");
+    let service_specific = |info: &mut EuiccInfo2<'_>| {
+        info.rsp_capability.0 |= 1 << rsp_capability::SERVICE_SPECIFIC_DATA;
+    };
+    let of_sgp32 = |info: &mut EuiccInfo2<'_>| info.iot_specific_info = Some(IotSpecificInfo::default());
+    let for_euicc = |service_specific_data, iot| {
+        metadata.to_store_metadata_for(&order.iccid, Understands { service_specific_data, iot })
+    };
+    // What the eUICC does not know, it is not told.
+    assert_eq!(announced(&|_| {}), for_euicc(false, false));
+    assert_eq!(announced(&service_specific), for_euicc(true, false));
+    assert_eq!(announced(&of_sgp32), for_euicc(false, true));
+    let both = announced(&|info| {
+        service_specific(info);
+        of_sgp32(info);
+    });
+    assert_eq!(both, metadata.to_store_metadata(&order.iccid));
+    assert_ne!(both, for_euicc(true, false));
+    assert_ne!(both, for_euicc(false, true));
     let refused = by_hand(&server, PROFILE_TYPE, new);
     let id = refused.matching_id().unwrap().as_str();
     assert_eq!(refusal(&server, &euicc, Some(id), forbids, |_| {}), "8.2.5/4.3");

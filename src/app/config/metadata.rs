@@ -35,6 +35,8 @@ pub(super) struct MetadataTable {
     pub(super) notification_addresses: Option<Vec<Spanned<String>>>,
     pub(super) notification: Option<Vec<RecipientTable>>,
     pub(super) service_specific_data: Option<Vec<ServiceSpecificTable>>,
+    pub(super) ecall_indication: Option<bool>,
+    pub(super) fallback_allowed: Option<bool>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -98,6 +100,8 @@ impl Reader<'_> {
             profile_owner: self.profile_owner(table, base.profile_owner)?,
             profile_policy_rules: policy_rules.unwrap_or(base.profile_policy_rules),
             service_specific_data: items.transpose()?.unwrap_or(base.service_specific_data),
+            ecall_indication: table.ecall_indication.unwrap_or(base.ecall_indication),
+            fallback_allowed: table.fallback_allowed.unwrap_or(base.fallback_allowed),
         })
     }
 

@@ -38,6 +38,8 @@ pub(super) struct ProfileTypeTable {
     notification_addresses: Option<Vec<Spanned<String>>>,
     notification: Option<Vec<RecipientTable>>,
     service_specific_data: Option<Vec<ServiceSpecificTable>>,
+    ecall_indication: Option<bool>,
+    fallback_allowed: Option<bool>,
     #[serde(default)]
     not_eligible: NotEligible,
     #[serde(default)]
@@ -78,6 +80,8 @@ impl ProfileTypeTable {
             notification_addresses: self.notification_addresses.clone(),
             notification: self.notification.clone(),
             service_specific_data: self.service_specific_data.clone(),
+            ecall_indication: self.ecall_indication,
+            fallback_allowed: self.fallback_allowed,
         }
     }
 }

@@ -106,7 +106,8 @@ pub(super) struct CreateArgs {
     key_mode: Option<KeyMode>,
     /// What is told of the profile, instead of what its type says: a TOML file with the members of [[profile_type]]
     /// that differ (service_provider_name, profile_name, icon, class, mcc_mnc, gid1, gid2, policy_rules,
-    /// notification_addresses, notification, service_specific_data). The order keeps all of it as it is now.
+    /// notification_addresses, notification, service_specific_data, ecall_indication, fallback_allowed). The order keeps
+    /// all of it as it is now.
     #[arg(long, value_name = "FILE")]
     metadata: Option<PathBuf>,
     /// The profile policy rules: ppr-update-control, ppr1, ppr2, separated by commas, or none. They need an owner

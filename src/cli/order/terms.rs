@@ -73,6 +73,8 @@ impl TermsView {
                 ("  owner", owner),
                 ("  policy rules", (!rules.is_empty()).then(|| rules.join(", "))),
                 ("  service data", (items > 0).then(|| format!("{items} items"))),
+                ("  emergency", metadata.ecall_indication.then(|| "for emergency calls".to_owned())),
+                ("  fallback", metadata.fallback_allowed.then(|| "may be the fallback profile".to_owned())),
             ]
             .into_iter()
             .filter_map(|(name, value)| Some((name, value?))),
@@ -107,6 +109,8 @@ impl TermsView {
                     "address": recipient.address.as_str(),
                     "events": recipient.events,
                 })).collect::<Vec<_>>(),
+                "ecallIndication": metadata.ecall_indication,
+                "fallbackAllowed": metadata.fallback_allowed,
                 "serviceSpecificData": metadata.service_specific_data.iter().map(|item| json!({
                     "vendor": item.vendor.to_string(),
                     "data": hex::encode_upper(&item.data),
