@@ -10,6 +10,7 @@ use simyard::pki::test_pki::Issued;
 
 use crate::server::{ADDRESS, OrderOptions, PKI, PROFILE_TYPE, TestServer};
 
+pub mod operations;
 pub mod stock;
 pub mod webhooks;
 
@@ -145,7 +146,8 @@ fn operations() -> Vec<(String, String, Permission)> {
                 .replace("{allocation_id}", "none")
                 .replace("{eid}", "89049032999999999999999999999999")
                 .replace("{name}", "nobody")
-                .replace("{number}", "999999");
+                .replace("{number}", "999999")
+                .replace("{operation_id}", "00000000000000000000000000000000");
             assert!(!path.contains('{'), "{path}");
             operations.push((method.to_uppercase(), path, permission));
         }

@@ -25,6 +25,7 @@ pub mod profile;
 pub mod simulate;
 pub mod stock;
 pub mod sub_class;
+pub mod switch;
 pub mod webhook;
 
 crate::tests!(

@@ -58,6 +58,7 @@ fn main() -> std::process::ExitCode {
     harness::run(&[
         abuse::TESTS,
         admin_api::TESTS,
+        admin_api::operations::TESTS,
         admin_api::stock::TESTS,
         admin_api::webhooks::TESTS,
         arrows::TESTS,
@@ -80,6 +81,7 @@ fn main() -> std::process::ExitCode {
         cli::sub_class::TESTS,
         cli::simulate::TESTS,
         cli::stock::TESTS,
+        cli::switch::TESTS,
         cli::webhook::TESTS,
         conformance::TESTS,
         conformance::authenticate_client::TESTS,

@@ -433,7 +433,7 @@ impl TestServer {
         self.wait(inventory.ingest_package(std::io::Cursor::new(package.to_vec()), &delivery))
     }
 
-    fn inventory(&self) -> Inventory {
+    pub fn inventory(&self) -> Inventory {
         let smdp = self.smdp();
         Inventory {
             store: smdp.store.clone(),

@@ -7,10 +7,12 @@ use tokio::net::TcpListener;
 use super::AppError;
 use super::config::{AdminApiSetting, Config};
 use super::credentials::tls;
+use super::eim_services::orders_for_euiccs;
 use crate::admin::Administration;
 use crate::admin::calls::Calls;
 use crate::admin::identities::Identities;
 use crate::admin::webhooks::Webhooks;
+use crate::eim::Eim;
 use crate::http::admin::api::caller::Services;
 use crate::http::admin::api::router;
 use crate::http::listener::{Listener, ListenerLimits};
@@ -32,14 +34,20 @@ pub(super) fn pools(config: &Config, smdp: &Smdp) -> Pools {
     }
 }
 
+/// What it serves.
+pub(super) struct Served<'a> {
+    pub(super) smdp: &'a Arc<Smdp>,
+    pub(super) inventory: Inventory,
+    pub(super) eim: Option<Arc<Eim>>,
+}
+
 /// Its listener. Callers may show a certificate under `client_anchors`, if there are any.
 pub(super) fn listener(
     config: &Config,
     setting: &AdminApiSetting,
     socket: TcpListener,
     client_anchors: Option<Arc<Anchors>>,
-    smdp: &Arc<Smdp>,
-    inventory: Inventory,
+    Served { smdp, inventory, eim }: Served<'_>,
     meter: Arc<Meter>,
 ) -> Result<Listener, AppError> {
     let (store, clock) = (smdp.store.clone(), smdp.clock.clone());
@@ -55,6 +63,8 @@ pub(super) fn listener(
             rng: smdp.rng.clone(),
         },
         smdp: Arc::clone(smdp),
+        eim,
+        orders_for_euiccs: orders_for_euiccs(config, &store, &clock, &smdp.rng),
         inventory,
         pools: pools(config, smdp),
         allocator: Allocator { store, clock: clock.clone(), rng: smdp.rng.clone() },

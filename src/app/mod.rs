@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::crypto::seal::{Sealer, SealingKey};
 use crate::domain::{Delivered, Operator, Pool, SubClassName};
+use crate::eim::Eim;
 use crate::env::{Clock, Rng};
 use crate::http::caller::Operators;
 use crate::http::listener::{Listener, ListenerLimits};
@@ -22,8 +23,8 @@ use crate::inventory::{Delivery, Inventory};
 use crate::jobs::deliver_callbacks::DeliverCallbacks;
 use crate::jobs::deliver_webhooks::DeliverWebhooks;
 use crate::jobs::end_reservations::end_reservations;
-use crate::jobs::erase_personal;
 use crate::jobs::remove_given_up::remove_given_up;
+use crate::jobs::{erase_personal, expire_operations};
 use crate::pki::tls::{ClientVerifier, PeerIdentity};
 use crate::pki::{AnchorError, Anchors};
 use crate::profile::description::{self, DescriptionError};
@@ -42,6 +43,7 @@ mod callbacks;
 pub mod config;
 pub mod credentials;
 mod eim;
+mod eim_services;
 mod export;
 mod ingestion;
 mod readings;
@@ -50,11 +52,13 @@ mod signing;
 mod webhooks;
 
 pub use credentials::{anchors_of, cis, smdp_oid};
+pub use eim_services::{open_eim, orders_for_euiccs};
 pub use export::export_key;
 pub use revocation::revocation_lists;
 pub use signing::signing_key;
 pub use webhooks::webhook_client;
 
+use administration::Served;
 use callbacks::{callbacks, deliver_callbacks};
 use config::{
     CallerKey, Config, ConfigError, FileSetting, OperatorSetting, ProfileTypeSetting, TemplateSetting,
@@ -221,6 +225,7 @@ pub struct App {
     pub inventory: Inventory,
     listeners: Vec<Listener>,
     eim: Option<(EimDoor, Vec<Listener>)>,
+    operations: Option<Arc<Eim>>,
     callbacks: DeliverCallbacks,
     webhooks: DeliverWebhooks,
     revocation: RevocationFiles,
@@ -324,6 +329,8 @@ impl App {
             }
             None => None,
         };
+        let stock = Stock { store: smdp.store.clone(), sealer: smdp.sealer.clone() };
+        let operations = open_eim(config, &stock, &clock, &smdp.rng)?.map(Arc::new);
         let mut listeners =
             es9plus_listeners(config, sockets.es9plus, sockets.further_es9plus, &smdp, &meter)?;
         listeners.push(Listener {
@@ -348,16 +355,9 @@ impl App {
             )?);
         }
         if let (Some(setting), Some(socket)) = (&config.admin_api, sockets.admin_api) {
-            let (inventory, meter) = (inventory.clone(), Arc::clone(&meter));
-            listeners.push(administration::listener(
-                config,
-                setting,
-                socket,
-                admin_anchors,
-                &smdp,
-                inventory,
-                meter,
-            )?);
+            let served = Served { smdp: &smdp, inventory: inventory.clone(), eim: operations.clone() };
+            let meter = Arc::clone(&meter);
+            listeners.push(administration::listener(config, setting, socket, admin_anchors, served, meter)?);
         }
         listeners.extend(sockets.admin.map(|socket| Listener {
             name: "admin",
@@ -373,7 +373,17 @@ impl App {
             meter,
         }));
         let erase_personal_after = config.erase_personal_after;
-        Ok(Self { smdp, inventory, listeners, eim, callbacks, webhooks, revocation, erase_personal_after })
+        Ok(Self {
+            smdp,
+            inventory,
+            listeners,
+            eim,
+            operations,
+            callbacks,
+            webhooks,
+            revocation,
+            erase_personal_after,
+        })
     }
 
     /// Serves until `end` turns true; open requests finish, and the store is closed behind them.
@@ -391,6 +401,9 @@ impl App {
         }
         interfaces.spawn(self.callbacks.run(end.clone()));
         interfaces.spawn(self.webhooks.run(end.clone()));
+        if let Some(eim) = self.operations {
+            interfaces.spawn(expire_operations::run(eim, end.clone()));
+        }
         interfaces.spawn(remove_given_up(self.inventory, end.clone()));
         if let Some(age) = self.erase_personal_after {
             let (store, clock) = (self.smdp.store.clone(), self.smdp.clock.clone());

@@ -72,7 +72,8 @@ struct AddArgs {
     /// Letters, digits, `.`, `_`, `-` and `@`.
     #[arg(value_parser = parse_name)]
     name: IdentityName,
-    /// `admin` may do everything, `provisioning` look at and change stock and orders, `auditor` look at everything.
+    /// `admin` may do everything, `provisioning` look at and change stock and orders, `auditor` look at everything,
+    /// `fleet` look at stock and orders and ask operations of eUICCs.
     #[arg(long, value_name = "RIGHT")]
     right: Right,
     #[command(flatten)]

@@ -25,6 +25,7 @@ pub mod ingest;
 pub mod log;
 pub mod lpa;
 pub mod notifications;
+pub mod operation;
 pub mod operator_key;
 pub mod order;
 pub mod output;
@@ -36,6 +37,7 @@ pub mod serve;
 pub mod simulate;
 pub mod stock;
 pub mod sub_class;
+pub mod switch;
 pub mod transport_key;
 pub mod webhook;
 
@@ -76,6 +78,10 @@ enum Command {
     Es2plus(Box<es2plus::Es2PlusArgs>),
     /// Look at the calls back to operators that wait.
     Callbacks(Box<callbacks::CallbacksArgs>),
+    /// Switch a device in the field to another operator's profile, and watch how it goes.
+    Switch(Box<switch::SwitchArgs>),
+    /// Ask single operations of eUICCs in the field, and watch them.
+    Operation(Box<operation::OperationArgs>),
     /// Tell other systems of what happens, over HTTPS.
     Webhook(Box<webhook::WebhookArgs>),
     /// Prepare, look at and mend orders in the stock, without a server.
@@ -137,6 +143,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Export(args) => export::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Es2plus(args) => es2plus::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Callbacks(args) => callbacks::run(*args).await.map(|()| ExitCode::SUCCESS),
+        Command::Switch(args) => switch::run(*args).await.map(|()| ExitCode::SUCCESS),
+        Command::Operation(args) => operation::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Webhook(args) => webhook::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Order(args) => order::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Admin(args) => admin::run(*args).await.map(|()| ExitCode::SUCCESS),

@@ -111,6 +111,8 @@ impl Action {
     pub const STOCK_RETIRE: Self = Self("stock.retire");
     /// An eUICC was declared lost.
     pub const EUICC_LOST: Self = Self("euicc.lost");
+    /// Freedom to Switch of an eUICC was activated or deactivated.
+    pub const EUICC_FREEDOM_TO_SWITCH: Self = Self("euicc.freedom_to_switch");
     /// Subscriptions were written for another system, or for another platform.
     pub const STOCK_EXPORT: Self = Self("stock.export");
     /// An identity was made.

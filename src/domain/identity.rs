@@ -50,11 +50,13 @@ pub enum Right {
     Provisioning,
     /// Looks at everything, and changes nothing.
     Auditor,
+    /// Looks at stock and orders, and asks operations of eUICCs in the field.
+    Fleet,
 }
 
 impl Right {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Admin, Self::Provisioning, Self::Auditor];
+    pub const ALL: [Self; 4] = [Self::Admin, Self::Provisioning, Self::Auditor, Self::Fleet];
 
     /// The word.
     #[must_use]
@@ -63,6 +65,7 @@ impl Right {
             Self::Admin => "admin",
             Self::Provisioning => "provisioning",
             Self::Auditor => "auditor",
+            Self::Fleet => "fleet",
         }
     }
 
@@ -73,9 +76,11 @@ impl Right {
             (Self::Admin, _)
             | (_, Permission::Look)
             | (Self::Provisioning, Permission::Provision)
-            | (Self::Auditor, Permission::Audit) => true,
-            (Self::Provisioning, Permission::Audit | Permission::Administer)
-            | (Self::Auditor, Permission::Provision | Permission::Administer) => false,
+            | (Self::Auditor, Permission::Audit)
+            | (Self::Fleet, Permission::Operate) => true,
+            (Self::Provisioning, Permission::Audit | Permission::Administer | Permission::Operate)
+            | (Self::Auditor, Permission::Provision | Permission::Administer | Permission::Operate)
+            | (Self::Fleet, Permission::Provision | Permission::Audit | Permission::Administer) => false,
         }
     }
 }
@@ -91,7 +96,7 @@ impl std::str::FromStr for Right {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let right = Self::ALL.into_iter().find(|right| right.as_str() == text);
-        right.ok_or_else(|| "expected admin, provisioning or auditor".to_owned())
+        right.ok_or_else(|| "expected admin, provisioning, auditor or fleet".to_owned())
     }
 }
 
@@ -106,11 +111,13 @@ pub enum Permission {
     Audit,
     /// To look at identities, and to change them.
     Administer,
+    /// To ask operations of eUICCs in the field.
+    Operate,
 }
 
 impl Permission {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Look, Self::Provision, Self::Audit, Self::Administer];
+    pub const ALL: [Self; 5] = [Self::Look, Self::Provision, Self::Audit, Self::Administer, Self::Operate];
 
     /// The word.
     #[must_use]
@@ -120,6 +127,7 @@ impl Permission {
             Self::Provision => "provision",
             Self::Audit => "audit",
             Self::Administer => "administer",
+            Self::Operate => "operate",
         }
     }
 }
@@ -143,7 +151,8 @@ mod tests {
             let permitted = Permission::ALL.into_iter().filter(|permission| right.permits(*permission));
             permitted.map(Permission::as_str).collect::<Vec<_>>()
         };
-        assert_eq!(permitted(Right::Admin), ["look", "provision", "audit", "administer"]);
+        assert_eq!(permitted(Right::Admin), ["look", "provision", "audit", "administer", "operate"]);
+        assert_eq!(permitted(Right::Fleet), ["look", "operate"]);
         assert_eq!(permitted(Right::Provisioning), ["look", "provision"]);
         assert_eq!(permitted(Right::Auditor), ["look", "audit"]);
         for right in Right::ALL {

@@ -375,6 +375,15 @@ fn of_register(eim: &Eim, euicc: &Euicc) -> Registered {
     }
 }
 
+/// Whether an operation of this eUICC that has no end yet downloads a profile.
+///
+/// # Errors
+/// [`StoreError`] if the store fails.
+pub async fn download_is_under_way(eim: &Eim, eid: &Eid) -> Result<bool, StoreError> {
+    let under_way = eim.store.operations_under_way(eid).await?;
+    Ok(under_way.iter().any(|kept| kept.operation.task.downloads()))
+}
+
 /// Ends an operation for `actor`, before anything that changes the eUICC has left.
 ///
 /// # Errors

@@ -9,7 +9,7 @@
 //!
 //! Messages of a webhook go several at a time and in no order that is promised. No webhook waits for another.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +73,8 @@ struct Done {
 struct UnderWay {
     calls: JoinSet<Done>,
     messages: HashMap<i64, (TakenMessage, Arc<Target>)>,
+    /// Webhooks whose secrets do not open, which is said once.
+    unopened: HashSet<WebhookName>,
 }
 
 impl UnderWay {
@@ -110,9 +112,15 @@ impl DeliverWebhooks {
                 continue;
             }
             let secrets = match valid_secrets(&self.sealer, &target, now) {
-                Ok(secrets) => Arc::new(secrets),
+                Ok(secrets) => {
+                    under_way.unopened.remove(&target.name);
+                    Arc::new(secrets)
+                }
                 Err(error) => {
-                    tracing::warn!(webhook = %target.name, %error, "the secret of a webhook does not open: rotate it");
+                    if under_way.unopened.insert(target.name.clone()) {
+                        let webhook = &target.name;
+                        tracing::warn!(%webhook, %error, "the secret of a webhook does not open: rotate it");
+                    }
                     continue;
                 }
             };

@@ -17,7 +17,7 @@
 //! download; [`guesses`], who may try another matching identifier or code; [`downloads`], counts of what became of them;
 //! [`expiry`], orders that end by themselves; `eligibility`, what eUICCs say of themselves; `failures`, what went wrong
 //! last; [`catalogue`], the profile types; [`status`], the codes; [`manual_order`] and [`order_run`], orders made
-//! without ES2+; [`order_history`], what happened to a profile.
+//! without ES2+; [`order_for_euicc`], orders for eUICCs of our eIM; [`order_history`], what happened to a profile.
 //!
 //! A function reads a snapshot, verifies, asks [`crate::domain`] for the transition and hands the store one change. No
 //! transaction is held while anything is verified or signed. What may happen only once is recorded before it is
@@ -50,6 +50,7 @@ pub mod handle_notification;
 pub mod identity;
 pub mod initiate_authentication;
 pub mod manual_order;
+pub mod order_for_euicc;
 pub mod order_history;
 pub mod order_run;
 pub mod orders;

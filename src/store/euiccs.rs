@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use super::audit::append;
 use super::batches::{Batch, Lease};
 use super::chunks::{Held, HeldNumber, Holder};
 use super::engine::{Row, Statement, set_statement};
 use super::set::Set;
 use super::writer::ChunkParts;
 use super::{Store, StoreError};
-use crate::domain::{Architecture, FreedomToSwitch, Operator, SubClassName};
+use crate::domain::{Architecture, FreedomToSwitch, NewAuditEntry, Operator, SubClassName};
 use crate::env::Timestamp;
 use crate::ident::{Eid, Iccid};
 
@@ -80,7 +81,13 @@ const EUICCS: Statement = Statement::common(select_euicc!("euicc.eid > $1 ORDER 
 const PRELOADED: Statement =
     Statement::common("SELECT iccid FROM euicc_profile WHERE eid = $1 ORDER BY iccid LIMIT 1000");
 
+/// Where it is not part of the SIM, nobody puts it there.
+const SWITCH_FREEDOM: Statement = Statement::common(
+    "UPDATE euicc SET freedom_to_switch = $1 WHERE eid = $2 AND freedom_to_switch <> $3 RETURNING eid",
+);
+
 pub(super) const STATEMENTS: &[Statement] = &[
+    SWITCH_FREEDOM,
     KEEP_EUM_CERTIFICATES,
     INSERT_EUICCS,
     INSERT_PRELOADED,
@@ -366,6 +373,27 @@ impl Store {
         let mut writing = self.pools.begin().await?;
         writing.fetch_set(&SEEN, &Set::rows_of(["eid", "seen_at"], rows)).await?;
         writing.commit().await
+    }
+
+    /// Makes Freedom to Switch of an eUICC active or inactive; whether it is part of it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn set_freedom_to_switch(
+        &self,
+        eid: &Eid,
+        freedom: FreedomToSwitch,
+        entry: NewAuditEntry,
+    ) -> Result<bool, StoreError> {
+        let absent = freedom_code(FreedomToSwitch::Absent).into();
+        let arguments = [freedom_code(freedom).into(), eid.as_str().into(), absent];
+        let mut writing = self.pools.begin().await?;
+        if writing.fetch(&SWITCH_FREEDOM, arguments).await?.is_empty() {
+            return Ok(false);
+        }
+        append(&mut writing, &[entry]).await?;
+        writing.commit().await?;
+        Ok(true)
     }
 
     /// The eUICC of this number, with the profiles that were on it when it came; `None` if it is not in the register.

@@ -150,6 +150,7 @@ const fn right_code(right: Right) -> i64 {
         Right::Admin => 0,
         Right::Provisioning => 1,
         Right::Auditor => 2,
+        Right::Fleet => 3,
     }
 }
 

@@ -1,9 +1,12 @@
 //! Stock, subscriptions, pools, allocations and eUICCs over the admin API.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use simyard::domain::{Mode, Operator, ProfileType, Right};
 use simyard::ident::{Eid, Iccid};
 use simyard::inventory::formats::{AnyForm, Format, Options};
+use simyard::inventory::sub_class::shipped;
 use simyard::inventory::{Delivery, Intent, Inventory};
 
 use super::{Api, problem};
@@ -47,12 +50,19 @@ low_water = 3
 
 /// Takes a manufacturer's batch of eUICCs into the register.
 fn ingest_euiccs(api: &Api, file: String) {
+    ingest_euiccs_of(api, file, None);
+}
+
+/// The same, of a shipped kind of SIM.
+pub(super) fn ingest_euiccs_of(api: &Api, file: String, kind: Option<&str>) {
     let smdp = api.server.smdp();
     let (store, sealer) = (smdp.store.clone(), smdp.sealer.clone());
     let (clock, rng) = (api.server.clock.clone(), api.server.rng.clone());
     let inventory = Inventory { store, sealer, clock, rng, mode: Mode::Test };
     let (owner, named) = (Operator::parse("acme").unwrap(), ProfileType::parse(PROFILE_TYPE).unwrap());
-    let delivery = Delivery::local(owner, named, None);
+    let mut delivery = Delivery::local(owner, named, None);
+    let shipped = |name: &str| shipped().into_iter().find(|one| one.name.as_str() == name).unwrap();
+    delivery.sub_class = kind.map(|name| Arc::new(shipped(name)));
     let options = Options { format: Some(Format::Euiccs), ..inventory.options(&delivery) };
     let source = Box::new(AnyForm { options, accompanying: None });
     let input = std::io::Cursor::new(file.into_bytes());

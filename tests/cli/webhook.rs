@@ -6,7 +6,11 @@ use simyard::pki::tls::TlsIdentity;
 use crate::binary::{Place, SETTINGS};
 use crate::webhooks::{Answer, Receiver};
 
-crate::tests!(webhooks_are_made_tried_and_removed, what_is_no_webhook_is_wrong_usage);
+crate::tests!(
+    webhooks_are_made_tried_and_removed,
+    what_happens_reaches_a_receiver_and_one_that_is_gone_is_noticed,
+    what_is_no_webhook_is_wrong_usage,
+);
 
 /// A receiver with the TLS certificate of the place's own PKI, which names `localhost`.
 fn receiver(place: &Place) -> Receiver {
@@ -57,6 +61,34 @@ fn webhooks_are_made_tried_and_removed() {
     place.write("simyard.toml", SETTINGS);
     place.run(&format!("webhook add crm {url}")).ok();
     place.run("webhook test crm").failed("no address of the public Internet");
+}
+
+fn what_happens_reaches_a_receiver_and_one_that_is_gone_is_noticed() {
+    let place = Place::new();
+    place.run("pki init pki --host localhost").ok();
+    let settings = SETTINGS.replace("smdp.example.com", "localhost");
+    let more = "[webhooks]\nprivate_addresses = \"permit\"\n\
+                [eim]\nid = \"eim.test\"\nfqdn = \"localhost\"\nlisten = \"127.0.0.1:0\"\n";
+    place.write("simyard.toml", &format!("{settings}{more}"));
+    let eid = "89049032000000000000700000004105";
+    place.write("euiccs.csv", &format!("eid,architecture,eim_id,counter\n{eid},SGP.32,eim.test,0\n"));
+    place.run("ingest euiccs.csv --profile-type iot").ok();
+    let receiver = receiver(&place);
+    place.run(&format!("webhook add crm {} --event operation.created", receiver.url())).ok();
+    assert!(place.run("doctor").stdout.contains("crm, 0 messages wait"));
+    let server = place.serve();
+    let id = place.run(&format!("operation create {eid} audit")).ok().trim().to_owned();
+    let heard = receiver.heard();
+    let data = &heard.body()["data"];
+    assert_eq!((heard.event_type().as_str(), &data["eid"]), ("operation.created", &eid.into()));
+    assert_eq!((&data["operation_id"], &data["kind"]), (&id.into(), &"audit".into()));
+    receiver.answers(&[Answer::Status(410)]);
+    place.run(&format!("operation create {eid} audit")).ok();
+    receiver.heard();
+    assert_eq!(server.terminate(), Some(0));
+    let doctor = place.run("doctor");
+    assert!(doctor.stdout.contains("crm is disabled since"), "{doctor:?}");
+    assert!(place.run("webhook list").ok().contains("disabled"));
 }
 
 fn what_is_no_webhook_is_wrong_usage() {

@@ -26,6 +26,7 @@ mod eim;
 mod settings;
 mod stock;
 mod store;
+mod webhooks;
 
 /// Look after a server's settings, store, keys, certificates and stock.
 ///
@@ -135,6 +136,7 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
             stock::check(&config, &store, &mut report).await;
             stock::pools(&config, &store, &clock, &mut report).await;
             callbacks::check(&store, clock.now(), &mut report).await;
+            webhooks::check(&store, &mut report).await;
             store.close().await;
         }
     }

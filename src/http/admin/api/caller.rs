@@ -16,6 +16,7 @@ use crate::admin::Administration;
 use crate::admin::identities::{Changer, Unrecognised};
 use crate::admin::webhooks::Webhooks;
 use crate::domain::{Actor, Identity, Permission, Person};
+use crate::eim::Eim;
 use crate::http::listener::ClientCertificate;
 use crate::http::problem::{Problem, ProblemKind};
 use crate::ident::Peer;
@@ -24,6 +25,7 @@ use crate::inventory::allocation::{Allocator, TypeRules};
 use crate::inventory::pools::Pools;
 use crate::inventory::stock::LowWater;
 use crate::smdp::Smdp;
+use crate::smdp::order_for_euicc::OrdersForEuiccs;
 
 /// What the API serves.
 pub struct Services {
@@ -33,6 +35,10 @@ pub struct Services {
     pub webhooks: Webhooks,
     /// Orders.
     pub smdp: Arc<Smdp>,
+    /// Operations of eUICCs; `None` where there is no eIM.
+    pub eim: Option<Arc<Eim>>,
+    /// Profiles of our own stock for them; `None` where we have no address.
+    pub orders_for_euiccs: Option<OrdersForEuiccs>,
     /// Batches, subscriptions and eUICCs.
     pub inventory: Inventory,
     /// Pools of numbers.
@@ -86,6 +92,11 @@ permission!(
 permission!(
     /// To look at identities and webhooks, and to change them.
     Administer
+);
+
+permission!(
+    /// To ask operations of eUICCs in the field.
+    Operate
 );
 
 /// A named identity that has the permission `P`, and the services that it may use.

@@ -1,17 +1,18 @@
-//! `/v1/euiccs`: the register of eUICCs.
+//! `/v1/euiccs`: the register of eUICCs, and Freedom to Switch of each.
 
+use axum::body::Bytes;
 use axum::extract::Path;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::caller::{Caller, Look};
+use super::caller::{Caller, Look, Provision, Services};
 use super::page::{invalid, limit, page, query};
-use super::{ProblemDocument, json};
+use super::{ProblemDocument, json, parse};
 use crate::http::problem::{Problem, ProblemKind};
 use crate::ident::{Eid, Iccid};
-use crate::inventory::euiccs::Euicc;
+use crate::inventory::euiccs::{Euicc, Freedom, FreedomError};
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -76,6 +77,14 @@ struct EuiccPage {
     next: Option<String>,
 }
 
+/// Freedom to Switch of an eUICC, as it is to be.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct FreedomToSwitch {
+    /// Whether other operators' profiles can be switched to.
+    active: bool,
+}
+
 fn view(euicc: &Euicc) -> EuiccView {
     let facts = &euicc.facts;
     EuiccView {
@@ -131,8 +140,43 @@ pub(super) async fn list(caller: Caller<Look>, uri: Uri) -> Result<Response, Pro
     )
 )]
 pub(super) async fn show(caller: Caller<Look>, Path(named): Path<String>) -> Result<Response, Problem> {
-    let found = caller.services().inventory.euicc(&eid("eid", &named)?).await;
-    let found = found.map_err(|error| Problem::internal(&error))?;
+    shown(caller.services(), &eid("eid", &named)?).await
+}
+
+/// Activate or deactivate Freedom to Switch of an eUICC that was delivered with it.
+#[utoipa::path(
+    put, path = "/v1/euiccs/{eid}/freedom_to_switch", operation_id = "set_freedom_to_switch", tag = "euiccs",
+    params(("eid" = String, Path, description = "32 digits")), request_body = FreedomToSwitch,
+    security(("token" = ["provision"]), ("certificate" = ["provision"])),
+    responses(
+        (status = 200, description = "The eUICC", body = LoadedView),
+        (status = "default", description = "A problem", body = ProblemDocument, content_type = "application/problem+json")
+    )
+)]
+pub(super) async fn set_freedom_to_switch(
+    caller: Caller<Provision>,
+    Path(named): Path<String>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let FreedomToSwitch { active } = parse(&body)?;
+    let (eid, changer) = (eid("eid", &named)?, caller.changer());
+    let freedom = if active { Freedom::Active } else { Freedom::Inactive };
+    let inventory = &caller.services().inventory;
+    inventory.set_freedom_to_switch(&eid, freedom, &changer.actor, changer.peer).await.map_err(refused)?;
+    shown(caller.services(), &eid).await
+}
+
+fn refused(error: FreedomError) -> Problem {
+    let detail = error.to_string();
+    match error {
+        FreedomError::Unknown(_) => Problem::new(ProblemKind::NotFound).detail(detail),
+        FreedomError::Absent(_) => Problem::new(ProblemKind::NotPossible).detail(detail),
+        FreedomError::Store(cause) => Problem::internal(&cause),
+    }
+}
+
+async fn shown(services: &Services, eid: &Eid) -> Result<Response, Problem> {
+    let found = services.inventory.euicc(eid).await.map_err(|error| Problem::internal(&error))?;
     let (euicc, preloaded) = found.ok_or_else(|| Problem::new(ProblemKind::NotFound))?;
     let preloaded = preloaded.iter().map(Iccid::to_string).collect();
     Ok(json(StatusCode::OK, &LoadedView { euicc: view(&euicc), preloaded }))

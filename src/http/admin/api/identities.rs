@@ -40,7 +40,7 @@ struct ListParameters {
 struct NewIdentity {
     /// 1 to 64 letters, digits, `.`, `_`, `-` and `@`.
     name: String,
-    /// `admin`, `provisioning` or `auditor`.
+    /// `admin`, `provisioning`, `auditor` or `fleet`.
     right: String,
     /// SHA-256 of the certificate, in hexadecimal digits.
     certificate_sha256: Option<String>,

@@ -1,4 +1,5 @@
-//! The admin API: stock, subscriptions, orders, pools, allocations, eUICCs, audit, identities and webhooks, for programs.
+//! The admin API: stock, subscriptions, orders, pools, allocations, eUICCs and their operations, audit, identities and webhooks, for
+//! programs.
 //!
 //! | file | resource | right |
 //! |---|---|---|
@@ -11,11 +12,12 @@
 //! | `subscriptions` | `/v1/subscriptions` | any |
 //! | `batches` | `/v1/batches` | any |
 //! | `pools` | `/v1/pools` | any |
-//! | `euiccs` | `/v1/euiccs` | any |
+//! | `euiccs` | `/v1/euiccs` | any; Freedom to Switch: provisioning, admin |
 //! | `allocations` | `/v1/allocations` | any; to take and to give back: provisioning, admin |
 //! | `audit` | `/v1/audit` | auditor, admin |
 //! | `identities` | `/v1/identities` | admin |
 //! | `webhooks` | `/v1/webhooks` | admin |
+//! | `operations` | `/v1/operations`, `/v1/euiccs/EID/operations` | any; to create and to cancel: fleet, admin |
 //!
 //! Every caller is a named identity: by its client certificate, or by a token in the header `Authorization: Bearer`. What is
 //! refused is told as a problem document ([`crate::http::problem`]). What the API is, is written down as OpenAPI 3.1,
@@ -28,6 +30,7 @@ pub mod caller;
 mod euiccs;
 mod identities;
 mod once;
+mod operations;
 mod orders;
 mod own;
 mod page;
@@ -95,6 +98,7 @@ fn routes_and_document() -> (Router<Api>, OpenApi) {
         .routes(routes!(pools::show))
         .routes(routes!(euiccs::list))
         .routes(routes!(euiccs::show))
+        .routes(routes!(euiccs::set_freedom_to_switch))
         .routes(routes!(allocations::make))
         .routes(routes!(allocations::show, allocations::release))
         .routes(routes!(audit::list))
@@ -102,6 +106,10 @@ fn routes_and_document() -> (Router<Api>, OpenApi) {
         .routes(routes!(identities::list, identities::add))
         .routes(routes!(identities::show, identities::remove))
         .routes(routes!(identities::rotate))
+        .routes(routes!(operations::create, operations::list_of_euicc))
+        .routes(routes!(operations::list))
+        .routes(routes!(operations::show))
+        .routes(routes!(operations::cancel))
         .routes(routes!(webhooks::list, webhooks::add))
         .routes(routes!(webhooks::remove))
         .routes(routes!(webhooks::rotate))
@@ -112,7 +120,7 @@ fn routes_and_document() -> (Router<Api>, OpenApi) {
 fn description() -> OpenApi {
     let mut info = Info::new("Simyard admin API", env!("CARGO_PKG_VERSION"));
     info.description = Some(
-        "Stock, subscriptions, orders, pools, allocations, eUICCs, audit, identities and webhooks. Times are RFC 3339 in UTC. Listings go by pages: the header Link names the \
+        "Stock, subscriptions, orders, pools, allocations, eUICCs, operations of eUICCs, audit, identities and webhooks. Times are RFC 3339 in UTC. Listings go by pages: the header Link names the \
          next one. What is refused is told as a problem document (RFC 9457)."
             .to_owned(),
     );

@@ -1,8 +1,8 @@
 //! Calls that change something: done to their end even if the caller goes away, and under an `Idempotency-Key` done once.
 
 use axum::body::Bytes;
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
 
@@ -23,6 +23,18 @@ pub(super) async fn once<P>(
     body: &Bytes,
     call: impl Future<Output = Result<(StatusCode, Value), Problem>> + Send + 'static,
 ) -> Response {
+    once_at(caller, uri, headers, body, |_| None, call).await
+}
+
+/// As [`once`], where the answer says what the header Location names.
+pub(super) async fn once_at<P>(
+    caller: &Caller<P>,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: &Bytes,
+    location: fn(&Value) -> Option<String>,
+    call: impl Future<Output = Result<(StatusCode, Value), Problem>> + Send + 'static,
+) -> Response {
     let open = match headers.get(IDEMPOTENCY_KEY) {
         None => None,
         Some(key) => {
@@ -34,28 +46,44 @@ pub(super) async fn once<P>(
                 Ok(Call::New(open)) => Some(open),
                 Ok(Call::Answered(status, answer)) => {
                     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-                    return (status, [(CONTENT_TYPE, "application/json")], answer.to_vec()).into_response();
+                    let mut response =
+                        (status, [(CONTENT_TYPE, "application/json")], answer.to_vec()).into_response();
+                    name_location(
+                        &mut response,
+                        serde_json::from_slice(&answer).ok().and_then(|answer| location(&answer)),
+                    );
+                    return response;
                 }
                 Err(error) => return refused(error).into_response(),
             }
         }
     };
-    match tokio::spawn(done(open, call)).await {
+    match tokio::spawn(done(open, location, call)).await {
         Ok(response) => response,
         Err(error) => Problem::internal(&error).into_response(),
     }
 }
 
+fn name_location(response: &mut Response, location: Option<String>) {
+    if let Some(location) = location.and_then(|location| HeaderValue::try_from(location).ok()) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+}
+
 async fn done(
     open: Option<OpenCall>,
+    location: fn(&Value) -> Option<String>,
     call: impl Future<Output = Result<(StatusCode, Value), Problem>>,
 ) -> Response {
     match (call.await, open) {
-        (Ok((status, answer)), Some(open)) => {
-            open.answer(status.as_u16(), answer.to_string().as_bytes()).await;
-            json(status, &answer)
+        (Ok((status, answer)), open) => {
+            if let Some(open) = open {
+                open.answer(status.as_u16(), answer.to_string().as_bytes()).await;
+            }
+            let mut response = json(status, &answer);
+            name_location(&mut response, location(&answer));
+            response
         }
-        (Ok((status, answer)), None) => json(status, &answer),
         (Err(problem), open) => {
             // Of a server that failed nobody knows what it did.
             if let Some(open) = open.filter(|_| !problem.kind().status().is_server_error()) {
