@@ -2,7 +2,10 @@
 
 pub mod forward;
 pub mod killed;
+pub mod notifications;
 pub mod operations;
+pub mod relay;
+mod relayed;
 pub mod report;
 pub mod results;
 pub mod switch;

@@ -4,6 +4,13 @@
 //! |---|---|---|
 //! | [`get_eim_package`] | ESipa.GetEimPackage: a device polls | 5.14.5 |
 //! | [`provide_eim_package_result`] | ESipa.ProvideEimPackageResult: what became of a package | 5.14.6 |
+//! | [`handle_notification`] | ESipa.HandleNotification: notifications for their receivers | 5.14.7 |
+//! | [`initiate_authentication`] | ESipa.InitiateAuthentication: a download through the eIM begins | 5.14.1 |
+//! | [`authenticate_client`] | ESipa.AuthenticateClient | 5.14.3 |
+//! | [`get_bound_profile_package`] | ESipa.GetBoundProfilePackage | 5.14.2 |
+//! | [`cancel_session`] | ESipa.CancelSession | 5.14.8 |
+//! | [`relay`] | what those four work with | 3.2.3.2 |
+//! | [`forward`] | notifications taken from devices | 3.7 |
 //! | [`downloads`] | what became of a download, whoever tells it | 3.2.3 |
 //! | [`package`], [`verify`] | packages made and signed; answers believed or not | 2.11, 3.3.1 |
 //! | [`engine`] | what occurred becomes one change with all that follows | |
@@ -34,21 +41,29 @@ use crate::env::{Clock, Rng};
 use crate::pki::Anchors;
 use crate::store::{DownloadWay, Seen, Store};
 
+pub mod authenticate_client;
 pub mod caller;
+pub mod cancel_session;
 pub mod device_certificates;
 pub mod downloads;
 pub mod engine;
+pub mod forward;
+pub mod get_bound_profile_package;
 pub mod get_eim_package;
+pub mod handle_notification;
+pub mod initiate_authentication;
 pub mod introductions;
 pub mod operations;
 pub mod package;
 pub mod provide_eim_package_result;
 pub mod refusals;
+pub mod relay;
 pub mod report;
 pub mod status;
 pub mod verify;
 
 use introductions::Introductions;
+use relay::Relay;
 
 /// What the functions of ESipa and the operations work with.
 pub struct Eim {
@@ -78,6 +93,8 @@ pub struct Eim {
     pub contacts: Seen,
     /// Who was asked who it is.
     pub introductions: Introductions,
+    /// What downloads through the eIM are relayed with.
+    pub relay: Relay,
 }
 
 /// A device that is not expected within this time may be woken, unless the settings say otherwise.

@@ -29,6 +29,7 @@ use super::Eim;
 use super::caller::{DeviceCaller, Refusal};
 use super::downloads::{self, InstallationError};
 use super::engine::{Contact, Turn, TurnError, change};
+use super::forward::{self, Bringer};
 use super::package::package_command;
 use super::refusals::RefusalReason;
 use super::status::{EsipaCode, EsipaError};
@@ -132,8 +133,11 @@ pub async fn provide_eim_package_result(
     let reporter = Reporter { eim, caller, eid: &eid };
     let taken = match &request.eim_package_result {
         EimPackageResult::EuiccPackageResult(octets) => reporter.euicc_package_result(octets).await,
-        EimPackageResult::EprAndNotifications { euicc_package_result, notifications: _ } => {
-            reporter.euicc_package_result(euicc_package_result).await
+        EimPackageResult::EprAndNotifications { euicc_package_result, notifications } => {
+            match reporter.euicc_package_result(euicc_package_result).await {
+                Ok(taken) => reporter.notifications(notifications, taken).await,
+                refused => refused,
+            }
         }
         EimPackageResult::IpaEuiccDataResponse(octets) => reporter.data(octets).await,
         EimPackageResult::ProfileDownloadTriggerResult(octets) => reporter.trigger_result(octets).await,
@@ -288,6 +292,19 @@ impl Reporter<'_> {
         })
         .await?;
         Ok(Vec::new())
+    }
+
+    /// Notifications that come with a result: those that are kept for their receivers may be removed too. The result says
+    /// whose they are, if the eUICC signed it.
+    async fn notifications(&self, notifications: &[Vec<u8>], mut taken: Vec<u32>) -> Taken {
+        let signed_for = (!taken.is_empty()).then_some(self.eid);
+        let bringer = Bringer { caller: self.caller, signed_for };
+        for kept in forward::take(self.eim, &bringer, notifications).await? {
+            if let forward::Taken::Kept { seq_number } = kept {
+                taken.push(seq_number);
+            }
+        }
+        Ok(taken)
     }
 
     async fn data(&self, octets: &[u8]) -> Taken {

@@ -4,10 +4,11 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use simyard::crypto::keyfile::{load_certificates, load_signing_key};
+use simyard::domain::ProfileEvent;
 use simyard::env::{Clock, Timestamp};
-use simyard::ident::Eid;
+use simyard::ident::{Eid, ServerAddress};
 use simyard::pki::{Anchors, Certificate};
-use simyard::store::{EsipaRefusal, Store, StoreUrl};
+use simyard::store::{EsipaRefusal, NewForwarded, Store, StoreUrl};
 
 use crate::binary::{Place, SETTINGS};
 use crate::harness::{block_on, left_out};
@@ -18,6 +19,7 @@ crate::tests!(
     the_list_of_devices_certificates_is_brought_shown_and_cut,
     a_server_says_where_devices_call,
     what_was_refused_is_listed,
+    notifications_that_wait_are_listed_retried_and_dropped,
     doctor_looks_after_the_eim,
 );
 
@@ -198,6 +200,62 @@ fn what_was_refused_is_listed() {
     assert!(run.ok().contains("192.0.2.2") && run.stderr.contains("--before 2"), "{run:?}");
     let text = place.run("eim refused --before 2").ok();
     assert!(text.contains(&format!("other_eid for {OTHER_EID} by {EID}, 3 times: the client")), "{text}");
+}
+
+fn notifications_that_wait_are_listed_retried_and_dropped() {
+    let place = Place::furnished();
+    assert_eq!(place.run("eim forwarded list").ok(), "");
+    let new = |eid: &str, seq_number, address: &str| NewForwarded {
+        eid: Eid::parse(eid).unwrap(),
+        seq_number,
+        address: ServerAddress::parse(address).unwrap(),
+        event: ProfileEvent::Enable,
+        iccid: None,
+        signed: vec![1],
+        raw: vec![0x30, 0x00],
+        at: Timestamp::from_secs(1_795_000_000),
+    };
+    block_on(async {
+        let store = Store::open(&StoreUrl::Sqlite(place.path().join("simyard.db"))).await.unwrap();
+        for new in [
+            new(EID, 7, "smdp.example.com"),
+            new(EID, 8, "smdp.example.com"),
+            new(OTHER_EID, 9, "b.example:8443"),
+        ] {
+            store.forward_notification(new).await.unwrap();
+        }
+        store.close().await;
+    });
+    let list = place.run("eim forwarded list --config simyard.toml --brought --json").json();
+    let all = list["notifications"].as_array().unwrap();
+    assert_eq!((all.len(), &list["next"]), (3, &Value::Null));
+    assert_eq!(
+        (&all[0]["eid"], &all[0]["seq_number"], &all[0]["event"]),
+        (&json!(EID), &json!(7), &json!("enable"))
+    );
+    assert_eq!((&all[0]["state"], &all[0]["notification"]), (&json!("waiting"), &json!("3000")));
+    assert_eq!(list["counts"][0]["address"], "b.example:8443");
+    let run = place.run("eim forwarded list --address SMDP.example.com:443 --limit 1");
+    assert_eq!(run.ok().lines().count(), 1, "{run:?}");
+    assert!(run.ok().contains("7 enable -  smdp.example.com  waiting, came 2026-11-18"), "{run:?}");
+    assert!(run.stderr.contains("smdp.example.com: 2 waiting, the oldest since"), "{run:?}");
+    let next = run.stderr.split("--after ").nth(1).unwrap().trim().to_owned();
+    assert_eq!(place.run(&format!("eim forwarded list --after {next} --eid {EID}")).ok().lines().count(), 1);
+
+    assert_eq!(place.run("eim forwarded retry --all --json").json()["retried"], 3);
+    assert_eq!(
+        place.run(&format!("eim forwarded retry --eid {EID}")).ok().trim(),
+        "2 notifications are due at once"
+    );
+    let asked = place.run(&format!("eim forwarded drop --eid {EID}")).ok();
+    assert!(asked.contains("2 notifications would be dropped") && asked.contains("--yes"), "{asked}");
+    assert_eq!(place.run(&format!("eim forwarded drop --eid {EID} --json --yes")).json()["dropped"], 2);
+    assert_eq!(place.run("eim forwarded list").ok().lines().count(), 1);
+    for nobody in
+        ["eim forwarded retry", "eim forwarded drop --yes", "eim forwarded retry --all --address a.example"]
+    {
+        assert_eq!(place.run(nobody).code, Some(2), "{nobody}");
+    }
 }
 
 fn findings(report: &Value) -> Vec<String> {

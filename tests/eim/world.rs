@@ -38,6 +38,7 @@ use simyard_asn1::iot::signed_bytes;
 use simyard_asn1::rsp::metadata::ProfileInfo;
 use simyard_asn1::{Decode as _, Encode as _, Raw};
 
+use super::relayed;
 use crate::server::{NOW, PKI, euicc};
 
 /// The eimId of the worlds.
@@ -128,6 +129,7 @@ impl World {
             )]),
             contacts: Seen::new(SeenBy::Eim),
             introductions: Introductions::default(),
+            relay: relayed::relay(Arc::new(relayed::NoServer), &clock),
         };
         Self { eim, clock, devices, card, _folder: None }
     }

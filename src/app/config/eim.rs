@@ -7,6 +7,8 @@ use simyard_asn1::Oid;
 use toml::Spanned;
 
 use super::file::{ListenTable, Reader, Text};
+use super::relay::{RelayMembers, RelaySetting};
+use super::webhooks::PrivateAddresses;
 use super::{ConfigError, CredentialSetting, FileSetting, ListenSetting};
 use crate::eim::caller::{ClientAuth, EidField, POLLS_PER_HOUR};
 use crate::ident::ServerAddress;
@@ -32,6 +34,13 @@ pub(super) struct EimTable {
     signing_certificate: Text,
     signing_key: Text,
     polls_of_euicc_per_hour: Option<NonZeroU32>,
+    #[serde(default)]
+    smdp_ca: Vec<Spanned<String>>,
+    #[serde(default)]
+    smdp_connect_to: Vec<Spanned<String>>,
+    #[serde(default)]
+    private_addresses: PrivateAddresses,
+    forward_give_up_after_days: Option<Spanned<u32>>,
 }
 
 #[derive(Deserialize)]
@@ -115,6 +124,8 @@ pub struct EimSetting {
     pub signing: CredentialSetting,
     /// Polls of one EID in an hour that are answered without a certificate.
     pub polls_of_euicc_per_hour: NonZeroU32,
+    /// How SM-DP+ servers are called for devices.
+    pub relay: RelaySetting,
 }
 
 /// A listener of ESipa.
@@ -183,6 +194,12 @@ impl Reader<'_> {
                 key: self.file(table.signing_key.as_ref(), "eim.signing_key", "pki/eim-sign.key.pem"),
             },
             polls_of_euicc_per_hour: table.polls_of_euicc_per_hour.unwrap_or(POLLS_PER_HOUR),
+            relay: self.relay(&RelayMembers {
+                smdp_ca: table.smdp_ca,
+                smdp_connect_to: table.smdp_connect_to,
+                private_addresses: table.private_addresses,
+                forward_give_up_after_days: table.forward_give_up_after_days,
+            })?,
         })
     }
 

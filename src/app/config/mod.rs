@@ -43,6 +43,7 @@ mod metadata;
 mod place;
 mod pool;
 mod profile_type;
+mod relay;
 mod sub_class;
 mod webhooks;
 
@@ -51,6 +52,7 @@ pub use eim::{EimIdKind, EimListenSetting, EimSetting};
 pub use ingest::{IngestSetting, ManufacturerSetting};
 pub use metadata::order_metadata;
 pub use place::{ConfigError, FileSetting, Place};
+pub use relay::RelaySetting;
 pub use webhooks::WebhooksSetting;
 
 /// Certificate and key of a server.

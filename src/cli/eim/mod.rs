@@ -1,16 +1,18 @@
-//! `simyard eim`: the eIM's devices, and what was refused to them.
+//! `simyard eim`: the eIM's devices, what was refused to them, and their notifications.
 //!
 //! | file | commands |
 //! |---|---|
 //! | `devices` | certificates that stand for an EID by a list |
+//! | `forwarded` | notifications that wait for their receivers |
 //! | `refused` | what was refused on ESipa |
 
 use clap::{Args, Subcommand};
 
 mod devices;
+mod forwarded;
 mod refused;
 
-/// Look after the eIM: its devices' certificates, and what was refused on ESipa.
+/// Look after the eIM: its devices' certificates, what was refused on ESipa, and notifications that are brought.
 #[derive(Args)]
 pub struct EimArgs {
     #[command(subcommand)]
@@ -21,6 +23,8 @@ pub struct EimArgs {
 enum EimCommand {
     /// Look after the list of certificates that stand for an EID although they name none.
     Devices(devices::DevicesArgs),
+    /// Look at the notifications of devices that wait for their receivers, try them at once, or drop them.
+    Forwarded(forwarded::ForwardedArgs),
     /// List what was refused on ESipa, the newest first, a page at a time.
     ///
     /// A certificate that was not taken, one that stands for another EID than the device claimed, and the like: the newest
@@ -36,6 +40,7 @@ enum EimCommand {
 pub async fn run(args: EimArgs) -> anyhow::Result<()> {
     match args.command {
         EimCommand::Devices(args) => devices::run(args).await,
+        EimCommand::Forwarded(args) => forwarded::run(args).await,
         EimCommand::Refused(args) => refused::run(&args).await,
     }
 }
