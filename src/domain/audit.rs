@@ -121,6 +121,8 @@ impl Action {
     pub const IDENTITY_ROTATE: Self = Self("identity.rotate");
     /// An identity was removed.
     pub const IDENTITY_REMOVE: Self = Self("identity.remove");
+    /// An eUICC was associated with the eIM by hand.
+    pub const EIM_ASSOCIATE: Self = Self("eim.associate");
     /// A client certificate of a device was said to stand for an EID.
     pub const DEVICE_CERTIFICATE_IMPORT: Self = Self("device_certificate.import");
     /// A client certificate of a device stands for no EID any more.

@@ -18,6 +18,7 @@
 //! | [`report`] | what was done, with all that was signed, for third parties | |
 //! | [`introductions`] | eUICCs that nobody introduced are asked who they are | |
 //! | [`caller`] | who calls on ESipa, and for which EID it may speak | 5.7 |
+//! | [`association`] | what eUICCs and our eIM have of each other | 2.11.1.1 |
 //! | [`device_certificates`] | certificates that stand for an EID by a list | |
 //! | [`refusals`] | what was refused on ESipa: counted, and kept for people | |
 //! | [`status`] | what errors answer | 5.3 |
@@ -41,6 +42,7 @@ use crate::env::{Clock, Rng};
 use crate::pki::Anchors;
 use crate::store::{DownloadWay, Seen, Store};
 
+pub mod association;
 pub mod authenticate_client;
 pub mod caller;
 pub mod cancel_session;

@@ -6,8 +6,8 @@
 use super::eim_packages::{EimPackage, package, package_columns};
 use super::engine::{Row, Statement, set_statement};
 use super::set::{Set, set_row};
-use super::{Store, StoreError};
-use crate::domain::ListedProfile;
+use super::{Store, StoreError, audit};
+use crate::domain::{ListedProfile, NewAuditEntry};
 use crate::env::Timestamp;
 use crate::ident::{Eid, Iccid};
 
@@ -326,6 +326,19 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the engine fails; then none of them is associated.
     pub async fn associate(&self, associations: &[Association], now: Timestamp) -> Result<(), StoreError> {
+        self.associate_and_tell(associations, &[], now).await
+    }
+
+    /// As [`Store::associate`], with what the audit tells of it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails; then none of them is associated.
+    pub async fn associate_and_tell(
+        &self,
+        associations: &[Association],
+        entries: &[NewAuditEntry],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let rows = associations.iter().map(|association| {
             [
                 association.eid.as_str().into(),
@@ -338,6 +351,7 @@ impl Store {
         let names = ["eid", "counter", "token", "indirect_download", "associated_at"];
         let mut writing = self.pools.begin().await?;
         writing.fetch_set(&ASSOCIATE, &Set::rows_of(names, rows)).await?;
+        audit::append(&mut writing, entries).await?;
         writing.commit().await
     }
 

@@ -2,13 +2,16 @@
 
 use std::process::Command;
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 use simyard::crypto::keyfile::{load_certificates, load_signing_key};
 use simyard::domain::ProfileEvent;
+use simyard::eim::association::read_configuration;
 use simyard::env::{Clock, Timestamp};
 use simyard::ident::{Eid, ServerAddress};
 use simyard::pki::{Anchors, Certificate};
 use simyard::store::{EsipaRefusal, NewForwarded, Store, StoreUrl};
+use simyard_asn1::iot::configuration::EimPublicKey;
 
 use crate::binary::{Place, SETTINGS};
 use crate::harness::{block_on, left_out};
@@ -20,6 +23,8 @@ crate::tests!(
     a_server_says_where_devices_call,
     what_was_refused_is_listed,
     notifications_that_wait_are_listed_retried_and_dropped,
+    euiccs_are_told_of_the_eim,
+    euiccs_are_associated_and_shown,
     doctor_looks_after_the_eim,
 );
 
@@ -256,6 +261,71 @@ fn notifications_that_wait_are_listed_retried_and_dropped() {
     {
         assert_eq!(place.run(nobody).code, Some(2), "{nobody}");
     }
+}
+
+fn euiccs_are_told_of_the_eim() {
+    let place = Place::furnished();
+    place.run("eim configuration").failed("the settings have no [eim]");
+    let eim = "[eim]\nid = \"2.999.40\"\nfqdn = \"smdp.example.com\"\n";
+    place.write("simyard.toml", &format!("{SETTINGS}{eim}"));
+    let told = place.run("eim configuration --token --indirect --config simyard.toml").json();
+    assert_eq!((&told["eim_id"], &told["eim_id_type"]), (&json!("2.999.40"), &json!(1)));
+    assert_eq!((&told["eim_fqdn"], &told["counter"]), (&json!("smdp.example.com"), &json!(0)));
+    assert_eq!((&told["asks_token"], &told["indirect"]), (&json!(true), &json!(true)));
+    let signing = certificate(&place, "pki/eim-sign.pem");
+    let base64 = place
+        .run("eim configuration --format base64 --as add-initial-eim --counter 9 --tls-trust pki/eim-ca.pem --euicc-ci 0102 --with-certificate")
+        .ok();
+    let der = base64::engine::general_purpose::STANDARD.decode(base64.trim()).unwrap();
+    assert_eq!(der[..2], [0xBF, 0x57]);
+    let data = read_configuration(&der).unwrap();
+    assert_eq!((data.counter_value, data.euicc_ci_pk_id), (Some(9), Some(&[1, 2][..])));
+    let Some(EimPublicKey::Certificate(key)) = data.eim_public_key_data else { panic!("its certificate") };
+    assert_eq!(key.to_der(), signing.der());
+    assert!(data.trusted_public_key_data_tls.is_some());
+    for (name, tag) in [("plain", 0x30), ("add-eim", 0xA1), ("update-eim", 0xA1)] {
+        place.run(&format!("eim configuration --format der --as {name} --out made.der")).ok();
+        assert_eq!(std::fs::read(place.path().join("made.der")).unwrap()[0], tag, "{name}");
+    }
+    place.run("eim configuration --format json --out made.json").ok();
+    let made = std::fs::read(place.path().join("made.json")).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&made).unwrap()["eim_id"], "2.999.40");
+    place.run("eim configuration --tls-trust absent.pem").failed("absent.pem");
+    place.run(&format!("eim configuration --eid {EID}")).failed("is not associated with this eIM");
+    place.run(&format!("eim associate {EID} --counter 41")).ok();
+    assert_eq!(place.run(&format!("eim configuration --eid {EID}")).json()["counter"], 41);
+    for line in ["eim configuration --counter 8388608", "eim configuration --euicc-ci x"] {
+        assert_eq!(place.run(line).code, Some(2), "{line}");
+    }
+}
+
+fn euiccs_are_associated_and_shown() {
+    let place = Place::furnished();
+    let told = place.run(&format!(
+        "eim associate {EID} --counter 7 --token 1 --indirect --by anna --config simyard.toml"
+    ));
+    assert!(told.ok().contains("1 eUICCs are associated"), "{told:?}");
+    let shown = place.run(&format!("eim show {EID} --json --config simyard.toml")).json();
+    assert_eq!((&shown["counter"], &shown["association_token"]), (&json!(7), &json!(1)));
+    assert_eq!((&shown["download"], &shown["certificates_known"]), (&json!("indirect"), &json!(false)));
+    assert_eq!((&shown["profiles"], &shown["operations"]), (&json!([]), &json!([])));
+    place.write("list.csv", &format!("eid,counter,token\n{EID},0,\n{OTHER_EID},5,2\n"));
+    assert!(place.run("eim associate --file list.csv --by bob").ok().contains("2 eUICCs"), "anew");
+    let text = place.run(&format!("eim show {EID}")).ok();
+    for says in
+        ["counter 0, no token, downloads direct", "it has not polled yet", "its profiles are not known"]
+    {
+        assert!(text.contains(says), "{says}: {text}");
+    }
+    place.write("list.csv", &format!("eid,counter,token\n{EID},-1,\n"));
+    place.run("eim associate --file list.csv").failed("line 2: ");
+    place.run(&format!("eim show {}", EID.replace("19", "20"))).failed("is not associated with this eIM");
+    for line in ["eim associate", "eim associate 1", "eim associate --file list.csv --counter 1"] {
+        assert_eq!(place.run(line).code, Some(2), "{line}");
+    }
+    let audit = place.run("audit list --by anna --json").json();
+    let [one] = audit["entries"].as_array().unwrap().as_slice() else { panic!("{audit}") };
+    assert_eq!((&one["action"], &one["detail"]), (&json!("eim.associate"), &json!("counter 7, token 1")));
 }
 
 fn findings(report: &Value) -> Vec<String> {

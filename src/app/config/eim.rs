@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use serde::Deserialize;
 use simyard_asn1::Oid;
+use simyard_asn1::iot::configuration::EimIdType;
 use toml::Spanned;
 
 use super::file::{ListenTable, Reader, Text};
@@ -92,24 +93,13 @@ impl From<EidFieldWord> for EidField {
     }
 }
 
-/// What kind of name eimId is (SGP.32 2.11.1.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EimIdKind {
-    /// An object identifier.
-    Oid,
-    /// The FQDN of the eIM.
-    Fqdn,
-    /// Anything else.
-    Proprietary,
-}
-
 /// The eIM.
 #[derive(Clone, Debug)]
 pub struct EimSetting {
     /// eimId.
     pub id: String,
     /// What kind of name that is.
-    pub id_kind: EimIdKind,
+    pub id_type: EimIdType,
     /// eimFqdn: the name that devices call it by, with a port off 443.
     pub fqdn: ServerAddress,
     /// Where it listens; one at least, the first is that of `[eim]`.
@@ -160,12 +150,12 @@ impl Reader<'_> {
             let message = format!("expected 1 to {EIM_ID_MAX} octets without control characters");
             return Err(self.error(table.id.as_ref().map(Spanned::span), "eim.id", message));
         }
-        let id_kind = if id.eq_ignore_ascii_case(fqdn.as_str()) || id.eq_ignore_ascii_case(fqdn.host()) {
-            EimIdKind::Fqdn
+        let id_type = if id.eq_ignore_ascii_case(fqdn.as_str()) || id.eq_ignore_ascii_case(fqdn.host()) {
+            EimIdType::Fqdn
         } else if Oid::parse(&id).is_some() {
-            EimIdKind::Oid
+            EimIdType::Oid
         } else {
-            EimIdKind::Proprietary
+            EimIdType::Proprietary
         };
         let mut listeners = vec![first];
         for table in further {
@@ -175,7 +165,7 @@ impl Reader<'_> {
         }
         Ok(EimSetting {
             id,
-            id_kind,
+            id_type,
             fqdn,
             listeners,
             eid_field: table.eid_field.map(EidField::from).unwrap_or_default(),
@@ -247,7 +237,7 @@ mod tests {
         assert!(parse("").unwrap().eim.is_none());
         let eim = parse("[eim]").unwrap().eim.unwrap();
         assert_eq!((eim.id.as_str(), eim.fqdn.as_str()), ("localhost:8447", "localhost:8447"));
-        assert_eq!((eim.id_kind, eim.eid_field), (EimIdKind::Fqdn, EidField::SerialNumber));
+        assert_eq!((eim.id_type, eim.eid_field), (EimIdType::Fqdn, EidField::SerialNumber));
         assert_eq!(eim.device_ca[0].path, Path::new("/etc/simyard/pki/device-ca.pem"));
         assert_eq!(eim.signing.key.path, Path::new("/etc/simyard/pki/eim-sign.key.pem"));
         assert_eq!(eim.listeners.len(), 1);
@@ -263,14 +253,14 @@ mod tests {
                     eid_field = \"dNSName\"\ndevice_ca = [\"a.pem\", \"b.pem\"]\ndevice_crl = [\"a.crl\"]\n\
                     polls_of_euicc_per_hour = 5\n[[eim_listener]]\nlisten = \"0.0.0.0:8448\"\nclient_auth = \"optional\"\n";
         let eim = parse(text).unwrap().eim.unwrap();
-        assert_eq!((eim.id.as_str(), eim.id_kind), ("2.999.40", EimIdKind::Oid));
+        assert_eq!((eim.id.as_str(), eim.id_type), ("2.999.40", EimIdType::Oid));
         assert_eq!((eim.eid_field, eim.device_ca.len(), eim.device_crl.len()), (EidField::DnsName, 2, 1));
         let auth: Vec<ClientAuth> = eim.listeners.iter().map(|listener| listener.client_auth).collect();
         assert_eq!(auth, [ClientAuth::Required, ClientAuth::Optional]);
         assert_eq!(eim.listeners[1].listener.listen.port(), 8448);
-        for (id, kind) in [("eim.example.com", EimIdKind::Fqdn), ("Acme eIM", EimIdKind::Proprietary)] {
+        for (id, kind) in [("eim.example.com", EimIdType::Fqdn), ("Acme eIM", EimIdType::Proprietary)] {
             let eim = parse(&text.replace("2.999.40", id)).unwrap().eim.unwrap();
-            assert_eq!(eim.id_kind, kind, "{id}");
+            assert_eq!(eim.id_type, kind, "{id}");
         }
     }
 

@@ -48,7 +48,7 @@ mod sub_class;
 mod webhooks;
 
 pub use admin_api::AdminApiSetting;
-pub use eim::{EimIdKind, EimListenSetting, EimSetting};
+pub use eim::{EimListenSetting, EimSetting};
 pub use ingest::{IngestSetting, ManufacturerSetting};
 pub use metadata::order_metadata;
 pub use place::{ConfigError, FileSetting, Place};

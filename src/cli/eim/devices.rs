@@ -93,7 +93,7 @@ pub(super) async fn run(args: DevicesArgs) -> anyhow::Result<()> {
 }
 
 async fn import(args: &ImportArgs) -> anyhow::Result<()> {
-    let text = read(&args.file).with_context(|| args.file.display().to_string())?;
+    let text = read(&args.file, MAX_FILE_OCTETS).with_context(|| args.file.display().to_string())?;
     let pins = read_list(&text).with_context(|| args.file.display().to_string())?;
     let others = if args.replace { OtherPins::Replace } else { OtherPins::Keep };
     let store = open_store(&args.config.load()?).await?;
@@ -145,16 +145,17 @@ fn certificates(store: &Store) -> DeviceCertificates {
     DeviceCertificates { store: store.clone(), clock: Clock::system() }
 }
 
-fn read(path: &Path) -> anyhow::Result<String> {
+/// The text of a file of so many octets at most; - is standard input.
+pub(super) fn read(path: &Path, most: u64) -> anyhow::Result<String> {
     let input: Box<dyn std::io::Read> = if path == Path::new("-") {
         Box::new(std::io::stdin())
     } else {
         Box::new(std::fs::File::open(path)?)
     };
     let mut text = String::new();
-    input.take(MAX_FILE_OCTETS + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_FILE_OCTETS {
-        bail!("more than {MAX_FILE_OCTETS} octets: divide the list");
+    input.take(most + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > most {
+        bail!("more than {most} octets: divide the list");
     }
     Ok(text)
 }

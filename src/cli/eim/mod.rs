@@ -1,18 +1,26 @@
-//! `simyard eim`: the eIM's devices, what was refused to them, and their notifications.
+//! `simyard eim`: the eIM, its eUICCs, their devices, and notifications that wait for their receivers.
 //!
 //! | file | commands |
 //! |---|---|
+//! | `configuration` | what eUICCs are told of this eIM |
+//! | `associate` | what this eIM keeps of eUICCs |
 //! | `devices` | certificates that stand for an EID by a list |
 //! | `forwarded` | notifications that wait for their receivers |
 //! | `refused` | what was refused on ESipa |
 
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
+use crate::app::config::{Config, EimSetting};
+
+mod associate;
+mod configuration;
 mod devices;
 mod forwarded;
 mod refused;
 
-/// Look after the eIM: its devices' certificates, what was refused on ESipa, and notifications that are brought.
+/// Look after the eIM: what eUICCs and it have of each other, devices' certificates, what was refused on ESipa, and
+/// notifications that wait for their receivers.
 #[derive(Args)]
 pub struct EimArgs {
     #[command(subcommand)]
@@ -21,6 +29,15 @@ pub struct EimArgs {
 
 #[derive(Subcommand)]
 enum EimCommand {
+    /// Write what eUICCs are told of this eIM, for the factory or for another eIM.
+    Configuration(Box<configuration::ConfigurationArgs>),
+    /// Associate eUICCs with this eIM: counter and token of each, anew where they are associated already.
+    ///
+    /// An eUICC that a manufacturer delivers with its eIM data needs no such command. What is brought here is written down in
+    /// the audit.
+    Associate(associate::AssociateArgs),
+    /// Show what this eIM knows of an eUICC: counter, token, contact, profiles, operations under way.
+    Show(associate::ShowArgs),
     /// Look after the list of certificates that stand for an EID although they name none.
     Devices(devices::DevicesArgs),
     /// Look at the notifications of devices that wait for their receivers, try them at once, or drop them.
@@ -39,8 +56,16 @@ enum EimCommand {
 /// Settings, a store or a list that cannot be used.
 pub async fn run(args: EimArgs) -> anyhow::Result<()> {
     match args.command {
+        EimCommand::Configuration(args) => configuration::run(*args).await,
+        EimCommand::Associate(args) => associate::run(&args).await,
+        EimCommand::Show(args) => associate::show(&args).await,
         EimCommand::Devices(args) => devices::run(args).await,
         EimCommand::Forwarded(args) => forwarded::run(args).await,
         EimCommand::Refused(args) => refused::run(&args).await,
     }
+}
+
+/// The eIM of the settings.
+fn eim_of(config: &Config) -> anyhow::Result<&EimSetting> {
+    config.eim.as_ref().context("the settings have no [eim]")
 }
