@@ -8,6 +8,7 @@
 //! | [`ingestion`] | a large delivery taken in, and what orders and look-ups notice of it |
 //! | [`allocation`] | numbers and subscriptions allocated by many callers at a time |
 //! | [`bound`] | the time that the cryptography of one download takes at least |
+//! | [`poll`] | idle polls of devices, over connections that are kept and with a handshake each |
 //! | [`handshake`] | TLS handshakes with nothing asked |
 //! | [`process`] | CPU time of a process, its memory, and what it has written |
 //! | [`profile`] | profile packages in memory: read, written, personalised |
@@ -40,6 +41,7 @@ pub mod handshake;
 pub mod ingestion;
 pub mod lookup;
 pub mod medium;
+pub mod poll;
 pub mod process;
 pub mod profile;
 pub mod stock;
@@ -86,6 +88,9 @@ pub enum BenchError {
     /// A download failed.
     #[error("a download failed: {0}")]
     Lpa(#[from] LpaError),
+    /// A poll failed, or was none that is measured.
+    #[error("a poll was not as it should be: {0}")]
+    Poll(String),
     /// A handshake failed.
     #[error("a TLS handshake failed: {0}")]
     Handshake(String),

@@ -1,5 +1,6 @@
 //! `simyard eim` and `simyard pki device`: devices' certificates, and what was refused to them.
 
+use std::path::Path;
 use std::process::Command;
 
 use base64::Engine as _;
@@ -26,6 +27,7 @@ crate::tests!(
     euiccs_are_told_of_the_eim,
     euiccs_are_associated_and_shown,
     doctor_looks_after_the_eim,
+    idle_polls_are_measured,
 );
 
 const EID: &str = "89049032000000000000279973200019";
@@ -368,4 +370,23 @@ fn doctor_looks_after_the_eim() {
     finds("bad", "other.example.com is no dNSName of the TLS certificate of eim");
     with("device_crl = [\"pki/ci.pem\"]\n");
     finds("bad", "name lists that one of these CAs signed");
+}
+
+fn idle_polls_are_measured() {
+    // On a disk: what is measured in memory is refused.
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-poll-{}", std::process::id()));
+    let place = Place::new();
+    let line = format!("--polls 40 --devices 2 --store sqlite:bench.db --dir {}", folder.display());
+    let run = place.run(&format!("bench poll {line} --json"));
+    let _ = std::fs::remove_dir_all(&folder);
+    if run.code == Some(1) && run.stderr.contains("in memory") {
+        left_out("the benchmark of polls", "the target folder lies in memory");
+        return;
+    }
+    let figures = run.json();
+    assert_eq!((&figures["devices"], &figures["kept"]["count"]), (&json!(2), &json!(40)), "{figures}");
+    let told = place.run(&format!("bench poll {line}"));
+    let _ = std::fs::remove_dir_all(&folder);
+    assert!(told.ok().contains("idle polls, a handshake each: 4 in"), "{told:?}");
+    assert_eq!(place.run("bench poll --devices 0").code, Some(2));
 }

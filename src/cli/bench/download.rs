@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 
 use super::figures::{self, Figures, Handshakes, Run};
-use super::server::{Server, Usage};
+use super::server::{ES9PLUS, Server, Usage};
 use crate::app::config::Config;
 use crate::app::{Stock, anchors_of, template_of};
 use crate::bench::bound::Bound;
@@ -250,7 +250,7 @@ impl Yard {
         pace: Pace,
         jobs: &[Job],
     ) -> anyhow::Result<Run> {
-        let server = Server::start(&self.settings_file)?;
+        let server = Server::start(&self.settings_file, ES9PLUS)?;
         let connect_to = [ConnectTo { host: HOST.to_owned(), address: server.address() }];
         let (host, clock, rng) = (self.host.clone(), self.clock.clone(), self.rng.clone());
         let mut devices = Devices::new(at_a_time, host, &connect_to, &self.tls, connections, clock, rng)?;
@@ -274,7 +274,7 @@ impl Yard {
 
     /// As many handshakes as a run has downloads.
     fn handshakes(&self, at_a_time: usize) -> anyhow::Result<Handshakes> {
-        let server = Server::start(&self.settings_file)?;
+        let server = Server::start(&self.settings_file, ES9PLUS)?;
         let shake_hands = |count| handshake::run(count, at_a_time, HOST, server.address(), self.tls.clone());
         shake_hands(warm_up(self.downloads, at_a_time))?;
         let before = server.usage();

@@ -88,8 +88,8 @@ impl Run {
         line("");
         line(&format!("{title}: {downloads} in {seconds:.2} s, {downloads_per_second:.0} a second"));
         let ratio = self.ratio.map_or_else(String::new, |ratio| format!(", {ratio:.2} of the bound"));
-        row("CPU time of the server", format!("{}{ratio}", told(self.server_cpu_ms)));
-        row("CPU time of the devices", told(self.client_cpu_ms));
+        row("CPU time of the server", format!("{}{ratio}", told(self.server_cpu_ms, "a download")));
+        row("CPU time of the devices", told(self.client_cpu_ms, "a download"));
         let octets = self.written_octets.map_or_else(
             || "what is written is not told by this system".to_owned(),
             |octets| format!("{:.1} KiB to the disk", octets / 1024.0),
@@ -139,14 +139,15 @@ impl Figures {
             "handshakes alone",
             format!(
                 "{} ({} handshakes were made)",
-                told(self.handshakes.server_cpu_ms_per_download),
+                told(self.handshakes.server_cpu_ms_per_download, "a download"),
                 self.handshakes.handshakes
             ),
         );
     }
 }
 
-fn row(name: &str, value: impl std::fmt::Display) {
+/// A line of a table.
+pub(super) fn row(name: &str, value: impl std::fmt::Display) {
     line(&format!("{name:<30}{value}"));
 }
 
@@ -154,11 +155,13 @@ fn not_told() -> String {
     "not told by this system".to_owned()
 }
 
-fn told(cpu_ms: Option<f64>) -> String {
-    cpu_ms.map_or_else(not_told, |ms| format!("{ms:.3} ms a download"))
+/// CPU time for each of something, if the system tells it.
+pub(super) fn told(cpu_ms: Option<f64>, of: &str) -> String {
+    cpu_ms.map_or_else(not_told, |ms| format!("{ms:.3} ms {of}"))
 }
 
-fn milliseconds_each(cpu: Duration, of: usize) -> f64 {
+/// Milliseconds for each of so many.
+pub(super) fn milliseconds_each(cpu: Duration, of: usize) -> f64 {
     ratio(u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX), of) / 1000.0
 }
 

@@ -7,6 +7,7 @@ mod download;
 mod figures;
 mod inventory;
 mod look_up;
+mod poll;
 mod profile;
 mod server;
 
@@ -33,6 +34,12 @@ enum BenchCommand {
     /// pace, beside it and alone. Then each caller asks for one, and again as soon as it is answered. What was given is
     /// looked through for duplicates: one is a failure. The engine's own bulk insert is measured beside it.
     Inventory(inventory::InventoryArgs),
+    /// Idle polls of devices over mutual TLS: how many a second, and the server's CPU time for one beside a bare handshake's.
+    ///
+    /// Starts `simyard serve` with an eIM as a process of its own, and devices with certificates that poll it where nothing
+    /// waits: over connections that are kept, and with a new handshake each. Handshakes with nothing asked are made beside
+    /// them; the ratio is the CPU time of a poll with its handshake to that of a handshake.
+    Poll(poll::PollArgs),
     /// Profile packages in memory, on one core: how fast they are read, written and personalised.
     ///
     /// Copying as many octets is measured beside it.
@@ -52,6 +59,7 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<()> {
     match args.command {
         BenchCommand::Download(args) => download::run(args).await,
         BenchCommand::Inventory(args) => inventory::run(args).await,
+        BenchCommand::Poll(args) => poll::run(args).await,
         BenchCommand::Profile(args) => profile::run(&args),
         BenchCommand::LookUp(args) => look_up::run(&args).await,
     }

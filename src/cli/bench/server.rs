@@ -10,8 +10,10 @@ use anyhow::{Context as _, bail};
 
 use crate::bench::process;
 
-/// What the server prints before its address.
-const ES9PLUS: &str = "ES9+ on ";
+/// What the server prints before the address of ES9+.
+pub(super) const ES9PLUS: &str = "ES9+ on ";
+/// What it prints before the address of ESipa.
+pub(super) const ESIPA: &str = "ESipa on ";
 /// As a server logs by default, but for what it says of its settings at the start: they are for tests on purpose.
 const LOG_FILTER: &str = "simyard=info,simyard::app=error,error";
 
@@ -23,7 +25,8 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn start(settings: &Path) -> anyhow::Result<Self> {
+    /// Starts it, and waits until it says where the interface `named` is.
+    pub(super) fn start(settings: &Path, named: &str) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         if std::env::var_os("RUST_LOG").is_none() {
             command.env("RUST_LOG", LOG_FILTER);
@@ -36,18 +39,22 @@ impl Server {
             .spawn()
             .context("the server does not start")?;
         let mut stdout = BufReader::new(process.stdout.take().context("the server has no stdout")?);
-        let mut first = String::new();
-        stdout.read_line(&mut first)?;
-        let address = first.strip_prefix(ES9PLUS).and_then(|rest| rest.split(' ').next()?.parse().ok());
-        let Some(address) = address else {
-            let _ = process.kill();
-            let _ = process.wait();
-            bail!("the server did not start: see above");
+        let address = loop {
+            let mut told = String::new();
+            if stdout.read_line(&mut told)? == 0 {
+                let _ = process.kill();
+                let _ = process.wait();
+                bail!("the server did not start: see above");
+            }
+            let address = told.strip_prefix(named).and_then(|rest| rest.split([' ', ',']).next());
+            if let Some(address) = address.and_then(|address| address.trim().parse().ok()) {
+                break address;
+            }
         };
         Ok(Self { process, stdout, address })
     }
 
-    /// Where ES9+ is served.
+    /// Where the interface is.
     pub(super) const fn address(&self) -> SocketAddr {
         self.address
     }
