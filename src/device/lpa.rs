@@ -2,36 +2,26 @@
 //! 3.5).
 //!
 //! The LPA reaches a card through APDUs alone ([`Es10Client`]) and servers over ES9+ alone ([`Es9PlusClient`]). Of what
-//! passes through it it verifies what the standard asks of an LPA: the server's address and OID, that the metadata it
-//! showed are those in the package, and the user's decisions. All else the card verifies.
+//! passes through it it verifies what the standard asks of an LPA (`super::install`); all else the card verifies.
 
 use std::time::Duration;
 
-use simyard_asn1::rsp::SIGNATURE;
-use simyard_asn1::rsp::authentication::{AuthenticateServerRequest, CtxParams1, DeviceInfo, ServerSigned1};
-use simyard_asn1::rsp::download::{PrepareDownloadRequest, SmdpSigned2, cancel_session_reason};
 use simyard_asn1::rsp::metadata::StoreMetadataRequest;
 use simyard_asn1::rsp::notification::{FinalResult, ProfileInstallationResult};
-use simyard_asn1::rsp::package::BoundProfilePackage;
-use simyard_asn1::tlv::{Decode, Encode, Reader, Tag};
-use simyard_asn1::{Error, Oid, Raw};
+use simyard_asn1::tlv::Decode;
+use simyard_asn1::{Error, Oid};
 
 use super::codes::{command_name, reason_name};
+use super::delivery::deliver;
 use super::es10_client::{Es10Client, Es10Error, ProfileAction};
+use super::install::install;
+use super::rsp_server::Direct;
 use super::transport::ApduTransport;
-use crate::binding::es9plus::{
-    AuthenticateClientRequest, AuthenticateClientResponse, CancelSessionRequest,
-    GetBoundProfilePackageRequest, InitiateAuthenticationRequest, InitiateAuthenticationResponse,
-};
 use crate::client::ClientError;
 use crate::client::es9plus::Es9PlusClient;
-use crate::crypto::hash::{code_hash, hash_cc};
 use crate::env::Clock;
 use crate::ident::{ActivationCode, Iccid, InvalidIdentifier, MatchingId, ServerAddress, TransactionId};
-use crate::pki::{Certificate, CertificateError};
-
-/// The TAC that is told where the device has none: one of the test range.
-const DEFAULT_TAC: [u8; 4] = [0x35, 0x29, 0x06, 0x11];
+use crate::pki::CertificateError;
 
 /// Why a procedure of the LPA did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -190,12 +180,6 @@ pub struct Lpa<T> {
     clock: Clock,
 }
 
-/// The session between the two answers of the server.
-struct Session<'r> {
-    request: &'r DownloadRequest,
-    transaction_id: TransactionId,
-}
-
 impl<T: ApduTransport> Lpa<T> {
     /// An LPA for an opened card.
     #[must_use]
@@ -223,39 +207,10 @@ impl<T: ApduTransport> Lpa<T> {
         request: &DownloadRequest,
         observer: Observer<'_>,
     ) -> Result<Report, LpaError> {
-        // Steps 1 to 5: challenge, InitiateAuthentication, whose server it is.
-        let initiated = self.initiate_authentication(request, observer).await?;
-        let session = Session { request, transaction_id: initiated.transaction_id.clone() };
-        check_server(request, &initiated)?;
-        // Steps 6 to 8: the card authenticates the server, the server the card.
-        let offer = self.authenticate(&session, &initiated, observer).await?;
-        // Step 9: what the user is asked.
-        let metadata = StoreMetadataRequest::from_der(&offer.profile_metadata)?;
-        let hash_cc = match consent(&session, &metadata, &offer) {
-            Ok(hash_cc) => hash_cc,
-            Err((reason, error)) => {
-                self.cancel(&session, reason, observer).await;
-                return Err(error);
-            }
-        };
-        // Steps 10 to 12: one-time keys, the package.
-        let package = self.get_package(&session, &offer, hash_cc.as_ref(), observer).await?;
-        // Step 13: the same metadata.
-        if !holds_metadata(&package, &offer.profile_metadata) {
-            self.cancel(&session, cancel_session_reason::METADATA_MISMATCH, observer).await;
-            return Err(LpaError::MetadataMismatch);
-        }
-        // Step 14: the package goes to the card.
-        let result = match self.timed("ES10b.LoadBoundProfilePackage", observer, |card| {
-            card.load_bound_profile_package(&package)
-        }) {
-            Ok(result) => result,
-            Err(error) => {
-                self.cancel(&session, cancel_session_reason::LOAD_BPP_EXECUTION_ERROR, observer).await;
-                return Err(error.into());
-            }
-        };
-        let result = ProfileInstallationResult::from_der(&result)?.data.value;
+        // Steps 1 to 14: both sides are authenticated, the package is fetched, the card has it.
+        let server = Direct { client: &self.servers, address: &request.address };
+        let installed = install(&mut self.card, &server, request, &self.clock, observer).await?;
+        let result = ProfileInstallationResult::from_der(&installed.result)?.data.value;
         // Steps 15 and 16: the report goes to the server; it waits on the card until it has arrived.
         // The profile is there or not whatever becomes of the report, so a card that fails here is told beside it.
         let seq_number = result.notification_metadata.seq_number;
@@ -263,127 +218,20 @@ impl<T: ApduTransport> Lpa<T> {
             self.deliver(Some(result.notification_metadata.address), observer).await.unwrap_or_else(
                 |error| Delivery { kept: vec![(seq_number, error.to_string())], ..Delivery::default() },
             );
+        let metadata = StoreMetadataRequest::from_der(&installed.metadata)?;
         match result.final_result {
             FinalResult::Success { aid, .. } => Ok(Report {
                 iccid: Iccid::from_bcd(metadata.iccid)?,
                 service_provider_name: metadata.service_provider_name.to_owned(),
                 profile_name: metadata.profile_name.to_owned(),
-                transaction_id: session.transaction_id,
+                transaction_id: installed.transaction_id,
                 isdp_aid: aid.to_vec(),
-                package_octets: package.len(),
+                package_octets: installed.package_octets,
                 delivery,
             }),
             FinalResult::Error { bpp_command_id, error_reason, .. } => {
                 Err(LpaError::NotInstalled { command: bpp_command_id, reason: error_reason })
             }
-        }
-    }
-
-    async fn initiate_authentication(
-        &mut self,
-        request: &DownloadRequest,
-        observer: Observer<'_>,
-    ) -> Result<InitiateAuthenticationResponse, LpaError> {
-        const FUNCTION: &str = "ES9+.InitiateAuthentication";
-        let (euicc_info1, euicc_challenge) = self.timed("ES10b.GetEUICCChallenge", observer, |card| {
-            Ok((card.get_euicc_info1()?, card.get_euicc_challenge()?))
-        })?;
-        let message = InitiateAuthenticationRequest {
-            euicc_challenge,
-            euicc_info1,
-            smdp_address: request.address.to_string(),
-        };
-        let start = self.clock.monotonic();
-        let answer = self.servers.initiate_authentication(&request.address, &message).await;
-        observer(FUNCTION, self.clock.monotonic().saturating_sub(start));
-        answer.map_err(|error| LpaError::Server { function: FUNCTION, error })
-    }
-
-    async fn authenticate(
-        &mut self,
-        session: &Session<'_>,
-        initiated: &InitiateAuthenticationResponse,
-        observer: Observer<'_>,
-    ) -> Result<AuthenticateClientResponse, LpaError> {
-        const FUNCTION: &str = "ES9+.AuthenticateClient";
-        let request = session.request;
-        let context = CtxParams1 {
-            matching_id: Some(request.matching_id.as_str()),
-            device_info: DeviceInfo {
-                tac: &request.imei.map_or(DEFAULT_TAC, |imei| {
-                    let [a, b, c, d, ..] = imei;
-                    [a, b, c, d]
-                }),
-                device_capabilities: &[],
-                imei: request.imei,
-                extensions: &[],
-            },
-        };
-        let context_octets = context.to_der();
-        let command = AuthenticateServerRequest {
-            server_signed1: Raw::from_der(&initiated.server_signed1)?,
-            server_signature1: signature(&initiated.server_signature1)?,
-            ci_pk_id_to_be_used: octet_string(&initiated.euicc_ci_pk_id_to_be_used)?,
-            server_certificate: &initiated.server_certificate,
-            ctx_params1: Raw { bytes: &context_octets, value: context },
-        };
-        let authenticate_server_response =
-            self.timed("ES10b.AuthenticateServer", observer, |card| card.authenticate_server(&command))?;
-        let message = AuthenticateClientRequest {
-            transaction_id: session.transaction_id.clone(),
-            authenticate_server_response,
-        };
-        let start = self.clock.monotonic();
-        let answer = self.servers.authenticate_client(&request.address, &message).await;
-        observer(FUNCTION, self.clock.monotonic().saturating_sub(start));
-        answer.map_err(|error| LpaError::Server { function: FUNCTION, error })
-    }
-
-    async fn get_package(
-        &mut self,
-        session: &Session<'_>,
-        offer: &AuthenticateClientResponse,
-        hash_cc: Option<&[u8; 32]>,
-        observer: Observer<'_>,
-    ) -> Result<Vec<u8>, LpaError> {
-        const FUNCTION: &str = "ES9+.GetBoundProfilePackage";
-        let command = PrepareDownloadRequest {
-            smdp_signed2: Raw::from_der(&offer.smdp_signed2)?,
-            smdp_signature2: signature(&offer.smdp_signature2)?,
-            hash_cc: hash_cc.map(|hash| &hash[..]),
-            smdp_certificate: &offer.smdp_certificate,
-        };
-        let prepare_download_response =
-            self.timed("ES10b.PrepareDownload", observer, |card| card.prepare_download(&command))?;
-        let message = GetBoundProfilePackageRequest {
-            transaction_id: session.transaction_id.clone(),
-            prepare_download_response,
-        };
-        let start = self.clock.monotonic();
-        let answer = self.servers.get_bound_profile_package(&session.request.address, &message).await;
-        observer(FUNCTION, self.clock.monotonic().saturating_sub(start));
-        answer
-            .map(|answer| answer.bound_profile_package)
-            .map_err(|error| LpaError::Server { function: FUNCTION, error })
-    }
-
-    /// Ends a session on both sides (3.0.2). The reason for ending it is what the caller reports, so a failure to
-    /// say so is only logged.
-    async fn cancel(&mut self, session: &Session<'_>, reason: u32, observer: Observer<'_>) {
-        let signed = self.timed("ES10b.CancelSession", observer, |card| {
-            card.cancel_session(session.transaction_id.as_octets(), reason)
-        });
-        let cancel_session_response = match signed {
-            Ok(response) => response,
-            Err(error) => return tracing::warn!(%error, "the card does not cancel the session"),
-        };
-        let message =
-            CancelSessionRequest { transaction_id: session.transaction_id.clone(), cancel_session_response };
-        let start = self.clock.monotonic();
-        let answer = self.servers.cancel_session(&session.request.address, &message).await;
-        observer("ES9+.CancelSession", self.clock.monotonic().saturating_sub(start));
-        if let Err(error) = answer {
-            tracing::warn!(%error, "the server does not cancel the session");
         }
     }
 
@@ -398,39 +246,7 @@ impl<T: ApduTransport> Lpa<T> {
         only: Option<&str>,
         observer: Observer<'_>,
     ) -> Result<Delivery, LpaError> {
-        const FUNCTION: &str = "ES9+.HandleNotification";
-        let mut delivery = Delivery::default();
-        let mut failed: Vec<String> = Vec::new();
-        for pending in self.card.list_notifications()? {
-            if only.is_some_and(|only| !only.eq_ignore_ascii_case(&pending.address)) {
-                continue;
-            }
-            if failed.contains(&pending.address) {
-                delivery.kept.push((pending.seq_number, "waits for the one before it".to_owned()));
-                continue;
-            }
-            let Some(notification) = self.card.retrieve_notification(pending.seq_number)? else { continue };
-            let outcome = match ServerAddress::parse(&pending.address) {
-                Ok(address) => {
-                    let start = self.clock.monotonic();
-                    let outcome = self.servers.handle_notification(&address, &notification).await;
-                    observer(FUNCTION, self.clock.monotonic().saturating_sub(start));
-                    outcome.map_err(|error| error.to_string())
-                }
-                Err(error) => Err(error.to_string()),
-            };
-            match outcome {
-                Ok(()) => {
-                    self.card.remove_notification(pending.seq_number)?;
-                    delivery.sent.push(pending.seq_number);
-                }
-                Err(reason) => {
-                    delivery.kept.push((pending.seq_number, reason));
-                    failed.push(pending.address);
-                }
-            }
-        }
-        Ok(delivery)
+        Ok(deliver(&mut self.card, &self.servers, &self.clock, only, observer).await?)
     }
 
     /// Enables, disables or deletes a profile; its notifications wait on the card.
@@ -440,90 +256,4 @@ impl<T: ApduTransport> Lpa<T> {
     pub fn manage_profile(&mut self, action: ProfileAction, iccid: &Iccid) -> Result<(), LpaError> {
         Ok(self.card.manage_profile(action, iccid)?)
     }
-
-    fn timed<R>(
-        &mut self,
-        step: &'static str,
-        observer: Observer<'_>,
-        call: impl FnOnce(&mut Es10Client<T>) -> Result<R, Es10Error>,
-    ) -> Result<R, Es10Error> {
-        let start = self.clock.monotonic();
-        let result = call(&mut self.card);
-        observer(step, self.clock.monotonic().saturating_sub(start));
-        result
-    }
-}
-
-/// Step 5: the server that was called, and the one that the activation code names.
-fn check_server(
-    request: &DownloadRequest,
-    initiated: &InitiateAuthenticationResponse,
-) -> Result<(), LpaError> {
-    let signed = ServerSigned1::from_der(&initiated.server_signed1)?;
-    if ServerAddress::parse(signed.server_address).ok().as_ref() != Some(&request.address) {
-        return Err(LpaError::OtherAddress {
-            expected: request.address.clone(),
-            found: signed.server_address.to_owned(),
-        });
-    }
-    let Some(expected) = &request.smdp_oid else { return Ok(()) };
-    let certificate = Certificate::from_der(&initiated.server_certificate)?;
-    let found = certificate.registered_id();
-    if found == Some(expected) {
-        return Ok(());
-    }
-    Err(LpaError::OtherOid { expected: expected.clone(), found: found.cloned() })
-}
-
-/// Step 9: what the user decides, and the proof of the confirmation code. An error comes with the reason to cancel.
-fn consent(
-    session: &Session<'_>,
-    metadata: &StoreMetadataRequest<'_>,
-    offer: &AuthenticateClientResponse,
-) -> Result<Option<[u8; 32]>, (u32, LpaError)> {
-    let request = session.request;
-    match request.decision {
-        Decision::Install => {}
-        Decision::Postpone => {
-            return Err((cancel_session_reason::POSTPONED, LpaError::Declined("postponed")));
-        }
-        Decision::Reject => {
-            return Err((cancel_session_reason::END_USER_REJECTION, LpaError::Declined("rejected")));
-        }
-    }
-    if metadata.profile_policy_rules.0 != 0 && !request.accept_policy_rules {
-        // Every rule is one that the card's rules authorisation table allows with the user's consent (2.9.2.4), which
-        // is all that is missing: the user may come back with it. pprNotAllowed would end the order.
-        return Err((cancel_session_reason::POSTPONED, LpaError::PolicyRules));
-    }
-    let signed2 = SmdpSigned2::from_der(&offer.smdp_signed2)
-        .map_err(|error| (cancel_session_reason::UNDEFINED, error.into()))?;
-    match (&request.confirmation_code, signed2.cc_required_flag) {
-        (Some(code), true) => Ok(Some(hash_cc(&code_hash(code), &session.transaction_id))),
-        // The order stays: the user may come back with the code.
-        (None, true) => Err((cancel_session_reason::POSTPONED, LpaError::ConfirmationCodeRequired)),
-        (_, false) => Ok(None),
-    }
-}
-
-/// Whether a package stores exactly these metadata.
-fn holds_metadata(package: &[u8], metadata: &[u8]) -> bool {
-    let held = BoundProfilePackage::from_der(package).and_then(|bound| bound.metadata());
-    held.is_ok_and(|held| held == metadata)
-}
-
-/// The 64 octets of a TLV `5F37`.
-fn signature(tlv: &[u8]) -> Result<&[u8; 64], Error> {
-    let mut reader = Reader::new(tlv, "signature");
-    let signature = reader.expect(SIGNATURE)?.array("signature")?;
-    reader.finish()?;
-    Ok(signature)
-}
-
-/// The content of a TLV `04`.
-fn octet_string(tlv: &[u8]) -> Result<&[u8], Error> {
-    let mut reader = Reader::new(tlv, "euiccCiPKIdToBeUsed");
-    let content = reader.expect(Tag::OCTET_STRING)?.value;
-    reader.finish()?;
-    Ok(content)
 }
