@@ -22,6 +22,7 @@ pub mod export;
 mod folder;
 mod hand;
 pub mod ingest;
+pub mod ipa;
 pub mod log;
 pub mod lpa;
 pub mod notifications;
@@ -110,6 +111,8 @@ enum Command {
     Lpa(Box<lpa::LpaArgs>),
     /// Simulate a fleet and a server that is killed again and again, and look whether everything holds.
     Simulate(simulate::SimulateArgs),
+    /// Poll an eIM and do what it asks, on a card, as an IPA does.
+    Ipa(ipa::IpaArgs),
     /// Measure the server, and the making of profile packages, on this machine.
     Bench(bench::BenchArgs),
 }
@@ -159,6 +162,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Card(args) => card::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Lpa(args) => lpa::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Simulate(args) => simulate::run(args).await,
+        Command::Ipa(args) => ipa::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Bench(args) => bench::run(args).await.map(|()| ExitCode::SUCCESS),
     }
 }

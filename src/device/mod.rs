@@ -1,4 +1,4 @@
-//! The device: a virtual eUICC, and the LPA that drives it.
+//! The device: a virtual eUICC, and the LPA or IPA that drives it.
 //!
 //! The room knows the standards and never the server's services: the LPA speaks to servers over ES9+ and to a card over
 //! APDUs, whether the card is in this process or behind a socket.
@@ -36,6 +36,7 @@
 //! | [`es10_client`] | typed ES10 calls over APDUs, those of SGP.32 in a file of their own | SGP.22 5.7, SGP.32 5.9 |
 //! | [`terminal`] | what a modem does with the enabled profile | TS 31.101, TS 31.102 |
 //! | [`lpa`] | the procedures of an LPA | SGP.22 3.0 to 3.5 |
+//! | [`ipa`] | the procedures of an IPA | SGP.32 3.1 to 3.5 |
 //! | `install` | from the card's challenge to what it says of a package | SGP.22 3.1.3, SGP.32 3.2.3 |
 //! | `delivery` | notifications to their recipients | SGP.22 3.5 |
 //! | `rsp_server` | whom an installation is negotiated with | SGP.22 5.6, SGP.32 5.14 |
@@ -58,6 +59,7 @@ mod files;
 mod immediate_enable;
 pub mod iot_state;
 mod install;
+pub mod ipa;
 pub mod isdr;
 pub mod lpa;
 mod notifications;

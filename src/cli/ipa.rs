@@ -1,0 +1,291 @@
+//! `simyard ipa`: what an IoT profile assistant does, on a card in a folder or behind TCP.
+
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use serde_json::json;
+use simyard_asn1::iot::esipa::StateChangeCause;
+
+use super::output::{Style, error_line, line};
+use crate::binding::MessageBinding;
+use crate::client::ConnectTo;
+use crate::client::es9plus::Es9PlusClient;
+use crate::client::esipa::EsipaClient;
+use crate::crypto::keyfile::{load_certificates, load_signing_key};
+use crate::device::card::Card;
+use crate::device::es10_client::Es10Client;
+use crate::device::ipa::{
+    DownloadWay, Everywhere, Executed, Ipa, IpaError, LostOn, Network, Pause, Pausing, Polled, Settings,
+    Surroundings,
+};
+use crate::device::transport::{ApduTransport, TcpTransport};
+use crate::env::{Clock, Rng};
+use crate::ident::{Iccid, ServerAddress};
+use crate::pki::tls::{ServerVerifier, TlsIdentity, client_config};
+use crate::pki::web::WebVerifier;
+use crate::pki::{Anchors, Certificate};
+
+/// The card of the command: through APDUs, wherever it is.
+type Transport = Box<dyn ApduTransport + Send>;
+
+/// Poll an eIM and do what it asks, as the IoT profile assistant of a device does.
+#[derive(Args)]
+pub struct IpaArgs {
+    #[command(subcommand)]
+    command: IpaCommand,
+}
+
+#[derive(Subcommand)]
+enum IpaCommand {
+    /// Poll, execute what the eIM has for the card, report; until stopped, or once.
+    Run(Box<RunArgs>),
+}
+
+#[derive(Args)]
+#[command(group = ArgGroup::new("where").args(["card", "tcp"]).required(true))]
+struct RunArgs {
+    /// The folder of a card made by 'simyard card new --sgp32'.
+    #[arg(long, value_name = "DIR")]
+    card: Option<PathBuf>,
+    /// A card served by 'simyard card serve --tcp'.
+    #[arg(long, value_name = "HOST:PORT")]
+    tcp: Option<String>,
+    /// Where the eIM is: HOST, HOST:PORT, or https://HOST:PORT.
+    #[arg(long, value_name = "URL", value_parser = parse_eim)]
+    eim: ServerAddress,
+    /// How the eIM is spoken to: asn1 or json.
+    #[arg(long, value_name = "BINDING", default_value = "asn1")]
+    binding: MessageBinding,
+    /// An authority under which the eIM's TLS certificate lies; may be given several times.
+    #[arg(long, value_name = "FILE", default_value = "pki/eim-ca.pem")]
+    anchors: Vec<PathBuf>,
+    /// The device's client certificate.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    certificate: Option<PathBuf>,
+    /// Its private key.
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    key: Option<PathBuf>,
+    /// A CI certificate under which the TLS certificates of SM-DP+ servers lie; may be given several times.
+    #[arg(long, value_name = "FILE", default_value = "pki/ci.pem")]
+    ca: Vec<PathBuf>,
+    /// Where to find a host that DNS does not know.
+    #[arg(long, value_name = "HOST=ADDR:PORT")]
+    connect_to: Vec<ConnectTo>,
+    /// Whether profiles come from the SM-DP+ itself or through the eIM; by default, as the card is configured for the eIM.
+    #[arg(long, value_enum, value_name = "WAY", default_value_t)]
+    download: Way,
+    /// Install profiles that forbid to be disabled or deleted.
+    #[arg(long)]
+    accept_policy_rules: bool,
+    /// Poll until the eIM has nothing more, and end.
+    #[arg(long)]
+    once: bool,
+    /// Seconds between two rounds of polls.
+    #[arg(long, value_name = "SECONDS", default_value = "900")]
+    interval: u64,
+    /// Up to so many seconds more, drawn for each round: devices that were started together part.
+    #[arg(long, value_name = "SECONDS", default_value = "60")]
+    jitter: u64,
+    /// How often the delivery of a result is tried before the device goes back to the profile of before.
+    #[arg(long, value_name = "NUMBER", default_value = "3")]
+    delivery_attempts: NonZeroU32,
+    /// How many seconds these attempts take in all.
+    #[arg(long, value_name = "SECONDS", default_value = "300")]
+    rollback_after: u64,
+    /// A fault: nothing can be reached while this profile is enabled; may be given several times.
+    #[arg(long, value_name = "ICCID")]
+    lose_coverage_on: Vec<Iccid>,
+    /// Print one JSON object for each poll.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which way profiles come.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Way {
+    /// As the card is configured for the eIM.
+    #[default]
+    Configured,
+    /// From the SM-DP+ itself.
+    Direct,
+    /// Through the eIM.
+    Indirect,
+}
+
+fn parse_eim(text: &str) -> Result<ServerAddress, String> {
+    let address = text.strip_prefix("https://").unwrap_or(text);
+    ServerAddress::parse(address.trim_end_matches('/')).map_err(|error| error.to_string())
+}
+
+/// Real time.
+#[derive(Debug)]
+struct Sleeping;
+
+impl Pause for Sleeping {
+    fn pause(&self, time: Duration) -> Pausing<'_> {
+        Box::pin(tokio::time::sleep(time))
+    }
+}
+
+/// Runs `simyard ipa`.
+///
+/// # Errors
+/// What the card, the eIM or the IPA refused; the text is for people.
+pub async fn run(args: IpaArgs) -> anyhow::Result<()> {
+    let IpaCommand::Run(args) = args.command;
+    let mut ipa = ipa(&args)?;
+    let memory = Memory(args.card.as_deref().map(|folder| folder.join("ipa-state-change")));
+    ipa.set_state_change(memory.read());
+    if args.once {
+        round(&mut ipa, &memory, args.json).await?;
+        ipa.into_card().close()?;
+        return Ok(());
+    }
+    let rng = Rng::system();
+    loop {
+        if let Err(error) = round(&mut ipa, &memory, args.json).await {
+            error_line(&format!("{error}"));
+        }
+        let millis = args.jitter.saturating_mul(1000).saturating_add(1);
+        let more = u64::from_be_bytes(rng.array()) % millis;
+        let pause = Duration::from_secs(args.interval) + Duration::from_millis(more);
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Polls until the eIM has nothing more.
+async fn round(ipa: &mut Ipa<Transport>, memory: &Memory, as_json: bool) -> Result<(), IpaError> {
+    loop {
+        let style = Style::of_stdout();
+        let mut steps = Vec::new();
+        let polled = ipa.poll_once(&mut |step, took| steps.push((step, took))).await;
+        memory.keep(ipa.state_change());
+        if as_json {
+            let steps: Vec<&str> = steps.iter().map(|(step, _)| *step).collect();
+            let (outcome, why) = match &polled {
+                Ok(polled) => words(polled),
+                Err(error) => ("error", Some(error.to_string())),
+            };
+            // One line each: a reader follows a device for days.
+            line(&json!({ "outcome": outcome, "why": why, "steps": steps }).to_string());
+        } else {
+            for (step, took) in steps {
+                line(&format!("{step:32} {}", style.dim(&format!("{:9.3} ms", took.as_secs_f64() * 1000.0))));
+            }
+            if let Ok(polled) = &polled {
+                let (outcome, why) = words(polled);
+                line(&why.map_or_else(|| outcome.to_owned(), |why| format!("{outcome}: {why}")));
+            }
+        }
+        if polled? == Polled::Nothing {
+            return Ok(());
+        }
+    }
+}
+
+/// What became of a poll, as it is printed.
+fn words(polled: &Polled) -> (&'static str, Option<String>) {
+    match polled {
+        Polled::Nothing => ("nothing", None),
+        Polled::Executed(Executed::EuiccPackage) => ("executed", None),
+        Polled::Executed(Executed::RolledBack) => ("rolled back", None),
+        Polled::Executed(Executed::Data) => ("data", None),
+        Polled::Executed(Executed::Installed) => ("installed", None),
+        Polled::Executed(Executed::Failed(why)) => ("failed", Some(why.clone())),
+    }
+}
+
+fn ipa(args: &RunArgs) -> anyhow::Result<Ipa<Transport>> {
+    let card = Es10Client::open(open(args)?)?;
+    let network: Box<dyn Network> = if args.lose_coverage_on.is_empty() {
+        Box::new(Everywhere)
+    } else {
+        Box::new(LostOn(args.lose_coverage_on.clone()))
+    };
+    let settings = Settings {
+        delivery_attempts: args.delivery_attempts,
+        rollback_after: Duration::from_secs(args.rollback_after),
+        download: match args.download {
+            Way::Configured => DownloadWay::AsConfigured,
+            Way::Direct => DownloadWay::Direct,
+            Way::Indirect => DownloadWay::Indirect,
+        },
+        accept_policy_rules: args.accept_policy_rules,
+        ..Settings::default()
+    };
+    let around = Surroundings { network, pauses: Box::new(Sleeping), clock: Clock::system() };
+    Ok(Ipa::new(card, eim(args)?, servers(args)?, around, settings)?)
+}
+
+fn open(args: &RunArgs) -> anyhow::Result<Transport> {
+    match (&args.card, &args.tcp) {
+        (Some(folder), _) => Ok(Box::new(Card::open(folder, Clock::system(), Rng::system())?)),
+        (None, address) => {
+            let address = address.as_deref().context("which card? Give --card DIR, or --tcp HOST:PORT")?;
+            let transport = TcpTransport::connect(address).with_context(|| {
+                format!("no card answers at {address}; 'simyard card serve DIR --tcp PORT'")
+            })?;
+            Ok(Box::new(transport))
+        }
+    }
+}
+
+/// The eIM has a certificate of any authority, not of a GSMA CI.
+fn eim(args: &RunArgs) -> anyhow::Result<EsipaClient> {
+    let mut authorities = Vec::new();
+    for path in &args.anchors {
+        authorities.extend(load_certificates(path)?);
+    }
+    let verifier = Arc::new(WebVerifier::new(&authorities, Clock::system())?);
+    let identity = match (&args.certificate, &args.key) {
+        (Some(certificate), Some(key)) => {
+            Some(TlsIdentity::new(load_certificates(certificate)?, Arc::new(load_signing_key(key)?))?)
+        }
+        _ => None,
+    };
+    let tls = client_config(verifier, identity.as_ref())?;
+    Ok(EsipaClient::new(tls, args.eim.clone(), &args.connect_to)?.with_binding(args.binding))
+}
+
+fn servers(args: &RunArgs) -> anyhow::Result<Es9PlusClient> {
+    let mut anchors = Vec::new();
+    for path in &args.ca {
+        for der in load_certificates(path)? {
+            anchors.push(Certificate::from_der(&der).with_context(|| path.display().to_string())?);
+        }
+    }
+    let verifier = Arc::new(ServerVerifier::new(Arc::new(Anchors::new(anchors)?), Clock::system()));
+    Ok(Es9PlusClient::new(client_config(verifier, None)?, &args.connect_to)?)
+}
+
+/// What the next poll has to tell, where the command ends before it: a number in a file of the card's folder.
+struct Memory(Option<PathBuf>);
+
+impl Memory {
+    fn read(&self) -> Option<StateChangeCause> {
+        let text = std::fs::read_to_string(self.0.as_ref()?).ok()?;
+        text.trim().parse().ok().map(StateChangeCause::from_code)
+    }
+
+    fn keep(&self, cause: Option<StateChangeCause>) {
+        let Some(path) = &self.0 else { return };
+        let kept = match cause {
+            Some(cause) => std::fs::write(path, cause.code().to_string()),
+            None => forget(path),
+        };
+        if let Err(error) = kept {
+            tracing::warn!(path = %path.display(), %error, "what the next poll tells could not be kept");
+        }
+    }
+}
+
+fn forget(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
