@@ -208,3 +208,14 @@ pub(super) fn without_body(status: StatusCode) -> Response {
     response.headers_mut().insert(ADMIN_PROTOCOL, HeaderValue::from_static(binding::ADMIN_PROTOCOL));
     response
 }
+
+/// The answer with the version of the protocol that the request stated, where it is one.
+pub(super) fn echo_protocol(request: &HeaderMap, mut response: Response) -> Response {
+    let stated = request
+        .get(ADMIN_PROTOCOL)
+        .filter(|stated| stated.to_str().is_ok_and(|text| text.starts_with(binding::ADMIN_PROTOCOL_PREFIX)));
+    if let Some(stated) = stated {
+        response.headers_mut().insert(ADMIN_PROTOCOL, stated.clone());
+    }
+    response
+}
