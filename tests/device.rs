@@ -6,6 +6,8 @@ mod eim;
 pub mod iot_functions;
 #[path = "device/iot_packages.rs"]
 pub mod iot_packages;
+#[path = "device/ipa.rs"]
+pub mod ipa;
 #[path = "device/lpa.rs"]
 pub mod lpa;
 #[path = "device/management.rs"]

@@ -99,6 +99,7 @@ fn main() -> std::process::ExitCode {
         device::iot_functions::TESTS,
         device::iot_packages::TESTS,
         device_caller::TESTS,
+        device::ipa::TESTS,
         device::lpa::TESTS,
         device::management::TESTS,
         device::refusals::TESTS,
