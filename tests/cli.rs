@@ -18,6 +18,7 @@ pub mod card_eim;
 pub mod doctor;
 pub mod eim;
 pub mod inventory;
+pub mod ipa;
 pub mod order;
 pub mod personalise;
 pub mod pools;

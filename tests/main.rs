@@ -74,6 +74,7 @@ fn main() -> std::process::ExitCode {
         cli::doctor::TESTS,
         cli::eim::TESTS,
         cli::inventory::TESTS,
+        cli::ipa::TESTS,
         cli::order::TESTS,
         cli::personalise::TESTS,
         cli::pools::TESTS,

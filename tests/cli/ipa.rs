@@ -1,0 +1,73 @@
+//! `simyard ipa`: a card's IPA calls an eIM over mutual TLS, in both bindings.
+
+use crate::binary::{Place, free_port};
+
+crate::tests!(
+    an_ipa_calls_its_eim_over_mutual_tls,
+    an_ipa_goes_on_where_its_eim_is_away,
+    what_is_no_run_of_an_ipa_is_wrong_usage,
+);
+
+const EID: &str = "89049032000000000000279973200019";
+
+fn an_ipa_calls_its_eim_over_mutual_tls() {
+    let place = Place::furnished();
+    let port = free_port();
+    let mut settings = std::fs::read_to_string(place.path().join("simyard.toml")).unwrap();
+    settings += &format!("[eim]\nfqdn = \"localhost:{port}\"\nlisten = \"127.0.0.1:{port}\"\n");
+    std::fs::write(place.path().join("simyard.toml"), settings).unwrap();
+    let _server = place.serve();
+    place.run(&format!("pki device {EID}")).ok();
+    place.run("card new card --pki pki --sgp32").ok();
+    let run = format!("ipa run --card card --eim https://localhost:{port} --once");
+    let certificate = format!("--certificate device-{EID}.pem --key device-{EID}.key.pem");
+    // The eIM knows the device by its certificate, and that the eUICC is none of its own.
+    for binding in ["asn1", "json"] {
+        let run = place.run(&format!("{run} {certificate} --binding {binding} --anchors pki/eim-ca.pem"));
+        run.failed("ESipa.GetEimPackage with eidNotFound (2)");
+    }
+    let printed = place.run(&format!("{run} {certificate} --json"));
+    assert_eq!(printed.code, Some(1), "{printed:?}");
+    let line: serde_json::Value = serde_json::from_str(printed.stdout.lines().next().unwrap()).unwrap();
+    assert_eq!((&line["outcome"], &line["steps"][0]), (&"error".into(), &"ESipa.GetEimPackage".into()));
+    place.run(&run).failed("cannot reach");
+    place.run(&format!("{run} {certificate} --anchors pki/ci.pem")).failed("cannot reach");
+}
+
+fn an_ipa_goes_on_where_its_eim_is_away() {
+    let place = Place::furnished();
+    place.run("card new card --pki pki --sgp32").ok();
+    let port = free_port();
+    let mut served = place.start(&format!("card serve card --tcp {port}"), "127.0.0.1:");
+    let nobody = free_port();
+    let run = place.run(&format!(
+        "ipa run --tcp 127.0.0.1:{port} --eim eim.example.com --connect-to eim.example.com=127.0.0.1:{nobody} \
+         --once --download indirect --ca pki/ci.pem --accept-policy-rules --delivery-attempts 1 \
+         --rollback-after 1 --lose-coverage-on 89882801000000000014"
+    ));
+    run.failed("ESipa.GetEimPackage: cannot reach eim.example.com");
+    served.wait_for("127.0.0.1:");
+    let line = format!("ipa run --tcp 127.0.0.1:{port} --eim localhost:{nobody} --interval 1 --jitter 0 --json");
+    let mut running = place.start(&line, "error");
+    running.wait_for("error");
+}
+
+fn what_is_no_run_of_an_ipa_is_wrong_usage() {
+    let place = Place::new();
+    for line in [
+        "ipa",
+        "ipa run",
+        "ipa run --card x",
+        "ipa run --eim localhost",
+        "ipa run --card x --tcp y --eim localhost",
+        "ipa run --card x --eim 'a b'",
+        "ipa run --card x --eim localhost --binding xml",
+        "ipa run --card x --eim localhost --certificate x",
+        "ipa run --card x --eim localhost --download somehow",
+        "ipa run --card x --eim localhost --delivery-attempts 0",
+        "ipa run --card x --eim localhost --lose-coverage-on 1",
+    ] {
+        let run = place.run(line);
+        assert_eq!(run.code, Some(2), "{line:?}: {run:?}");
+    }
+}
