@@ -270,7 +270,8 @@ impl<T: ApduTransport> Ipa<T> {
     /// [`IpaError`]; what could not be delivered waits on the card.
     pub async fn poll_once(&mut self, observer: Observer<'_>) -> Result<Polled, IpaError> {
         self.deliver_waiting(observer).await?;
-        // Steps 1 to 3: the request, and what the eIM has.
+        // Steps 1 to 3: the request, which tells of what happened on the way to it, and what the eIM has.
+        self.reach().await?;
         let request = GetEimPackageRequest {
             notify_state_change: self.state_change.is_some(),
             state_change_cause: self.state_change,
@@ -304,7 +305,6 @@ impl<T: ApduTransport> Ipa<T> {
         observer: Observer<'_>,
     ) -> Result<GetEimPackageResponse, IpaError> {
         const FUNCTION: &str = "ESipa.GetEimPackage";
-        self.reach().await?;
         let start = self.around.clock.monotonic();
         let response = self.eim.get_eim_package(request).await;
         observer(FUNCTION, self.around.clock.monotonic().saturating_sub(start));
