@@ -4,8 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::http::StatusCode;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::MetricType;
@@ -17,10 +15,11 @@ use super::AppError;
 use super::config::{Config, ConfigError, EimListenSetting, EimSetting};
 use super::credentials::{credential, device_cas, not_after, tls, uncovered};
 use super::revocation::RevocationFiles;
+use crate::eim::Eim;
 use crate::eim::caller::{ClientAuth, Devices};
 use crate::eim::refusals::{RefusalReason, Refusals, Refused};
 use crate::env::{Clock, Timestamp};
-use crate::http::caller::{Device, KnowsDevices};
+use crate::http::esipa;
 use crate::http::listener::{DoorWatch, Listener, ListenerLimits};
 use crate::http::meter::Meter;
 use crate::ident::Peer;
@@ -67,17 +66,17 @@ impl EimDoor {
     pub(super) fn listeners(
         &self,
         setting: &EimSetting,
+        eim: &Arc<Eim>,
         sockets: Vec<TcpListener>,
         meter: &Arc<Meter>,
     ) -> Result<Vec<Listener>, AppError> {
         let mut listeners = Vec::new();
         for (setting, socket) in setting.listeners.iter().zip(sockets) {
-            let state = Called { devices: Arc::clone(&self.devices), client_auth: setting.client_auth };
             listeners.push(Listener {
                 name: "esipa",
                 socket,
                 tls: Some(tls(&setting.listener.tls, Some(self.verifier(setting)))?),
-                router: Router::new().fallback(not_there).with_state(Arc::new(state)),
+                router: esipa::router(Arc::clone(eim), Arc::clone(&self.devices), setting.client_auth),
                 limits: ListenerLimits::new(setting.listener.max_connections),
                 meter: Arc::clone(meter),
             });
@@ -162,27 +161,6 @@ pub(super) fn certificate_ends(
         ends.push(("eim", number, not_after(&listener.listener.tls)?));
     }
     Ok(ends)
-}
-
-/// The state of a router of ESipa.
-struct Called {
-    devices: Arc<Devices>,
-    client_auth: ClientAuth,
-}
-
-impl KnowsDevices for Arc<Called> {
-    fn devices(&self) -> &Devices {
-        &self.devices
-    }
-
-    fn client_auth(&self) -> ClientAuth {
-        self.client_auth
-    }
-}
-
-/// A path that is none; told to devices alone.
-async fn not_there(_: Device) -> StatusCode {
-    StatusCode::NOT_FOUND
 }
 
 struct AtTheDoor(Arc<Refusals>);

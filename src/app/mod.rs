@@ -320,17 +320,17 @@ impl App {
         let es2plus_tls = tls(&config.es2plus.tls, Some(verifier))?;
         let meter = Arc::new(Meter::new(clock.clone()));
         meter.add(Box::new(Readings::new(config, Arc::clone(&smdp))?));
-        let eim = match &config.eim {
-            Some(setting) => {
-                let door = EimDoor::open(setting, &smdp.anchors, smdp.store.clone(), clock.clone())?;
-                meter.add(door.readings());
-                let listeners = door.listeners(setting, sockets.eim, &meter)?;
-                Some((door, listeners))
-            }
-            None => None,
-        };
         let stock = Stock { store: smdp.store.clone(), sealer: smdp.sealer.clone() };
         let operations = open_eim(config, &stock, &clock, &smdp.rng)?.map(Arc::new);
+        let eim = match (&config.eim, &operations) {
+            (Some(setting), Some(eim)) => {
+                let door = EimDoor::open(setting, &smdp.anchors, smdp.store.clone(), clock.clone())?;
+                meter.add(door.readings());
+                let listeners = door.listeners(setting, eim, sockets.eim, &meter)?;
+                Some((door, listeners))
+            }
+            _ => None,
+        };
         let mut listeners =
             es9plus_listeners(config, sockets.es9plus, sockets.further_es9plus, &smdp, &meter)?;
         listeners.push(Listener {

@@ -8,6 +8,7 @@
 //! | [`function`] | one function of the standard over HTTP: body in, status out |
 //! | [`es9plus`] | the five functions of ES9+ |
 //! | [`es2plus`] | the four functions of ES2+ |
+//! | [`esipa`] | the functions of ESipa |
 //! | [`ingest`] | manufacturers deliver |
 //! | [`problem`] | what went wrong, for programs
 //! | [`admin`] | metrics and health, for the machine's own; the admin API |
@@ -16,6 +17,7 @@ pub mod admin;
 pub mod caller;
 pub mod es2plus;
 pub mod es9plus;
+pub mod esipa;
 pub mod function;
 pub mod ingest;
 pub mod listener;

@@ -47,7 +47,8 @@ fn an_ipa_goes_on_where_its_eim_is_away() {
     ));
     run.failed("ESipa.GetEimPackage: cannot reach eim.example.com");
     served.wait_for("127.0.0.1:");
-    let line = format!("ipa run --tcp 127.0.0.1:{port} --eim localhost:{nobody} --interval 1 --jitter 0 --json");
+    let line =
+        format!("ipa run --tcp 127.0.0.1:{port} --eim localhost:{nobody} --interval 1 --jitter 0 --json");
     let mut running = place.start(&line, "error");
     running.wait_for("error");
 }

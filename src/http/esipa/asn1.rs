@@ -1,8 +1,8 @@
 //! ESipa in the ASN.1 binding (SGP.32 6.3): one path, the first tag says which function is called.
 //!
-//! A body that starts like no function gets HTTP 400: none could answer it. A message that cannot be read, and a protocol
-//! version that is not served, get the function's undefinedError, or what it has to say of an EID. The content type of the
-//! request is not looked at.
+//! A body that starts like no function that is served gets HTTP 400: none could answer it. A message that cannot be read,
+//! and a protocol version that is not served, get the function's undefinedError, or what it has to say of an EID. The content
+//! type of the request is not looked at.
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -12,7 +12,7 @@ use simyard_asn1::iot::esipa::{EsipaRequest, Function};
 use simyard_asn1::rsp::NUMBER;
 use simyard_asn1::{Decode as _, Encode as _, Error, ErrorKind, Reader};
 
-use super::{Device, Failure, Outcome, Serving, invalid_eid, missing_eid, run, unreadable};
+use super::{Device, Failure, Outcome, Serving, invalid_eid, missing_eid, run};
 use crate::binding::asn1::CONTENT_TYPE;
 use crate::binding::esipa::EsipaCode;
 use crate::http::function::{answered, check_headers, echo_protocol, with_body, without_body};
@@ -25,7 +25,8 @@ pub(super) async fn call(
     octets: Bytes,
 ) -> Response {
     let first = Reader::new(&octets, "EsipaMessageFromIpaToEim").peek();
-    let function = first.and_then(Function::of_tag).filter(|function| *function != Function::TransferEimPackage);
+    let function =
+        first.and_then(Function::of_tag).filter(|function| *function != Function::TransferEimPackage);
     let Some(function) = function else {
         tracing::info!(?first, "no function of the ASN.1 binding");
         return echo_protocol(&headers, without_body(StatusCode::BAD_REQUEST));
@@ -45,8 +46,7 @@ pub(super) async fn call(
             let body = failure.code.to_response().to_der();
             answered(with_body(StatusCode::OK, CONTENT_TYPE, body), function.name(), Some(failure.pair))
         }
-        Outcome::Unreadable => unreadable(function, StatusCode::OK),
-        Outcome::Notified(response) => response,
+        Outcome::NotServed => without_body(StatusCode::BAD_REQUEST),
     };
     echo_protocol(&headers, response)
 }
@@ -54,7 +54,9 @@ pub(super) async fn call(
 /// A message that is no request of the function.
 fn message(function: Function, error: &Error) -> Outcome {
     let code = match error.kind {
-        ErrorKind::Missing { expected: NUMBER } | ErrorKind::Tag { expected: NUMBER, .. } => missing_eid(function),
+        ErrorKind::Missing { expected: NUMBER } | ErrorKind::Tag { expected: NUMBER, .. } => {
+            missing_eid(function)
+        }
         ErrorKind::Value if error.what == "eidValue" => invalid_eid(function),
         _ => None,
     };
