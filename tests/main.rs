@@ -31,6 +31,7 @@ mod device_caller;
 mod eim;
 mod es2plus;
 mod es9plus;
+mod esipa;
 mod examples;
 mod faults;
 mod formats;
@@ -127,6 +128,7 @@ fn main() -> std::process::ExitCode {
         es9plus::handle_notification::TESTS,
         es9plus::initiate_authentication::TESTS,
         es9plus::matching::TESTS,
+        esipa::TESTS,
         examples::TESTS,
         faults::TESTS,
         formats::TESTS,

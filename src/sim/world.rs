@@ -36,8 +36,6 @@ use crate::smdp::sessions::Sessions;
 use crate::smdp::{Smdp, expiry};
 use crate::store::watch::{ChangeKind, CommitPhase, CommitWatch, Verdict};
 use crate::store::{Seen, Store, StoreUrl};
-use crate::store::{Seen, SeenBy};
-use crate::store::{Store, StoreUrl};
 
 /// The largest answer that is carried: more than any that a client reads.
 const ANSWER_OCTETS_MAX: usize = 16 << 20;
@@ -146,7 +144,7 @@ impl<'g> World<'g> {
             sessions: Sessions::new(clock.clone(), Default::default()),
             guesses: Guesses::new(clock.clone(), Default::default()),
             downloads: DownloadCounts::default(),
-            seen: Seen::new(SeenBy::Smdp),
+            seen: Seen::default(),
             clock,
             rng,
             anchors: Arc::clone(&self.ground.anchors),
