@@ -19,6 +19,8 @@ use crate::ident::{Eid, Iccid};
 use crate::inventory::Inventory;
 use crate::inventory::euiccs::Freedom;
 
+mod report;
+
 /// Operations of an eUICC that are looked through for switches.
 const LOOKED_AT: u32 = 1000;
 
@@ -42,6 +44,10 @@ enum SwitchCommand {
     Status(StatusArgs),
     /// End a switch, as long as nothing that changes the eUICC has left.
     Cancel(CancelArgs),
+    /// Print what was done, with all that eUICC and eIM signed, as JSON that anybody can check.
+    Report(report::ReportArgs),
+    /// Check a report under the CIs that you trust: without store and settings; exit code 1 if it claims what is not proven.
+    Verify(report::VerifyArgs),
     /// Activate Freedom to Switch of eUICCs that were delivered with it.
     Activate(FreedomArgs),
     /// Deactivate Freedom to Switch of eUICCs: no switch begins from now on.
@@ -142,6 +148,12 @@ pub async fn run(args: SwitchArgs) -> anyhow::Result<()> {
             let outcome = desk.cancel(&args).await;
             desk.closed(outcome).await
         }
+        SwitchCommand::Report(args) => {
+            let desk = Desk::open(&args.config).await?;
+            let outcome = report::make(&desk, &args).await;
+            desk.closed(outcome).await
+        }
+        SwitchCommand::Verify(args) => report::check(&args),
         SwitchCommand::Activate(args) => set_freedom(&args, Freedom::Active).await,
         SwitchCommand::Deactivate(args) => set_freedom(&args, Freedom::Inactive).await,
     }

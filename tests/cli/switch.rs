@@ -8,6 +8,7 @@ crate::tests!(
     a_switch_is_planned_started_watched_and_cancelled,
     operations_are_asked_for_listed_and_cancelled,
     what_cannot_be_asked_is_told,
+    a_report_is_made_and_checked,
 );
 
 /// Delivered with Freedom to Switch, and one more of the same kind.
@@ -158,4 +159,32 @@ fn what_cannot_be_asked_is_told() {
     }
     place.write("simyard.toml", SETTINGS);
     place.run("operation list").failed("there is no eIM");
+}
+
+fn a_report_is_made_and_checked() {
+    let place = place();
+    let audit = place.run(&format!("operation create {OTHER} audit")).ok().trim().to_owned();
+    place.run(&format!("operation cancel {audit}")).ok();
+    let report = place.run(&format!("switch report {audit}"));
+    place.write("report.json", report.ok());
+    let report = report.json();
+    assert_eq!(
+        (&report["eim_id"], &report["operations"][0]["state"]),
+        (&json!("eim.test"), &json!("cancelled"))
+    );
+    let verified = place.run("switch verify report.json --ci pki/ci.pem");
+    assert!(verified.ok().contains("cancelled: nothing to prove"), "{verified:?}");
+    assert!(verified.stdout.contains("signatures were not checked"), "{verified:?}");
+    // What is claimed beyond what was signed is not proven.
+    let claimed = report.to_string().replace("cancelled", "done");
+    place.write("claimed.json", &claimed);
+    let with = "--ci pki/ci.pem --eim-certificate pki/eim-sign.pem --at 2026-12-01T00:00:00Z --json";
+    let refused = place.run(&format!("switch verify claimed.json {with}"));
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    let told: Value = serde_json::from_str(&refused.stdout).unwrap();
+    assert_eq!(told["operations"][0]["verdict"], "not_proven");
+    assert_eq!(told["eim_signatures_checked"], true);
+    place.write("nonsense.json", "{}");
+    place.run("switch verify nonsense.json --ci pki/ci.pem").failed("this is no report");
+    place.run(&format!("switch report {}", "0".repeat(32))).failed("there is no operation");
 }

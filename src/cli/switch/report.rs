@@ -1,0 +1,146 @@
+//! `simyard switch report` and `simyard switch verify`: what was done, with all that was signed, and the check of it by
+//! somebody who has neither the store nor a reason to believe the eIM.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::cli::operation::{Desk, parse_id};
+use crate::cli::output::{self, line};
+use crate::cli::serve::ConfigArgs;
+use crate::crypto::keyfile::load_certificates;
+use crate::domain::OperationId;
+use crate::eim::report::{Report, Verdict, Verified, report, verify};
+use crate::env::{Clock, Timestamp};
+use crate::pki::{Anchors, Certificate};
+
+/// The largest report that is read, in octets.
+const REPORT_MAX: u64 = 1 << 30;
+
+#[derive(Args)]
+pub(super) struct ReportArgs {
+    /// The numbers of the operations.
+    #[arg(value_name = "OPERATION", required = true, value_parser = parse_id)]
+    operations: Vec<OperationId>,
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+}
+
+#[derive(Args)]
+pub(super) struct VerifyArgs {
+    /// The report.
+    #[arg(value_name = "REPORT")]
+    file: PathBuf,
+    /// Certificates of the CIs that you trust, in PEM or DER.
+    #[arg(long, value_name = "FILE", required = true)]
+    ci: Vec<PathBuf>,
+    /// The eIM's certificate, from elsewhere than the report: then its signatures are checked too.
+    #[arg(long, value_name = "FILE")]
+    eim_certificate: Option<PathBuf>,
+    /// Check the certificates as of this time, not now: RFC 3339.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    at: Option<Timestamp>,
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn parse_time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text).ok_or_else(|| "expected a time such as 2026-11-22T06:43:00Z".to_owned())
+}
+
+/// Prints a report.
+pub(super) async fn make(desk: &Desk, args: &ReportArgs) -> anyhow::Result<()> {
+    let made = report(&desk.eim, &args.operations).await?;
+    let is_there = |id: &&OperationId| made.operations.iter().any(|one| one.operation_id == id.to_string());
+    if let Some(missing) = args.operations.iter().find(|id| !is_there(id)) {
+        bail!("there is no operation {missing}");
+    }
+    output::json(&serde_json::to_value(&made)?);
+    Ok(())
+}
+
+/// Checks a report; an error if anything in it is refused, or not proven.
+pub(super) fn check(args: &VerifyArgs) -> anyhow::Result<()> {
+    let report = read(&args.file)?;
+    let mut trusted = Vec::new();
+    for file in &args.ci {
+        trusted.extend(certificates(file)?);
+    }
+    let anchors = Anchors::of_cis(trusted)?;
+    let eim_certificate = match &args.eim_certificate {
+        Some(file) => certificates(file)?.into_iter().next(),
+        None => None,
+    };
+    let key = match &eim_certificate {
+        Some(certificate) => Some(certificate.public_key().context("the eIM's certificate")?),
+        None => None,
+    };
+    let now = args.at.unwrap_or_else(|| Clock::system().now());
+    let verified = verify(&report, &anchors, key, now);
+    let bad = verified
+        .iter()
+        .filter(|one| matches!(one.verdict, Verdict::NotProven(_) | Verdict::Refused(_)))
+        .count();
+    if args.json {
+        let all: Vec<Value> = verified.iter().map(value).collect();
+        output::json(&json!({ "operations": all, "eim_signatures_checked": key.is_some() }));
+    } else {
+        for one in &verified {
+            let (word, why) = words(&one.verdict);
+            line(&format!("{} {} {}: {word}{why}", one.operation_id, one.eid, one.state));
+            for said in &one.signed {
+                line(&format!("    {said}"));
+            }
+        }
+        if key.is_none() {
+            line("the eIM's signatures were not checked: --eim-certificate names its certificate");
+        }
+    }
+    if bad > 0 {
+        bail!("{bad} of {} operations are not what the report claims", verified.len())
+    }
+    Ok(())
+}
+
+fn read(file: &Path) -> anyhow::Result<Report> {
+    let mut json = Vec::new();
+    let opened = File::open(file).with_context(|| file.display().to_string())?;
+    opened.take(REPORT_MAX).read_to_end(&mut json).with_context(|| file.display().to_string())?;
+    Report::read(&json).with_context(|| file.display().to_string())
+}
+
+fn certificates(file: &Path) -> anyhow::Result<Vec<Certificate>> {
+    let ders = load_certificates(file)?;
+    ders.iter().map(|der| Certificate::from_der(der).with_context(|| file.display().to_string())).collect()
+}
+
+fn words(verdict: &Verdict) -> (&'static str, String) {
+    match verdict {
+        Verdict::Proven => ("proven", String::new()),
+        Verdict::Consistent => ("nothing to prove", String::new()),
+        Verdict::NotProven(why) => ("NOT PROVEN", format!(": {why}")),
+        Verdict::Refused(why) => ("REFUSED", format!(": {why}")),
+    }
+}
+
+fn value(one: &Verified) -> Value {
+    let (verdict, why) = match &one.verdict {
+        Verdict::Proven => ("proven", None),
+        Verdict::Consistent => ("consistent", None),
+        Verdict::NotProven(why) => ("not_proven", Some(why)),
+        Verdict::Refused(why) => ("refused", Some(why)),
+    };
+    json!({
+        "operation_id": one.operation_id,
+        "eid": one.eid,
+        "state": one.state,
+        "verdict": verdict,
+        "why": why,
+        "signed": one.signed,
+    })
+}
