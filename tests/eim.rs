@@ -1,5 +1,6 @@
 //! The eIM (SGP.32): its services, and what its jobs do.
 
+pub mod foreign;
 pub mod forward;
 pub mod killed;
 pub mod notifications;

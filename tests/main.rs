@@ -107,6 +107,7 @@ fn main() -> std::process::ExitCode {
         device::refusals::TESTS,
         device::usim::TESTS,
         device::vpcd::TESTS,
+        eim::foreign::TESTS,
         eim::killed::TESTS,
         eim::notifications::TESTS,
         eim::operations::TESTS,

@@ -89,6 +89,27 @@ pub static PKI: LazyLock<TestPki> = LazyLock::new(|| {
     TestPki::generate(&Rng::seeded(1), NOW, &options).unwrap()
 });
 
+/// The name of another operator's server.
+pub const FOREIGN_ADDRESS: &str = "smdp.other.example";
+
+/// Another PKI, of another CI, with an eUICC of the same EID under it.
+pub static FOREIGN_PKI: LazyLock<TestPki> = LazyLock::new(|| {
+    let options = TestPkiOptions { host_names: vec![FOREIGN_ADDRESS.to_owned()], eid: euicc::eid(0) };
+    TestPki::generate(&Rng::seeded(9), NOW, &options).unwrap()
+});
+
+/// Whose server it is: its name, and the PKI that it and its callers are under.
+#[derive(Clone, Copy)]
+struct Realm {
+    address: &'static str,
+    pki: &'static LazyLock<TestPki>,
+}
+
+/// Ours.
+const HOME: Realm = Realm { address: ADDRESS, pki: &PKI };
+/// Somebody else's.
+const FOREIGN: Realm = Realm { address: FOREIGN_ADDRESS, pki: &FOREIGN_PKI };
+
 /// What eUICCs look at on brainpoolP256r1. The EID is the same.
 pub static BRAINPOOL: LazyLock<CurveSet> = LazyLock::new(|| {
     let options = TestPkiOptions { host_names: vec![ADDRESS.to_owned()], eid: euicc::eid(0) };
@@ -190,6 +211,7 @@ struct Running {
 
 /// The server, its folder, and those who call it.
 pub struct TestServer {
+    realm: Realm,
     pub folder: tempfile::TempDir,
     number: u32,
     config: Config,
@@ -223,18 +245,30 @@ impl TestServer {
 
     /// On SQLite, and with the same randomness in every run.
     pub fn seeded(settings: &str, seed: u64) -> Self {
-        Self::on(&[], settings, None, seed)
+        Self::on(HOME, &[], settings, None, seed)
+    }
+
+    /// Another operator's server, of another name and under another PKI.
+    pub fn foreign() -> Self {
+        Self::on(FOREIGN, &[], "", None, 4711)
     }
 
     /// Calls operators back at these addresses, each given as the name of its operator and members of `[[operator]]`.
     pub fn calling_back(operators: &[(&str, &str)], settings: &str, url: Option<StoreUrl>) -> Self {
-        Self::on(operators, settings, url, u64::from(NUMBERS.load(Ordering::SeqCst)) + 1000)
+        Self::on(HOME, operators, settings, url, u64::from(NUMBERS.load(Ordering::SeqCst)) + 1000)
     }
 
-    fn on(operators: &[(&str, &str)], settings: &str, url: Option<StoreUrl>, seed: u64) -> Self {
+    fn on(
+        realm: Realm,
+        operators: &[(&str, &str)],
+        settings: &str,
+        url: Option<StoreUrl>,
+        seed: u64,
+    ) -> Self {
         let tables = if settings.starts_with('[') { Some(0) } else { settings.find("\n[") };
         let (top, tables) = settings.split_at(tables.unwrap_or(settings.len()));
-        let mut all = format!("{top}\n{SETTINGS}\n{tables}");
+        let own = SETTINGS.replacen(ADDRESS, realm.address, 1);
+        let mut all = format!("{top}\n{own}\n{tables}");
         for (name, members) in operators {
             let operator = format!("name = \"{name}\"\n");
             assert!(all.contains(&operator));
@@ -243,12 +277,13 @@ impl TestServer {
         log::listen();
         let folder = tempfile::tempdir().unwrap();
         let rng = Rng::seeded(seed);
-        PKI.write_to(&folder.path().join("pki"), Existing::Refuse).unwrap();
+        realm.pki.write_to(&folder.path().join("pki"), Existing::Refuse).unwrap();
         // Keys on brainpoolP256r1 take their time: they are there for those who name them.
         if settings.contains("-brp.pem") {
             BRAINPOOL.write_beside(&folder.path().join("pki")).unwrap();
         }
         let server = Self {
+            realm,
             config: Config::parse(&all, &folder.path().join("simyard.toml")).unwrap(),
             url: url.unwrap_or_else(|| StoreUrl::Sqlite(folder.path().join("simyard.db"))),
             folder,
@@ -295,7 +330,7 @@ impl TestServer {
                 let server = tokio::spawn(app.run(ended));
                 (smdp, es9plus, further, es2plus, ingest, eim, admin, end, server)
             });
-        let operator = self.http(Some(&PKI.operator), es2plus);
+        let operator = self.http(Some(&self.realm.pki.operator), es2plus);
         let lpa = self.http(None, es9plus);
         let running = Running {
             runtime,
@@ -470,11 +505,11 @@ impl TestServer {
             .tls_backend_preconfigured(client_config(self.verifier(), identity.as_ref()).unwrap())
             .http1_only()
             .no_proxy()
-            .resolve(ADDRESS, address)
+            .resolve(self.realm.address, address)
     }
 
     fn verifier(&self) -> Arc<ServerVerifier> {
-        let anchors = Anchors::new(vec![PKI.ci.certificate.clone()]).unwrap();
+        let anchors = Anchors::new(vec![self.realm.pki.ci.certificate.clone()]).unwrap();
         Arc::new(ServerVerifier::new(Arc::new(anchors), self.clock.clone()))
     }
 
@@ -528,7 +563,7 @@ impl TestServer {
             Interface::Es2Plus => "es2plus",
         };
         self.client(interface)
-            .post(format!("https://{ADDRESS}/gsma/rsp2/{name}/{function}"))
+            .post(format!("https://{}/gsma/rsp2/{name}/{function}", self.realm.address))
             .header("Content-Type", "application/json")
     }
 

@@ -149,7 +149,15 @@ pub async fn initiate_authentication(
         smdp_address: code.address.to_string(),
     };
     let answer = eim.relay.servers.initiate_authentication(&code.address, &message).await;
-    let answer = answer.map_err(SmdpRefusal::from)?;
+    let answer = match answer.map_err(SmdpRefusal::from) {
+        Ok(answer) => answer,
+        Err(refusal) => {
+            if !refusal.is_passing() {
+                eim.download_refused(caller, &trigger, &refusal).await;
+            }
+            return Err(refusal.into());
+        }
+    };
 
     // 4. It is the server of the activation code, and it answers this call.
     let (notification_address, smdp_oid) = check_server(code, &message, &answer)?;

@@ -145,7 +145,28 @@ impl Eim {
         if caller.proven().is_none() && session.authenticated.is_none() {
             return;
         }
-        let (eid, id) = (&session.eid, &session.eim_transaction_id);
+        self.tell_failed(&session.eid, &session.eim_transaction_id, why, again).await;
+    }
+
+    /// A relayed download did not even begin: its operation hears of it, if the device proved who it is.
+    pub(super) async fn download_refused(
+        &self,
+        caller: &DeviceCaller,
+        trigger: &OpenDownload,
+        why: &(dyn std::error::Error + Sync),
+    ) {
+        if caller.proven().is_some() {
+            self.tell_failed(&trigger.eid, &trigger.transaction_id, why, false).await;
+        }
+    }
+
+    async fn tell_failed(
+        &self,
+        eid: &Eid,
+        id: &TransactionId,
+        why: &(dyn std::error::Error + Sync),
+        again: bool,
+    ) {
         tracing::info!(%eid, eim_transaction_id = %id, %why, "a relayed download failed");
         if let Err(error) = downloads::failed(self, eid, id, &why.to_string(), again).await {
             tracing::warn!(%eid, %error, "the operation did not hear of it");

@@ -152,7 +152,11 @@ fn device_info() -> Vec<u8> {
 impl World {
     /// An eIM that knows nothing of the eUICC but its association.
     pub fn new() -> Self {
-        let smdp = TestServer::start();
+        Self::with(TestServer::start(), |network, clock| relay(network, clock))
+    }
+
+    /// The same towards any SM-DP+, with what reaches it.
+    pub fn with(smdp: TestServer, relay: impl FnOnce(Arc<Network>, &Clock) -> Relay) -> Self {
         let network = Arc::new(Network {
             client: smdp.client(Interface::Es9Plus),
             calls: Mutex::default(),
@@ -162,7 +166,7 @@ impl World {
         let (clock, euicc) = (smdp.clock.clone(), Euicc::new(0));
         let url = StoreUrl::Sqlite(folder.path().join("eim.db"));
         let store = smdp.callers.block_on(Store::open(&url)).unwrap();
-        let relay = relay(Arc::clone(&network) as Arc<dyn Exchange>, &clock);
+        let relay = relay(Arc::clone(&network), &clock);
         let eim = eim(store, clock.clone(), relay);
         let world = Self { smdp, network, eim, euicc, clock, _folder: folder };
         let association = Association {

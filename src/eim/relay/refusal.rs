@@ -57,20 +57,30 @@ impl std::error::Error for SmdpRefusal {
     }
 }
 
-/// Pairs of ES9+ for which ESipa has another one, or one for both; and the pair that it has.
-const OTHER_PAIRS: &[(Function, (&str, &str), (Subject, Reason))] = &[
+/// A pair of ES9+ for which ESipa has another one.
+struct OtherPair {
+    function: Function,
+    subject: Subject,
+    reason: Reason,
+    of_esipa: (Subject, Reason),
+}
+
+/// All of them.
+const OTHER_PAIRS: [OtherPair; 2] = [
     // Its certificates are the ones that the eUICC cannot verify.
-    (
-        Function::InitiateAuthentication,
-        ("8.8.4", "3.7"),
-        (Subject::SecurityConfiguration, Reason::Unsupported),
-    ),
+    OtherPair {
+        function: Function::InitiateAuthentication,
+        subject: Subject::SmdpCertificate,
+        reason: Reason::Unavailable,
+        of_esipa: (Subject::SecurityConfiguration, Reason::Unsupported),
+    },
     // The package cannot be bound anew.
-    (
-        Function::GetBoundProfilePackage,
-        ("8.2", "3.7"),
-        (Subject::BoundProfilePackage, Reason::InvalidAssociation),
-    ),
+    OtherPair {
+        function: Function::GetBoundProfilePackage,
+        subject: Subject::Profile,
+        reason: Reason::Unavailable,
+        of_esipa: (Subject::BoundProfilePackage, Reason::InvalidAssociation),
+    },
 ];
 
 /// The codes of those that the eIM alone gives.
@@ -121,11 +131,13 @@ impl SmdpRefusal {
 
 /// The pair that ESipa has for one of ES9+.
 fn pair_of_esipa(function: Function, status: &StatusCodeData) -> StatusCodeData {
-    let other = OTHER_PAIRS.iter().find(|(of, (subject, reason), _)| {
-        *of == function && status.subject_code == *subject && status.reason_code == *reason
+    let other = OTHER_PAIRS.iter().find(|other| {
+        other.function == function
+            && other.subject.code() == status.subject_code
+            && other.reason.code() == status.reason_code
     });
     match other {
-        Some((_, _, (subject, reason))) => StatusCodeData {
+        Some(OtherPair { of_esipa: (subject, reason), .. }) => StatusCodeData {
             subject_code: subject.code().to_owned(),
             reason_code: reason.code().to_owned(),
             ..status.clone()
