@@ -6,7 +6,7 @@ pub mod killed;
 pub mod notifications;
 pub mod operations;
 pub mod relay;
-mod relayed;
+pub mod relayed;
 pub mod report;
 pub mod results;
 pub mod switch;

@@ -29,6 +29,7 @@ use simyard_asn1::iot::configuration::{
 };
 use simyard_asn1::iot::esipa::GetEimPackageRequest;
 
+use crate::eim::relayed::{NoServer, relay};
 use crate::server::{ADDRESS, Euicc, NOW, PKI, Reply, TestServer, euicc, reply};
 
 crate::tests!(
@@ -69,6 +70,7 @@ fn eim(server: &TestServer) -> Eim {
         sub_classes: HashMap::new(),
         contacts: Seen::new(SeenBy::Eim),
         introductions: Introductions::default(),
+        relay: relay(Arc::new(NoServer), &server.clock),
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::config::Config;
 use super::credentials::{cis, credential};
+use super::relay::relay;
 use super::{AppError, Stock};
 use crate::domain::{Deadlines, Switching};
 use crate::eim::introductions::Introductions;
@@ -19,6 +20,7 @@ use crate::store::{DownloadWay, Seen, SeenBy, Store};
 /// [`AppError`] for a key or certificates that cannot be used.
 pub fn open_eim(config: &Config, stock: &Stock, clock: &Clock, rng: &Rng) -> Result<Option<Eim>, AppError> {
     let Some(setting) = &config.eim else { return Ok(None) };
+    let anchors = Arc::new(cis(&config.ci)?);
     let switching = |switchable| if switchable { Switching::Possible } else { Switching::Impossible };
     Ok(Some(Eim {
         store: stock.store.clone(),
@@ -27,7 +29,8 @@ pub fn open_eim(config: &Config, stock: &Stock, clock: &Clock, rng: &Rng) -> Res
         rng: rng.clone(),
         eim_id: setting.id.clone(),
         key: Arc::new(credential(&setting.signing)?.key),
-        anchors: Arc::new(cis(&config.ci)?),
+        relay: relay(setting, &anchors, clock)?,
+        anchors,
         download: DownloadWay::Direct,
         deadlines: Deadlines::default(),
         poll_wanted_after: POLL_WANTED_AFTER,

@@ -23,6 +23,7 @@ use crate::inventory::{Delivery, Inventory};
 use crate::jobs::deliver_callbacks::DeliverCallbacks;
 use crate::jobs::deliver_webhooks::DeliverWebhooks;
 use crate::jobs::end_reservations::end_reservations;
+use crate::jobs::forward_notifications::ForwardNotifications;
 use crate::jobs::remove_given_up::remove_given_up;
 use crate::jobs::{erase_personal, expire_operations};
 use crate::pki::tls::{ClientVerifier, PeerIdentity};
@@ -47,6 +48,7 @@ mod eim_services;
 mod export;
 mod ingestion;
 mod readings;
+mod relay;
 mod revocation;
 mod signing;
 mod webhooks;
@@ -226,6 +228,7 @@ pub struct App {
     listeners: Vec<Listener>,
     eim: Option<(EimDoor, Vec<Listener>)>,
     operations: Option<Arc<Eim>>,
+    forward_notifications: Option<ForwardNotifications>,
     callbacks: DeliverCallbacks,
     webhooks: DeliverWebhooks,
     revocation: RevocationFiles,
@@ -372,6 +375,9 @@ impl App {
             limits: ListenerLimits::new(ADMIN_CONNECTIONS),
             meter,
         }));
+        let forward_notifications = config.eim.as_ref().zip(operations.as_deref());
+        let forward_notifications =
+            forward_notifications.map(|(setting, eim)| relay::forward_notifications(setting, eim));
         let erase_personal_after = config.erase_personal_after;
         Ok(Self {
             smdp,
@@ -379,6 +385,7 @@ impl App {
             listeners,
             eim,
             operations,
+            forward_notifications,
             callbacks,
             webhooks,
             revocation,
@@ -403,6 +410,9 @@ impl App {
         interfaces.spawn(self.webhooks.run(end.clone()));
         if let Some(eim) = self.operations {
             interfaces.spawn(expire_operations::run(eim, end.clone()));
+        }
+        if let Some(forward) = self.forward_notifications {
+            interfaces.spawn(forward.run(end.clone()));
         }
         interfaces.spawn(remove_given_up(self.inventory, end.clone()));
         if let Some(age) = self.erase_personal_after {

@@ -23,7 +23,7 @@ use simyard::store::ForwardedSelection;
 use simyard_asn1::iot::esipa::{HandleNotification, InitiateAuthenticationOk, InitiateAuthenticationRequest};
 use simyard_asn1::rsp::authentication::{AuthenticateServerRequest, CtxParams1, DeviceInfo};
 use simyard_asn1::rsp::download::PrepareDownloadRequest;
-use simyard_asn1::{Decode as _, Encode as _, Raw, Reader, Tag};
+use simyard_asn1::{Decode as _, Encode as _, Raw, Reader};
 use tokio::sync::watch;
 
 use super::relayed::World;

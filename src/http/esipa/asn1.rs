@@ -1,8 +1,8 @@
 //! ESipa in the ASN.1 binding (SGP.32 6.3): one path, the first tag says which function is called.
 //!
-//! A body that starts like no function that is served gets HTTP 400: none could answer it. A message that cannot be read,
-//! and a protocol version that is not served, get the function's undefinedError, or what it has to say of an EID. The content
-//! type of the request is not looked at.
+//! A body that starts like no function gets HTTP 400: none could answer it. A message that cannot be read, and a protocol
+//! version that is not served, get the function's undefinedError, or what it has to say of an EID. The content type of the
+//! request is not looked at.
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -12,7 +12,7 @@ use simyard_asn1::iot::esipa::{EsipaRequest, Function};
 use simyard_asn1::rsp::NUMBER;
 use simyard_asn1::{Decode as _, Encode as _, Error, ErrorKind, Reader};
 
-use super::{Device, Failure, Outcome, Serving, invalid_eid, missing_eid, run};
+use super::{Device, Failure, Outcome, Serving, invalid_eid, missing_eid, run, unreadable};
 use crate::binding::asn1::CONTENT_TYPE;
 use crate::binding::esipa::EsipaCode;
 use crate::http::function::{answered, check_headers, echo_protocol, with_body, without_body};
@@ -46,7 +46,8 @@ pub(super) async fn call(
             let body = failure.code.to_response().to_der();
             answered(with_body(StatusCode::OK, CONTENT_TYPE, body), function.name(), Some(failure.pair))
         }
-        Outcome::NotServed => without_body(StatusCode::BAD_REQUEST),
+        Outcome::Unreadable => unreadable(function, StatusCode::OK),
+        Outcome::Notified(response) => response,
     };
     echo_protocol(&headers, response)
 }

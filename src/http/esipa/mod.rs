@@ -1,5 +1,5 @@
-//! ESipa: IPAs poll and report (SGP.32 5.14), in the JSON binding (6.4), each function at a path of its own, and in the ASN.1
-//! binding ([`asn1`], 6.3) at the one path of all. TLS, as a rule with a client certificate.
+//! ESipa: IPAs poll, report and download through the eIM (SGP.32 5.14), in the JSON binding (6.4), each function at a path of
+//! its own, and in the ASN.1 binding ([`asn1`], 6.3) at the one path of all. TLS, as a rule with a client certificate.
 //!
 //! Both bindings end in the same messages, and every function is called in one place ([`run`]). Functional errors are HTTP
 //! 200. A protocol version that a device states is stated back to it.
@@ -13,18 +13,24 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::post;
 use simyard_asn1::iot::esipa::{
-    EimPackageError, EsipaRequest, EsipaResponse, Function, GetEimPackageResponse,
+    AuthenticateClientResponse, CancelSessionResponse, EimPackageError, EsipaRequest, EsipaResponse,
+    Function, GetBoundProfilePackageResponse, GetEimPackageResponse, InitiateAuthenticationResponse,
     ProvideEimPackageResultError, ProvideEimPackageResultResponse,
 };
 
 use super::caller::{Device, KnowsDevices};
-use super::function::{answered, check_headers, echo_protocol, with_body, without_body};
+use super::function::{answered, check_headers, echo_protocol, keep, with_body, without_body};
 use crate::binding::esipa::{self, EID_VALUE, EsipaCode};
 use crate::binding::status::{Reason, Subject};
 use crate::binding::{CONTENT_TYPE, MemberError};
 use crate::eim::Eim;
+use crate::eim::authenticate_client::authenticate_client;
 use crate::eim::caller::{ClientAuth, DeviceCaller, Devices};
+use crate::eim::cancel_session::cancel_session;
+use crate::eim::get_bound_profile_package::get_bound_profile_package;
 use crate::eim::get_eim_package::get_eim_package;
+use crate::eim::handle_notification::{HandleNotificationError, handle_notification};
+use crate::eim::initiate_authentication::initiate_authentication;
 use crate::eim::provide_eim_package_result::provide_eim_package_result;
 use crate::eim::status::EsipaError;
 
@@ -47,12 +53,17 @@ impl KnowsDevices for Arc<Served> {
     }
 }
 
-/// The functions of an eIM alone, at their paths, and at the one of the ASN.1 binding, for a listener that asks for
-/// certificates as `client_auth` says. Elsewhere is nothing, which is told to devices alone.
+/// The seven functions that IPAs call, at their paths, and all of them at the one of the ASN.1 binding, for a listener that
+/// asks for certificates as `client_auth` says. Elsewhere is nothing, which is told to devices alone.
 pub fn router(eim: Arc<Eim>, devices: Arc<Devices>, client_auth: ClientAuth) -> Router {
     Router::new()
         .route("/gsma/rsp2/esipa/getEimPackage", post(get_package))
         .route("/gsma/rsp2/esipa/provideEimPackageResult", post(provide_result))
+        .route("/gsma/rsp2/esipa/handleNotification", post(notify))
+        .route("/gsma/rsp2/esipa/initiateAuthentication", post(initiate))
+        .route("/gsma/rsp2/esipa/authenticateClient", post(authenticate))
+        .route("/gsma/rsp2/esipa/getBoundProfilePackage", post(get_bound_package))
+        .route("/gsma/rsp2/esipa/cancelSession", post(cancel))
         .route("/gsma/rsp2/asn1", post(asn1::call))
         .fallback(not_there)
         .with_state(Arc::new(Served { eim, devices, client_auth }))
@@ -71,6 +82,26 @@ async fn get_package(caller: Device, state: Serving, headers: HeaderMap, body: B
 
 async fn provide_result(caller: Device, state: Serving, headers: HeaderMap, body: Bytes) -> Response {
     json(Function::ProvideEimPackageResult, &caller, state, &headers, &body).await
+}
+
+async fn notify(caller: Device, state: Serving, headers: HeaderMap, body: Bytes) -> Response {
+    json(Function::HandleNotification, &caller, state, &headers, &body).await
+}
+
+async fn initiate(caller: Device, state: Serving, headers: HeaderMap, body: Bytes) -> Response {
+    json(Function::InitiateAuthentication, &caller, state, &headers, &body).await
+}
+
+async fn authenticate(caller: Device, state: Serving, headers: HeaderMap, body: Bytes) -> Response {
+    json(Function::AuthenticateClient, &caller, state, &headers, &body).await
+}
+
+async fn get_bound_package(caller: Device, state: Serving, headers: HeaderMap, body: Bytes) -> Response {
+    json(Function::GetBoundProfilePackage, &caller, state, &headers, &body).await
+}
+
+async fn cancel(caller: Device, state: Serving, headers: HeaderMap, body: Bytes) -> Response {
+    json(Function::CancelSession, &caller, state, &headers, &body).await
 }
 
 /// One call in the JSON binding.
@@ -101,9 +132,17 @@ async fn json(
             let body = esipa::failure(failure.code, failure.pair, Some(&failure.message));
             answered(with_body(status, CONTENT_TYPE, body), function.name(), Some(failure.pair))
         }
-        Outcome::NotServed => without_body(StatusCode::BAD_REQUEST),
+        Outcome::Unreadable => unreadable(function, status),
+        Outcome::Notified(response) => response,
     };
     echo_protocol(headers, response)
+}
+
+/// The answer to a notification that cannot be read: taken, or the IPA would bring it for ever; a body that is nothing at
+/// all is refused.
+fn unreadable(function: Function, status: StatusCode) -> Response {
+    let status = if status == StatusCode::OK { StatusCode::NO_CONTENT } else { status };
+    answered(without_body(status), function.name(), None)
 }
 
 /// How a call ended.
@@ -112,8 +151,10 @@ enum Outcome {
     Response(EsipaResponse),
     /// The function failed, or could not be called.
     Failed(Failure),
-    /// The function is not served.
-    NotServed,
+    /// A function without answers could not be called.
+    Unreadable,
+    /// A function without answers was called.
+    Notified(Response),
 }
 
 /// Why a function failed.
@@ -135,7 +176,7 @@ impl Failure {
         tracing::info!(function = function.name(), error = message, "request cannot be read");
         match code {
             Some(code) => Outcome::Failed(Self { code, pair: pair.unwrap_or(code.status()), message }),
-            None => Outcome::NotServed,
+            None => Outcome::Unreadable,
         }
     }
 
@@ -202,13 +243,29 @@ async fn run(eim: &Eim, caller: &DeviceCaller, request: EsipaRequest) -> Outcome
                 })
             })
         }
-        EsipaRequest::InitiateAuthentication(_)
-        | EsipaRequest::AuthenticateClient(_)
-        | EsipaRequest::GetBoundProfilePackage(_)
-        | EsipaRequest::CancelSession(_)
-        | EsipaRequest::HandleNotification(_) => {
-            tracing::info!(function = name, "not served");
-            Outcome::NotServed
+        EsipaRequest::InitiateAuthentication(request) => {
+            ended(name, initiate_authentication(eim, caller, &request).await, |ok| {
+                EsipaResponse::InitiateAuthentication(InitiateAuthenticationResponse::Ok(Box::new(ok)))
+            })
+        }
+        EsipaRequest::AuthenticateClient(request) => {
+            ended(name, authenticate_client(eim, caller, &request).await, |ok| {
+                EsipaResponse::AuthenticateClient(AuthenticateClientResponse::OkDp(Box::new(ok)))
+            })
+        }
+        EsipaRequest::GetBoundProfilePackage(request) => {
+            ended(name, get_bound_profile_package(eim, caller, &request).await, |ok| {
+                EsipaResponse::GetBoundProfilePackage(GetBoundProfilePackageResponse::Ok(ok))
+            })
+        }
+        EsipaRequest::CancelSession(request) => {
+            ended(name, cancel_session(eim, caller, &request).await, |()| {
+                EsipaResponse::CancelSession(CancelSessionResponse::Ok)
+            })
+        }
+        EsipaRequest::HandleNotification(request) => {
+            let kept = handle_notification(eim, caller, &request);
+            Outcome::Notified(keep::<HandleNotificationError>(name, kept).await)
         }
     }
 }
