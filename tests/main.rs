@@ -32,6 +32,7 @@ mod eim;
 mod es2plus;
 mod es9plus;
 mod esipa;
+mod esipa_codes;
 mod examples;
 mod faults;
 mod formats;
@@ -130,6 +131,7 @@ fn main() -> std::process::ExitCode {
         es9plus::initiate_authentication::TESTS,
         es9plus::matching::TESTS,
         esipa::TESTS,
+        esipa_codes::TESTS,
         examples::TESTS,
         faults::TESTS,
         formats::TESTS,
