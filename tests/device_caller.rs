@@ -15,6 +15,8 @@ use simyard::pki::issue::{Issuer, ListContent};
 use simyard::pki::test_pki::{Fault, Issued, Kind};
 use simyard::pki::tls::{PeerIdentity, peer_identity};
 use simyard::store::{DevicePin, EsipaRefusal, OtherPins, Store, StoreUrl};
+use simyard_asn1::Encode as _;
+use simyard_asn1::iot::esipa::{EsipaRequest, GetEimPackageRequest};
 
 use crate::harness::block_on;
 use crate::server::{ADDRESS, NOW, PKI, TestServer, euicc, reply};
@@ -28,6 +30,7 @@ crate::tests!(
     a_device_speaks_for_its_own_eid_alone,
     polls_without_a_certificate_are_limited_by_eid,
     refusals_are_counted_in_the_metrics,
+    whoever_polls_too_often_without_a_certificate_is_told_when_to_come_again,
 );
 
 const SETTINGS: &str = "[eim]\nfqdn = \"smdp.example.com\"\nlisten = \"127.0.0.1:0\"\n";
@@ -267,4 +270,31 @@ fn refusals_are_counted_in_the_metrics() {
     ] {
         assert!(metrics.contains(line), "{line}: {metrics}");
     }
+}
+
+fn whoever_polls_too_often_without_a_certificate_is_told_when_to_come_again() {
+    let settings = format!("{SETTINGS}polls_of_euicc_per_hour = 1\n{OPTIONAL}");
+    let server = TestServer::with(&settings, None);
+    let poll = |identity: Option<&Issued>, path: &str, body: Vec<u8>| {
+        let request = server.device_http(identity, 1).post(format!("https://{ADDRESS}/gsma/rsp2/{path}"));
+        server.callers.block_on(async {
+            let response = request.body(body).send().await.unwrap();
+            let wait = response.headers().get("retry-after").map(|wait| wait.to_str().unwrap().to_owned());
+            (response.status().as_u16(), wait)
+        })
+    };
+    let eid = euicc::eid(0);
+    let asn1 = || EsipaRequest::GetEimPackage(GetEimPackageRequest::new(eid.to_bcd())).to_der();
+    let json = || format!("{{\"eidValue\":\"{eid}\"}}").into_bytes();
+    assert_eq!(poll(None, "asn1", asn1()), (200, None));
+    let later = (429, Some("3601".to_owned()));
+    assert_eq!(poll(None, "asn1", asn1()), later);
+    assert_eq!(poll(None, "esipa/getEimPackage", json()), later);
+    // Its device, with its certificate, does not wait for them.
+    assert_eq!(poll(Some(&PKI.device), "asn1", asn1()), (200, None));
+    let refused = refusals(&server);
+    assert!(
+        refused.iter().any(|refused| refused.reason == "too_many_polls" && refused.times == 2),
+        "{refused:?}"
+    );
 }

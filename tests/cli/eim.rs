@@ -376,8 +376,8 @@ fn idle_polls_are_measured() {
     // On a disk: what is measured in memory is refused.
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-poll-{}", std::process::id()));
     let place = Place::new();
-    let line = format!("--polls 40 --devices 2 --store sqlite:bench.db --dir {}", folder.display());
-    let run = place.run(&format!("bench poll {line} --json"));
+    let polls = format!("--polls 40 --devices 2 --store sqlite:bench.db --dir {}", folder.display());
+    let run = place.run(&format!("bench poll {polls} --json"));
     let _ = std::fs::remove_dir_all(&folder);
     if run.code == Some(1) && run.stderr.contains("in memory") {
         left_out("the benchmark of polls", "the target folder lies in memory");
@@ -385,7 +385,7 @@ fn idle_polls_are_measured() {
     }
     let figures = run.json();
     assert_eq!((&figures["devices"], &figures["kept"]["count"]), (&json!(2), &json!(40)), "{figures}");
-    let told = place.run(&format!("bench poll {line}"));
+    let told = place.run(&format!("bench poll {polls}"));
     let _ = std::fs::remove_dir_all(&folder);
     assert!(told.ok().contains("idle polls, a handshake each: 4 in"), "{told:?}");
     assert_eq!(place.run("bench poll --devices 0").code, Some(2));

@@ -12,7 +12,7 @@ use simyard_asn1::iot::esipa::{EsipaRequest, Function};
 use simyard_asn1::rsp::NUMBER;
 use simyard_asn1::{Decode as _, Encode as _, Error, ErrorKind, Reader};
 
-use super::{Device, Failure, Outcome, Serving, invalid_eid, missing_eid, run, unreadable};
+use super::{Device, Failure, Outcome, Serving, invalid_eid, missing_eid, not_now, run, unreadable};
 use crate::binding::asn1::CONTENT_TYPE;
 use crate::binding::esipa::EsipaCode;
 use crate::http::function::{answered, check_headers, echo_protocol, with_body, without_body};
@@ -48,6 +48,7 @@ pub(super) async fn call(
         }
         Outcome::Unreadable => unreadable(function, StatusCode::OK),
         Outcome::Notified(response) => response,
+        Outcome::NotNow(wait) => not_now(wait),
     };
     echo_protocol(&headers, response)
 }

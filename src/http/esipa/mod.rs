@@ -5,11 +5,13 @@
 //! 200. A protocol version that a device states is stated back to it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use axum::routing::post;
 use simyard_asn1::iot::esipa::{
@@ -25,10 +27,10 @@ use crate::binding::status::{Reason, Subject};
 use crate::binding::{CONTENT_TYPE, MemberError};
 use crate::eim::Eim;
 use crate::eim::authenticate_client::authenticate_client;
-use crate::eim::caller::{ClientAuth, DeviceCaller, Devices};
+use crate::eim::caller::{ClientAuth, DeviceCaller, Devices, Refusal};
 use crate::eim::cancel_session::cancel_session;
 use crate::eim::get_bound_profile_package::get_bound_profile_package;
-use crate::eim::get_eim_package::get_eim_package;
+use crate::eim::get_eim_package::{GetEimPackageError, get_eim_package};
 use crate::eim::handle_notification::{HandleNotificationError, handle_notification};
 use crate::eim::initiate_authentication::initiate_authentication;
 use crate::eim::provide_eim_package_result::provide_eim_package_result;
@@ -134,6 +136,7 @@ async fn json(
         }
         Outcome::Unreadable => unreadable(function, status),
         Outcome::Notified(response) => response,
+        Outcome::NotNow(wait) => not_now(wait),
     };
     echo_protocol(headers, response)
 }
@@ -155,6 +158,15 @@ enum Outcome {
     Unreadable,
     /// A function without answers was called.
     Notified(Response),
+    /// The caller has to wait so long: no function was called.
+    NotNow(Duration),
+}
+
+/// HTTP 429, and the whole seconds to wait: no code of the function says so.
+fn not_now(wait: Duration) -> Response {
+    let mut response = without_body(StatusCode::TOO_MANY_REQUESTS);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
+    response
 }
 
 /// Why a function failed.
@@ -229,11 +241,12 @@ const fn invalid_eid(function: Function) -> Option<EsipaCode> {
 async fn run(eim: &Eim, caller: &DeviceCaller, request: EsipaRequest) -> Outcome {
     let name = request.function().name();
     match request {
-        EsipaRequest::GetEimPackage(request) => {
-            ended(name, get_eim_package(eim, caller, &request).await, |package| {
+        EsipaRequest::GetEimPackage(request) => match get_eim_package(eim, caller, &request).await {
+            Err(GetEimPackageError::Refused(Refusal::TooManyPolls(wait))) => Outcome::NotNow(wait),
+            polled => ended(name, polled, |package| {
                 EsipaResponse::GetEimPackage(GetEimPackageResponse::Package(package))
-            })
-        }
+            }),
+        },
         EsipaRequest::ProvideEimPackageResult(request) => {
             ended(name, provide_eim_package_result(eim, caller, &request).await, |acknowledged| {
                 EsipaResponse::ProvideEimPackageResult(if acknowledged.0.is_empty() {
