@@ -166,7 +166,7 @@ fn a_report_is_made_and_checked() {
     let audit = place.run(&format!("operation create {OTHER} audit")).ok().trim().to_owned();
     place.run(&format!("operation cancel {audit}")).ok();
     let report = place.run(&format!("switch report {audit}"));
-    place.write("report.json", report.ok());
+    place.write("report.json", &report.ok());
     let report = report.json();
     assert_eq!(
         (&report["eim_id"], &report["operations"][0]["state"]),
