@@ -124,7 +124,7 @@ impl Card {
         let mut change = Change::of(&self.state);
         let response = EuiccMemoryResetResponse {
             reset: asked.then(|| reset(&mut change, options)),
-            reset_eim: eims.then_some(()).map(|()| reset_eims(&mut change)).transpose()?,
+            reset_eim: if eims { Some(reset_eims(&mut change)?) } else { None },
             reset_immediate_enable_configuration: if immediate_enable {
                 change.state.iot_mut()?.immediate_enable = None;
                 Some(ResetResult::Ok)

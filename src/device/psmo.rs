@@ -53,7 +53,7 @@ impl<'a> PsmoRun<'a> {
                 EuiccResultData::ConfigureImmediateEnable(self.configure_immediate_enable(configuration)?)
             }
             Psmo::SetFallbackAttribute { iccid } => {
-                EuiccResultData::SetFallbackAttribute(self.set_fallback_attribute(*iccid)?)
+                EuiccResultData::SetFallbackAttribute(self.set_fallback_attribute(iccid)?)
             }
             Psmo::UnsetFallbackAttribute => {
                 EuiccResultData::UnsetFallbackAttribute(self.unset_fallback_attribute()?)
