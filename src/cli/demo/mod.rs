@@ -1,6 +1,6 @@
 //! `simyard demo`: one subscription from a manufacturer's batch becomes an enabled profile on a virtual eUICC, over the
 //! real interfaces, in one process: the manufacturer delivers and the operator orders over mutual TLS, the LPA speaks ES9+
-//! over TLS, and reaches the card through APDUs alone.
+//! over TLS, and reaches the card through APDUs alone. A second round is Freedom to Switch ([`switch`]).
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 mod readback;
 mod steps;
 mod subscription;
+mod switch;
 
 use steps::Steps;
 use subscription::Subscription;
@@ -44,12 +45,20 @@ use crate::smdp::Smdp;
 const OPERATOR: &str = "acme";
 const OPERATOR_NAME: &str = "Acme";
 const PROFILE_TYPE: &str = "iot";
+/// To whom a device in the field switches.
+const OTHER_OPERATOR: &str = "bravo";
+const OTHER_OPERATOR_NAME: &str = "Bravo";
+const OTHER_PROFILE_TYPE: &str = "bravo-iot";
+/// As what their eUICCs are delivered.
+const FIELD_DEVICES: &str = "field-devices";
 const EID: &str = "89049032000000000000279973200019";
 
 /// Show a whole download on this machine: server, operator, LPA and eUICC over the real interfaces.
 ///
 /// Makes a fresh folder with a test PKI and a SQLite file, starts the server on free ports of the loopback, ingests a
-/// batch, orders a profile, downloads it, enables it, and reads it back. The exit code is 0 only if every check held.
+/// batch, orders a profile, downloads it, enables it, and reads it back. Then a device without a user polls the eIM over mutual
+/// TLS, switches from one operator's profile to another's, and goes back from one that leaves it without a network. The exit code
+/// is 0 only if every check held.
 #[derive(Args)]
 pub struct DemoArgs {
     /// Take this unprotected profile package instead of our template.
@@ -86,6 +95,9 @@ async fn demonstrate(args: &DemoArgs, folder: &Path, steps: &mut Steps) -> anyho
     let subscription = world.ingest(args, steps).await?;
     let code = world.order(&subscription, steps).await?;
     world.download(&subscription, &code, steps).await?;
+    if args.profile.is_none() {
+        world.switch(steps).await?;
+    }
     steps.summary(&subscription.iccid);
     if args.keep { world.keep(folder, args.profile.is_some()).await } else { world.end().await }
 }
@@ -99,6 +111,7 @@ struct World {
     es9plus: ServerAddress,
     es2plus: ServerAddress,
     ingest: ServerAddress,
+    esipa: ServerAddress,
     connect_to: Vec<ConnectTo>,
     end: watch::Sender<bool>,
     server: tokio::task::JoinHandle<()>,
@@ -119,14 +132,15 @@ impl World {
         let file = folder.join("simyard.toml");
         let free_ports = Config::parse(
             "addresses = [\"localhost\"]\n[es9plus]\nlisten = \"127.0.0.1:0\"\n[es2plus]\nlisten = \"127.0.0.1:0\"\n\
-             [ingest]\nlisten = \"127.0.0.1:0\"\n",
+             [ingest]\nlisten = \"127.0.0.1:0\"\n[eim]\nid = \"2.999.40\"\nfqdn = \"localhost\"\nlisten = \"127.0.0.1:0\"\n",
             &file,
         )?;
         let (app, config, ports) = steps
-            .step_async("server: ES9+, ES2+ and ingestion on the loopback, SQLite", async {
+            .step_async("server: ES9+, ES2+, ingestion, ESipa; SQLite", async {
                 let sockets = Sockets::bind(&free_ports).await?;
                 let ingest = sockets.ingest.as_ref().context("no socket for deliveries")?.local_addr()?;
-                let ports = [sockets.es9plus.local_addr()?, sockets.es2plus.local_addr()?, ingest];
+                let esipa = sockets.eim.first().context("no socket for devices")?.local_addr()?;
+                let ports = [sockets.es9plus.local_addr()?, sockets.es2plus.local_addr()?, ingest, esipa];
                 std::fs::write(&file, settings(args.profile.is_some(), ports.map(|address| address.port())))?;
                 let config = Config::load(&file)?;
                 let app = App::open(&config, sockets, clock.clone(), rng.clone()).await?;
@@ -134,7 +148,7 @@ impl World {
                 Ok(((app, config, ports), detail))
             })
             .await?;
-        let [es9plus, es2plus, ingest] = ports;
+        let [es9plus, es2plus, ingest, esipa] = ports;
         let address = |port| ServerAddress::parse(&format!("localhost:{port}"));
         let (end, ended) = watch::channel(false);
         Ok(Self {
@@ -145,6 +159,7 @@ impl World {
             es9plus: address(es9plus.port())?,
             es2plus: address(es2plus.port())?,
             ingest: address(ingest.port())?,
+            esipa: address(esipa.port())?,
             connect_to: vec![ConnectTo { host: "localhost".to_owned(), address: es9plus }],
             config,
             pki,
@@ -258,7 +273,7 @@ impl World {
         let card = steps.step("virtual eUICC: a new card", || {
             let card = Card::create(
                 &self.folder.join("card"),
-                &self.card_material()?,
+                &card_material(&self.pki.euicc, &self.pki)?,
                 self.clock.clone(),
                 self.rng.clone(),
             )?;
@@ -293,17 +308,6 @@ impl World {
         self.check_servers_view(&subscription.iccid, &eid, steps).await?;
         let mut card = lpa.into_card().close()?;
         readback::check(&mut card, subscription, &self.rng, steps)
-    }
-
-    fn card_material(&self) -> anyhow::Result<Material> {
-        Ok(Material {
-            credentials: vec![CredentialMaterial {
-                euicc_key: self.pki.euicc.key.to_pkcs8_der()?,
-                euicc_certificate: self.pki.euicc.certificate.der().to_vec(),
-                eum_certificate: self.pki.eum.certificate.der().to_vec(),
-            }],
-            ci_certificates: vec![self.pki.ci.certificate.der().to_vec()],
-        })
     }
 
     /// Order installed, profile enabled, on which EID.
@@ -348,14 +352,74 @@ impl World {
     }
 }
 
+/// What a card gets in its factory, whose eUICC this is.
+fn card_material(euicc: &Issued, pki: &TestPki) -> anyhow::Result<Material> {
+    Ok(Material {
+        credentials: vec![CredentialMaterial {
+            euicc_key: euicc.key.to_pkcs8_der()?,
+            euicc_certificate: euicc.certificate.der().to_vec(),
+            eum_certificate: pki.eum.certificate.der().to_vec(),
+        }],
+        ci_certificates: vec![pki.ci.certificate.der().to_vec()],
+    })
+}
+
 /// The server's settings: everything else is a default.
-fn settings(ready_made: bool, [es9plus, es2plus, ingest]: [u16; 3]) -> String {
+fn settings(ready_made: bool, [es9plus, es2plus, ingest, esipa]: [u16; 4]) -> String {
     let kind = if ready_made { "template = \"none\"\nclass = \"test\"\n" } else { "" };
     format!(
-        "mode = \"test\"\naddresses = [\"localhost:{es9plus}\"]\n\n[es9plus]\nlisten = \"127.0.0.1:{es9plus}\"\n\n\
-         [es2plus]\nlisten = \"127.0.0.1:{es2plus}\"\n\n[[operator]]\nname = \"{OPERATOR}\"\noid = \"2.999.20\"\n\n\
-         [[profile_type]]\nname = \"{PROFILE_TYPE}\"\nowner = \"{OPERATOR}\"\nservice_provider_name = \"{OPERATOR_NAME}\"\n\
-         profile_name = \"Acme IoT\"\n{kind}\n[ingest]\nlisten = \"127.0.0.1:{ingest}\"\n\n\
-         [[manufacturer]]\nname = \"cards\"\noid = \"2.999.30\"\nprofile_types = [\"{PROFILE_TYPE}\"]\n"
+        r#"mode = "test"
+addresses = ["localhost:{es9plus}"]
+
+[es9plus]
+listen = "127.0.0.1:{es9plus}"
+
+[es2plus]
+listen = "127.0.0.1:{es2plus}"
+
+[[operator]]
+name = "{OPERATOR}"
+oid = "2.999.20"
+
+[[operator]]
+name = "{OTHER_OPERATOR}"
+oid = "2.999.21"
+
+[[sub_class]]
+name = "Chip Industrial"
+architecture = "sgp32"
+
+[[profile_type]]
+name = "{PROFILE_TYPE}"
+owner = "{OPERATOR}"
+service_provider_name = "{OPERATOR_NAME}"
+profile_name = "Acme IoT"
+{kind}
+[[profile_type]]
+name = "{OTHER_PROFILE_TYPE}"
+owner = "{OTHER_OPERATOR}"
+service_provider_name = "{OTHER_OPERATOR_NAME}"
+profile_name = "Bravo IoT"
+
+[[profile_type]]
+name = "{FIELD_DEVICES}"
+owner = "{OPERATOR}"
+service_provider_name = "{OPERATOR_NAME}"
+profile_name = "Devices in the field"
+sub_class = "Chip Industrial"
+
+[ingest]
+listen = "127.0.0.1:{ingest}"
+
+[[manufacturer]]
+name = "cards"
+oid = "2.999.30"
+profile_types = ["{PROFILE_TYPE}", "{OTHER_PROFILE_TYPE}", "{FIELD_DEVICES}"]
+
+[eim]
+id = "2.999.40"
+fqdn = "localhost"
+listen = "127.0.0.1:{esipa}"
+"#
     )
 }

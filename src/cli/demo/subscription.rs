@@ -18,6 +18,9 @@ const NUMBERS: [(&str, &str); 3] = [
     ("89882801000000000030", "901405100000003"),
 ];
 
+/// Those of the other operator.
+const OTHER_NUMBERS: [(&str, &str); 1] = [("89882801000000000048", "901405100000004")];
+
 /// One subscription and its secrets.
 pub(super) struct Subscription {
     pub(super) iccid: Iccid,
@@ -32,7 +35,16 @@ pub(super) struct Subscription {
 
 /// A batch as a manufacturer delivers it: fresh keys, drawn here.
 pub(super) fn batch(rng: &Rng) -> anyhow::Result<Vec<Subscription>> {
-    NUMBERS
+    drawn(&NUMBERS, super::OPERATOR_NAME, rng)
+}
+
+/// A batch for the other operator.
+pub(super) fn others(rng: &Rng) -> anyhow::Result<Vec<Subscription>> {
+    drawn(&OTHER_NUMBERS, super::OTHER_OPERATOR_NAME, rng)
+}
+
+fn drawn(numbers: &[(&str, &str)], name: &'static str, rng: &Rng) -> anyhow::Result<Vec<Subscription>> {
+    numbers
         .iter()
         .map(|(iccid, imsi)| {
             let (ki, opc): ([u8; 16], [u8; 16]) = (rng.array(), rng.array());
@@ -49,7 +61,7 @@ pub(super) fn batch(rng: &Rng) -> anyhow::Result<Vec<Subscription>> {
                 imsi: imsi.parse()?,
                 aka: Milenage::new(&ki, &opc).into(),
                 pin1: *b"1234\xFF\xFF\xFF\xFF",
-                name: Some(super::OPERATOR_NAME),
+                name: Some(name),
                 row,
             })
         })

@@ -150,7 +150,7 @@ impl<T: ApduTransport> Ipa<T> {
             euicc_certificate: certificate(found.euicc_certificate, |certificates| &certificates.euicc),
             eim_transaction_id: request.eim_transaction_id,
             ipa_capabilities: found.ipa_capabilities.then(capabilities),
-            device_info: found.device_info.then(|| DeviceInfo {
+            device_info: found.device_info.then_some(DeviceInfo {
                 tac: &tac,
                 device_capabilities: &[],
                 imei: self.settings.imei,
