@@ -220,7 +220,7 @@ fn profiles_are_switched_and_deleted_by_packages() {
         (enable(&three), "830103", Some(bound)),
         (Psmo::Disable { iccid: &bound }, "840103", Some(bound)),
     ] {
-        assert_eq!(eim.psmo(&mut device, &[operation.clone()]), result, "{operation:?}");
+        assert_eq!(eim.psmo(&mut device, std::slice::from_ref(&operation)), result, "{operation:?}");
         assert_eq!(enabled(&device), now.map(|iccid| iccid.to_vec()), "{operation:?}");
     }
     // The user has no say any more.
@@ -305,7 +305,7 @@ fn results_have_a_limit() {
     let mut eim = Eim::new("eim1");
     eim.associate(&mut device, None);
     let list = Psmo::ListProfileInfo(ProfileInfoListRequest::default());
-    let one = eim.psmo(&mut device, &[list.clone()]).len() / 2;
+    let one = eim.psmo(&mut device, std::slice::from_ref(&list)).len() / 2;
     let results = eim.psmo(&mut device, &vec![list; MAX_OPERATIONS_RUN]);
     assert!(results.ends_with("020101"), "{results}");
     let fitted = (results.len() / 2 - 3) / one;
@@ -384,7 +384,7 @@ fn the_fallback_attribute_moves_by_the_rules() {
         (Psmo::UnsetFallbackAttribute, "8E0100"),
         (Psmo::Delete { iccid: &two }, "850100"),
     ] {
-        assert_eq!(eim.psmo(&mut device, &[operation.clone()]), result, "{operation:?}");
+        assert_eq!(eim.psmo(&mut device, std::slice::from_ref(&operation)), result, "{operation:?}");
     }
 }
 

@@ -36,6 +36,9 @@ crate::tests!(
     a_cancelled_session_is_over_on_both_sides,
 );
 
+/// What a server makes of an answer.
+type Lie = fn(Value) -> Met;
+
 /// The integer of an error.
 fn integer(error: &impl EsipaError) -> i64 {
     error.code().code()
@@ -156,7 +159,7 @@ fn a_server_that_lies_opens_no_session() {
     let order = world.smdp.order(OrderOptions::default());
     world.trigger(1, &format!("{}${SMDP_OID}", code(&order)), None);
     let function = "initiateAuthentication";
-    let lies: [(fn(Value) -> Met, i64); 8] = [
+    let lies: [(Lie, i64); 8] = [
         // Another transactionId than it signed.
         (|answer| Met::with(answer, "transactionId", json!("00112233445566778899AABBCCDDEEFF")), 127),
         // Another challenge than it was given.
