@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use simyard::sim::faults::Faults;
 use simyard::sim::ground::Ground;
 use simyard::sim::report::{Figures, SeedReport};
-use simyard::sim::{Options, simulate};
+use simyard::sim::{Fleet, Options, simulate};
 
 use crate::server::log;
 
@@ -14,6 +14,9 @@ crate::tests!(
     without_faults_every_profile_is_enabled,
     a_seed_tells_its_story_again,
     devices_that_fall_silent_leave_the_others_alone,
+    an_eim_switches_devices_on_bad_days,
+    who_loses_coverage_goes_back,
+    a_seed_of_an_eim_tells_its_story_again,
 );
 
 const DEVICES: usize = 3;
@@ -49,7 +52,7 @@ fn stories(options: Options, seeds: std::ops::Range<u64>) -> Figures {
 
 fn everything_holds_on_bad_days() {
     let faults = "drop=100,double=100,delay=100,death=100,power-cut=100,silence=0".parse().unwrap();
-    let figures = stories(Options { faults, profiles: 2 }, 1..11);
+    let figures = stories(Options { fleet: Fleet::Consumer, faults, profiles: 2 }, 1..11);
     for (what, count) in [
         ("lost", figures.dropped),
         ("doubled", figures.doubled),
@@ -67,7 +70,7 @@ fn everything_holds_on_bad_days() {
 }
 
 fn without_faults_every_profile_is_enabled() {
-    let figures = stories(Options { faults: Faults::NONE, profiles: 3 }, 1..2);
+    let figures = stories(Options { fleet: Fleet::Consumer, faults: Faults::NONE, profiles: 3 }, 1..2);
     assert_eq!(figures.enabled, 3 * DEVICES as u64);
     let faults = [figures.dropped, figures.doubled, figures.delayed, figures.unreachable, figures.deaths];
     assert_eq!(faults, [0; 5]);
@@ -75,7 +78,8 @@ fn without_faults_every_profile_is_enabled() {
 }
 
 fn a_seed_tells_its_story_again() {
-    let options = Options { faults: Faults { death: 80, power_cut: 80, ..Faults::default() }, profiles: 2 };
+    let faults = Faults { death: 80, power_cut: 80, ..Faults::default() };
+    let options = Options { fleet: Fleet::Consumer, faults, profiles: 2 };
     let report = story(options, 7);
     assert_eq!(story(options, 7), report);
     assert_ne!(story(options, 8).figures, report.figures);
@@ -83,6 +87,34 @@ fn a_seed_tells_its_story_again() {
 
 fn devices_that_fall_silent_leave_the_others_alone() {
     let faults = Faults { silence: 100, ..Faults::NONE };
-    let figures = stories(Options { faults, profiles: 1 }, 20..26);
+    let figures = stories(Options { fleet: Fleet::Consumer, faults, profiles: 1 }, 20..26);
     assert!(figures.silent > 0 && figures.open > 0 && figures.enabled > 0, "{figures:?}");
+}
+
+fn an_eim_switches_devices_on_bad_days() {
+    let faults = "drop=80,double=80,delay=60,death=40,power-cut=40,silence=0,coverage=300".parse().unwrap();
+    let figures = stories(Options { fleet: Fleet::Iot, faults, profiles: 2 }, 1..4);
+    for (what, count) in [
+        ("lost", figures.dropped),
+        ("doubled", figures.doubled),
+        ("deaths", figures.deaths),
+        ("power cuts", figures.power_cuts),
+    ] {
+        assert!(count >= 5, "{what}: {figures:?}");
+    }
+    assert_eq!(figures.switches.values().sum::<u64>(), 3 * DEVICES as u64, "each ended: {figures:?}");
+    assert!(figures.switches.get("done").is_some_and(|count| *count > 0), "{figures:?}");
+}
+
+fn who_loses_coverage_goes_back() {
+    let faults = Faults { coverage: 1000, ..Faults::NONE };
+    let figures = stories(Options { fleet: Fleet::Iot, faults, profiles: 2 }, 1..2);
+    assert_eq!(figures.switches, [("rolled_back".to_owned(), DEVICES as u64)].into(), "{figures:?}");
+}
+
+fn a_seed_of_an_eim_tells_its_story_again() {
+    let faults = Faults { death: 40, power_cut: 40, ..Faults::default() };
+    let options = Options { fleet: Fleet::Iot, faults, profiles: 2 };
+    let report = story(options, 5);
+    assert_eq!(story(options, 5), report);
 }

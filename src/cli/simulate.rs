@@ -16,7 +16,7 @@ use crate::env::Clock;
 use crate::sim::faults::Faults;
 use crate::sim::ground::Ground;
 use crate::sim::report::{Figures, SeedReport};
-use crate::sim::{DEVICES_MAX, Options, simulate};
+use crate::sim::{DEVICES_MAX, Fleet, Options, simulate};
 
 /// Seeds of one run at most of which each is told by itself.
 const TOLD_ONE_BY_ONE: u64 = 20;
@@ -32,6 +32,9 @@ pub struct SimulateArgs {
     /// Devices, each with a card of its own.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = devices)]
     devices: usize,
+    /// Devices with a user, an LPA and SGP.22, or without, with an IPA and SGP.32, which the eIM switches.
+    #[arg(long, value_name = "consumer|iot", default_value = "iot", value_parser = fleet)]
+    fleet: Fleet,
     /// Profiles that each device is to get, one after the other.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=8))]
     profiles: u8,
@@ -41,7 +44,7 @@ pub struct SimulateArgs {
     /// Many seeds, one after the other; the last one is not among them.
     #[arg(long, value_name = "A..B", value_parser = seeds)]
     seeds: Option<Range<u64>>,
-    /// What goes wrong, of a thousand times: drop, double, delay, death, power-cut, silence; `none` sets all to 0.
+    /// What goes wrong, of a thousand times: drop, double, delay, death, power-cut, silence, coverage (of iot: of a thousand switches); `none` sets all to 0.
     #[arg(long, value_name = "NAME=N,…", default_value_t = Faults::default())]
     faults: Faults,
     /// Seeds at a time, each on a thread of its own.
@@ -61,6 +64,22 @@ fn devices(text: &str) -> Result<usize, String> {
     number.ok_or_else(|| format!("a number from 1 to {DEVICES_MAX} is expected"))
 }
 
+fn fleet(text: &str) -> Result<Fleet, String> {
+    match text {
+        "consumer" => Ok(Fleet::Consumer),
+        "iot" => Ok(Fleet::Iot),
+        _ => Err("consumer or iot is expected".to_owned()),
+    }
+}
+
+/// As it is read.
+const fn fleet_name(fleet: Fleet) -> &'static str {
+    match fleet {
+        Fleet::Consumer => "consumer",
+        Fleet::Iot => "iot",
+    }
+}
+
 fn seeds(text: &str) -> Result<Range<u64>, String> {
     let range = text.split_once("..").and_then(|(first, end)| Some(first.parse().ok()?..end.parse().ok()?));
     range
@@ -71,6 +90,7 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
 /// What all seeds came to.
 #[derive(Serialize)]
 struct Simulation {
+    fleet: Fleet,
     devices: usize,
     profiles: u8,
     faults: Faults,
@@ -107,6 +127,7 @@ fn run_blocking(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     let failed = reports.iter().filter(|report| !report.violations.is_empty()).count();
     let told = reports.into_iter().filter(|report| seeds <= TOLD_ONE_BY_ONE || !report.violations.is_empty());
     let simulation = Simulation {
+        fleet: args.fleet,
         devices: args.devices,
         profiles: args.profiles,
         faults: args.faults,
@@ -162,7 +183,11 @@ impl Stories<'_> {
         let folder = self.folder.join(format!("seed-{seed}"));
         std::fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let options = Options { faults: self.args.faults, profiles: usize::from(self.args.profiles) };
+        let options = Options {
+            fleet: self.args.fleet,
+            faults: self.args.faults,
+            profiles: usize::from(self.args.profiles),
+        };
         let report = runtime.block_on(simulate(self.ground, &options, seed, &folder))?;
         if self.args.dir.is_none() {
             std::fs::remove_dir_all(&folder)?;
@@ -175,7 +200,10 @@ impl Simulation {
     /// The command that tells the story of a seed again.
     fn command(&self, seed: u64) -> String {
         let Self { devices, profiles, faults, .. } = self;
-        format!("simyard simulate --devices {devices} --profiles {profiles} --faults {faults} --seed {seed}")
+        let fleet = fleet_name(self.fleet);
+        format!(
+            "simyard simulate --fleet {fleet} --devices {devices} --profiles {profiles} --faults {faults} --seed {seed}"
+        )
     }
 
     fn print(&self) {
@@ -204,6 +232,9 @@ impl Simulation {
             "profiles enabled: {}; left open by silence: {}",
             figures.enabled, figures.open
         ));
+        for (state, count) in &figures.switches {
+            output::line(&format!("switches that ended as {state}: {count}"));
+        }
         for (why, count) in &figures.not_enabled {
             output::line(&format!("not enabled: {count}, {why}"));
         }
@@ -241,6 +272,7 @@ mod tests {
         }
 
         let simulation = Simulation {
+            fleet: Fleet::Consumer,
             devices: 7,
             profiles: 3,
             faults: "none,drop=5,power-cut=9".parse().unwrap(),

@@ -133,6 +133,19 @@ impl ForwardNotifications {
         log(self.give_back(under_way).await);
     }
 
+    /// Brings what is due, and what becomes due by that, until no more can be taken. What others hold stays with them.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails; what was brought before may be brought again.
+    pub async fn turn(&self) -> Result<(), StoreError> {
+        let mut under_way = UnderWay::default();
+        loop {
+            self.take(&mut under_way).await?;
+            let Some(done) = under_way.calls.join_next().await else { return Ok(()) };
+            self.settle(&mut under_way, vec![done]).await?;
+        }
+    }
+
     /// Calls with what is due, so much at a time. A look comes first: to take is to write.
     async fn take(&self, under_way: &mut UnderWay) -> Result<(), StoreError> {
         let now = self.clock.now();

@@ -6,14 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use simyard_asn1::Decode as _;
+use simyard_asn1::iot::esipa::{EimPackage, EsipaResponse, GetEimPackageResponse};
+use simyard_asn1::iot::package::EuiccPackageRequest;
 use simyard_asn1::rsp::notification::PendingNotification;
 
 use super::SimulationError;
-use super::device::Device;
+use super::device::{Device, Errand, Outcome};
 use super::world::World;
 use crate::admin::audit;
 use crate::device::card::Card;
-use crate::domain::{Limits, Order, RunTimeState, State};
+use crate::domain::{Limits, OperationStateName, Order, RunTimeState, State};
 use crate::env::Timestamp;
 use crate::ident::{Eid, Iccid};
 use crate::store::Store;
@@ -92,6 +94,44 @@ pub enum Violation {
         eid: Eid,
         /// The profile.
         iccid: Iccid,
+    },
+    /// An IPA that has no reason to fail did.
+    #[error("the IPA of eUICC {eid} failed: {why}")]
+    Trouble {
+        /// The card.
+        eid: Eid,
+        /// What it said.
+        why: String,
+    },
+    /// A switch ended in a state that the card contradicts.
+    #[error("the switch of eUICC {eid} to profile {iccid} ended as {state}, and {enabled} is enabled")]
+    Switched {
+        /// The card.
+        eid: Eid,
+        /// The profile that it was to switch to.
+        iccid: Iccid,
+        /// How the eIM says that it ended.
+        state: String,
+        /// What is enabled.
+        enabled: String,
+    },
+    /// What the last list says is not what the card holds, and the eIM does not say that it may have changed.
+    #[error("the eIM believes that eUICC {eid} holds {believed}, and it holds {held}")]
+    Listed {
+        /// The card.
+        eid: Eid,
+        /// The eIM's belief.
+        believed: String,
+        /// The truth.
+        held: String,
+    },
+    /// Two packages were signed under one counter.
+    #[error("two packages for eUICC {eid} have the counter {counter}")]
+    CounterTwice {
+        /// The card, in hexadecimal digits.
+        eid: String,
+        /// The counter.
+        counter: i64,
     },
     /// A device had an enabled profile and has none.
     #[error("eUICC {eid} had an enabled profile and has none")]
@@ -208,14 +248,108 @@ pub(super) async fn check(
         Some(Violation::Unknown { iccid: iccid.clone(), eid })
     }));
     of_server(store, now, &mut violations).await?;
+    for device in devices.iter().filter(|device| device.is_iot()) {
+        of_eim(store, device, &mut violations).await?;
+    }
     Ok(violations)
+}
+
+/// Holds what the eIM believes of a device against its card.
+async fn of_eim(
+    store: &Store,
+    device: &Device,
+    violations: &mut Vec<Violation>,
+) -> Result<(), SimulationError> {
+    let eid = &device.eid;
+    if let Some(why) = device.memory.trouble() {
+        violations.push(Violation::Trouble { eid: eid.clone(), why });
+    }
+    let holding = device.slot.look(|card| Holding::of(card, device.silent));
+    let enabled = holding.profiles.iter().find(|(_, held)| **held == Held::Enabled).map(|(iccid, _)| iccid);
+    let switches: Vec<Errand> =
+        device.notebook.errands().into_iter().filter(|errand| errand.operation_id.is_some()).collect();
+    // The last one decides which profile is enabled; what a silent device did since nobody knows.
+    let last = switches.last().filter(|_| !device.silent);
+    if let Some((errand, Outcome::Ended(state))) =
+        last.and_then(|errand| Some((errand, errand.outcome.as_ref()?)))
+    {
+        let is_on_it = enabled == Some(&errand.iccid);
+        let fits = match state {
+            OperationStateName::Done | OperationStateName::DoneWithRemnant => is_on_it,
+            OperationStateName::RolledBack => !is_on_it && enabled.is_some(),
+            _ => true,
+        };
+        if !fits {
+            violations.push(Violation::Switched {
+                eid: eid.clone(),
+                iccid: errand.iccid.clone(),
+                state: state.to_string(),
+                enabled: enabled.map_or("nothing".to_owned(), ToString::to_string),
+            });
+        }
+    }
+    let Some(known) = store.eim_euicc(eid).await? else { return Ok(()) };
+    if device.silent || known.stale_since.is_some() || known.listed_at.is_none() {
+        return Ok(());
+    }
+    let held = |(iccid, enabled): (&Iccid, bool)| {
+        format!("{iccid} ({})", if enabled { "enabled" } else { "disabled" })
+    };
+    let listed = store.profiles_of_euicc(eid).await?;
+    let believed: BTreeSet<String> =
+        listed.iter().map(|profile| held((&profile.iccid, profile.enabled))).collect();
+    let held: BTreeSet<String> =
+        holding.profiles.iter().map(|(iccid, is)| held((iccid, *is == Held::Enabled))).collect();
+    if believed != held {
+        let join = |all: BTreeSet<String>| all.into_iter().collect::<Vec<_>>().join(", ");
+        violations.push(Violation::Listed { eid: eid.clone(), believed: join(believed), held: join(held) });
+    }
+    Ok(())
+}
+
+/// The packages that left the eIM in the ASN.1 binding: the first that was seen of each eUICC and counter.
+#[derive(Default)]
+pub(super) struct Packages {
+    seen: BTreeMap<(String, i64), Vec<u8>>,
+    twice: BTreeSet<(String, i64)>,
+}
+
+impl Packages {
+    /// Looks at an answer; most are none with a package.
+    pub(super) fn look_at(&mut self, answer: &[u8]) {
+        let Ok(EsipaResponse::GetEimPackage(GetEimPackageResponse::Package(
+            EimPackage::EuiccPackageRequest(package),
+        ))) = EsipaResponse::from_der(answer)
+        else {
+            return;
+        };
+        let Ok(request) = EuiccPackageRequest::from_der(&package) else { return };
+        let signed = &request.euicc_package_signed.value;
+        let key = (hex::encode_upper(signed.eid), signed.counter_value);
+        match self.seen.get(&key) {
+            Some(seen) if *seen != package => {
+                self.twice.insert(key);
+            }
+            Some(_) => {}
+            None => {
+                self.seen.insert(key, package.clone());
+            }
+        }
+    }
+
+    /// Counters that were used twice.
+    pub(super) fn violations(&self) -> impl Iterator<Item = Violation> {
+        self.twice
+            .iter()
+            .map(|(eid, counter)| Violation::CounterTwice { eid: eid.clone(), counter: *counter })
+    }
 }
 
 /// What holds of a device by itself.
 fn of_device(device: &Device, violations: &mut Vec<Violation>) {
     let eid = &device.eid;
     let errands = device.notebook.errands();
-    let was_enabled = errands.iter().any(|errand| errand.outcome == Some(super::device::Outcome::Enabled));
+    let was_enabled = errands.iter().any(|errand| errand.outcome == Some(Outcome::Enabled));
     let (is_enabled, untold) =
         device.slot.look(|card| (card.state().enabled().is_some(), card.state().notifications.len()));
     if was_enabled && !is_enabled {

@@ -1,22 +1,30 @@
-//! A device with its card: what it does with the codes that it gets.
+//! A device with its card, and what a user does with the codes that come. What a device without a user does stands in
+//! [`super::iot`].
 //!
 //! A life is one procedure from power-up on. It can be cut off at any message, by a power cut; the next one begins with what the
 //! card holds and what the user has written down.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
+use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::SimulationError;
+use super::driver::Fleet;
 use super::faults::Dice;
+use super::ground::Ground;
+use super::iot::{Coverage, IotLife, Memory};
 use super::network::{Asks, Caller, lock};
+use crate::binding::MessageBinding;
 use crate::client::es9plus::Es9PlusClient;
 use crate::device::card::Card;
 use crate::device::es10_client::{Es10Client, Es10Error, ProfileAction};
+use crate::device::iot_state::IotSettings;
 use crate::device::lpa::{DownloadRequest, Lpa};
-use crate::device::state::Material;
 use crate::device::transport::ApduTransport;
+use crate::domain::{OperationId, OperationStateName};
 use crate::env::{Clock, Rng};
 use crate::ident::{Eid, Iccid, MatchingId, Peer, ServerAddress};
 
@@ -56,15 +64,19 @@ pub(super) enum Outcome {
     NotOrdered(String),
     /// The user gave up, and why.
     GaveUp(String),
+    /// The operation of the eIM ended in this state.
+    Ended(OperationStateName),
 }
 
-/// One profile that the user is to download and enable.
+/// One profile that the device is to download and enable.
 #[derive(Clone, Debug)]
 pub(super) struct Errand {
     pub(super) iccid: Iccid,
     /// The activation code, once the operator has ordered.
     pub(super) matching_id: Option<MatchingId>,
     pub(super) tries: u32,
+    /// The switch that the eIM was asked for.
+    pub(super) operation_id: Option<OperationId>,
     pub(super) outcome: Option<Outcome>,
 }
 
@@ -74,7 +86,7 @@ pub(super) struct Notebook(Mutex<Vec<Errand>>);
 impl Notebook {
     /// The operator's answer: the next life finds the code.
     pub(super) fn ordered(&self, iccid: Iccid, answer: Result<MatchingId, String>) {
-        let mut errand = Errand { iccid, matching_id: None, tries: 0, outcome: None };
+        let mut errand = Errand { iccid, matching_id: None, tries: 0, operation_id: None, outcome: None };
         match answer {
             Ok(matching_id) => errand.matching_id = Some(matching_id),
             Err(why) => errand.outcome = Some(Outcome::NotOrdered(why)),
@@ -91,7 +103,12 @@ impl Notebook {
         lock(&self.0).iter().find(|errand| errand.outcome.is_none()).cloned()
     }
 
-    fn change(&self, iccid: &Iccid, change: impl FnOnce(&mut Errand)) {
+    /// One of them.
+    pub(super) fn errand(&self, iccid: &Iccid) -> Option<Errand> {
+        lock(&self.0).iter().find(|errand| errand.iccid == *iccid).cloned()
+    }
+
+    pub(super) fn change(&self, iccid: &Iccid, change: impl FnOnce(&mut Errand)) {
         if let Some(errand) = lock(&self.0).iter_mut().find(|errand| errand.iccid == *iccid) {
             change(errand);
         }
@@ -107,8 +124,16 @@ pub(super) struct Device {
     pub(super) powered: bool,
     /// It will never be heard of again.
     pub(super) silent: bool,
-    peer: Peer,
+    /// Which profiles reach a network; a device with a user has another one beside.
+    pub(super) coverage: Coverage,
+    /// What its IPA does not forget.
+    pub(super) memory: Memory,
+    /// Whether its card has been associated with the eIM.
+    is_associated: bool,
+    number: usize,
+    caller: Caller,
     server: ServerAddress,
+    eim: ServerAddress,
     dice: Dice,
     clock: Clock,
 }
@@ -116,14 +141,18 @@ pub(super) struct Device {
 impl Device {
     /// A device whose card was never used.
     pub(super) fn new(
+        ground: &Ground,
+        fleet: Fleet,
         number: usize,
-        material: &Material,
-        server: ServerAddress,
         dice: Dice,
         clock: Clock,
         rng: Rng,
     ) -> Result<Self, SimulationError> {
-        let card = Card::in_memory(material, clock.clone(), rng)?;
+        let material = ground.euiccs.get(number).ok_or(SimulationError::BuiltIn("a device's keys"))?;
+        let card = match fleet {
+            Fleet::Consumer => Card::in_memory(material, clock.clone(), rng)?,
+            Fleet::Iot => Card::in_memory_iot(material, IotSettings::default(), clock.clone(), rng)?,
+        };
         let below = u32::try_from(number).unwrap_or(u32::MAX) & 0x00FF_FFFF;
         let peer = Peer::from(IpAddr::V4(Ipv4Addr::from_bits(0x0A00_0000 | below)));
         Ok(Self {
@@ -132,8 +161,13 @@ impl Device {
             notebook: Arc::new(Notebook(Mutex::default())),
             powered: true,
             silent: false,
-            peer,
-            server,
+            coverage: Coverage::default(),
+            memory: Memory::default(),
+            is_associated: false,
+            number,
+            caller: Caller { peer, certificate: ground.devices.get(number).cloned() },
+            server: ground.address.clone(),
+            eim: ground.eim.clone(),
             dice,
             clock,
         })
@@ -144,10 +178,25 @@ impl Device {
         lock(&self.slot.0).reset();
     }
 
-    /// A life from power-up on.
-    pub(super) fn live(&self, asks: Asks) -> impl Future<Output = ()> + use<> {
+    /// Whether an IPA drives it.
+    pub(super) const fn is_iot(&self) -> bool {
+        self.is_associated
+    }
+
+    /// Puts the eIM's data on the card, as in the factory (SGP.32 3.5.2.1): from now on an IPA drives it.
+    pub(super) fn associate(&mut self, ground: &Ground) -> Result<(), SimulationError> {
+        Es10Client::open(self.slot.clone())?.add_initial_eim(&ground.association(self.number)?)?;
+        self.is_associated = true;
+        Ok(())
+    }
+
+    /// A life from power-up on; one that polls ends when the world rests.
+    pub(super) fn live(&self, asks: Asks, resting: &Arc<AtomicBool>) -> Pin<Box<dyn Future<Output = ()>>> {
+        if self.is_associated {
+            return Box::pin(self.iot_life(asks, Arc::clone(resting)).run());
+        }
         let life = Life {
-            servers: Es9PlusClient::over(asks.line(Caller::Device(self.peer))),
+            servers: Es9PlusClient::over(asks.line(self.caller.clone())),
             asks,
             slot: self.slot.clone(),
             notebook: Arc::clone(&self.notebook),
@@ -155,7 +204,23 @@ impl Device {
             dice: self.dice.clone(),
             clock: self.clock.clone(),
         };
-        life.run()
+        Box::pin(life.run())
+    }
+
+    fn iot_life(&self, asks: Asks, resting: Arc<AtomicBool>) -> IotLife {
+        IotLife {
+            asks,
+            caller: self.caller.clone(),
+            slot: self.slot.clone(),
+            eim: self.eim.clone(),
+            // Both bindings on both ways of downloading.
+            binding: if self.number % 4 < 2 { MessageBinding::Asn1 } else { MessageBinding::Json },
+            coverage: self.coverage.clone(),
+            memory: self.memory.clone(),
+            resting,
+            dice: self.dice.clone(),
+            clock: self.clock.clone(),
+        }
     }
 }
 

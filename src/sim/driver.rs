@@ -2,15 +2,19 @@
 //! planned.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use http::Request;
+use serde::Serialize;
 
 use super::SimulationError;
-use super::checkers::{Violation, check};
+use super::checkers::{Packages, Violation, check};
 use super::device::{Device, Outcome};
 use super::faults::{Dice, Faults, mixed};
 use super::ground::{BEGIN, Ground, delivery, iccid};
@@ -20,7 +24,10 @@ use super::report::{Figures, SeedReport};
 use super::world::{Death, Heard, World};
 use crate::client::ClientError;
 use crate::client::exchange::Limits;
+use crate::domain::SwitchObstacle;
+use crate::eim::operations::CreateOperationError;
 use crate::env::{Clock, Rng, Timestamp};
+use crate::ident::{ActivationCode, Peer};
 use crate::store::watch::CommitPhase;
 
 /// How long a message takes.
@@ -42,9 +49,35 @@ const COMMITS_OF_REQUEST: u64 = 2;
 /// Events of one device at most; a story that needs more goes in circles.
 const EVENTS_OF_DEVICE_MAX: u64 = 20_000;
 
+/// How long the storm lasts for devices that poll for ever.
+const STORM: Duration = Duration::from_secs(8 * 3600);
+/// How long somebody waits before he asks the eIM again.
+const ASK_AGAIN: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(600)];
+
+/// What kind of devices there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fleet {
+    /// Phones: a user downloads and enables, through an LPA (SGP.22).
+    Consumer,
+    /// Devices without a user, which the eIM switches to one profile after the other, through an IPA (SGP.32).
+    Iot,
+}
+
+/// What happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Act {
+    /// Devices without a user get their first profile and their eIM.
+    Factory,
+    Storm,
+    Calm,
+}
+
 /// What decides a run beside its seed.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
+    /// What kind of devices there are.
+    pub fleet: Fleet,
     /// What goes wrong.
     pub faults: Faults,
     /// How many profiles each device is to get, one after the other.
@@ -82,6 +115,13 @@ struct Message {
     place: Option<Place<Called>>,
 }
 
+impl Message {
+    /// The same once more, whose answer nobody waits for.
+    fn double(&self) -> Self {
+        Self { task: self.task, caller: self.caller.clone(), request: self.request.clone(), place: None }
+    }
+}
+
 enum Event {
     /// A procedure begins, unless it runs.
     Begin(TaskId),
@@ -99,6 +139,8 @@ enum Event {
     Restart,
     /// The server's jobs have their turn.
     Turn,
+    /// Somebody asks the eIM for the switch to the profile of this number.
+    Switch(usize),
 }
 
 struct Driver<'g> {
@@ -111,7 +153,9 @@ struct Driver<'g> {
     tasks: BTreeMap<TaskId, Task>,
     queue: BTreeMap<(Timestamp, u64), Event>,
     planned: u64,
-    calm: bool,
+    act: Act,
+    resting: Arc<AtomicBool>,
+    packages: Packages,
     figures: Figures,
     violations: Vec<Violation>,
 }
@@ -132,9 +176,14 @@ pub async fn simulate(
     let profiles = ground.devices().saturating_mul(options.profiles);
     let stock = Rng::seeded(mixed(seed, part::STOCK));
     driver.world.ingest(delivery(profiles, &stock)?).await?;
+    if options.fleet == Fleet::Iot {
+        driver.factory().await?;
+    }
     driver.storm().await?;
     driver.calm().await?;
+    driver.settle().await?;
     let mut violations = std::mem::take(&mut driver.violations);
+    violations.extend(driver.packages.violations());
     violations.extend(check(&driver.world, &driver.devices, driver.clock.now()).await?);
     driver.world.end().await;
     Ok(SeedReport { seed, figures: driver.figures(), violations })
@@ -144,12 +193,12 @@ impl<'g> Driver<'g> {
     fn new(ground: &'g Ground, options: Options, seed: u64, folder: &Path) -> Result<Self, SimulationError> {
         let clock = Clock::fixed(BEGIN);
         let cards = Rng::seeded(mixed(seed, part::CARDS));
-        let device = |(number, material)| {
+        let device = |number: usize| {
             let own = part::DEVICES + u64::try_from(number).unwrap_or(u64::MAX);
-            let (server, dice) = (ground.address.clone(), Dice::new(seed, own));
-            Device::new(number, material, server, dice, clock.clone(), cards.clone())
+            let dice = Dice::new(seed, own);
+            Device::new(ground, options.fleet, number, dice, clock.clone(), cards.clone())
         };
-        let devices = ground.euiccs.iter().enumerate().map(device).collect::<Result<_, _>>()?;
+        let devices = (0..ground.devices()).map(device).collect::<Result<_, _>>()?;
         let server = Rng::seeded(mixed(seed, part::SERVER));
         Ok(Self {
             ground,
@@ -161,17 +210,42 @@ impl<'g> Driver<'g> {
             tasks: BTreeMap::new(),
             queue: BTreeMap::new(),
             planned: 0,
-            calm: false,
+            act: Act::Storm,
+            resting: Arc::default(),
+            packages: Packages::default(),
             figures: Figures::default(),
             violations: Vec::new(),
         })
     }
 
+    /// Before a story of devices without a user: each gets a profile, which is enabled, and its eIM.
+    async fn factory(&mut self) -> Result<(), SimulationError> {
+        self.act = Act::Factory;
+        self.world.ingest_euiccs().await?;
+        for profile in 0..self.devices.len() {
+            let begin = self.dice.time(Duration::ZERO, self.ground.beginning());
+            self.plan(begin, Event::Begin(TaskId::Order(profile)));
+        }
+        self.until(None).await?;
+        for device in &mut self.devices {
+            device.associate(self.ground)?;
+        }
+        self.act = Act::Storm;
+        Ok(())
+    }
+
     /// The first act: operators order, devices download, and everything that may go wrong does.
     async fn storm(&mut self) -> Result<(), SimulationError> {
+        let end = match self.options.fleet {
+            Fleet::Consumer => None,
+            Fleet::Iot => Some(self.clock.now().plus(STORM)),
+        };
         for device in 0..self.devices.len() {
             let mut begin = self.dice.time(Duration::ZERO, self.ground.beginning());
-            for round in 0..self.options.profiles {
+            if end.is_some() {
+                self.plan(begin, Event::Begin(TaskId::Life(device)));
+            }
+            for round in usize::from(end.is_some())..self.options.profiles {
                 // In the order of the stock: the first profile of every device, then the second.
                 let profile = round.saturating_mul(self.devices.len()).saturating_add(device);
                 self.plan(begin, Event::Begin(TaskId::Order(profile)));
@@ -180,12 +254,13 @@ impl<'g> Driver<'g> {
             }
         }
         self.plan(TURNS, Event::Turn);
-        self.until_quiet().await
+        self.until(end).await
     }
 
     /// The second act: everything that still speaks ends what it began.
     async fn calm(&mut self) -> Result<(), SimulationError> {
-        self.calm = true;
+        self.act = Act::Calm;
+        self.resting.store(true, Ordering::Relaxed);
         if !self.world.is_alive() {
             self.world.start().await?;
         }
@@ -193,11 +268,26 @@ impl<'g> Driver<'g> {
             self.plan(Duration::ZERO, Event::PowerOn(device));
         }
         self.plan(TURNS, Event::Turn);
-        self.until_quiet().await
+        self.until(None).await
+    }
+
+    /// Looks how the switches ended that the eIM was asked for.
+    async fn settle(&mut self) -> Result<(), SimulationError> {
+        let Some(store) = self.world.store() else { return Ok(()) };
+        for device in &self.devices {
+            for errand in device.notebook.errands() {
+                let Some(operation_id) = errand.operation_id else { continue };
+                let kept = store.operation(&operation_id).await?;
+                let ended = kept.filter(|kept| kept.operation.state.is_end());
+                let outcome = ended.map(|kept| Outcome::Ended(kept.operation.state.name()));
+                device.notebook.change(&errand.iccid, |errand| errand.outcome = outcome);
+            }
+        }
+        Ok(())
     }
 
     fn faults(&self) -> Faults {
-        if self.calm { Faults::NONE } else { self.options.faults }
+        if self.act == Act::Storm { self.options.faults } else { Faults::NONE }
     }
 
     fn plan(&mut self, pause: Duration, event: Event) {
@@ -209,10 +299,16 @@ impl<'g> Driver<'g> {
         self.dice.time(least, most)
     }
 
-    async fn until_quiet(&mut self) -> Result<(), SimulationError> {
+    /// Lets everything happen that is planned, or what is planned before `end`.
+    async fn until(&mut self, end: Option<Timestamp>) -> Result<(), SimulationError> {
         let devices = u64::try_from(self.devices.len()).unwrap_or(u64::MAX);
         let most = EVENTS_OF_DEVICE_MAX.saturating_mul(devices);
-        while let Some(((at, _), event)) = self.queue.pop_first() {
+        while let Some(next) = self.queue.first_entry() {
+            let (at, _) = *next.key();
+            if end.is_some_and(|end| end < at) {
+                break;
+            }
+            let event = next.remove();
             let passed = at.as_millis().saturating_sub(self.clock.now().as_millis());
             self.clock.advance(Duration::from_millis(u64::try_from(passed).unwrap_or(0)));
             self.figures.events += 1;
@@ -251,10 +347,59 @@ impl<'g> Driver<'g> {
                 let death = self.death().filter(|death| death.phase == CommitPhase::Before);
                 self.world.turn(death.map(|death| Death { commit: 0, ..death })).await?;
                 self.mourn();
-                if !self.queue.is_empty() {
+                let others = |event: &Event| !matches!(event, Event::Turn);
+                if self.queue.values().any(others) {
                     self.plan(TURNS, Event::Turn);
                 }
             }
+            Event::Switch(profile) => self.switch(profile).await?,
+        }
+        Ok(())
+    }
+
+    /// Somebody asks the eIM to switch a device to a profile that was ordered for it, until he is answered.
+    async fn switch(&mut self, profile: usize) -> Result<(), SimulationError> {
+        let (Some(device), iccid) = (self.devices.get(profile % self.devices.len().max(1)), iccid(profile)?)
+        else {
+            return Ok(());
+        };
+        let Some(matching_id) = device.notebook.errand(&iccid).and_then(|errand| errand.matching_id) else {
+            return Ok(());
+        };
+        let (eid, notebook) = (device.eid.clone(), device.notebook.clone());
+        let code = ActivationCode {
+            address: self.ground.address.clone(),
+            matching_id,
+            smdp_oid: None,
+            confirmation_code_required: false,
+        };
+        let death = self.death();
+        let was_alive = self.world.is_alive();
+        let again = match self.world.switch(&eid, &iccid, code, death).await {
+            Some(Ok(operation_id)) => {
+                notebook.change(&iccid, |errand| errand.operation_id = Some(operation_id));
+                false
+            }
+            Some(Err(CreateOperationError::NotEligible(obstacles))) => {
+                let is_other = |obstacle: &SwitchObstacle| matches!(obstacle, SwitchObstacle::OtherSwitch(_));
+                let why = CreateOperationError::NotEligible(obstacles.clone()).to_string();
+                if !obstacles.iter().all(is_other) {
+                    notebook.change(&iccid, |errand| errand.outcome = Some(Outcome::NotOrdered(why)));
+                }
+                // The one before has to end first.
+                obstacles.iter().all(is_other) && self.act == Act::Storm
+            }
+            Some(Err(error)) => return Err(error.into()),
+            None => {
+                if was_alive {
+                    self.mourn();
+                }
+                true
+            }
+        };
+        if again {
+            let pause = self.throw(ASK_AGAIN);
+            self.plan(pause, Event::Switch(profile));
         }
         Ok(())
     }
@@ -267,14 +412,16 @@ impl<'g> Driver<'g> {
         let asks = Asks::default();
         let future: Pin<Box<dyn Future<Output = ()>>> = match id {
             TaskId::Life(number) => match self.devices.get(number) {
-                Some(device) if device.powered && !device.silent => Box::pin(device.live(asks.clone())),
+                Some(device) if device.powered && !device.silent => device.live(asks.clone(), &self.resting),
                 Some(_) | None => return Ok(()),
             },
             TaskId::Order(profile) => {
                 let Some(device) = self.devices.get(profile % self.devices.len().max(1)) else {
                     return Ok(());
                 };
+                let peer = Peer::from(IpAddr::V4(Ipv4Addr::LOCALHOST));
                 let order = Order {
+                    caller: Caller { peer, certificate: Some(self.ground.operator.clone()) },
                     server: self.ground.address.clone(),
                     iccid: iccid(profile)?,
                     notebook: device.notebook.clone(),
@@ -295,8 +442,7 @@ impl<'g> Driver<'g> {
         if ended {
             self.tasks.remove(&id);
             if let TaskId::Order(profile) = id {
-                let device = profile % self.devices.len().max(1);
-                self.plan(Duration::ZERO, Event::Begin(TaskId::Life(device)));
+                self.ordered(profile);
             }
         }
         for ask in asked {
@@ -307,6 +453,19 @@ impl<'g> Driver<'g> {
                 }
             }
         }
+    }
+
+    /// A profile has been ordered for a device.
+    fn ordered(&mut self, profile: usize) {
+        let number = profile % self.devices.len().max(1);
+        if self.options.fleet == Fleet::Consumer || self.act == Act::Factory {
+            return self.plan(Duration::ZERO, Event::Begin(TaskId::Life(number)));
+        }
+        let no_coverage = self.dice.happens(self.faults().coverage);
+        if let (true, Some(device), Ok(iccid)) = (no_coverage, self.devices.get(number), iccid(profile)) {
+            device.coverage.lose(iccid);
+        }
+        self.plan(Duration::ZERO, Event::Switch(profile));
     }
 
     /// A message sets out.
@@ -328,7 +487,7 @@ impl<'g> Driver<'g> {
         }
         if self.dice.happens(faults.double) {
             self.figures.doubled += 1;
-            let double = Message { request: message.request.clone(), place: None, ..message };
+            let double = message.double();
             let pause = self.travel();
             self.plan(pause, Event::Arrive(Box::new(double)));
         }
@@ -368,6 +527,7 @@ impl<'g> Driver<'g> {
         let heard = self.world.call(caller, request, death).await;
         let called = match heard {
             Heard::Answer(answer) => {
+                self.packages.look_at(answer.body());
                 if answer.status().is_server_error() {
                     let status = answer.status().as_u16();
                     self.violations.push(Violation::ServerError { path, status });
@@ -433,6 +593,9 @@ impl<'g> Driver<'g> {
             for errand in device.notebook.errands() {
                 match errand.outcome {
                     Some(Outcome::Enabled) => figures.enabled += 1,
+                    Some(Outcome::Ended(state)) => {
+                        *figures.switches.entry(state.to_string()).or_default() += 1;
+                    }
                     Some(Outcome::GaveUp(why) | Outcome::NotOrdered(why)) => {
                         *figures.not_enabled.entry(why).or_default() += 1;
                     }
@@ -466,7 +629,7 @@ mod tests {
     #[tokio::test]
     async fn the_checkers_see_what_nobody_told_the_server() {
         let (ground, folder) = (Ground::new(2).unwrap(), tempfile::tempdir().unwrap());
-        let options = Options { faults: Faults::NONE, profiles: 1 };
+        let options = Options { fleet: Fleet::Consumer, faults: Faults::NONE, profiles: 1 };
         let mut driver = Driver::new(&ground, options, 1, folder.path()).unwrap();
         driver.world.start().await.unwrap();
         driver.world.ingest(delivery(2, &Rng::seeded(1)).unwrap()).await.unwrap();
@@ -506,7 +669,7 @@ mod tests {
     #[tokio::test]
     async fn an_errand_that_nobody_ended_is_seen() {
         let (ground, folder) = (Ground::new(1).unwrap(), tempfile::tempdir().unwrap());
-        let options = Options { faults: Faults::NONE, profiles: 1 };
+        let options = Options { fleet: Fleet::Consumer, faults: Faults::NONE, profiles: 1 };
         let mut driver = Driver::new(&ground, options, 1, folder.path()).unwrap();
         driver.world.start().await.unwrap();
         let (eid, iccid) = (driver.devices[0].eid.clone(), iccid(0).unwrap());
@@ -526,7 +689,7 @@ mod tests {
         {
             let folder = folder.path().join(format!("{phase:?}-{commit}"));
             std::fs::create_dir(&folder).unwrap();
-            let options = Options { faults: Faults::NONE, profiles: 1 };
+            let options = Options { fleet: Fleet::Consumer, faults: Faults::NONE, profiles: 1 };
             let mut driver = Driver::new(&ground, options, 1, &folder).unwrap();
             driver.world.start().await.unwrap();
             driver.world.ingest(delivery(1, &Rng::seeded(1)).unwrap()).await.unwrap();

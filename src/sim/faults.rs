@@ -23,30 +23,34 @@ pub struct Faults {
     pub power_cut: u32,
     /// A device falls silent for good behind a message.
     pub silence: u32,
+    /// A device reaches nothing with the profile that it is to switch to.
+    pub coverage: u32,
 }
 
 /// A member of [`Faults`].
 type Member = fn(&mut Faults) -> &mut u32;
 
 /// All of them by the names of the command line.
-const MEMBERS: [(&str, Member); 6] = [
+const MEMBERS: [(&str, Member); 7] = [
     ("drop", |faults| &mut faults.drop),
     ("double", |faults| &mut faults.double),
     ("delay", |faults| &mut faults.delay),
     ("death", |faults| &mut faults.death),
     ("power-cut", |faults| &mut faults.power_cut),
     ("silence", |faults| &mut faults.silence),
+    ("coverage", |faults| &mut faults.coverage),
 ];
 
 impl Faults {
     /// Nothing goes wrong.
-    pub const NONE: Self = Self { drop: 0, double: 0, delay: 0, death: 0, power_cut: 0, silence: 0 };
+    pub const NONE: Self =
+        Self { drop: 0, double: 0, delay: 0, death: 0, power_cut: 0, silence: 0, coverage: 0 };
 }
 
 impl Default for Faults {
     /// A bad day: most downloads meet some fault, and most come to their end.
     fn default() -> Self {
-        Self { drop: 40, double: 20, delay: 20, death: 15, power_cut: 20, silence: 2 }
+        Self { drop: 40, double: 20, delay: 20, death: 15, power_cut: 20, silence: 2, coverage: 200 }
     }
 }
 

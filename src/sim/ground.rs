@@ -6,14 +6,22 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use simyard_asn1::Encode as _;
+use simyard_asn1::iot::Implicit;
+use simyard_asn1::iot::configuration::{AddInitialEimRequest, EimConfigurationData, EimIdType, EimPublicKey};
 use simyard_asn1::saip::Package;
 
 use super::SimulationError;
+use crate::crypto::ecdsa::SigningKey;
 use crate::device::state::{CredentialMaterial, Material};
-use crate::domain::{Operator, ProfileType};
+use crate::domain::{Operator, ProfileType, SubClassName};
 use crate::env::{Rng, Timestamp};
+use crate::http::listener::ClientCertificate;
 use crate::ident::{Eid, Iccid, ServerAddress};
 use crate::pki::Anchors;
+use crate::pki::public_key::to_subject_public_key_info;
 use crate::pki::test_pki::{Issued, TestPki, TestPkiOptions};
 use crate::profile::metadata::{NotificationEvent, ProfileMetadata, Recipient};
 use crate::profile::plan::Template;
@@ -24,6 +32,10 @@ use crate::smdp::identity::{Credential, Identity};
 pub const BEGIN: Timestamp = Timestamp::from_secs(1_795_329_780);
 /// The name of the SM-DP+.
 pub(super) const SMDP: &str = "smdp.example.com";
+/// The name of the eIM, and its eimId.
+pub(super) const EIM: &str = "eim.example.com";
+/// The counter of every association to begin with.
+pub(super) const FIRST_COUNTER: i64 = 1;
 /// What certificates and cards are drawn with: they are no part of the story.
 const GROUND_SEED: u64 = 1;
 /// The range of EIDs of the test PKI's EUM.
@@ -31,7 +43,6 @@ const EID_RANGE: &str = "89049032";
 
 /// What all seeds have in common.
 pub struct Ground {
-    pub(super) pki: TestPki,
     pub(super) anchors: Arc<Anchors>,
     pub(super) identity: Arc<Identity>,
     pub(super) template: Template,
@@ -40,6 +51,16 @@ pub struct Ground {
     pub(super) profile_type: ProfileType,
     /// Keys and certificates of one eUICC for each device.
     pub(super) euiccs: Vec<Material>,
+    /// The certificate of each device.
+    pub(super) devices: Vec<ClientCertificate>,
+    /// That of the operator.
+    pub(super) operator: ClientCertificate,
+    /// The eIM as devices call it.
+    pub(super) eim: ServerAddress,
+    /// What the eIM signs with.
+    pub(super) eim_key: Arc<SigningKey>,
+    /// The kind of SIMs that switch.
+    pub(super) sub_class: SubClassName,
 }
 
 impl Ground {
@@ -69,7 +90,18 @@ impl Ground {
             })
         };
         let euiccs = (0..devices).map(euicc).collect::<Result<_, SimulationError>>()?;
+        let device_issuer = pki.device_issuer()?;
+        let device = |number: usize| {
+            let issued = device_issuer.issue_device(&eid(number)?, None, &rng, BEGIN)?;
+            Ok(ClientCertificate::of(issued.certificate.der()))
+        };
+        let sub_class = SubClassName::parse("Card Industrial");
         Ok(Self {
+            devices: (0..devices).map(device).collect::<Result<_, SimulationError>>()?,
+            operator: ClientCertificate::of(pki.operator.certificate.der()),
+            eim: ServerAddress::parse(EIM)?,
+            eim_key: Arc::new(pki.eim_sign.key.signing_key()?),
+            sub_class: sub_class.ok_or(SimulationError::BuiltIn("its kind of SIMs"))?,
             anchors: Arc::new(anchors),
             identity: Arc::new(identity),
             template,
@@ -77,7 +109,6 @@ impl Ground {
             owner: Operator::parse("acme").ok_or(SimulationError::BuiltIn("its operator's name"))?,
             profile_type: ProfileType::parse("iot").ok_or(SimulationError::BuiltIn("its profile type"))?,
             euiccs,
-            pki,
         })
     }
 
@@ -93,6 +124,41 @@ impl Ground {
             + Duration::from_secs(30)
     }
 
+    /// AddInitialEimRequest for the card of a device: every other one downloads through the eIM.
+    pub(super) fn association(&self, number: usize) -> Result<Vec<u8>, SimulationError> {
+        let key = to_subject_public_key_info(self.eim_key.public_key());
+        let configuration = EimConfigurationData {
+            eim_id: EIM,
+            eim_fqdn: Some(EIM),
+            eim_id_type: Some(EimIdType::Fqdn),
+            counter_value: Some(FIRST_COUNTER),
+            eim_public_key_data: Some(EimPublicKey::Spki(Implicit::from_der(&key)?)),
+            indirect_profile_download: is_indirect(number),
+            ..EimConfigurationData::default()
+        };
+        Ok(AddInitialEimRequest { eims: vec![configuration] }.to_der())
+    }
+
+    /// The EIDs of all devices.
+    pub(super) fn eids(&self) -> Result<Vec<Eid>, SimulationError> {
+        let eid = |number: usize| Eid::with_check_digits(&format!("{EID_RANGE}{number:022}"));
+        Ok((0..self.devices()).map(eid).collect::<Result<_, _>>()?)
+    }
+
+    /// A file of an EUM: the eUICCs of all devices.
+    pub(super) fn euiccs(&self) -> Result<Vec<u8>, SimulationError> {
+        let mut file = String::from("eid,architecture,memory,eum_certificate,euicc_certificate");
+        for (number, material) in self.euiccs.iter().enumerate() {
+            let Some(credential) = material.credentials.first() else { continue };
+            let [eum, own] =
+                [&credential.eum_certificate, &credential.euicc_certificate].map(|der| STANDARD.encode(der));
+            let eid = Eid::with_check_digits(&format!("{EID_RANGE}{number:022}"))?;
+            // Writing to a text does not fail.
+            let _ = write!(file, "\n{eid},sgp32,2000000,{eum},{own}");
+        }
+        Ok(file.into_bytes())
+    }
+
     /// What is told of the profiles: every event is to be reported to the SM-DP+.
     pub(super) fn metadata(&self) -> ProfileMetadata {
         ProfileMetadata {
@@ -105,6 +171,11 @@ impl Ground {
             ..ProfileMetadata::default()
         }
     }
+}
+
+/// Whether a device downloads through the eIM.
+pub(super) const fn is_indirect(number: usize) -> bool {
+    number % 2 == 1
 }
 
 fn credential(issued: &Issued) -> Result<Credential, SimulationError> {

@@ -11,6 +11,7 @@
 //! | `network` | how a task asks for a message to be carried, or for time to pass |
 //! | `world` | the server in this process, which can be killed between any two writes |
 //! | `operator` | orders profiles over ES2+ |
+//! | `iot` | a device without a user: its IPA polls the eIM |
 //! | `device` | a device with its card: what it does with the codes that it gets |
 //! | `driver` | one event after the other, in the order of simulated time |
 //! | [`checkers`] | what must hold when all has come to rest |
@@ -31,6 +32,9 @@
 use crate::crypto::ecdsa::EcdsaError;
 use crate::crypto::seal::SealError;
 use crate::device::card::CardError;
+use crate::device::es10_client::Es10Error;
+use crate::eim::engine::TurnError;
+use crate::eim::operations::CreateOperationError;
 use crate::ident::InvalidIdentifier;
 use crate::inventory::IngestError;
 use crate::pki::AnchorError;
@@ -45,12 +49,13 @@ mod device;
 mod driver;
 pub mod faults;
 pub mod ground;
+mod iot;
 mod network;
 mod operator;
 pub mod report;
 mod world;
 
-pub use driver::{Options, simulate};
+pub use driver::{Fleet, Options, simulate};
 
 /// The most devices of one run.
 pub const DEVICES_MAX: usize = 100_000;
@@ -95,6 +100,15 @@ pub enum SimulationError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A step of an operation could not be made.
+    #[error("an operation: {0}")]
+    Turn(#[from] TurnError),
+    /// An operation could not be made, for a reason that has nothing to do with the eUICC.
+    #[error("an operation could not be made: {0}")]
+    Operation(#[from] CreateOperationError),
+    /// A card does not answer.
+    #[error("a card does not answer: {0}")]
+    Es10(#[from] Es10Error),
     /// What is built in is missing or wrong.
     #[error("a fault of the simulation itself: {0}")]
     BuiltIn(&'static str),

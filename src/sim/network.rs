@@ -14,6 +14,8 @@ use http::{Request, Response};
 
 use crate::client::ClientError;
 use crate::client::exchange::{Exchange, Exchanging, Limits};
+use crate::device::ipa::{Pause, Pausing};
+use crate::http::listener::ClientCertificate;
 use crate::ident::Peer;
 
 /// Locks; a task that panicked has taken the whole run with it.
@@ -58,13 +60,13 @@ impl<T> Future for Awaited<T> {
     }
 }
 
-/// Who calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Caller {
-    /// An operator, with its certificate.
-    Operator,
-    /// A device.
-    Device(Peer),
+/// Who calls, as a listener sees it.
+#[derive(Clone)]
+pub(super) struct Caller {
+    /// Where from.
+    pub(super) peer: Peer,
+    /// The client certificate that is shown to whoever asks for one.
+    pub(super) certificate: Option<ClientCertificate>,
 }
 
 /// What a task asks of the world.
@@ -106,21 +108,35 @@ struct Line {
 
 impl fmt::Debug for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Line").field(&self.caller).finish()
+        f.debug_tuple("Line").field(&self.caller.peer).finish()
     }
 }
 
 impl Exchange for Line {
     fn exchange(&self, request: Request<Vec<u8>>, limits: Limits) -> Exchanging<'_> {
         let place = Place::new();
-        let ask = Ask::Call { caller: self.caller, request: Box::new(request), limits, place: place.clone() };
+        let (caller, request) = (self.caller.clone(), Box::new(request));
+        let ask = Ask::Call { caller, request, limits, place: place.clone() };
         lock(&self.asks.0).push(ask);
         Box::pin(Awaited(place))
     }
 }
 
+impl fmt::Debug for Asks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Asks(..)")
+    }
+}
+
+impl Pause for Asks {
+    fn pause(&self, time: Duration) -> Pausing<'_> {
+        Box::pin(Self::pause(self, time))
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
     use std::task::Waker;
 
     use super::*;
@@ -132,10 +148,11 @@ mod tests {
     #[test]
     fn the_first_answer_is_heard_and_none_behind_it() {
         let asks = Asks::default();
-        let line = asks.line(Caller::Operator);
+        let peer = Peer::from(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let line = asks.line(Caller { peer, certificate: None });
         let mut called = line.exchange(Request::new(vec![1]), Limits::default());
         assert!(poll(called.as_mut()).is_pending());
-        let Some(Ask::Call { caller: Caller::Operator, request, place, .. }) = asks.take().pop() else {
+        let Some(Ask::Call { request, place, .. }) = asks.take().pop() else {
             panic!("a call was asked for")
         };
         assert_eq!(request.into_body(), [1]);

@@ -19,6 +19,8 @@ const TRIES_MAX: usize = 100;
 
 /// One order.
 pub(super) struct Order {
+    /// Where it calls from, and its certificate.
+    pub(super) caller: Caller,
     /// The SM-DP+.
     pub(super) server: ServerAddress,
     /// The profile.
@@ -30,7 +32,7 @@ pub(super) struct Order {
 impl Order {
     /// Reserves the profile, confirms and releases the order, and hands the matching identifier to the device.
     pub(super) async fn place(self, asks: Asks) {
-        let client = Es2PlusClient::over(asks.line(Caller::Operator), self.server.clone());
+        let client = Es2PlusClient::over(asks.line(self.caller.clone()), self.server.clone());
         let answer = match self.ordered(&client, &asks).await {
             Ok(matching_id) => Ok(matching_id),
             Err(error) => Err(error.to_string()),

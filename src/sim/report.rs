@@ -35,6 +35,8 @@ pub struct Figures {
     pub enabled: u64,
     /// Profiles that were not, by what the device was told last.
     pub not_enabled: BTreeMap<String, u64>,
+    /// Switches by the state in which they ended.
+    pub switches: BTreeMap<String, u64>,
     /// Profiles that a silent device was about to get.
     pub open: u64,
 }
@@ -59,8 +61,12 @@ impl Figures {
         ] {
             *sum += one;
         }
-        for (why, count) in &other.not_enabled {
-            *self.not_enabled.entry(why.clone()).or_default() += count;
+        for (sums, others) in
+            [(&mut self.not_enabled, &other.not_enabled), (&mut self.switches, &other.switches)]
+        {
+            for (what, count) in others {
+                *sums.entry(what.clone()).or_default() += count;
+            }
         }
     }
 }

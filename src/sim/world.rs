@@ -1,9 +1,11 @@
 //! The server in this process: its services and routers over a real store, without sockets and TLS. It can be killed at any
 //! commit, and started again on what it left.
 //!
-//! What a listener would say of a caller, its address and its certificate, the world says: a device has an address of its own, an
-//! operator the certificate of the test PKI.
+//! What a listener would say of a caller, its address and its certificate, the world says. Hosts are told apart by the name in
+//! the request's URL, as DNS would: that of the SM-DP+ and that of the eIM.
 
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -15,15 +17,33 @@ use tower::Service as _;
 
 use super::SimulationError;
 use super::ground::Ground;
+use super::ground::{EIM, FIRST_COUNTER, is_indirect};
 use super::network::{Caller, lock};
+use crate::client::ClientError;
+use crate::client::es9plus::Es9PlusClient;
+use crate::client::exchange::{Exchange, Exchanging, Limits};
 use crate::crypto::seal::{Sealer, SealingKey};
-use crate::domain::{Mode, NotEligible, Operator};
+use crate::domain::{
+    Actor, Deadlines, FreedomToSwitch, Mode, NotEligible, OldProfile, OperationId, Operator, Rollback,
+    SwitchTarget, Switching, Task,
+};
+use crate::eim::caller::{ClientAuth, Devices, EidField, POLLS_PER_HOUR};
+use crate::eim::introductions::Introductions;
+use crate::eim::operations::{CreateOperationError, OperationRequest, create_operation};
+use crate::eim::refusals::Refusals;
+use crate::eim::relay::Relay;
+use crate::eim::relay::sessions::{RelayLimits, RelaySessions};
+use crate::eim::{Eim, POLL_WANTED_AFTER};
 use crate::env::{Clock, Rng};
 use crate::http::caller::Operators;
-use crate::http::listener::ClientCertificate;
-use crate::http::{es2plus, es9plus};
-use crate::inventory::{Delivery, Inventory};
+use crate::http::{es2plus, es9plus, esipa};
+use crate::ident::{ActivationCode, Eid, Iccid, Peer};
+use crate::inventory::formats::{AnyForm, Format, Options};
+use crate::inventory::sub_class::{RspArchitecture, SubClass};
+use crate::inventory::{Delivery, Intent, Inventory};
 use crate::jobs::end_reservations::end_reservations;
+use crate::jobs::expire_operations::expire_operations;
+use crate::jobs::forward_notifications::{ForwardLimits, ForwardNotifications};
 use crate::pki::tls::PeerIdentity;
 use crate::smdp::catalogue::{Catalogue, Product};
 use crate::smdp::downloads::DownloadCounts;
@@ -32,10 +52,11 @@ use crate::smdp::handle_download_progress_info::Callbacks;
 use crate::smdp::identity::OfferedCis;
 use crate::smdp::initiate_authentication::Version3Euiccs;
 use crate::smdp::orders::{OrderSettings, Orders};
+
 use crate::smdp::sessions::Sessions;
 use crate::smdp::{Smdp, expiry};
 use crate::store::watch::{ChangeKind, CommitPhase, CommitWatch, Verdict};
-use crate::store::{Seen, Store, StoreUrl};
+use crate::store::{Association, DownloadWay, Seen, SeenBy, Store, StoreUrl};
 
 /// The largest answer that is carried: more than any that a client reads.
 const ANSWER_OCTETS_MAX: usize = 16 << 20;
@@ -83,8 +104,51 @@ pub(super) enum Heard {
 /// A server that lives.
 struct Alive {
     smdp: Arc<Smdp>,
+    eim: Arc<Eim>,
     es9plus: Router,
     es2plus: Router,
+    esipa: Router,
+}
+
+impl Alive {
+    /// The interface that a path of a host belongs to.
+    fn router(&self, request: &Request<Vec<u8>>) -> Router {
+        match request.uri().host() {
+            Some(EIM) => self.esipa.clone(),
+            _ if request.uri().path().contains("/es2plus/") => self.es2plus.clone(),
+            _ => self.es9plus.clone(),
+        }
+    }
+}
+
+/// The way from our eIM to our SM-DP+: in the same process, and so without faults of a network.
+struct Inside {
+    es9plus: Router,
+    peer: Peer,
+}
+
+impl fmt::Debug for Inside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Inside")
+    }
+}
+
+impl Exchange for Inside {
+    fn exchange(&self, request: Request<Vec<u8>>, _: Limits) -> Exchanging<'_> {
+        let mut request = request.map(Body::from);
+        request.extensions_mut().insert(self.peer);
+        let router = self.es9plus.clone();
+        Box::pin(async move { Ok::<_, ClientError>(answer(router, request).await) })
+    }
+}
+
+/// What a router answers.
+async fn answer(mut router: Router, request: Request<Body>) -> Response<Vec<u8>> {
+    let Ok(response) = router.call(request).await;
+    let (parts, body) = response.into_parts();
+    // Bodies of our own handlers do not fail.
+    let body = axum::body::to_bytes(body, ANSWER_OCTETS_MAX).await.unwrap_or_default();
+    Response::from_parts(parts, body.to_vec())
 }
 
 /// The server, alive or dead, and what outlives it.
@@ -156,12 +220,43 @@ impl<'g> World<'g> {
             callbacks: Callbacks::default(),
         });
         let operators = Arc::new(OneOperator(self.ground.owner.clone()));
+        let es9plus = es9plus::router(Arc::clone(&smdp), OfferedCis::all());
+        let eim = Arc::new(self.eim(&smdp, es9plus.clone())?);
+        let refusals = Arc::new(Refusals::new(self.clock.clone()));
+        let (store, clock) = (smdp.store.clone(), self.clock.clone());
+        let devices = Devices::new(store, EidField::SerialNumber, POLLS_PER_HOUR, refusals, clock);
         self.alive = Some(Alive {
-            es9plus: es9plus::router(Arc::clone(&smdp), OfferedCis::all()),
+            esipa: esipa::router(Arc::clone(&eim), Arc::new(devices), ClientAuth::Required),
+            es9plus,
             es2plus: es2plus::router(Arc::new(orders), operators),
             smdp,
+            eim,
         });
         Ok(())
+    }
+
+    fn eim(&self, smdp: &Smdp, es9plus: Router) -> Result<Eim, SimulationError> {
+        let peer = Peer::from(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let servers = Es9PlusClient::over(Arc::new(Inside { es9plus, peer }));
+        Ok(Eim {
+            store: smdp.store.clone(),
+            sealer: Sealer::new(&self.sealing_key, self.rng.clone())?,
+            clock: self.clock.clone(),
+            rng: self.rng.clone(),
+            eim_id: EIM.to_owned(),
+            key: Arc::clone(&self.ground.eim_key),
+            anchors: Arc::clone(&self.ground.anchors),
+            download: DownloadWay::Direct,
+            deadlines: Deadlines::default(),
+            poll_wanted_after: POLL_WANTED_AFTER,
+            sub_classes: [(self.ground.sub_class.clone(), Switching::Possible)].into(),
+            contacts: Seen::new(SeenBy::Eim),
+            introductions: Introductions::default(),
+            relay: Relay {
+                servers,
+                sessions: RelaySessions::new(self.clock.clone(), RelayLimits::default()),
+            },
+        })
     }
 
     fn catalogue(&self) -> Catalogue {
@@ -202,19 +297,76 @@ impl<'g> World<'g> {
 
     /// Takes a manufacturer's file into the stock.
     pub(super) async fn ingest(&self, file: Vec<u8>) -> Result<(), SimulationError> {
-        let Some(alive) = &self.alive else { return Ok(()) };
-        let Smdp { store, sealer, clock, rng, .. } = &*alive.smdp;
-        let inventory = Inventory {
+        let Some(inventory) = self.inventory() else { return Ok(()) };
+        let (owner, profile_type) = (self.ground.owner.clone(), self.ground.profile_type.clone());
+        let delivery = Delivery::local(owner, profile_type, Some(self.ground.template.clone()));
+        inventory.ingest_csv(std::io::Cursor::new(file), &delivery).await?;
+        Ok(())
+    }
+
+    /// Takes the eUICCs of all devices into the register, with Freedom to Switch in use, and associates them with the eIM.
+    pub(super) async fn ingest_euiccs(&self) -> Result<(), SimulationError> {
+        let (Some(inventory), Some(store)) = (self.inventory(), self.store()) else { return Ok(()) };
+        let sub_class = SubClass {
+            euicc: true,
+            architecture: RspArchitecture::Sgp32,
+            freedom_to_switch: FreedomToSwitch::Active,
+            switchable: true,
+            ..SubClass::new(self.ground.sub_class.clone())
+        };
+        let (owner, profile_type) = (self.ground.owner.clone(), self.ground.profile_type.clone());
+        let delivery = Delivery {
+            sub_class: Some(Arc::new(sub_class)),
+            trust: Some(Arc::clone(&self.ground.anchors)),
+            ..Delivery::local(owner, profile_type, None)
+        };
+        let options = Options { format: Some(Format::Euiccs), ..inventory.options(&delivery) };
+        let source = Box::new(AnyForm { options, accompanying: None });
+        let file = std::io::Cursor::new(self.ground.euiccs()?);
+        inventory.ingest(file, source, &delivery, Intent::TakeWhole, |_| {}).await?;
+        let association = |(number, eid): (usize, Eid)| Association {
+            eid,
+            counter: FIRST_COUNTER,
+            association_token: None,
+            download: if is_indirect(number) { DownloadWay::Indirect } else { DownloadWay::Direct },
+        };
+        let eids = self.ground.eids()?;
+        let associations: Vec<_> = eids.into_iter().enumerate().map(association).collect();
+        store.associate(&associations, self.clock.now()).await?;
+        Ok(())
+    }
+
+    fn inventory(&self) -> Option<Inventory> {
+        let Smdp { store, sealer, clock, rng, .. } = &*self.alive.as_ref()?.smdp;
+        Some(Inventory {
             store: store.clone(),
             sealer: sealer.clone(),
             clock: clock.clone(),
             rng: rng.clone(),
             mode: Mode::Test,
+        })
+    }
+
+    /// Asks the eIM to switch a device to a profile that it is to download; `None` if the server died over it. The same
+    /// profile is the same operation.
+    pub(super) async fn switch(
+        &mut self,
+        eid: &Eid,
+        iccid: &Iccid,
+        code: ActivationCode,
+        death: Option<Death>,
+    ) -> Option<Result<OperationId, CreateOperationError>> {
+        let eim = Arc::clone(&self.alive.as_ref()?.eim);
+        let task =
+            Task::Switch { to: SwitchTarget::Downloaded, rollback: Rollback::Granted, old: OldProfile::Keep };
+        let request = OperationRequest {
+            activation_code: Some(code),
+            key: Some(iccid.to_string()),
+            ..OperationRequest::new(task)
         };
-        let (owner, profile_type) = (self.ground.owner.clone(), self.ground.profile_type.clone());
-        let delivery = Delivery::local(owner, profile_type, Some(self.ground.template.clone()));
-        inventory.ingest_csv(std::io::Cursor::new(file), &delivery).await?;
-        Ok(())
+        *lock(&self.fate.sentence) = death;
+        let made = async { create_operation(&eim, eid, &request, &Actor::Server).await };
+        self.unless_dead(made).await.map(|made| made.map(|created| created.operation_id))
     }
 
     /// Lets the server answer a request, or die over it where it is sentenced to.
@@ -225,38 +377,29 @@ impl<'g> World<'g> {
         death: Option<Death>,
     ) -> Heard {
         let Some(alive) = &self.alive else { return Heard::Nothing };
+        let router = alive.router(&request);
         let mut request = request.map(Body::from);
-        let mut router = match caller {
-            Caller::Operator => {
-                let certificate = self.ground.pki.operator.certificate.der();
-                request.extensions_mut().insert(ClientCertificate::of(certificate));
-                alive.es2plus.clone()
-            }
-            Caller::Device(peer) => {
-                request.extensions_mut().insert(peer);
-                alive.es9plus.clone()
-            }
-        };
+        request.extensions_mut().insert(caller.peer);
+        if let Some(certificate) = caller.certificate {
+            request.extensions_mut().insert(certificate);
+        }
         *lock(&self.fate.sentence) = death;
-        let answered = async {
-            let Ok(response) = router.call(request).await;
-            let (parts, body) = response.into_parts();
-            // Bodies of our own handlers do not fail.
-            let body = axum::body::to_bytes(body, ANSWER_OCTETS_MAX).await.unwrap_or_default();
-            Response::from_parts(parts, body.to_vec())
-        };
-        self.unless_dead(answered).await.map_or(Heard::Nothing, Heard::Answer)
+        self.unless_dead(answer(router, request)).await.map_or(Heard::Nothing, Heard::Answer)
     }
 
     /// One turn of each job of the server; the store may die before the first commit.
     pub(super) async fn turn(&mut self, death: Option<Death>) -> Result<(), SimulationError> {
         let Some(alive) = &self.alive else { return Ok(()) };
-        let smdp = Arc::clone(&alive.smdp);
+        let (smdp, eim) = (Arc::clone(&alive.smdp), Arc::clone(&alive.eim));
         *lock(&self.fate.sentence) = death;
         let turned = async {
             expiry::end_expired(&smdp).await?;
             smdp.seen.note(&smdp.store).await?;
-            end_reservations(&smdp.store, &smdp.clock).await
+            end_reservations(&smdp.store, &smdp.clock).await?;
+            expire_operations(&eim).await?;
+            eim.contacts.note(&eim.store).await?;
+            forward_notifications(&eim).turn().await?;
+            Ok::<_, SimulationError>(())
         };
         self.unless_dead(turned).await.transpose()?;
         Ok(())
@@ -283,5 +426,16 @@ impl<'g> World<'g> {
             store.close().await;
         }
         self.kill();
+    }
+}
+
+/// The job that brings notifications to their receivers.
+fn forward_notifications(eim: &Eim) -> ForwardNotifications {
+    ForwardNotifications {
+        store: eim.store.clone(),
+        clock: eim.clock.clone(),
+        rng: eim.rng.clone(),
+        servers: eim.relay.servers.clone(),
+        limits: ForwardLimits::default(),
     }
 }

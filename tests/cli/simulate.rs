@@ -6,8 +6,9 @@ crate::tests!(seeds_are_simulated_and_told_of, a_fault_that_nobody_knows_is_wron
 
 fn seeds_are_simulated_and_told_of() {
     let place = Place::new();
-    let told =
-        place.run("simulate --devices 2 --profiles 1 --seed 7 --faults none,drop=100 --threads 1").ok();
+    let told = place
+        .run("simulate --fleet consumer --devices 2 --profiles 1 --seed 7 --faults none,drop=100 --threads 1")
+        .ok();
     assert!(told.starts_with("seed 7: holds, "), "{told}");
     assert!(told.contains("1 seeds of 2 devices in ") && told.ends_with("everything holds\n"), "{told}");
     let run = place.run("simulate --devices 1 --seeds 1..3 --dir stores --json");
@@ -22,9 +23,14 @@ fn seeds_are_simulated_and_told_of() {
 }
 
 fn a_fault_that_nobody_knows_is_wrong_usage() {
-    for wrong in
-        ["--faults rain=1", "--faults drop=1001", "--seeds 3..3", "--devices 0", "--seed 1 --seeds 1..2"]
-    {
+    for wrong in [
+        "--fleet m2m",
+        "--faults rain=1",
+        "--faults drop=1001",
+        "--seeds 3..3",
+        "--devices 0",
+        "--seed 1 --seeds 1..2",
+    ] {
         let command = format!("simulate {wrong}");
         assert_eq!(Place::new().run(&command).code, Some(2), "{wrong}");
     }
