@@ -87,7 +87,7 @@ mod tests {
         for (members, expected) in [
             ("smdp_connect_to = [\"x\"]", "simyard.toml:2: eim.smdp_connect_to: \"x\" is not HOST=ADDR:PORT"),
             ("forward_give_up_after_days = 0", "simyard.toml:2: eim.forward_give_up_after_days"),
-            ("private_addresses = \"yes\"", "simyard.toml:2"),
+            ("private_addresses = \"yes\"", "TOML parse error at line 2, column 21"),
         ] {
             let error = parse(members).unwrap_err().to_string();
             assert!(error.contains(expected), "{members}: {error}");
