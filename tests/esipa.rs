@@ -195,14 +195,14 @@ fn what_is_no_call_is_refused() {
         ("BF4F028000", "BF4F03020104"),
         ("BF4F035A0189", "BF4F03020103"),
         ("BF4F125A10FF049032000000000000279973200019", "BF4F03020103"),
-        ("BF4F165A1089049032000000000000279973200019820101", "BF4F0302017F"),
+        ("BF4F155A1089049032000000000000279973200019820101", "BF4F0302017F"),
         ("BF5000", "BF500302017F"),
         ("BF50065A0189BF5100", "BF5003020103"),
-        ("BF5003BF5100", "BF5003020104"),
+        ("BF5003BF5100", "BF500302017F"),
     ] {
         let reply = call(&server, ASN1, hex::decode(body).unwrap());
-        assert_eq!(reply.content_type.as_deref(), Some("application/x-gsma-rsp-asn1"));
         assert_eq!((reply.status, hex::encode_upper(&reply.body).as_str()), (200, answer), "{body}");
+        assert_eq!(reply.content_type.as_deref(), Some("application/x-gsma-rsp-asn1"));
     }
     for (body, status, expected) in [
         (&b"[]"[..], 400, "1.3.1/2.1"),

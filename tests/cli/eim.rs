@@ -218,7 +218,7 @@ fn notifications_that_wait_are_listed_retried_and_dropped() {
         address: ServerAddress::parse(address).unwrap(),
         event: ProfileEvent::Enable,
         iccid: None,
-        signed: vec![1],
+        signed: seq_number.to_be_bytes().to_vec(),
         raw: vec![0x30, 0x00],
         at: Timestamp::from_secs(1_795_000_000),
     };
