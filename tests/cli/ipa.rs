@@ -14,12 +14,14 @@ fn an_ipa_calls_its_eim_over_mutual_tls() {
     let place = Place::furnished();
     let port = free_port();
     let mut settings = std::fs::read_to_string(place.path().join("simyard.toml")).unwrap();
-    settings += &format!("[eim]\nfqdn = \"localhost:{port}\"\nlisten = \"127.0.0.1:{port}\"\n");
+    settings += &format!("[eim]\nfqdn = \"smdp.example.com\"\nlisten = \"127.0.0.1:{port}\"\n");
     std::fs::write(place.path().join("simyard.toml"), settings).unwrap();
     let _server = place.serve();
     place.run(&format!("pki device {EID}")).ok();
     place.run("card new card --pki pki --sgp32").ok();
-    let run = format!("ipa run --card card --eim https://localhost:{port} --once");
+    let run = format!(
+        "ipa run --card card --eim https://smdp.example.com --connect-to smdp.example.com=127.0.0.1:{port} --once"
+    );
     let certificate = format!("--certificate device-{EID}.pem --key device-{EID}.key.pem");
     // The eIM knows the device by its certificate, and that the eUICC is none of its own.
     for binding in ["asn1", "json"] {
@@ -38,7 +40,7 @@ fn an_ipa_goes_on_where_its_eim_is_away() {
     let place = Place::furnished();
     place.run("card new card --pki pki --sgp32").ok();
     let port = free_port();
-    let mut served = place.start(&format!("card serve card --tcp {port}"), "127.0.0.1:");
+    let _served = place.start(&format!("card serve card --tcp {port}"), "127.0.0.1:");
     let nobody = free_port();
     let run = place.run(&format!(
         "ipa run --tcp 127.0.0.1:{port} --eim eim.example.com --connect-to eim.example.com=127.0.0.1:{nobody} \
@@ -46,7 +48,6 @@ fn an_ipa_goes_on_where_its_eim_is_away() {
          --rollback-after 1 --lose-coverage-on 89882801000000000014"
     ));
     run.failed("ESipa.GetEimPackage: cannot reach eim.example.com");
-    served.wait_for("127.0.0.1:");
     let line =
         format!("ipa run --tcp 127.0.0.1:{port} --eim localhost:{nobody} --interval 1 --jitter 0 --json");
     let mut running = place.start(&line, "error");
