@@ -95,7 +95,7 @@ fn metrics_count_calls_sessions_guesses_downloads_and_certificates() {
 }
 
 fn pools_say_what_is_left_of_them() {
-    let pool = "[[pool]]\nname = \"imsi\"\nkind = \"imsi\"\nmcc_mnc = \"90140\"\nfirst = \"901409000000001\"\n\
+    let pool = "[[pool]]\nname = \"imsi\"\nkind = \"imsi\"\noperator = \"acme\"\nmcc_mnc = \"90140\"\nfirst = \"901409000000001\"\n\
                 last = \"901409000000010\"\nlow_water = 11\n";
     let server = TestServer::with(&format!("{ADMIN}{pool}"), None);
     let (_, text) = get(&server, "/metrics");

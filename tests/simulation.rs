@@ -92,7 +92,7 @@ fn devices_that_fall_silent_leave_the_others_alone() {
 }
 
 fn an_eim_switches_devices_on_bad_days() {
-    let faults = "drop=80,double=80,delay=60,death=40,power-cut=40,silence=0,coverage=300".parse().unwrap();
+    let faults = "drop=80,double=80,delay=60,death=250,power-cut=40,silence=0,coverage=300".parse().unwrap();
     let figures = stories(Options { fleet: Fleet::Iot, faults, profiles: 2 }, 1..4);
     for (what, count) in [
         ("lost", figures.dropped),

@@ -149,7 +149,7 @@ fn euicc_info2_with_less_and_with_more_than_the_standard_has() {
         octets.extend_from_slice(behind);
         tlv(outer.tag, &octets)
     };
-    let later = [tlv(Tag(0x8F), &[1]), nested(Tag(0xB4), &[&tlv(Tag(0x80), &[7; 9])])].concat();
+    let later = [tlv(Tag(0x8F), &[1]), nested(Tag(0xB7), &[&tlv(Tag(0x80), &[7; 9])])].concat();
     for (what, info) in [
         (
             "without euiccCategory and certificationDataObject",

@@ -33,7 +33,7 @@ use crate::pki::web::WebVerifier;
 use crate::smdp::order_for_euicc::Waiting;
 
 /// The device in the field: under the same EUM as the other one.
-const EID: &str = "89049032000000000000279973200106";
+const EID: &str = "89049032000000000000279973200116";
 /// Polls of one round at most: each does one thing.
 const POLLS_MAX: usize = 20;
 const PERSON: &str = "demo";
