@@ -112,9 +112,10 @@ async fn take(State(desk): State<Arc<Desk>>, headers: HeaderMap, text: String) -
         signatures: header("webhook-signature").split(' ').map(str::to_owned).collect(),
         text,
     };
+    // Answers that are given once it was heard are for later messages.
+    let answer = desk.answers.lock().unwrap().pop_front().unwrap_or(Answer::Status(204));
     // Who drops the receiver does not listen any more.
     let _ = desk.heard.send(heard);
-    let answer = desk.answers.lock().unwrap().pop_front().unwrap_or(Answer::Status(204));
     match answer {
         Answer::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),
         Answer::RetryAfter(seconds) => {
