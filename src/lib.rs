@@ -15,7 +15,7 @@
 //! | [`sim`] | the seeded simulation behind `simyard simulate`, composed like `app` |
 //! | [`http`] | listeners, TLS, caller identity, limits; one folder per interface |
 //! | [`jobs`] | follow-up work taken from the store, one file per job, each safe to run twice |
-//! | [`device`] | virtual eUICC and LPA: knows the standards, never the server's services |
+//! | [`device`] | virtual eUICC, LPA and IPA: knows the standards, never the server's services |
 //! | [`smdp`] | the SM-DP+: one file per function of the standard |
 //! | [`eim`] | the eIM (SGP.32): devices without a user, from afar |
 //! | [`admin`] | who may administer, and the audit looked after |
