@@ -13,7 +13,7 @@ use super::Eim;
 use super::engine::{Contact, Turn, TurnError, change};
 use super::verify::{Unbelieved, verify_certificates};
 use crate::crypto::seal::SealError;
-use crate::domain::{Occurrence, OperationId, OperationState};
+use crate::domain::{Fetch, Occurrence, OperationId, OperationState};
 use crate::ident::{ActivationCode, Eid, Iccid, TransactionId};
 use crate::store::{KeptOperation, PackageCommand, StoreError};
 
@@ -170,7 +170,8 @@ pub(super) async fn believed(
     take(eim, eid, &occurrence).await
 }
 
-/// A download came to its end before anything was installed: the IPA or an SM-DP+ said so, nobody signed it.
+/// A relayed download came to its end before anything was installed: an SM-DP+ said so, nobody signed it. If an earlier session
+/// had installed the profile, that would have come through the eIM as well.
 ///
 /// # Errors
 /// [`TurnError`].
@@ -204,8 +205,9 @@ async fn take(eim: &Eim, eid: &Eid, occurrence: &Occurrence) -> Result<(), TurnE
             }
             _ => false,
         };
-        let fetched = turn.outstanding().is_some_and(|package| package.handed_over_at.is_some());
-        if waits && fetched && !old {
+        // Of this download if its trigger has left, or one before it of the same operation: the next one may be queued already.
+        let left = turn.fetch() == Fetch::Fetched || turn.active().is_some_and(|active| active.attempts > 1);
+        if waits && left && !old {
             turn.answered();
             turn.occur_quietly(occurrence.clone());
         }

@@ -366,6 +366,18 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// A download failed, says the device, and nobody signed it: an attempt whose report is still to come, or went to the SM-DP+
+    /// alone, may have installed the profile. If the operation ends with it, the eUICC is asked for its list.
+    pub fn download_failed(&mut self, why: String, again: bool) {
+        let Some(operation_id) = self.active().map(|operation| operation.operation_id) else { return };
+        let staleness = self.change.staleness;
+        self.change.staleness = Staleness::Since(self.now);
+        self.occur_quietly(Occurrence::DownloadFailed { why, again });
+        if self.active().is_some_and(|operation| operation.operation_id == operation_id) {
+            self.change.staleness = staleness;
+        }
+    }
+
     /// The outstanding package leaves for the first time.
     pub fn hand_over(&mut self, transaction_id: &TransactionId, signed: Option<PackageSignature>) {
         self.change.handed_over = Some((transaction_id.clone(), signed));

@@ -470,7 +470,10 @@ impl Reporter<'_> {
         change(self.eim, self.eid, Contact::Present, |turn: &mut Turn<'_>| {
             if is_outstanding(turn, id) {
                 turn.answered();
-                turn.occur_quietly(occurrence.clone());
+                match occurrence {
+                    Occurrence::DownloadFailed { why, again } => turn.download_failed(why.clone(), *again),
+                    _ => turn.occur_quietly(occurrence.clone()),
+                }
             }
             Ok(())
         })
@@ -515,7 +518,8 @@ fn take(turn: &mut Turn<'_>, package: &EimPackage, verified: &VerifiedResult<'_>
         turn.beside().introduction.rules_authorisation_table = Some(table);
     }
     let first = package.result.is_none();
-    if first {
+    // A rollback comes behind the result that it takes back, if that was heard.
+    if first || rolled_back {
         tell_profiles(turn, package, &occurrence);
     }
     let operation = turn.active();

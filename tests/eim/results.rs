@@ -22,7 +22,7 @@ use simyard_asn1::iot::result::{
 use simyard_asn1::iot::{Implicit, data};
 use simyard_asn1::{Decode as _, Encode as _};
 
-use super::world::{Delivered, EIM_ID, World, association, eid, iccid, peer, transaction_of};
+use super::world::{Delivered, EIM_ID, World, association, eid, iccid, length, peer, transaction_of};
 use crate::harness::block_on;
 use crate::server::{PKI, euicc};
 
@@ -34,6 +34,7 @@ crate::tests!(
     an_unsigned_error_stops_the_operation,
     errors_that_the_euicc_signs_end_the_operation,
     what_an_ipa_cannot_execute_is_told,
+    an_installation_is_heard_of_though_the_next_trigger_is_queued,
     an_euicc_that_nobody_introduced_is_asked_who_it_is,
     certificates_of_another_euicc_are_refused,
     a_poll_that_tells_of_something_is_written_down_and_followed_by_an_audit,
@@ -222,6 +223,34 @@ fn what_an_ipa_cannot_execute_is_told() {
         world.answer(error(&again, EimPackageResultErrorCode::InvalidPackageFormat)).await.unwrap();
         let state = world.operation(&id).await.state;
         assert_eq!(state.reason().map(|reason| reason.code.name()), Some("download_failed"));
+        // Nobody signed that nothing was installed: the eUICC is asked.
+        world.card.lock().unwrap().profiles.push((iccid(2), false));
+        world.turn().await;
+        assert_eq!(world.profiles().await, [(iccid(1), true), (iccid(2), false)]);
+        assert!(world.is_idle().await);
+    });
+}
+
+fn an_installation_is_heard_of_though_the_next_trigger_is_queued() {
+    block_on(async {
+        let world = World::new().await;
+        let id = world.request(World::switch(OldProfile::Keep)).await.unwrap();
+        world.turn().await;
+        let pir = world.card.lock().unwrap().installation_result(&iccid(2));
+        let pir = [&[0xBF, 0x54][..], &length(pir.len()), &pir].concat();
+        let pir = EimPackageResult::ProfileDownloadTriggerResult(pir);
+        // Before any trigger has left, it can be of none of this operation.
+        world.answer(pir.clone()).await.unwrap();
+        assert_eq!(world.state(&id).await, "downloading");
+        let asked = world.poll().await.unwrap();
+        let error = EimPackageResult::ResponseError {
+            eim_transaction_id: transaction_of(&asked),
+            code: EimPackageResultErrorCode::UndefinedError,
+        };
+        world.answer(error).await.unwrap();
+        assert_eq!(world.state(&id).await, "downloading");
+        world.answer(pir).await.unwrap();
+        assert_eq!(world.state(&id).await, "downloaded");
     });
 }
 

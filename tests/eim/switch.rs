@@ -110,6 +110,7 @@ fn a_rollback_may_come_in_place_of_a_result_that_was_taken() {
         let rollback = say(&[EuiccResultData::Rollback(RollbackProfileResult::Ok)]);
         assert_eq!(world.answer(rollback.clone()).await.unwrap().len(), 1);
         assert_eq!(world.state(&id).await, "rolled_back");
+        assert_eq!(world.profiles().await, [(iccid(1), true), (iccid(2), false)]);
         let told = world.told(&id).await.len();
         // The same again is acknowledged again, and changes nothing.
         let commits = world.eim.store.commits();
