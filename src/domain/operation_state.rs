@@ -223,6 +223,12 @@ impl OperationState {
         self.name().is_end()
     }
 
+    /// Whether the new profile was asked to be enabled, and the device may still go back by itself.
+    #[must_use]
+    pub const fn may_roll_back(&self) -> bool {
+        matches!(self, Self::Enabling { .. } | Self::Switching { .. } | Self::Confirming { .. })
+    }
+
     /// Why it ended otherwise than it was meant to.
     #[must_use]
     pub const fn reason(&self) -> Option<&Reason> {

@@ -23,8 +23,8 @@ use crate::domain::{
 use crate::env::Timestamp;
 use crate::ident::{Eid, Iccid, TransactionId};
 use crate::store::{
-    CodeScope, EimChange, EimEuicc, EimPackage, KeptOperation, NewOperation, NewPackage, PackageOutcome,
-    PackageSignature, Staleness, StoreError, Urgency,
+    CodeScope, EimChange, EimEuicc, EimPackage, HeldNotifications, KeptOperation, NewOperation, NewPackage,
+    PackageOutcome, PackageSignature, Staleness, StoreError, Urgency,
 };
 
 /// How often an eUICC that changed since it was read is read again.
@@ -190,6 +190,9 @@ impl<'a> Turn<'a> {
                 return Err(invalid);
             }
         };
+        if kept.operation.state.may_roll_back() && !operation.state.may_roll_back() {
+            self.end_holding(&operation.state);
+        }
         let kept = KeptOperation { operation, ..kept };
         let told = effects.iter().filter_map(|effect| match effect {
             Effect::Tell(kind) => Some(event_of(&kept, *kind, self.now)),
@@ -212,6 +215,14 @@ impl<'a> Turn<'a> {
             }
             // Queues nothing: so it does not come here again.
             Err(CounterUsedUp) => self.occur(Occurrence::CounterUsedUp),
+        }
+    }
+
+    /// Notifications of a switch were held until now. If the list alone shows the old profile, the eUICC may still report that it
+    /// rolled back: they stay until then, or until their time is over.
+    fn end_holding(&mut self, state: &OperationState) {
+        if !matches!(state, OperationState::RolledBack { .. }) {
+            self.change.held = HeldNotifications::Due;
         }
     }
 

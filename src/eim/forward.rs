@@ -119,7 +119,7 @@ async fn take_one(eim: &Eim, bringer: &Bringer<'_>, notification: &[u8]) -> Resu
         Ok(whole) => read(&whole, eim.clock.now()).map(|new| (whole, new)),
         Err(refused) => Err(refused),
     };
-    let (whole, new) = match judged {
+    let (whole, mut new) = match judged {
         Ok(judged) => judged,
         Err(reason) => {
             let peer = bringer.caller.peer();
@@ -129,6 +129,7 @@ async fn take_one(eim: &Eim, bringer: &Bringer<'_>, notification: &[u8]) -> Resu
             return Ok(Taken::Refused);
         }
     };
+    hold(eim, &mut new).await?;
     let seq_number = new.seq_number;
     match eim.store.forward_notification(new).await? {
         Forwarding::Full => return Ok(Taken::Full),
@@ -148,6 +149,19 @@ async fn take_one(eim: &Eim, bringer: &Bringer<'_>, notification: &[u8]) -> Resu
     Ok(Taken::Kept { seq_number })
 }
 
+/// An eUICC that rolls back drops the notifications of what it took back. Where an acknowledgement was lost, the eIM has them all
+/// the same: so they are held until the switch has an end (SGP.32 5.9.16).
+async fn hold(eim: &Eim, new: &mut NewForwarded) -> Result<(), StoreError> {
+    if !matches!(new.event, ProfileEvent::Enable | ProfileEvent::Disable) {
+        return Ok(());
+    }
+    let active = eim.store.active_operation(&new.eid).await?;
+    if active.is_some_and(|kept| kept.operation.state.may_roll_back()) {
+        new.due_at = new.at.plus(eim.deadlines.confirm);
+    }
+    Ok(())
+}
+
 /// What a whole notification says of itself.
 fn read(whole: &Whole, at: Timestamp) -> Result<NewForwarded, Refused> {
     let notification = PendingNotification::from_der(&whole.raw)?;
@@ -165,6 +179,7 @@ fn read(whole: &Whole, at: Timestamp) -> Result<NewForwarded, Refused> {
         signed: signed.to_vec(),
         raw: whole.raw.clone(),
         at,
+        due_at: at,
     })
 }
 

@@ -38,7 +38,8 @@ use crate::domain::{Occurrence, OperationState};
 use crate::ident::{Eid, Iccid, TransactionId};
 use crate::pki::Certificate;
 use crate::store::{
-    EimPackage, EuiccCertificates, Introduction, PackageAnswer, PackageCommand, Staleness, StoreError,
+    EimPackage, EuiccCertificates, HeldNotifications, Introduction, PackageAnswer, PackageCommand, Staleness,
+    StoreError,
 };
 
 /// Why a result is not taken: the IPA keeps it.
@@ -540,6 +541,9 @@ fn take(turn: &mut Turn<'_>, package: &EimPackage, verified: &VerifiedResult<'_>
         turn.begin_next();
     } else if is_of_active && (rolled_back || (first && same_step)) {
         turn.occur_quietly(occurrence);
+    }
+    if rolled_back && let Some(since) = package.handed_over_at {
+        turn.beside().held = HeldNotifications::Void { since };
     }
 }
 

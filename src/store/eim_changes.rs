@@ -10,6 +10,7 @@ use super::eim_packages::{
 };
 use super::engine::{Part, Statement, Writing};
 use super::euiccs::KEEP_EUM_CERTIFICATES;
+use super::forwarded::{END_HOLDING, EndHoldingRow, VOID_HELD, VoidHeldRow};
 use super::operation_events::{EventRow, INSERT_EVENTS};
 use super::operations::{INSERT_OPERATIONS, NewOperation, NewOperationRow, OperationRow, UPDATE_OPERATIONS};
 use super::set::{Columns, Set, set_row};
@@ -48,6 +49,8 @@ pub struct EimChange {
     pub operations: Vec<Operation>,
     /// Operations that are new.
     pub new_operations: Vec<NewOperation>,
+    /// What becomes of notifications that are held.
+    pub held: HeldNotifications,
     /// The package that was outstanding, and how it ended.
     pub ended: Option<(TransactionId, PackageOutcome)>,
     /// What an eUICC answered to a package.
@@ -71,6 +74,20 @@ pub enum Staleness {
     Since(Timestamp),
     /// The eUICC has just listed its profiles, now.
     Listed,
+}
+
+/// What a change does to notifications of a switch, which are held as long as it may be rolled back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldNotifications {
+    /// Nothing.
+    AsTheyWere,
+    /// They are brought to their receivers.
+    Due,
+    /// Those that came since then are void: the eUICC took back what they tell of.
+    Void {
+        /// When the package of the switch left.
+        since: Timestamp,
+    },
 }
 
 /// What an eUICC answered to a package, as it came.
@@ -101,6 +118,7 @@ impl EimChange {
             profiles: None,
             operations: Vec::new(),
             new_operations: Vec::new(),
+            held: HeldNotifications::AsTheyWere,
             ended: None,
             result: None,
             package: None,
@@ -135,6 +153,8 @@ pub(super) struct EimRow {
     ended_operations: Vec<OperationRow>,
     operations: Vec<OperationRow>,
     new_operations: Vec<NewOperationRow>,
+    void_held: Option<VoidHeldRow>,
+    end_holding: Option<EndHoldingRow>,
     ended: Option<EndRow>,
     result: Option<ResultRow>,
     package: Option<PackageRow>,
@@ -198,6 +218,12 @@ impl EimRow {
                 .into_iter()
                 .map(|new| NewOperationRow::new(new, deadlines, change.at))
                 .collect(),
+            void_held: match change.held {
+                HeldNotifications::Void { since } => Some(VoidHeldRow::new(&change.eid, since, change.at)),
+                HeldNotifications::AsTheyWere | HeldNotifications::Due => None,
+            },
+            end_holding: (change.held != HeldNotifications::AsTheyWere)
+                .then(|| EndHoldingRow::new(&change.eid, change.at)),
             ended: change.ended.map(|(transaction_id, outcome)| EndRow {
                 transaction_id: transaction_id.to_string(),
                 ended_at: at,
@@ -276,6 +302,8 @@ pub(super) async fn change_eim_euiccs(
     statements.add(&UPDATE_OPERATIONS, rows.iter().flat_map(|row| &row.ended_operations));
     statements.add(&UPDATE_OPERATIONS, rows.iter().flat_map(|row| &row.operations));
     statements.add(&INSERT_OPERATIONS, rows.iter().flat_map(|row| &row.new_operations));
+    statements.add(&VOID_HELD, rows.iter().filter_map(|row| row.void_held.as_ref()));
+    statements.add(&END_HOLDING, rows.iter().filter_map(|row| row.end_holding.as_ref()));
     statements.add(&HAND_OVER, rows.iter().filter_map(|row| row.handed_over.as_ref()));
     statements.add(&KEEP_RESULTS, rows.iter().filter_map(|row| row.result.as_ref()));
     statements.add(&END_PACKAGES, rows.iter().filter_map(|row| row.ended.as_ref()));

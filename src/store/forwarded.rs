@@ -11,6 +11,11 @@
 //! A notification is known by its eUICC, its receiver and the octets that were signed. One that comes again is counted, as
 //! long as its row is there, and not brought again.
 //!
+//! # Held
+//!
+//! While a switch may still be rolled back, what the eUICC tells of its enabling is held: an eUICC that rolls back drops the
+//! notifications of what it took back (SGP.32 5.9.16), and their receivers would never learn that it did.
+//!
 //! # Once taken
 //!
 //! As with callbacks: who takes a row holds it for a lease and names its attempt when it says what came of it.
@@ -51,16 +56,17 @@ macro_rules! waits {
     };
 }
 
-/// It is due when those before it are, so that nobody looks at rows that must wait.
+/// It is due when those before it are, if that is later, so that nobody looks at rows that must wait.
 pub(super) const KEEP_FORWARDED: Statement = set_statement!(
     [digest text, eid text, seq_number bigint, address text, event bigint, iccid text, raw octets,
-     received_at bigint, most bigint]
+     received_at bigint, due_at bigint, most bigint]
     "INSERT INTO forwarded_notification (digest, eid, seq_number, address, event, iccid, raw, received_at, \
      repetitions, attempts, due_at) \
      SELECT change.digest, change.eid, change.seq_number, change.address, change.event, change.iccid, change.raw, \
      change.received_at, 0, 0, COALESCE((SELECT MAX(earlier.due_at) FROM forwarded_notification earlier \
      WHERE earlier.eid = change.eid AND earlier.address = change.address \
-     AND earlier.seq_number < change.seq_number AND ", waits!("earlier"), "), change.received_at) \
+     AND earlier.seq_number < change.seq_number AND earlier.due_at > change.due_at AND ", waits!("earlier"), "), \
+     change.due_at) \
      FROM change WHERE (SELECT COUNT(*) FROM forwarded_notification kept WHERE kept.eid = change.eid \
      AND kept.forwarded_at IS NULL) < change.most \
      OR EXISTS (SELECT 1 FROM forwarded_notification same WHERE same.digest = change.digest) \
@@ -124,6 +130,26 @@ const FOLLOW: Statement = set_statement!(
     " RETURNING forwarded_notification.eid, forwarded_notification.number"
 );
 
+/// What was held until a switch has an end is due.
+pub(super) const END_HOLDING: Statement = set_statement!(
+    [eid text, at bigint]
+    "UPDATE forwarded_notification SET due_at = change.at FROM change \
+     WHERE forwarded_notification.eid = change.eid AND forwarded_notification.due_at > change.at \
+     AND forwarded_notification.attempts = 0 AND ", waits!("forwarded_notification"),
+    " RETURNING forwarded_notification.eid, forwarded_notification.number"
+);
+
+/// The eUICC took back what these tell of, and keeps them no more; the row stays, since the device may repeat itself.
+pub(super) const VOID_HELD: Statement = set_statement!(
+    [eid text, since bigint, at bigint, enabling bigint, disabling bigint, why text]
+    "UPDATE forwarded_notification SET forwarded_at = change.at, raw = substr(forwarded_notification.raw, 1, 0), \
+     last_answer = change.why FROM change \
+     WHERE forwarded_notification.eid = change.eid AND forwarded_notification.received_at >= change.since \
+     AND forwarded_notification.event IN (change.enabling, change.disabling) \
+     AND forwarded_notification.attempts = 0 AND ", waits!("forwarded_notification"),
+    " RETURNING forwarded_notification.eid, forwarded_notification.number"
+);
+
 /// What a command is about; an empty text stands for every eUICC and every receiver.
 macro_rules! selected {
     () => {
@@ -163,8 +189,21 @@ const FORGET: Statement = Statement::common(
      RETURNING number",
 );
 
-pub(super) const STATEMENTS: &[Statement] =
-    &[KEEP_FORWARDED, TAKE_DUE, RECEIVERS, BROUGHT, NOT_BROUGHT, FOLLOW, LIST, RETRY, DROP, COUNT, FORGET];
+pub(super) const STATEMENTS: &[Statement] = &[
+    KEEP_FORWARDED,
+    TAKE_DUE,
+    RECEIVERS,
+    BROUGHT,
+    NOT_BROUGHT,
+    FOLLOW,
+    END_HOLDING,
+    VOID_HELD,
+    LIST,
+    RETRY,
+    DROP,
+    COUNT,
+    FORGET,
+];
 
 /// A notification that a device brought to the eIM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,6 +224,8 @@ pub struct NewForwarded {
     pub raw: Vec<u8>,
     /// When it came.
     pub at: Timestamp,
+    /// Before then it is not brought.
+    pub due_at: Timestamp,
 }
 
 /// What keeping a notification came to.
@@ -227,7 +268,7 @@ pub struct Forwarded {
     pub leased_until: Option<Timestamp>,
     /// Since when it is not tried any more.
     pub given_up_at: Option<Timestamp>,
-    /// When the receiver took it.
+    /// When the receiver took it, or it became void: then `last_answer` says why.
     pub forwarded_at: Option<Timestamp>,
     /// What the latest attempt came to.
     pub last_answer: Option<String>,
@@ -299,7 +340,48 @@ set_row! {
         iccid: Option<String>,
         raw: Vec<u8>,
         received_at: i64,
+        due_at: i64,
         most: i64,
+    }
+}
+
+/// Why notifications of a switch became void.
+const ROLLED_BACK: &str = "not brought: the eUICC rolled back what it tells of";
+
+set_row! {
+    pub(super) struct EndHoldingRow {
+        eid: String,
+        at: i64,
+    }
+}
+
+impl EndHoldingRow {
+    pub(super) fn new(eid: &Eid, at: Timestamp) -> Self {
+        Self { eid: eid.as_str().to_owned(), at: at.as_millis() }
+    }
+}
+
+set_row! {
+    pub(super) struct VoidHeldRow {
+        eid: String,
+        since: i64,
+        at: i64,
+        enabling: i64,
+        disabling: i64,
+        why: &'static str,
+    }
+}
+
+impl VoidHeldRow {
+    pub(super) fn new(eid: &Eid, since: Timestamp, at: Timestamp) -> Self {
+        Self {
+            eid: eid.as_str().to_owned(),
+            since: since.as_millis(),
+            at: at.as_millis(),
+            enabling: i64::from(ProfileEvent::Enable.bit()),
+            disabling: i64::from(ProfileEvent::Disable.bit()),
+            why: ROLLED_BACK,
+        }
     }
 }
 
@@ -321,6 +403,7 @@ impl ForwardedRow {
             iccid: new.iccid.map(|iccid| iccid.as_str().to_owned()),
             raw: new.raw,
             received_at: new.at.as_millis(),
+            due_at: new.due_at.as_millis(),
             most: i64::try_from(FORWARDED_OF_EUICC_MAX).unwrap_or(i64::MAX),
         }
     }

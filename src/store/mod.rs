@@ -109,7 +109,7 @@ pub use chunks::{Held, HeldNumber, Holder, NewImsi, NewProfile, ROWS_MAX};
 pub use deliveries::{Delivery, NewDelivery};
 pub use device_certificates::{DeviceCertificate, DevicePin, OtherPins, PinImport};
 pub use downloads::{Binding, Material, NewBinding, NewNotification, Notification, Recorded, ResultChange};
-pub use eim_changes::{EimChange, PackageAnswer, Staleness};
+pub use eim_changes::{EimChange, HeldNotifications, PackageAnswer, Staleness};
 pub use eim_euiccs::{
     Association, DownloadWay, EIM_EUICCS_MAX, EimEuicc, EuiccCertificates, Introduction, Poll,
 };

@@ -221,6 +221,7 @@ fn notifications_that_wait_are_listed_retried_and_dropped() {
         signed: seq_number.to_be_bytes().to_vec(),
         raw: vec![0x30, 0x00],
         at: Timestamp::from_secs(1_795_000_000),
+        due_at: Timestamp::from_secs(1_795_000_000),
     };
     block_on(async {
         let store = Store::open(&StoreUrl::Sqlite(place.path().join("simyard.db"))).await.unwrap();

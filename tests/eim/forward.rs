@@ -130,6 +130,7 @@ impl World {
             signed: vec![seq_number],
             raw: vec![0x30, 0x01, seq_number],
             at: self.clock.now(),
+            due_at: self.clock.now(),
         };
         assert_eq!(self.store.forward_notification(new).await.unwrap(), Forwarding::New);
     }

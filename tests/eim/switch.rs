@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use simyard::domain::{OldProfile, OperationState, Rollback, SwitchTarget, Task};
 use simyard::eim::operations::{OperationRequest, end_what_is_due};
+use simyard::store::ForwardedSelection;
 use simyard_asn1::iot::esipa::{EimPackage, EimPackageResult, GetEimPackageRequest, StateChangeCause};
 use simyard_asn1::iot::result::{
     DeleteProfileResult, EnableProfileResult, EuiccPackageErrorCode, EuiccResultData, RollbackProfileResult,
@@ -11,11 +12,13 @@ use simyard_asn1::iot::result::{
 
 use super::world::{World, iccid, transaction_of};
 use crate::harness::block_on;
+use crate::server::Euicc;
 
 crate::tests!(
     a_device_switches_and_its_old_profile_is_deleted_after_the_hold_time,
     a_rollback_that_the_euicc_signs_is_one,
     a_rollback_may_come_in_place_of_a_result_that_was_taken,
+    notifications_of_a_switch_are_held_until_it_has_an_end,
     a_list_that_shows_the_old_profile_is_a_rollback,
     a_package_that_was_executed_before_has_its_result_asked_for,
     a_result_that_is_lost_leaves_the_list_to_decide,
@@ -116,6 +119,54 @@ fn a_rollback_may_come_in_place_of_a_result_that_was_taken() {
         let commits = world.eim.store.commits();
         assert_eq!(world.answer(rollback).await.unwrap().len(), 1);
         assert_eq!((world.told(&id).await.len(), world.eim.store.commits()), (told, commits));
+    });
+}
+
+fn notifications_of_a_switch_are_held_until_it_has_an_end() {
+    block_on(async {
+        for rolls_back in [false, true] {
+            let world = World::new().await;
+            let (id, package) = world.switching(World::switch(OldProfile::Keep)).await;
+            let euicc = Euicc::new(0);
+            let waiting = async || {
+                let all = ForwardedSelection::default();
+                world.eim.store.forwarded_notifications(&all, 0, 1000, true).await.unwrap()
+            };
+            // One tells of the switch, and one behind it of something else.
+            let notifications =
+                vec![euicc.notification(&iccid(2), 90, 1), euicc.notification(&iccid(9), 91, 3)];
+            let euicc_package_result =
+                world.card.lock().unwrap().say(&package, &enabled(EnableProfileResult::Ok));
+            let result = EimPackageResult::EprAndNotifications { euicc_package_result, notifications };
+            world.answer(result.clone()).await.unwrap();
+            let held_until = world.clock.now().plus(world.eim.deadlines.confirm);
+            assert_eq!(waiting().await.iter().map(|one| one.due_at).collect::<Vec<_>>(), [held_until; 2]);
+            let expected: Vec<u32> = if rolls_back {
+                // The acknowledgement was lost, and the device went back.
+                let rollback = [EuiccResultData::Rollback(RollbackProfileResult::Ok)];
+                let rollback = world.card.lock().unwrap().say(&package, &rollback);
+                world.answer(EimPackageResult::EuiccPackageResult(rollback)).await.unwrap();
+                // A message of the network comes once more.
+                world.answer(result).await.unwrap();
+                assert_eq!(world.state(&id).await, "rolled_back");
+                let [void, _] = waiting().await.try_into().unwrap();
+                assert_eq!((void.forwarded_at, void.raw.len()), (Some(world.clock.now()), 0));
+                assert!(void.last_answer.unwrap().contains("rolled back"));
+                vec![91]
+            } else {
+                world.card.lock().unwrap().profiles = vec![(iccid(1), false), (iccid(2), true)];
+                world.turn().await;
+                assert_eq!(world.state(&id).await, "done");
+                vec![90, 91]
+            };
+            let due: Vec<u32> = waiting()
+                .await
+                .into_iter()
+                .filter(|one| one.forwarded_at.is_none() && one.due_at <= world.clock.now())
+                .map(|one| one.seq_number)
+                .collect();
+            assert_eq!(due, expected);
+        }
     });
 }
 

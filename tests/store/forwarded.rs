@@ -40,6 +40,7 @@ fn new(eid: &str, seq_number: u32, receiver: &str) -> NewForwarded {
         signed: seq_number.to_be_bytes().to_vec(),
         raw: vec![0x30, 0x01, seq_number.to_be_bytes()[3]],
         at: now(),
+        due_at: now(),
     }
 }
 

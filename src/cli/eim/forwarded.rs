@@ -168,6 +168,7 @@ async fn drop_them(store: &Store, args: &DropArgs) -> anyhow::Result<()> {
 
 const fn state(notification: &Forwarded, now: Timestamp) -> &'static str {
     match (notification.forwarded_at, notification.given_up_at, notification.leased_until) {
+        (Some(_), _, _) if notification.last_answer.is_some() => "void",
         (Some(_), _, _) => "brought",
         (None, Some(_), _) => "given up",
         (None, None, Some(until)) if until.as_millis() > now.as_millis() => "on its way",
