@@ -15,7 +15,7 @@ use super::verify::{Unbelieved, verify_certificates};
 use crate::crypto::seal::SealError;
 use crate::domain::{Fetch, Occurrence, OperationId, OperationState};
 use crate::ident::{ActivationCode, Eid, Iccid, TransactionId};
-use crate::store::{KeptOperation, PackageCommand, StoreError};
+use crate::store::{KeptOperation, PackageCommand, Staleness, StoreError};
 
 /// The codes of a download. No `Debug`: both are secrets.
 pub struct Codes {
@@ -149,7 +149,8 @@ pub async fn installation_result(eim: &Eim, eid: &Eid, pir: &[u8]) -> Result<(),
     Ok(believed(eim, eid, &result.data.value).await?)
 }
 
-/// Takes a ProfileInstallationResult that was verified.
+/// Takes a ProfileInstallationResult that was verified: the operation goes on, if it waits for this. Of a profile that nobody waits
+/// for and that is not on the list, the eUICC is asked.
 ///
 /// # Errors
 /// [`TurnError`].
@@ -158,16 +159,51 @@ pub(super) async fn believed(
     eid: &Eid,
     data: &ProfileInstallationResultData<'_>,
 ) -> Result<(), TurnError> {
-    let occurrence = match &data.final_result {
-        FinalResult::Success { .. } => Occurrence::Installed {
-            iccid: data.notification_metadata.iccid.and_then(|iccid| Iccid::from_bcd(iccid).ok()),
-        },
-        FinalResult::Error { bpp_command_id, error_reason, .. } => Occurrence::DownloadFailed {
-            why: Failed { command: *bpp_command_id, reason: *error_reason }.to_string(),
-            again: matches!(*error_reason, error_reason::INTERRUPTION),
-        },
-    };
-    take(eim, eid, &occurrence).await
+    let iccid = data.notification_metadata.iccid.and_then(|iccid| Iccid::from_bcd(iccid).ok());
+    change(eim, eid, Contact::Present, |turn: &mut Turn<'_>| {
+        let is_listed = turn.profiles.iter().any(|profile| Some(&profile.iccid) == iccid.as_ref());
+        let occurrence = match &data.final_result {
+            // Of an earlier download of a profile that was there before.
+            FinalResult::Success { .. } if is_listed => return Ok(()),
+            FinalResult::Success { .. } => Occurrence::Installed { iccid: iccid.clone() },
+            // It is there and was not before: an earlier session of this download installed it, and its result is still to come.
+            FinalResult::Error { error_reason: error_reason::ICCID_ALREADY_EXISTS, .. }
+                if iccid.is_some() && !is_listed =>
+            {
+                Occurrence::Installed { iccid: iccid.clone() }
+            }
+            FinalResult::Error { bpp_command_id, error_reason, .. } => Occurrence::DownloadFailed {
+                why: Failed { command: *bpp_command_id, reason: *error_reason }.to_string(),
+                again: matches!(*error_reason, error_reason::INTERRUPTION),
+            },
+        };
+        if awaits_result(turn) {
+            turn.answered();
+            turn.occur_quietly(occurrence);
+        } else if matches!(occurrence, Occurrence::Installed { .. }) && !is_confirming(turn, iccid.as_ref()) {
+            let now = turn.now();
+            turn.beside().staleness = Staleness::Since(now);
+            turn.begin_next();
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Whether a download is under way whose result can come: its trigger has left, or one before it of the same operation, since the
+/// next one may be queued already.
+fn awaits_result(turn: &Turn<'_>) -> bool {
+    turn.active().is_some_and(|operation| {
+        matches!(operation.state, OperationState::Downloading { .. })
+            && (operation.attempts > 1 || turn.fetch() == Fetch::Fetched)
+    })
+}
+
+/// Whether the list is on its way that will show this profile.
+fn is_confirming(turn: &Turn<'_>, iccid: Option<&Iccid>) -> bool {
+    turn.active().is_some_and(|operation| {
+        matches!(&operation.state, OperationState::Downloaded { iccid: new, .. } if new.as_ref() == iccid)
+    })
 }
 
 /// A relayed download came to its end before anything was installed: an SM-DP+ said so, nobody signed it. If an earlier session
@@ -185,30 +221,6 @@ pub async fn failed(
     let occurrence = Occurrence::DownloadFailed { why: why.to_owned(), again };
     change(eim, eid, Contact::Present, |turn: &mut Turn<'_>| {
         if turn.outstanding().is_some_and(|package| package.package.transaction_id == *id) {
-            turn.occur_quietly(occurrence.clone());
-        }
-        Ok(())
-    })
-    .await
-}
-
-/// The operation goes on, if it waits for this.
-async fn take(eim: &Eim, eid: &Eid, occurrence: &Occurrence) -> Result<(), TurnError> {
-    change(eim, eid, Contact::Present, |turn: &mut Turn<'_>| {
-        let waits = turn
-            .active()
-            .is_some_and(|operation| matches!(operation.state, OperationState::Downloading { .. }));
-        // A result of an earlier download of a profile that was there before is none of this one.
-        let old = match occurrence {
-            Occurrence::Installed { iccid: Some(iccid) } => {
-                turn.profiles.iter().any(|profile| profile.iccid == *iccid)
-            }
-            _ => false,
-        };
-        // Of this download if its trigger has left, or one before it of the same operation: the next one may be queued already.
-        let left = turn.fetch() == Fetch::Fetched || turn.active().is_some_and(|active| active.attempts > 1);
-        if waits && left && !old {
-            turn.answered();
             turn.occur_quietly(occurrence.clone());
         }
         Ok(())

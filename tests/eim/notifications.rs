@@ -18,6 +18,7 @@ use crate::server::{ADDRESS, BETA, Euicc, Ordered, PKI};
 crate::tests!(
     the_result_of_a_relayed_download_goes_to_its_server_and_to_its_operation,
     a_result_that_tells_of_failure_ends_the_download,
+    a_profile_that_an_earlier_session_installed_is_installed,
     a_compact_result_is_made_whole,
     a_compact_notification_gets_the_certificates_that_are_known,
     what_the_euicc_signed_is_taken_from_anybody,
@@ -96,6 +97,17 @@ fn a_result_that_tells_of_failure_ends_the_download() {
     bring(&world, &world.device(), &notification).unwrap();
     assert!(world.state(1).contains("installFailedDueToPEProcessingError (12)"), "{}", world.state(1));
     assert_eq!(kept(&world).len(), 1);
+}
+
+fn a_profile_that_an_earlier_session_installed_is_installed() {
+    let world = World::new();
+    let (order, id) = handed_over(&world, 1);
+    // installFailedDueToIccidAlreadyExistsOnEuicc: the result of the first session has not come yet.
+    bring(&world, &world.device(), &world.euicc.result(&id, &order.iccid, 4, Some(9))).unwrap();
+    assert_eq!(world.state(1), "downloaded", "its list decides");
+    bring(&world, &world.device(), &world.euicc.result(&id, &order.iccid, 3, None)).unwrap();
+    assert_eq!(world.state(1), "downloaded");
+    assert_eq!(kept(&world).len(), 2);
 }
 
 fn a_compact_result_is_made_whole() {

@@ -242,6 +242,7 @@ fn an_installation_is_heard_of_though_the_next_trigger_is_queued() {
         // Before any trigger has left, it can be of none of this operation.
         world.answer(pir.clone()).await.unwrap();
         assert_eq!(world.state(&id).await, "downloading");
+        assert!(world.eim.store.eim_euicc(&eid()).await.unwrap().unwrap().stale_since.is_some());
         let asked = world.poll().await.unwrap();
         let error = EimPackageResult::ResponseError {
             eim_transaction_id: transaction_of(&asked),
