@@ -6,13 +6,13 @@ use super::config::Config;
 use super::credentials::{cis, credential};
 use super::relay::relay;
 use super::{AppError, Stock};
-use crate::domain::{Deadlines, Switching};
+use crate::domain::Switching;
 use crate::eim::introductions::Introductions;
-use crate::eim::{Eim, POLL_WANTED_AFTER};
+use crate::eim::Eim;
 use crate::env::{Clock, Rng};
 use crate::smdp::manual_order::Expiry;
 use crate::smdp::order_for_euicc::OrdersForEuiccs;
-use crate::store::{DownloadWay, Seen, SeenBy, Store};
+use crate::store::{Seen, SeenBy, Store};
 
 /// The eIM of the settings; `None` if they have no `[eim]`.
 ///
@@ -31,9 +31,9 @@ pub fn open_eim(config: &Config, stock: &Stock, clock: &Clock, rng: &Rng) -> Res
         key: Arc::new(credential(&setting.signing)?.key),
         relay: relay(setting, &anchors, clock)?,
         anchors,
-        download: DownloadWay::Direct,
-        deadlines: Deadlines::default(),
-        poll_wanted_after: POLL_WANTED_AFTER,
+        download: setting.download,
+        deadlines: setting.waits.deadlines,
+        poll_wanted_after: setting.waits.poll_wanted_after,
         sub_classes: config
             .sub_classes
             .iter()

@@ -43,7 +43,7 @@ const EUICCS: Statement =
 /// All that a poll asks for, in one look.
 const POLL: Statement = Statement::common(concat!(
     "SELECT eim_euicc.version, eim_euicc.counter AS last_counter, eim_euicc.association_token AS token, \
-     eim_euicc.introductions, eim_euicc.rplmn, CAST(CASE WHEN eim_euicc.certificate IS NULL THEN 0 ELSE 1 END AS BIGINT) AS known, ",
+     eim_euicc.introductions, eim_euicc.rplmn, eim_euicc.last_contact_at, CAST(CASE WHEN eim_euicc.certificate IS NULL THEN 0 ELSE 1 END AS BIGINT) AS known, ",
     package_columns!(),
     " FROM eim_euicc LEFT JOIN eim_package ON eim_package.eid = eim_euicc.eid AND eim_package.ended_at IS NULL \
      WHERE eim_euicc.eid = $1"
@@ -142,6 +142,15 @@ pub enum DownloadWay {
 }
 
 impl DownloadWay {
+    /// Its name, in settings and on screens.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Indirect => "indirect",
+        }
+    }
+
     const fn code(self) -> i64 {
         match self {
             Self::Direct => 0,
@@ -237,6 +246,8 @@ pub struct Poll {
     pub introductions: u32,
     /// The network that its device registered with last, in hexadecimal digits.
     pub rplmn: Option<String>,
+    /// Whether a poll of its device was written down before.
+    pub has_polled: bool,
     /// The outstanding package.
     pub package: Option<EimPackage>,
 }
@@ -407,6 +418,7 @@ impl Store {
             introductions: u32::try_from(row.integer("introductions")?)
                 .map_err(|_| corrupt("introductions"))?,
             rplmn: row.text_or_null("rplmn")?,
+            has_polled: row.integer_or_null("last_contact_at")?.is_some(),
             package: row.integer_or_null("number")?.map(|_| package(row)).transpose()?,
         }))
     }

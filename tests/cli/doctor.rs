@@ -16,6 +16,7 @@ crate::tests!(
     what_everybody_can_have_is_told_in_production,
     a_certificate_that_ran_out_is_told,
     revocation_lists_and_further_listeners_are_looked_at,
+    how_long_the_eim_waits_is_told,
 );
 
 /// The findings as "group: verdict: text: advice".
@@ -177,4 +178,36 @@ fn revocation_lists_and_further_listeners_are_looked_at() {
         let found = found(crl, more);
         assert!(found.iter().any(|line| line.contains(expected)), "{expected}: {found:#?}");
     }
+}
+
+fn how_long_the_eim_waits_is_told() {
+    let place = Place::furnished();
+    let told = |members: &str| {
+        let eim = format!("[eim]\nfqdn = \"smdp.example.com\"\nlisten = \"127.0.0.1:0\"\n{members}");
+        place.write("eim.toml", &format!("{SETTINGS}{eim}"));
+        findings(&serde_json::from_str(&place.run("doctor --json --config eim.toml").stdout).unwrap())
+    };
+    let has = |found: &[String], text: &str| {
+        assert!(
+            found.iter().any(|line| line.starts_with(&format!("eim: good: {text}"))),
+            "{text}: {found:#?}"
+        );
+    };
+    let found = told("");
+    has(
+        &found,
+        "overdue: an answer after 24 h, a download after 24 h, a switch after 1 h, its confirmation after 24 h",
+    );
+    has(
+        &found,
+        "downloads direct; a poll is wanted of devices not expected within 15 min; 60 polls of an EID",
+    );
+    let found = told(
+        "download = \"indirect\"\nswitch_within_minutes = 90\nanswer_within_hours = 2\npolls_of_euicc_per_hour = 5\n",
+    );
+    has(&found, "overdue: an answer after 2 h, a download after 24 h, a switch after 90 min");
+    has(
+        &found,
+        "downloads indirect; a poll is wanted of devices not expected within 15 min; 5 polls of an EID",
+    );
 }

@@ -312,12 +312,33 @@ fn euiccs_are_associated_and_shown() {
     assert_eq!((&shown["counter"], &shown["association_token"]), (&json!(7), &json!(1)));
     assert_eq!((&shown["download"], &shown["certificates_known"]), (&json!("indirect"), &json!(false)));
     assert_eq!((&shown["profiles"], &shown["operations"]), (&json!([]), &json!([])));
+    // What the settings say of downloads holds where nobody says otherwise.
+    let eim = "[eim]\nfqdn = \"smdp.example.com\"\ndownload = \"indirect\"\n";
+    place.write("indirect.toml", &format!("{SETTINGS}{eim}"));
+    for (asked, configuration, expected) in [
+        (format!("eim associate {EID} --config indirect.toml"), "eim configuration", "indirect"),
+        (
+            format!("eim associate {EID} --direct --config indirect.toml"),
+            "eim configuration --direct",
+            "direct",
+        ),
+    ] {
+        place.run(&asked).ok();
+        let shown = place.run(&format!("eim show {EID} --json --config indirect.toml")).json();
+        assert_eq!(shown["download"], expected, "{asked}");
+        let told = place.run(&format!("{configuration} --config indirect.toml")).json();
+        assert_eq!(told["indirect"], expected == "indirect", "{configuration}");
+    }
+    let both = format!("eim associate {EID} --direct --indirect");
+    assert_eq!(place.run(&both).code, Some(2));
     place.write("list.csv", &format!("eid,counter,token\n{EID},0,\n{OTHER_EID},5,2\n"));
     assert!(place.run("eim associate --file list.csv --by bob").ok().contains("2 eUICCs"), "anew");
     let text = place.run(&format!("eim show {EID}")).ok();
-    for says in
-        ["counter 0, no token, downloads direct", "it has not polled yet", "its profiles are not known"]
-    {
+    for says in [
+        "counter 0, no token, downloads direct",
+        "no poll with a certificate of its device is written down yet",
+        "its profiles are not known",
+    ] {
         assert!(text.contains(says), "{says}: {text}");
     }
     place.write("list.csv", &format!("eid,counter,token\n{EID},-1,\n"));

@@ -9,10 +9,12 @@ use toml::Spanned;
 
 use super::file::{ListenTable, Reader, Text};
 use super::relay::{RelayMembers, RelaySetting};
+use super::waits::{WaitMembers, WaitSetting};
 use super::webhooks::PrivateAddresses;
 use super::{ConfigError, CredentialSetting, FileSetting, ListenSetting};
 use crate::eim::caller::{ClientAuth, EidField, POLLS_PER_HOUR};
 use crate::ident::ServerAddress;
+use crate::store::DownloadWay;
 
 /// The longest eimId, in octets (SGP.32 2.11.1.1).
 const EIM_ID_MAX: usize = 128;
@@ -42,6 +44,12 @@ pub(super) struct EimTable {
     #[serde(default)]
     private_addresses: PrivateAddresses,
     forward_give_up_after_days: Option<Spanned<u32>>,
+    download: Option<DownloadWord>,
+    answer_within_hours: Option<Spanned<u32>>,
+    download_within_hours: Option<Spanned<u32>>,
+    switch_within_minutes: Option<Spanned<u32>>,
+    confirm_within_hours: Option<Spanned<u32>>,
+    poll_wanted_after_minutes: Option<Spanned<u32>>,
 }
 
 #[derive(Deserialize)]
@@ -66,6 +74,22 @@ impl From<ClientAuthWord> for ClientAuth {
         match word {
             ClientAuthWord::Required => Self::Required,
             ClientAuthWord::Optional => Self::Optional,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum DownloadWord {
+    Direct,
+    Indirect,
+}
+
+impl From<DownloadWord> for DownloadWay {
+    fn from(word: DownloadWord) -> Self {
+        match word {
+            DownloadWord::Direct => Self::Direct,
+            DownloadWord::Indirect => Self::Indirect,
         }
     }
 }
@@ -116,6 +140,10 @@ pub struct EimSetting {
     pub polls_of_euicc_per_hour: NonZeroU32,
     /// How SM-DP+ servers are called for devices.
     pub relay: RelaySetting,
+    /// How devices get profiles that nobody said otherwise of.
+    pub download: DownloadWay,
+    /// How long it waits for devices.
+    pub waits: WaitSetting,
 }
 
 /// A listener of ESipa.
@@ -190,6 +218,14 @@ impl Reader<'_> {
                 private_addresses: table.private_addresses,
                 forward_give_up_after_days: table.forward_give_up_after_days,
             })?,
+            download: table.download.map_or(DownloadWay::Direct, DownloadWay::from),
+            waits: self.waits(&WaitMembers {
+                answer_within_hours: table.answer_within_hours,
+                download_within_hours: table.download_within_hours,
+                switch_within_minutes: table.switch_within_minutes,
+                confirm_within_hours: table.confirm_within_hours,
+                poll_wanted_after_minutes: table.poll_wanted_after_minutes,
+            })?,
         })
     }
 
@@ -244,17 +280,18 @@ mod tests {
         let first = &eim.listeners[0];
         assert_eq!(first.client_auth, ClientAuth::Required, "mutual TLS unless somebody says otherwise");
         assert_eq!(first.listener.tls.certificate.path, Path::new("/etc/simyard/pki/eim-tls.pem"));
-        assert_eq!(eim.polls_of_euicc_per_hour, POLLS_PER_HOUR);
+        assert_eq!((eim.polls_of_euicc_per_hour, eim.download), (POLLS_PER_HOUR, DownloadWay::Direct));
     }
 
     #[test]
     fn what_is_said_of_an_eim_is_read() {
         let text = "[eim]\nid = \"2.999.40\"\nfqdn = \"eim.example.com\"\nlisten = \"0.0.0.0:443\"\n\
                     eid_field = \"dNSName\"\ndevice_ca = [\"a.pem\", \"b.pem\"]\ndevice_crl = [\"a.crl\"]\n\
-                    polls_of_euicc_per_hour = 5\n[[eim_listener]]\nlisten = \"0.0.0.0:8448\"\nclient_auth = \"optional\"\n";
+                    polls_of_euicc_per_hour = 5\ndownload = \"indirect\"\n[[eim_listener]]\nlisten = \"0.0.0.0:8448\"\nclient_auth = \"optional\"\n";
         let eim = parse(text).unwrap().eim.unwrap();
         assert_eq!((eim.id.as_str(), eim.id_type), ("2.999.40", EimIdType::Oid));
         assert_eq!((eim.eid_field, eim.device_ca.len(), eim.device_crl.len()), (EidField::DnsName, 2, 1));
+        assert_eq!(eim.download, DownloadWay::Indirect);
         let auth: Vec<ClientAuth> = eim.listeners.iter().map(|listener| listener.client_auth).collect();
         assert_eq!(auth, [ClientAuth::Required, ClientAuth::Optional]);
         assert_eq!(eim.listeners[1].listener.listen.port(), 8448);
@@ -276,6 +313,7 @@ mod tests {
             ("[eim]\nclient_auth = \"none\"", "unknown variant `none`"),
             ("[eim]\neid_field = \"serial\"", "unknown variant `serial`"),
             ("[eim]\npolls_of_euicc_per_hour = 0", "line 2"),
+            ("[eim]\ndownload = \"relayed\"", "unknown variant `relayed`, expected `direct` or `indirect`"),
             ("[[eim_listener]]\nlisten = \"127.0.0.1:1\"", "simyard.toml:2: eim_listener: [eim] is missing"),
             ("[eim]\n[[eim_listener]]\nclient_auth = \"optional\"", "missing field `listen`"),
         ] {

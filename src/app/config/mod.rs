@@ -45,6 +45,7 @@ mod pool;
 mod profile_type;
 mod relay;
 mod sub_class;
+mod waits;
 mod webhooks;
 
 pub use admin_api::AdminApiSetting;
@@ -53,6 +54,7 @@ pub use ingest::{IngestSetting, ManufacturerSetting};
 pub use metadata::order_metadata;
 pub use place::{ConfigError, FileSetting, Place};
 pub use relay::RelaySetting;
+pub use waits::WaitSetting;
 pub use webhooks::WebhooksSetting;
 
 /// Certificate and key of a server.

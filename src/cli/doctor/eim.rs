@@ -1,5 +1,7 @@
 //! The eIM: how devices prove who they are, and that nobody else could.
 
+use std::time::Duration;
+
 use super::Report;
 use super::certificates::{check_anchors, lifetime, names, tls};
 use crate::app::config::{Config, EimSetting};
@@ -27,8 +29,35 @@ pub(super) fn check(config: &Config, now: Timestamp, report: &mut Report) {
         tls(&name, &listener.listener.tls, now, report);
         names(&name, &listener.listener.tls, std::slice::from_ref(&setting.fqdn), report);
     }
+    waits(setting, report);
     signing(setting, now, report);
     devices(config, setting, now, report);
+}
+
+/// What operations are measured by, and whom the eIM has woken.
+fn waits(setting: &EimSetting, report: &mut Report) {
+    let deadlines = &setting.waits.deadlines;
+    let (answer, download) = (time(deadlines.answer), time(deadlines.download));
+    let (switch, confirm) = (time(deadlines.switch), time(deadlines.confirm));
+    let text = format!(
+        "overdue: an answer after {answer}, a download after {download}, a switch after {switch}, its confirmation after {confirm}"
+    );
+    report.good(GROUP, text);
+    let wanted = time(setting.waits.poll_wanted_after);
+    let way = setting.download.name();
+    let polls = setting.polls_of_euicc_per_hour;
+    let text = format!(
+        "downloads {way}; a poll is wanted of devices not expected within {wanted}; {polls} polls of an EID an hour without certificate"
+    );
+    report.good(GROUP, text);
+}
+
+/// Whole hours, or minutes.
+fn time(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds if seconds % 3600 == 0 => format!("{} h", seconds / 3600),
+        seconds => format!("{} min", seconds / 60),
+    }
 }
 
 fn signing(setting: &EimSetting, now: Timestamp, report: &mut Report) {

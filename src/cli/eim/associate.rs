@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
 
+use super::DownloadArgs;
 use super::devices::read;
 use crate::app::open_store;
 use crate::cli::hand::HandArgs;
@@ -13,7 +14,7 @@ use crate::cli::output::{self, line};
 use crate::cli::serve::ConfigArgs;
 use crate::domain::ListedProfile;
 use crate::eim::association::{
-    Association, DownloadWay, MAX_FILE_OCTETS, associate, parse_counter, parse_token, read_list,
+    Association, MAX_FILE_OCTETS, associate, parse_counter, parse_token, read_list,
 };
 use crate::env::Clock;
 use crate::ident::Eid;
@@ -33,9 +34,8 @@ pub(super) struct AssociateArgs {
     /// The associationToken that the eUICC gave out, if it was asked for one.
     #[arg(long, value_name = "NUMBER", value_parser = parse_token)]
     token: Option<i64>,
-    /// Its device downloads through the eIM.
-    #[arg(long)]
-    indirect: bool,
+    #[command(flatten)]
+    download: DownloadArgs,
     #[command(flatten)]
     hand: HandArgs,
     #[command(flatten)]
@@ -55,7 +55,8 @@ pub(super) struct ShowArgs {
 
 /// Runs `simyard eim associate`.
 pub(super) async fn run(args: &AssociateArgs) -> anyhow::Result<()> {
-    let download = if args.indirect { DownloadWay::Indirect } else { DownloadWay::Direct };
+    let config = args.config.load()?;
+    let download = args.download.way(&config);
     let associations = match (&args.eid, &args.file) {
         (Some(eid), _) => {
             let (eid, counter, association_token) = (eid.clone(), args.counter, args.token);
@@ -67,7 +68,7 @@ pub(super) async fn run(args: &AssociateArgs) -> anyhow::Result<()> {
         }
         (None, None) => bail!("name an EID or --file FILE"),
     };
-    let store = open_store(&args.config.load()?).await?;
+    let store = open_store(&config).await?;
     let associated = associate(&store, &associations, &args.hand.person(), Clock::system().now()).await;
     store.close().await;
     associated?;
@@ -114,25 +115,21 @@ async fn look(store: &Store, eid: &Eid) -> anyhow::Result<Option<Found>> {
     Ok(Some((euicc, profiles, operations)))
 }
 
-const fn word(download: DownloadWay) -> &'static str {
-    match download {
-        DownloadWay::Direct => "direct",
-        DownloadWay::Indirect => "indirect",
-    }
-}
-
 fn lines(euicc: &EimEuicc) -> Vec<String> {
     let Association { eid, counter, association_token, download } = &euicc.association;
     let token = association_token.map_or_else(|| "no token".to_owned(), |token| format!("token {token}"));
     let known = if euicc.certificates.is_some() { "known" } else { "not known yet" };
     let mut lines = vec![
         format!("{eid}  associated since {}", euicc.associated_at),
-        format!("counter {counter}, {token}, downloads {}, certificates {known}", word(*download)),
+        format!("counter {counter}, {token}, downloads {}, certificates {known}", download.name()),
     ];
     lines.push(match (euicc.last_contact_at, euicc.expected_at()) {
-        (None, _) => "it has not polled yet".to_owned(),
-        (Some(last), None) => format!("polled at {last}"),
-        (Some(last), Some(expected)) => format!("polled at {last}, expected at {expected}"),
+        (None, _) => "no poll with a certificate of its device is written down yet".to_owned(),
+        // A running server notes later polls once a minute.
+        (Some(last), None) => format!("polled at {last}, or less than a minute ago"),
+        (Some(last), Some(expected)) => {
+            format!("polled at {last}, or less than a minute ago; expected at {expected}")
+        }
     });
     lines.push(match (euicc.listed_at, euicc.stale_since) {
         (None, _) => "its profiles are not known".to_owned(),
@@ -166,7 +163,7 @@ fn value(euicc: &EimEuicc, profiles: &[ListedProfile], operations: &[KeptOperati
         "eid": eid.as_str(),
         "counter": counter,
         "association_token": association_token,
-        "download": word(*download),
+        "download": download.name(),
         "associated_at": euicc.associated_at.to_string(),
         "certificates_known": euicc.certificates.is_some(),
         "last_contact_at": time(euicc.last_contact_at),

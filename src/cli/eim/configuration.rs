@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 use simyard_asn1::iot::configuration::REQUEST_TOKEN;
 
+use super::DownloadArgs;
 use super::eim_of;
 use crate::app::config::EimSetting;
 use crate::app::credentials::credential;
@@ -17,7 +18,7 @@ use crate::cli::output::line;
 use crate::cli::serve::ConfigArgs;
 use crate::crypto::keyfile::load_certificates;
 use crate::eim::association::{
-    ConfigurationOptions, DownloadWay, EimIdentity, Envelope, KeyForm, parse_counter, read_configuration,
+    ConfigurationOptions, EimIdentity, Envelope, KeyForm, parse_counter, read_configuration,
 };
 use crate::ident::Eid;
 use crate::pki::Certificate;
@@ -33,9 +34,8 @@ pub(super) struct ConfigurationArgs {
     /// Ask the eUICC for an associationToken: tell it to this eIM then ('simyard eim associate').
     #[arg(long)]
     token: bool,
-    /// Let devices download through the eIM.
-    #[arg(long)]
-    indirect: bool,
+    #[command(flatten)]
+    download: DownloadArgs,
     /// Tell the certificate of the eIM's key, not the key alone.
     #[arg(long)]
     with_certificate: bool,
@@ -120,7 +120,7 @@ pub(super) async fn run(args: ConfigurationArgs) -> anyhow::Result<()> {
         asks_token: args.token,
         key_form: if args.with_certificate { KeyForm::Certificate } else { KeyForm::Key },
         tls_trust: args.tls_trust.as_deref().map(certificate).transpose()?,
-        download: if args.indirect { DownloadWay::Indirect } else { DownloadWay::Direct },
+        download: args.download.way(&config),
         euicc_ci: args.euicc_ci.clone().map(|octets| octets.0),
     };
     let made = identity.configuration(&options, args.r#as.envelope())?;

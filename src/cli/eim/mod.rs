@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
 use crate::app::config::{Config, EimSetting};
+use crate::eim::association::DownloadWay;
 
 mod associate;
 mod configuration;
@@ -62,6 +63,27 @@ pub async fn run(args: EimArgs) -> anyhow::Result<()> {
         EimCommand::Devices(args) => devices::run(args).await,
         EimCommand::Forwarded(args) => forwarded::run(args).await,
         EimCommand::Refused(args) => refused::run(&args).await,
+    }
+}
+
+/// How a device gets profiles; the setting `download` says it of those of whom nobody says it here.
+#[derive(Args)]
+struct DownloadArgs {
+    /// Its device downloads through the eIM.
+    #[arg(long, conflicts_with = "direct")]
+    indirect: bool,
+    /// Its device goes to the SM-DP+ itself.
+    #[arg(long)]
+    direct: bool,
+}
+
+impl DownloadArgs {
+    fn way(&self, config: &Config) -> DownloadWay {
+        match (self.indirect, self.direct) {
+            (true, _) => DownloadWay::Indirect,
+            (false, true) => DownloadWay::Direct,
+            (false, false) => config.eim.as_ref().map_or(DownloadWay::Direct, |eim| eim.download),
+        }
     }
 }
 
