@@ -19,7 +19,8 @@ use crate::crypto::ecdsa::EcdsaError;
 use crate::domain::Occurrence;
 use crate::ident::{Eid, TransactionId};
 use crate::store::{
-    CodeScope, EimPackage as StoredPackage, NewPackage, PackageCommand, PackageSignature, Poll, StoreError,
+    CodeScope, EimPackage as StoredPackage, Heard, NewPackage, PackageCommand, PackageSignature, Poll,
+    StoreError,
 };
 
 /// Why a device gets no package.
@@ -102,7 +103,8 @@ pub async fn get_eim_package(
     caller.may_poll_for(&eid)?;
     let mut poll = look(eim, &eid).await?;
     if caller.proven().is_some() {
-        eim.contacts.hear(&eid, eim.clock.now());
+        let first = if poll.has_polled { Heard::Again } else { Heard::First };
+        eim.contacts.hear_of(&eid, eim.clock.now(), first);
         // 2. What the device tells is written down first.
         if hear(eim, &eid, request, &poll).await? {
             poll = look(eim, &eid).await?;

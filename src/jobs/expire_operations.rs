@@ -26,7 +26,7 @@ pub async fn expire_operations(eim: &Eim) -> Result<(), TurnError> {
     Ok(())
 }
 
-/// Does so until `end` turns true, and notes when devices polled.
+/// Does so until `end` turns true, and notes when devices polled: once a minute, those who never did before at once.
 pub async fn run(eim: Arc<Eim>, mut end: watch::Receiver<bool>) {
     let mut turns = 0_u32;
     while !*end.borrow() {
@@ -34,7 +34,7 @@ pub async fn run(eim: Arc<Eim>, mut end: watch::Receiver<bool>) {
             tracing::warn!(%error, "operations that are due wait for the store");
         }
         turns = turns.wrapping_add(1);
-        if turns.is_multiple_of(12)
+        if (turns.is_multiple_of(12) || eim.contacts.has_first())
             && let Err(error) = eim.contacts.note(&eim.store).await
         {
             tracing::warn!(%error, "when devices polled could not be noted");

@@ -132,7 +132,7 @@ pub use pools::{COUNTED_MAX, Draw, Drawn, NumberChange, NumberError, PoolLevel, 
 pub use refused_notifications::{REFUSED_OCTETS_MAX, RefusedNotification};
 pub use relayed::RelayedDownload;
 pub use schema::Schema;
-pub use seen::{SEEN_MAX, Seen, SeenBy};
+pub use seen::{Heard, SEEN_MAX, Seen, SeenBy};
 pub use stock::{Count, FOUND_MAX, Identifier, StockBatch, StockItem, StockSelection};
 pub use transport_keys::{TRANSPORT_KEYS_MAX, TransportKey};
 pub use webhooks::{

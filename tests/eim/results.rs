@@ -62,10 +62,13 @@ fn a_poll_that_is_repeated_gets_the_same_octets_and_writes_nothing() {
             assert_eq!(world.package().await, first);
         }
         assert_eq!(world.eim.store.commits(), commits);
-        // When it polled is noted beside.
+        // When it polled is noted beside, for the first time without waiting for company.
+        assert!(world.eim.contacts.has_first());
         world.eim.contacts.note(&world.eim.store).await.unwrap();
         let euicc = world.eim.store.eim_euicc(&eid()).await.unwrap().unwrap();
         assert_eq!(euicc.last_contact_at, Some(world.clock.now()));
+        world.package().await;
+        assert!(!world.eim.contacts.has_first(), "from now on it can");
         assert_eq!(world.eim.store.commits(), commits);
     });
 }
