@@ -64,7 +64,7 @@ pub(super) fn listener(
         },
         smdp: Arc::clone(smdp),
         eim,
-        orders_for_euiccs: orders_for_euiccs(config, &store, &clock, &smdp.rng),
+        orders_for_euiccs: orders_for_euiccs(config, &store, &clock, &smdp.rng)?,
         inventory,
         pools: pools(config, smdp),
         allocator: Allocator { store, clock: clock.clone(), rng: smdp.rng.clone() },

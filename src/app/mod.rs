@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::crypto::seal::{Sealer, SealingKey};
-use crate::domain::{Delivered, Operator, Pool, SubClassName};
+use crate::domain::{Delivered, Operator, PackageNeeds, Pool, SubClassName};
 use crate::eim::Eim;
 use crate::env::{Clock, Rng};
 use crate::http::caller::Operators;
@@ -569,7 +569,7 @@ fn catalogue(config: &Config) -> Result<Catalogue, AppError> {
         let product = Product {
             metadata: setting.metadata.clone(),
             key_mode: setting.key_mode,
-            needs: template.as_ref().and_then(|template| needs(&Package::from_der(template.octets()).ok()?)),
+            needs: template.as_ref().and_then(needs_of_template),
             template,
             demands: setting.demands.clone(),
             not_eligible: setting.not_eligible,
@@ -598,6 +598,11 @@ pub fn delivery_of(
         trust,
         ..Delivery::local(setting.owner.clone(), setting.name.clone(), template_of(setting)?)
     })
+}
+
+/// What profiles made from a template need of an eUICC.
+fn needs_of_template(template: &Template) -> Option<PackageNeeds> {
+    needs(&Package::from_der(template.octets()).ok()?)
 }
 
 /// The template of a profile type; `None` for one whose profiles come as ready-made packages.

@@ -76,6 +76,9 @@ struct TargetArgs {
     iccid: Option<Iccid>,
     #[command(flatten)]
     source: SourceArgs,
+    /// The device must not go back to the profile before by itself.
+    #[arg(long)]
+    no_rollback: bool,
 }
 
 #[derive(Args)]
@@ -90,9 +93,6 @@ struct PlanArgs {
 struct StartArgs {
     #[command(flatten)]
     target: TargetArgs,
-    /// The device must not go back to the profile before by itself.
-    #[arg(long)]
-    no_rollback: bool,
     /// Delete the profile before so long after the switch was confirmed: a number with s, m, h, d or w. It ends the way back.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     delete_old_after: Option<Duration>,
@@ -116,7 +116,8 @@ enum Which {
 }
 
 impl TargetArgs {
-    fn task(&self, rollback: Rollback, old: OldProfile) -> Task {
+    fn task(&self, old: OldProfile) -> Task {
+        let rollback = if self.no_rollback { Rollback::NotGranted } else { Rollback::Granted };
         let to = self.iccid.clone().map_or(SwitchTarget::Downloaded, SwitchTarget::Installed);
         Task::Switch { to, rollback, old }
     }
@@ -180,7 +181,10 @@ async fn set_freedom(args: &FreedomArgs, freedom: Freedom) -> anyhow::Result<()>
 
 async fn show_plan(desk: &Desk, args: &PlanArgs) -> anyhow::Result<()> {
     let target = &args.target;
-    let asked = request(target.task(Rollback::Granted, OldProfile::Keep), &target.source);
+    let mut asked = request(target.task(OldProfile::Keep), &target.source);
+    if let Some(profile_type) = &target.source.profile_type {
+        asked.needed_memory = desk.orders()?.memory_of_type(profile_type);
+    }
     let obstacles = plan(&desk.eim, &target.eid, &asked).await?;
     if args.common.json {
         let all: Vec<Value> =
@@ -197,9 +201,8 @@ async fn show_plan(desk: &Desk, args: &PlanArgs) -> anyhow::Result<()> {
 }
 
 async fn start(desk: &Desk, args: &StartArgs) -> anyhow::Result<()> {
-    let rollback = if args.no_rollback { Rollback::NotGranted } else { Rollback::Granted };
     let old = args.delete_old_after.map_or(OldProfile::Keep, OldProfile::DeleteAfter);
-    let task = args.target.task(rollback, old);
+    let task = args.target.task(old);
     let id = desk.ask(&args.target.eid, task, &args.target.source, &args.asked).await?;
     asked(desk, &id, &args.asked.common).await
 }

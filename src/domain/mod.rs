@@ -90,5 +90,5 @@ pub use state::{
     Installation, KeyMode, ManualCommand, MatchingIdOrigin, NamedBy, ProfileEvent, Release, ReleaseTime,
     Reservation, RunTimeState, State, StateName, Terms,
 };
-pub use switch_eligibility::{Registered, SwitchFacts, SwitchObstacle, Switching, switch_obstacles};
+pub use switch_eligibility::{Registered, SwitchFacts, SwitchObstacle, Switching, WayBack, switch_obstacles};
 pub use transport_key::{Deed, KeyPartner, KeyPurpose, KeyRefused, KeyState};

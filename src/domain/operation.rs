@@ -214,7 +214,9 @@ impl Task {
         matches!(self, Self::Download | Self::Switch { to: SwitchTarget::Downloaded, .. })
     }
 
-    const fn rollback(&self) -> Rollback {
+    /// Whether the IPA may go back by itself.
+    #[must_use]
+    pub const fn rollback(&self) -> Rollback {
         match self {
             Self::Enable { rollback, .. } | Self::Switch { rollback, .. } => *rollback,
             Self::Download

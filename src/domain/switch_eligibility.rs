@@ -47,6 +47,18 @@ pub struct SwitchFacts {
     pub other_switch: Option<String>,
     /// The profile to switch to, if it is to be on the eUICC and the last list does not show it.
     pub not_installed: Option<Iccid>,
+    /// Whether the device may roll back, and to what.
+    pub way_back: WayBack,
+}
+
+/// What a rollback of the device would come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WayBack {
+    /// There is a profile to go back to, nobody knows, or nobody asks for it.
+    #[default]
+    NotMissing,
+    /// It is asked for, and the last list shows no enabled profile.
+    Missing,
 }
 
 /// Why a switch is not possible.
@@ -95,6 +107,12 @@ pub enum SwitchObstacle {
     /// The profile is not there.
     #[error("profile {0} is not on the eUICC, as far as its last list says: download it, or audit first")]
     NotInstalled(Iccid),
+    /// Nothing is enabled that the device could go back to; the eUICC answers rollbackNotAvailable (SGP.32 3.4.1).
+    #[error(
+        "no profile is enabled, as far as the last list of the eUICC says, so there is none to roll back to: it would answer \
+         rollbackNotAvailable (20); ask without rollback, or audit first"
+    )]
+    NothingToRollBackTo,
 }
 
 impl SwitchObstacle {
@@ -114,6 +132,7 @@ impl SwitchObstacle {
             Self::PolicyRule(_) => "policy_rule",
             Self::OtherSwitch(_) => "other_switch",
             Self::NotInstalled(_) => "not_installed",
+            Self::NothingToRollBackTo => "nothing_to_roll_back_to",
         }
     }
 }
@@ -140,6 +159,9 @@ pub fn switch_obstacles(facts: &SwitchFacts) -> Vec<SwitchObstacle> {
     obstacles.extend(facts.not_to_disable.clone().map(SwitchObstacle::PolicyRule));
     obstacles.extend(facts.other_switch.clone().map(SwitchObstacle::OtherSwitch));
     obstacles.extend(facts.not_installed.clone().map(SwitchObstacle::NotInstalled));
+    if facts.way_back == WayBack::Missing {
+        obstacles.push(SwitchObstacle::NothingToRollBackTo);
+    }
     obstacles
 }
 
@@ -225,6 +247,7 @@ mod tests {
             (SwitchFacts { not_to_disable: Some(iccid()), ..eligible() }, "policy_rule"),
             (SwitchFacts { other_switch: Some("0a".to_owned()), ..eligible() }, "other_switch"),
             (SwitchFacts { not_installed: Some(iccid()), ..eligible() }, "not_installed"),
+            (SwitchFacts { way_back: WayBack::Missing, ..eligible() }, "nothing_to_roll_back_to"),
         ];
         for (facts, expected) in table {
             let names: Vec<&str> = switch_obstacles(&facts).iter().map(SwitchObstacle::name).collect();

@@ -15,8 +15,8 @@ use super::package::{Address, euicc_package_signed};
 use crate::crypto::seal::SealError;
 use crate::domain::{
     Action, Actor, AuditSubject, Command, Fetch, ListedProfile, NewAuditEntry, Occurrence, Operation,
-    OperationId, OperationStateName, Registered, SwitchFacts, SwitchObstacle, SwitchTarget, Switching, Task,
-    switch_obstacles,
+    OperationId, OperationStateName, Registered, Rollback, SwitchFacts, SwitchObstacle, SwitchTarget,
+    Switching, Task, WayBack, switch_obstacles,
 };
 use crate::env::Timestamp;
 use crate::ident::{ActivationCode, Eid, TransactionId};
@@ -88,8 +88,8 @@ pub enum CreateOperationError {
     /// The eUICC is not associated with our eIM.
     #[error("eUICC {0} is not associated with this eIM: deliver it with its eIM data, or associate it")]
     NotAssociated(Eid),
-    /// A switch is not possible.
-    #[error("the switch is not possible: {}", Obstacles(.0))]
+    /// A switch is not possible, or a profile cannot be enabled as it is asked.
+    #[error("it is not possible: {}", Obstacles(.0))]
     NotEligible(Vec<SwitchObstacle>),
     /// The key stands for another operation.
     #[error("the key stands for another operation: {0}")]
@@ -192,15 +192,20 @@ pub async fn create_operation(
     if eim.store.eim_euicc(eid).await?.is_none() {
         eim.store.associate_delivered(eid, &eim.eim_id, eim.download, now).await?;
     }
-    // 3. A switch has conditions.
+    // 3. A switch has conditions, and so has a rollback.
     if matches!(request.task, Task::Switch { .. }) {
         let obstacles = plan(eim, eid, request).await?;
         if !obstacles.is_empty() {
             return Err(CreateOperationError::NotEligible(obstacles));
         }
     }
-    if eim.store.eim_euicc(eid).await?.is_none() {
-        return Err(CreateOperationError::NotAssociated(eid.clone()));
+    let euicc = eim.store.eim_euicc(eid).await?;
+    let euicc = euicc.ok_or_else(|| CreateOperationError::NotAssociated(eid.clone()))?;
+    if matches!(request.task, Task::Enable { .. }) {
+        let under_way = eim.store.operations_under_way(eid).await?;
+        if way_back(eim, &request.task, &euicc, &under_way).await? == WayBack::Missing {
+            return Err(CreateOperationError::NotEligible(vec![SwitchObstacle::NothingToRollBackTo]));
+        }
     }
     // 4. It is made, and begins if nothing else is under way.
     let operation_id = OperationId::generate(&eim.rng);
@@ -354,6 +359,10 @@ pub async fn plan(
         }
         _ => None,
     };
+    let way_back = match &known {
+        Some(known) => way_back(eim, &request.task, known, &under_way).await?,
+        None => WayBack::NotMissing,
+    };
     Ok(switch_obstacles(&SwitchFacts {
         registered: registered.as_ref().map(|(euicc, _)| of_register(eim, euicc)),
         associated: known.is_some() || delivered == Some(eim.eim_id.as_str()),
@@ -363,7 +372,24 @@ pub async fn plan(
         not_to_disable: None,
         other_switch: other.map(|kept| kept.operation.operation_id.to_string()),
         not_installed,
+        way_back,
     }))
+}
+
+/// Whether a rollback is granted for which there is no profile. Nobody can tell where the last list may be another by now:
+/// the device told of changes, or operations are under way.
+async fn way_back(
+    eim: &Eim,
+    task: &Task,
+    euicc: &EimEuicc,
+    under_way: &[KeptOperation],
+) -> Result<WayBack, StoreError> {
+    let is_current = euicc.listed_at.is_some() && euicc.stale_since.is_none() && under_way.is_empty();
+    if task.rollback() == Rollback::NotGranted || !is_current {
+        return Ok(WayBack::NotMissing);
+    }
+    let profiles = eim.store.profiles_of_euicc(&euicc.association.eid).await?;
+    Ok(if profiles.iter().any(|profile| profile.enabled) { WayBack::NotMissing } else { WayBack::Missing })
 }
 
 fn of_register(eim: &Eim, euicc: &Euicc) -> Registered {

@@ -13,7 +13,7 @@ use super::manual_order::{
 use crate::domain::{Attempts, Delivered, FinalStatus, Order, Person, ProfileType, StateName};
 use crate::env::{Clock, Rng};
 use crate::ident::{ActivationCode, Eid, EidPrefix, Iccid, ServerAddress};
-use crate::store::{Selection, Store, StoreError};
+use crate::store::{Package, PackageKind, Selection, Store, StoreError};
 
 /// What becomes of an order that waits for the eUICC already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,9 @@ pub struct OrdersForEuiccs {
     pub expiry: Expiry,
     /// The systems that must have what belongs to profiles of a type before they are released; of the others, none.
     pub needed: HashMap<ProfileType, Delivered>,
+    /// The memory of an eUICC that profiles of a type take at least, in octets; of types whose profiles are made from a
+    /// template.
+    pub memory: HashMap<ProfileType, u64>,
 }
 
 /// A profile that was ordered for an eUICC. No `Debug`: the code is a secret.
@@ -49,6 +52,8 @@ pub struct Ordered {
     pub iccid: Iccid,
     /// Where and under which matching identifier it is.
     pub code: ActivationCode,
+    /// The memory of an eUICC that it takes at least, in octets, if that is known.
+    pub needed_memory: Option<u64>,
     /// Whether this call made the order.
     is_new: bool,
 }
@@ -70,7 +75,7 @@ impl OrdersForEuiccs {
             Waiting::Leave => None,
         };
         if let Some(order) = found {
-            return self.ordered(order, false);
+            return self.ordered(order, false).await;
         }
         let owner = owner_of_type(&self.store, profile_type, None).await?;
         let new = NewOrder {
@@ -86,7 +91,14 @@ impl OrdersForEuiccs {
         };
         let wanted = Wanted::Type(owner, profile_type.clone());
         let order = place_order(&self.store, &self.rng, &self.hand(person), &wanted, &new).await?;
-        self.ordered(order, true)
+        self.ordered(order, true).await
+    }
+
+    /// The memory of an eUICC that profiles of this type take at least, in octets; `None` where each is another, or nobody
+    /// knows.
+    #[must_use]
+    pub fn memory_of_type(&self, profile_type: &ProfileType) -> Option<u64> {
+        self.memory.get(profile_type).copied()
     }
 
     /// Takes an order back that this call made and that nobody can use: the profile is available again. One that was there
@@ -127,7 +139,8 @@ impl OrdersForEuiccs {
         }))
     }
 
-    fn ordered(&self, order: Order, is_new: bool) -> Result<Ordered, ManualOrderError> {
+    async fn ordered(&self, order: Order, is_new: bool) -> Result<Ordered, ManualOrderError> {
+        let needed_memory = self.memory_of(&order).await.map_err(ManualOrderError::Store)?;
         let matching_id = order.matching_id().cloned().ok_or(ManualOrderError::EidMissing)?;
         let code = ActivationCode {
             address: self.address.clone(),
@@ -135,7 +148,19 @@ impl OrdersForEuiccs {
             smdp_oid: None,
             confirmation_code_required: false,
         };
-        Ok(Ordered { iccid: order.iccid, code, is_new })
+        Ok(Ordered { iccid: order.iccid, code, needed_memory, is_new })
+    }
+
+    /// A package that came ready-made has needs of its own.
+    async fn memory_of(&self, order: &Order) -> Result<Option<u64>, StoreError> {
+        let content = self.store.package(&order.iccid).await?;
+        Ok(match content {
+            Some(Package { kind: PackageKind::ReadyMade, needs, .. }) => {
+                needs.map(|needs| needs.non_volatile_octets)
+            }
+            Some(Package { kind: PackageKind::PersonalData, .. }) => self.memory_of_type(&order.profile_type),
+            None => None,
+        })
     }
 
     fn hand(&self, person: &Person) -> Hand {

@@ -56,6 +56,12 @@ fn a_switch_is_planned_started_watched_and_cancelled() {
 
     place.run(&format!("switch activate {EID} {OTHER} --by anna")).ok();
     assert!(place.run(&format!("switch plan {EID} --profile-type iot")).ok().contains("is possible"));
+    assert!(
+        place
+            .run(&format!("switch plan {EID} --profile-type iot --no-rollback"))
+            .ok()
+            .contains("is possible")
+    );
     let started = place.run(&start);
     let id = started.ok().trim().to_owned();
     assert_eq!(id.len(), 32, "{started:?}");

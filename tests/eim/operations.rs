@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
-use simyard::domain::{Actor, FreedomToSwitch, OldProfile, Rollback, Task};
+use simyard::domain::{Actor, FreedomToSwitch, OldProfile, Rollback, SwitchObstacle, Task};
 use simyard::eim::operations::{
     CancelOperationError, CreateOperationError, OperationRequest, WAITING_MAX, cancel_operation,
     create_operation, end_what_is_due, operation, plan,
 };
 use simyard::eim::package::COUNTER_MAX;
+use simyard::store::Introduction;
 use simyard_asn1::iot::esipa::GetEimPackageRequest;
+use simyard_asn1::rsp::info::IotSpecificInfo;
 
 use super::world::{Delivered, World, association, code, eid, iccid, person};
 use crate::harness::block_on;
+use crate::server::euicc::info2_with;
 
 crate::tests!(
     the_same_key_is_the_same_operation,
@@ -175,6 +178,16 @@ fn a_switch_has_conditions() {
         // Other operations have none.
         world.ask(Task::Audit).await;
         let world = World::new().await;
+        // What is too large for the memory that EUICCInfo2 tells of is not begun.
+        let info2 = info2_with(|info| {
+            info.ext_card_resource = &[0x82, 2, 0x10, 0];
+            info.iot_specific_info = Some(IotSpecificInfo::default());
+        });
+        world.introduced(Introduction { euicc_info2: Some(info2), ..Introduction::default() }).await;
+        request.needed_memory = Some(0x1001);
+        let obstacles = plan(&world.eim, &eid(), &request).await.unwrap();
+        let names: Vec<&str> = obstacles.iter().map(simyard::domain::SwitchObstacle::name).collect();
+        assert_eq!(names, ["memory"]);
         request.needed_memory = Some(1);
         let first = world.request(request).await.unwrap();
         let refused = world.request(World::switch(OldProfile::Keep)).await.unwrap_err();
@@ -243,7 +256,12 @@ fn simple_operations_end_with_what_the_euicc_signs() {
         world.download(2).await;
         world.turn().await;
         assert_eq!(world.operation(&download).await.state.to(), Some(&iccid(2)));
-        let enable = world.ask(Task::Enable { iccid: iccid(2), rollback: Rollback::Granted }).await;
+        // Nothing is enabled that the device could go back to.
+        let with_rollback = Task::Enable { iccid: iccid(2), rollback: Rollback::Granted };
+        let refused = world.request(OperationRequest::new(with_rollback)).await;
+        let Err(CreateOperationError::NotEligible(obstacles)) = refused else { panic!("{refused:?}") };
+        assert_eq!(obstacles, [SwitchObstacle::NothingToRollBackTo]);
+        let enable = world.ask(Task::Enable { iccid: iccid(2), rollback: Rollback::NotGranted }).await;
         for _ in 0..3 {
             world.turn().await;
         }

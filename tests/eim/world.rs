@@ -22,8 +22,8 @@ use simyard::ident::{ActivationCode, Eid, Iccid, Peer};
 use simyard::pki::Anchors;
 use simyard::pki::tls::peer_identity;
 use simyard::store::{
-    Association, Batch, BatchKind, DownloadWay, EimAssociation, EuiccFacts, EumCertificate, Lease, NewEuicc,
-    Seen, SeenBy, Store, StoreUrl, Totals,
+    Association, Batch, BatchKind, DownloadWay, EimAssociation, EimChange, EuiccFacts, EumCertificate,
+    Introduction, Lease, NewEuicc, Seen, SeenBy, Store, StoreUrl, Totals,
 };
 use simyard_asn1::iot::EimTransactionId;
 use simyard_asn1::iot::esipa::{
@@ -157,6 +157,16 @@ impl World {
     pub fn switch(old: OldProfile) -> OperationRequest {
         let task = Task::Switch { to: SwitchTarget::Downloaded, rollback: Rollback::Granted, old };
         OperationRequest { activation_code: Some(code()), ..OperationRequest::new(task) }
+    }
+
+    /// What the eUICC and its IPA said of themselves, beside all operations.
+    pub async fn introduced(&self, introduction: Introduction) {
+        let (store, now) = (&self.eim.store, self.clock.now());
+        store.associate_delivered(&eid(), &self.eim.eim_id, self.eim.download, now).await.unwrap();
+        let known = store.eim_euicc(&eid()).await.unwrap().unwrap();
+        let mut change = EimChange::new(eid(), known.version, now);
+        change.introduction = introduction;
+        store.change_eim_euicc(change, &self.eim.deadlines).await.unwrap();
     }
 
     pub async fn operation(&self, id: &OperationId) -> Operation {

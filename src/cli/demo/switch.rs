@@ -185,13 +185,14 @@ impl<'w> Field<'w> {
     /// A profile of our own SM-DP+, for this eUICC alone, and what is asked with its activation code.
     async fn order(&self, place: usize, task: Task) -> anyhow::Result<(Iccid, OperationRequest)> {
         let World { config, smdp, clock, rng, .. } = self.world;
-        let orders = orders_for_euiccs(config, &smdp.store, clock, rng).context("no address")?;
+        let orders = orders_for_euiccs(config, &smdp.store, clock, rng)?.context("no address")?;
         let person = Person::parse(PERSON).context("no name of a person")?;
         let ordered =
             orders.order(&person, self.world.profile_type(place)?, &self.eid, Waiting::Leave).await?;
         let request = OperationRequest {
             activation_code: Some(ordered.code),
             code_scope: CodeScope::ThisEuicc,
+            needed_memory: ordered.needed_memory,
             ..OperationRequest::new(task)
         };
         Ok((ordered.iccid, request))

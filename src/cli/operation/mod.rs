@@ -21,7 +21,7 @@ use crate::eim::operations::{
 };
 use crate::env::{Clock, Rng};
 use crate::ident::{ActivationCode, Eid, Iccid};
-use crate::smdp::order_for_euicc::Waiting;
+use crate::smdp::order_for_euicc::{OrdersForEuiccs, Waiting};
 use crate::store::Store;
 
 mod view;
@@ -72,7 +72,7 @@ pub(super) struct SourceArgs {
     confirmation_code: Option<String>,
     /// Order a profile of this type from our own SM-DP+, for this eUICC alone.
     #[arg(long, value_name = "NAME", value_parser = parse_profile_type)]
-    profile_type: Option<ProfileType>,
+    pub(super) profile_type: Option<ProfileType>,
 }
 
 impl SourceArgs {
@@ -207,8 +207,7 @@ impl Desk {
         let mut request = request(task, source);
         request.valid_until = asked.valid_for.map(|duration| self.eim.clock.now().plus(duration));
         let person = asked.hand.person();
-        let orders = orders_for_euiccs(&self.config, &self.store, &self.eim.clock, &self.eim.rng)
-            .context("the settings name no address of ours")?;
+        let orders = self.orders()?;
         let ordered = match &source.profile_type {
             Some(profile_type) => {
                 // Whoever downloads at this moment may be using the order that waits.
@@ -222,6 +221,7 @@ impl Desk {
             error_line(&format!("profile {} is ordered for {eid}", ordered.iccid));
             request.activation_code = Some(ordered.code.clone());
             request.code_scope = CodeScope::ThisEuicc;
+            request.needed_memory = ordered.needed_memory;
         }
         match create_operation(&self.eim, eid, &request, &Actor::Person(person.clone())).await {
             Ok(created) => Ok(created.operation_id),
@@ -232,6 +232,12 @@ impl Desk {
                 Err(told(error))
             }
         }
+    }
+
+    /// What orders profiles of our own stock.
+    pub(super) fn orders(&self) -> anyhow::Result<OrdersForEuiccs> {
+        orders_for_euiccs(&self.config, &self.store, &self.eim.clock, &self.eim.rng)?
+            .context("the settings name no address of ours")
     }
 
     /// Shows an operation.
@@ -263,7 +269,7 @@ fn told(error: CreateOperationError) -> anyhow::Error {
     match error {
         CreateOperationError::NotEligible(obstacles) => {
             let lines: Vec<String> = obstacles.iter().map(|one| format!("\n  {one}")).collect();
-            anyhow::anyhow!("the switch is not possible:{}", lines.concat())
+            anyhow::anyhow!("it is not possible:{}", lines.concat())
         }
         other => other.into(),
     }

@@ -346,6 +346,7 @@ async fn make(
     if let Some(ordered) = &ordered {
         request.activation_code = Some(ordered.code.clone());
         request.code_scope = CodeScope::ThisEuicc;
+        request.needed_memory = ordered.needed_memory;
     }
     match create_operation(eim, eid, &request, &changer.actor).await {
         Ok(created) => Ok(find(eim, &created.operation_id).await?.kept),
