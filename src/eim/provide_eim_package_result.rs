@@ -248,7 +248,19 @@ impl Reporter<'_> {
             (None, Some(counter)) => self.eim.store.eim_package_of_counter(self.eid, counter).await?,
             (None, None) => None,
         };
-        Ok(found.ok_or(Unbelieved::UnknownPackage)?)
+        match found {
+            Some(package) => Ok(package),
+            None => Err(self.unknown_package().await),
+        }
+    }
+
+    /// There is no such package: none of this eUICC, or the eUICC itself is not known (5.14.6, eidNotFound).
+    async fn unknown_package(&self) -> ProvideEimPackageResultError {
+        match self.eim.store.eim_euicc(self.eid).await {
+            Ok(Some(_)) => Unbelieved::UnknownPackage.into(),
+            Ok(None) => ProvideEimPackageResultError::EidNotFound,
+            Err(error) => error.into(),
+        }
     }
 
     async fn euicc_package_result(&self, octets: &[u8]) -> Taken {
@@ -426,7 +438,7 @@ impl Reporter<'_> {
             ProfileDownloadTriggerOutcome::Error { reason, .. } => {
                 self.proven()?;
                 let Some(package) = self.package(result.eim_transaction_id.as_ref()).await? else {
-                    return Err(Unbelieved::UnknownPackage.into());
+                    return Err(self.unknown_package().await);
                 };
                 let occurrence = match reason {
                     ProfileDownloadErrorReason::EcallActive => Occurrence::EcallActive,
@@ -444,7 +456,7 @@ impl Reporter<'_> {
     /// eimPackageResultResponseError: the IPA could not execute a package.
     async fn response_error(&self, id: Option<&EimTransactionId>, code: EimPackageResultErrorCode) -> Taken {
         self.proven()?;
-        let Some(package) = self.package(id).await? else { return Err(Unbelieved::UnknownPackage.into()) };
+        let Some(package) = self.package(id).await? else { return Err(self.unknown_package().await) };
         let why = format!("the device could not execute the package: {code}");
         self.report(
             &package,
