@@ -38,47 +38,44 @@ const MAKE_POOL: Statement =
 
 const PASS: Statement = Statement::common("UPDATE pool SET passed = $2 WHERE name = $1");
 
+/// The numbers of a set that some table knows, each looked for by itself: a join would leave it to PostgreSQL to go through the
+/// table and look for its rows in the set, which it does as long as it takes the table for a small one.
+macro_rules! among {
+    ($($table:literal where $condition:literal),+) => {
+        set_statement!(
+            [number text]
+            "SELECT change.number, 0 FROM change WHERE COALESCE(",
+            $("(SELECT 1 FROM ", $table, " WHERE ", $condition, " LIMIT 1), "),+,
+            "0) = 1"
+        )
+    };
+}
+
 /// Of ICCIDs, those that somebody has or had.
-const TAKEN_ICCIDS: Statement = set_statement!(
-    [number text]
-    "SELECT pool_number.number, 0 FROM change JOIN pool_number ON pool_number.kind = 0 \
-     AND pool_number.number = change.number \
-     UNION SELECT profile.iccid, 0 FROM change JOIN profile ON profile.iccid = change.number"
+const TAKEN_ICCIDS: Statement = among!(
+    "pool_number" where "pool_number.kind = 0 AND pool_number.number = change.number",
+    "profile" where "profile.iccid = change.number"
 );
 
-const TAKEN_IMSIS: Statement = set_statement!(
-    [number text]
-    "SELECT pool_number.number, 0 FROM change JOIN pool_number ON pool_number.kind = 1 \
-     AND pool_number.number = change.number \
-     UNION SELECT subscription_imsi.imsi, 0 FROM change JOIN subscription_imsi \
-     ON subscription_imsi.imsi = change.number"
+const TAKEN_IMSIS: Statement = among!(
+    "pool_number" where "pool_number.kind = 1 AND pool_number.number = change.number",
+    "subscription_imsi" where "subscription_imsi.imsi = change.number"
 );
 
-const TAKEN_MSISDNS: Statement = set_statement!(
-    [number text]
-    "SELECT pool_number.number, 0 FROM change JOIN pool_number ON pool_number.kind = 2 \
-     AND pool_number.number = change.number \
-     UNION SELECT change.number, 0 FROM change JOIN profile ON profile.msisdn IN (change.number, '+' || change.number) \
-     UNION SELECT change.number, 0 FROM change JOIN subscription_imsi \
-     ON subscription_imsi.msisdn IN (change.number, '+' || change.number)"
+const TAKEN_MSISDNS: Statement = among!(
+    "pool_number" where "pool_number.kind = 2 AND pool_number.number = change.number",
+    "profile" where "profile.msisdn IN (change.number, '+' || change.number)",
+    "subscription_imsi" where "subscription_imsi.msisdn IN (change.number, '+' || change.number)"
 );
 
 /// Of ICCIDs, those that are in the stock.
-const STOCKED_ICCIDS: Statement = set_statement!(
-    [number text]
-    "SELECT profile.iccid, 0 FROM change JOIN profile ON profile.iccid = change.number"
-);
+const STOCKED_ICCIDS: Statement = among!("profile" where "profile.iccid = change.number");
 
-const STOCKED_IMSIS: Statement = set_statement!(
-    [number text]
-    "SELECT subscription_imsi.imsi, 0 FROM change JOIN subscription_imsi ON subscription_imsi.imsi = change.number"
-);
+const STOCKED_IMSIS: Statement = among!("subscription_imsi" where "subscription_imsi.imsi = change.number");
 
-const STOCKED_MSISDNS: Statement = set_statement!(
-    [number text]
-    "SELECT change.number, 0 FROM change JOIN profile ON profile.msisdn IN (change.number, '+' || change.number) \
-     UNION SELECT change.number, 0 FROM change JOIN subscription_imsi \
-     ON subscription_imsi.msisdn IN (change.number, '+' || change.number)"
+const STOCKED_MSISDNS: Statement = among!(
+    "profile" where "profile.msisdn IN (change.number, '+' || change.number)",
+    "subscription_imsi" where "subscription_imsi.msisdn IN (change.number, '+' || change.number)"
 );
 
 pub(super) const INSERT_NUMBERS: Statement = set_statement!(
