@@ -6,15 +6,17 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::Duration;
 
+use super::available::{Next, Places};
 use super::engine::{Row, Statement, Writing, set_statement};
 use super::manual_changes::{ManualChangeRow, NewManualChange};
 use super::order_row::OrderRow;
-use super::orders::TAKE;
+use super::pools::kind_code;
 use super::set::{Set, set_row};
 use super::writer::{Change, Done, Outcome, save, wipe};
 use super::{Constraint, Store, StoreError};
 use crate::domain::{
-    Action, Actor, AllocationId, AuditSubject, NewAuditEntry, Operator, Order, Person, ProfileType, Shelf,
+    Action, Actor, AllocationId, AuditSubject, NewAuditEntry, NumberKind, Operator, Order, Person,
+    ProfileType, Shelf,
 };
 use crate::env::Timestamp;
 use crate::ident::Iccid;
@@ -42,7 +44,7 @@ const ALLOCATION: Statement = Statement::common(
      FROM allocation WHERE allocation_id = $1",
 );
 
-/// Behind [`TAKE`], which found these rows as they are.
+/// Behind [`Places::take`], which found these rows as they are.
 const SET_ASIDE: Statement = set_statement!(
     [iccid text, version bigint, shelf_until bigint, allocation_id text]
     "UPDATE profile SET shelf = 1, shelf_until = change.shelf_until, allocation_id = change.allocation_id, \
@@ -66,25 +68,25 @@ const WIPE_PACKAGE: Statement = set_statement!(
 
 /// The numbers of a retired profile are nobody's for ever, where a pool gave them.
 const RETIRE_ICCIDS: Statement = set_statement!(
-    [iccid text, changed_at bigint]
+    [iccid text, iccid_kind bigint, changed_at bigint]
     "UPDATE pool_number SET state = 3, held_until = NULL, changed_at = change.changed_at FROM change \
-     WHERE pool_number.kind = 0 AND pool_number.number = change.iccid \
+     WHERE pool_number.kind = change.iccid_kind AND pool_number.number = change.iccid \
      RETURNING pool_number.number, pool_number.kind"
 );
 
 const RETIRE_HOME_IMSIS: Statement = set_statement!(
-    [iccid text, changed_at bigint]
+    [iccid text, imsi_kind bigint, changed_at bigint]
     "UPDATE pool_number SET state = 3, held_until = NULL, changed_at = change.changed_at FROM change \
      JOIN profile ON profile.iccid = change.iccid \
-     WHERE pool_number.kind = 1 AND pool_number.number = profile.imsi \
+     WHERE pool_number.kind = change.imsi_kind AND pool_number.number = profile.imsi \
      RETURNING pool_number.number, pool_number.kind"
 );
 
 const RETIRE_FURTHER_IMSIS: Statement = set_statement!(
-    [iccid text, changed_at bigint]
+    [iccid text, imsi_kind bigint, changed_at bigint]
     "UPDATE pool_number SET state = 3, held_until = NULL, changed_at = change.changed_at FROM change \
      JOIN subscription_imsi ON subscription_imsi.iccid = change.iccid AND subscription_imsi.place > 0 \
-     WHERE pool_number.kind = 1 AND pool_number.number = subscription_imsi.imsi \
+     WHERE pool_number.kind = change.imsi_kind AND pool_number.number = subscription_imsi.imsi \
      RETURNING pool_number.number, pool_number.kind"
 );
 
@@ -338,6 +340,7 @@ pub(super) async fn earlier<'a>(
 pub(super) async fn set_aside(
     writing: &mut Writing,
     round: &[(usize, &SetAsideRow)],
+    places: &mut Places,
     outcomes: &mut [Outcome],
 ) -> Result<(), StoreError> {
     let repeated = earlier(writing, round.iter().map(|(_, row)| row.allocation_id.as_str())).await?;
@@ -350,7 +353,7 @@ pub(super) async fn set_aside(
         }
     }
     for takers in wanted.values() {
-        set_aside_of_one(writing, takers, outcomes).await?;
+        set_aside_of_one(writing, takers, places, outcomes).await?;
     }
     Ok(())
 }
@@ -367,15 +370,19 @@ set_row! {
 async fn set_aside_of_one(
     writing: &mut Writing,
     takers: &[(usize, &SetAsideRow)],
+    places: &mut Places,
     outcomes: &mut [Outcome],
 ) -> Result<(), StoreError> {
     let want: i64 = takers.iter().map(|(_, row)| row.count).sum();
     let now = takers.iter().map(|(_, row)| row.made_at).max().unwrap_or_default();
-    let mut found = available(writing, takers, want).await?;
+    let Some((_, first)) = takers.first() else { return Ok(()) };
+    let (owner, profile_type) = (first.owner.as_str(), first.source.as_str());
+    let mut found = places.take(writing, owner, profile_type, want).await?;
     if i64::try_from(found.len()).unwrap_or(i64::MAX) < want {
         end_in(writing, now, PUT_BACK_MAX).await?;
-        found = available(writing, takers, want).await?;
+        found = places.take(writing, owner, profile_type, want).await?;
     }
+    let mut found = VecDeque::from(found);
     let (mut rows, mut allocations) = (Vec::new(), Vec::new());
     for (place, taker) in takers {
         let count = usize::try_from(taker.count).unwrap_or(usize::MAX);
@@ -384,7 +391,7 @@ async fn set_aside_of_one(
             continue;
         }
         let mut iccids = Vec::with_capacity(count);
-        for (iccid, version) in found.drain(..count) {
+        for Next { iccid, version, .. } in found.drain(..count) {
             iccids.push(iccid.clone());
             let (shelf_until, allocation_id) = (taker.held_until, taker.allocation_id.as_str());
             rows.push(AsideRow { iccid, version, shelf_until, allocation_id });
@@ -403,17 +410,6 @@ async fn set_aside_of_one(
     writing.fetch_set(&INSERT_ALLOCATIONS, &Set::of(allocations)).await.map(drop)
 }
 
-async fn available(
-    writing: &mut Writing,
-    takers: &[(usize, &SetAsideRow)],
-    want: i64,
-) -> Result<VecDeque<(String, i64)>, StoreError> {
-    let Some((_, first)) = takers.first() else { return Ok(VecDeque::new()) };
-    let (owner, profile_type) = (first.owner.as_str(), first.source.as_str());
-    let rows = writing.fetch(&TAKE, [owner.into(), profile_type.into(), want.into()]).await?;
-    rows.iter().map(|row| Ok((row.text("iccid")?, row.integer("version")?))).collect()
-}
-
 /// Reservations that ran out and quarantines that ended, `limit` of each at most. Returns the most of one kind.
 async fn end_in(writing: &mut Writing, now: i64, limit: i64) -> Result<usize, StoreError> {
     let mut most = 0;
@@ -424,8 +420,11 @@ async fn end_in(writing: &mut Writing, now: i64, limit: i64) -> Result<usize, St
 }
 
 set_row! {
+    /// The kinds of numbers go along with the rows: where a statement named them, PostgreSQL could go through all numbers of one.
     struct PlaceRow<'a> {
         iccid: &'a str,
+        iccid_kind: i64,
+        imsi_kind: i64,
         shelf: i64,
         shelf_until: Option<i64>,
         changed_at: i64,
@@ -434,7 +433,14 @@ set_row! {
 
 impl<'a> PlaceRow<'a> {
     fn new(row: &'a ShelveRow) -> Self {
-        Self { iccid: &row.order.iccid, shelf: row.shelf, shelf_until: row.shelf_until, changed_at: row.at }
+        Self {
+            iccid: &row.order.iccid,
+            iccid_kind: kind_code(NumberKind::Iccid),
+            imsi_kind: kind_code(NumberKind::Imsi),
+            shelf: row.shelf,
+            shelf_until: row.shelf_until,
+            changed_at: row.at,
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 //! | `manual_changes` | who changed orders by hand |
 //! | `order_runs` | which orders a run of `simyard order create` made |
 //! | `downloads` | ES9+ changes and what they leave: attempts, bindings, notifications |
+//! | `download_batch` | the statements of those that share a commit, and what each came to |
 //! | `callbacks` | what operators are to be told, and who tells it |
 //! | `transport_keys` | keys under which keys travel |
 //! | `forwarded` | notifications that the eIM brings to their receivers |
@@ -32,6 +33,7 @@
 //! | `pools`, `pool_draws` | numbers of pools: handed out, given back, retired |
 //! | `schema` | how far the schema is |
 //! | `audit` | who did what to which identifier, as a chain |
+//! | `available` | the next available profiles of a type, from where the last ones were taken |
 //! | `identities` | who may call the admin API |
 //! | `idempotency` | what was answered to calls that may be repeated |
 //! | `overview` | listings of orders |
@@ -54,11 +56,13 @@
 
 mod allocations;
 mod audit;
+mod available;
 mod batches;
 mod callbacks;
 mod chunks;
 mod deliveries;
 mod device_certificates;
+mod download_batch;
 mod downloads;
 mod eim_changes;
 mod eim_euiccs;
@@ -173,6 +177,7 @@ const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (14, "webhook", include_str!("migrations/sqlite/0014_webhook.sql")),
     (15, "forwarded", include_str!("migrations/sqlite/0015_forwarded.sql")),
     (16, "device_certificate", include_str!("migrations/sqlite/0016_device_certificate.sql")),
+    (17, "stock_count_of_statement", include_str!("migrations/sqlite/0017_stock_count_of_statement.sql")),
 ];
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "stock", include_str!("migrations/postgres/0001_stock.sql")),
@@ -191,6 +196,7 @@ const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (14, "webhook", include_str!("migrations/postgres/0014_webhook.sql")),
     (15, "forwarded", include_str!("migrations/postgres/0015_forwarded.sql")),
     (16, "device_certificate", include_str!("migrations/postgres/0016_device_certificate.sql")),
+    (17, "stock_count_of_statement", include_str!("migrations/postgres/0017_stock_count_of_statement.sql")),
 ];
 
 /// Where the data lies.
@@ -362,6 +368,7 @@ impl Store {
 
     fn statements() -> impl Iterator<Item = &'static Statement> {
         [
+            available::STATEMENTS,
             orders::STATEMENTS,
             downloads::STATEMENTS,
             callbacks::STATEMENTS,

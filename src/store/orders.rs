@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::available::{Next, Places};
 use super::callbacks::{CallbackRow, NewCallback, keep_callback};
 use super::engine::{Row, Statement, Writing, set_statement};
 use super::order_row::{OrderRow, is_published, named_by_code, order, order_columns, state_code};
@@ -43,48 +44,6 @@ const EXPIRED: Statement = Statement::common(concat!(
      ORDER BY profile.expires_at LIMIT $2"
 ));
 
-/// The batches that have available profiles of an owner ($1) and type ($2), the oldest first: one step along the index for each.
-macro_rules! stocked {
-    () => {
-        "WITH RECURSIVE stocked (batch_id) AS (\
-         SELECT MIN(profile.batch_id) FROM profile WHERE profile.state = 0 AND profile.shelf = 0 \
-         AND profile.owner = $1 AND profile.profile_type = $2 \
-         UNION ALL SELECT (SELECT MIN(profile.batch_id) FROM profile WHERE profile.state = 0 AND profile.shelf = 0 \
-         AND profile.owner = $1 AND profile.profile_type = $2 AND profile.batch_id > stocked.batch_id) \
-         FROM stocked WHERE stocked.batch_id IS NOT NULL) "
-    };
-}
-
-/// The available profiles of a batch of `stocked`.
-macro_rules! of_stocked {
-    () => {
-        " FROM profile WHERE profile.state = 0 AND profile.shelf = 0 AND profile.owner = $1 \
-         AND profile.profile_type = $2 AND profile.batch_id = stocked.batch_id ORDER BY profile.iccid"
-    };
-}
-
-/// As [`of_stocked`], for an engine that needs no other word to go through batch by batch.
-macro_rules! along_stocked {
-    () => {
-        " FROM stocked CROSS JOIN batch ON batch.batch_id = stocked.batch_id AND batch.state = 1 \
-         CROSS JOIN profile ON profile.batch_id = stocked.batch_id AND profile.state = 0 AND profile.shelf = 0 \
-         AND profile.owner = $1 AND profile.profile_type = $2"
-    };
-}
-
-/// What [`TAKE`] would take first; whoever saves an order for it may find that another one was faster.
-const NEXT_AVAILABLE: Statement = Statement {
-    sqlite: concat!(stocked!(), "SELECT ", order_columns!(), along_stocked!(), " LIMIT 1"),
-    postgres: concat!(
-        stocked!(),
-        "SELECT profile.* FROM stocked JOIN batch ON batch.batch_id = stocked.batch_id AND batch.state = 1 \
-         CROSS JOIN LATERAL (SELECT ",
-        order_columns!(),
-        of_stocked!(),
-        " LIMIT 1) profile LIMIT 1"
-    ),
-};
-
 const OWNERS_OF_TYPE: Statement = Statement::common(
     "SELECT DISTINCT owner FROM batch WHERE profile_type = $1 AND state = 1 ORDER BY owner LIMIT 1000",
 );
@@ -123,23 +82,6 @@ pub(super) const SAVE: Statement = set_statement!(
 /// Before [`SAVE`].
 pub(super) const TELL_OF_SAVED: Statement = keep_callback!([iccid text, version bigint] may_be_saved!());
 
-/// The next available numbers. PostgreSQL passes over those that another node is just taking.
-pub(super) const TAKE: Statement = Statement {
-    sqlite: concat!(
-        stocked!(),
-        "SELECT profile.iccid, profile.version, profile.number",
-        along_stocked!(),
-        " LIMIT $3"
-    ),
-    postgres: concat!(
-        stocked!(),
-        "SELECT profile.* FROM stocked JOIN batch ON batch.batch_id = stocked.batch_id AND batch.state = 1 \
-         CROSS JOIN LATERAL (SELECT profile.iccid, profile.version, profile.number",
-        of_stocked!(),
-        " LIMIT $3 FOR UPDATE SKIP LOCKED) profile LIMIT $3"
-    ),
-};
-
 /// Orders that an earlier call of the same identity and parameters took.
 pub(super) const FIND_REPETITION: Statement = set_statement!(
     [place text, owner text, profile_type text, requester text, call_identifier text, named_by bigint,
@@ -158,11 +100,9 @@ pub(super) const STATEMENTS: &[Statement] = &[
     ORDER_BY_MATCHING_ID,
     ORDERS_BY_EID,
     EXPIRED,
-    NEXT_AVAILABLE,
     OWNERS_OF_TYPE,
     SAVE,
     TELL_OF_SAVED,
-    TAKE,
     FIND_REPETITION,
 ];
 
@@ -190,12 +130,12 @@ impl TakeRow {
     }
 
     /// What the row of a number that this call takes becomes.
-    pub(super) fn reserve(&self, number: &Row) -> Result<OrderRow, StoreError> {
+    pub(super) fn reserve(&self, next: &Next) -> OrderRow {
         let state = if self.ordered_eid.is_some() { StateName::Linked } else { StateName::Allocated };
-        Ok(OrderRow {
-            iccid: number.text("iccid")?,
-            version: number.integer("version")?,
-            number: number.integer("number")?.saturating_add(1),
+        OrderRow {
+            iccid: next.iccid.clone(),
+            version: next.version,
+            number: next.number.saturating_add(1),
             state: state_code(state),
             eid: self.ordered_eid.clone(),
             requester: Some(self.requester.clone()),
@@ -221,7 +161,7 @@ impl TakeRow {
             callback: None,
             manual_change: Beside(None),
             audit: Beside(None),
-        })
+        }
     }
 }
 
@@ -229,6 +169,7 @@ impl TakeRow {
 pub(super) async fn take(
     writing: &mut Writing,
     round: &[(usize, &TakeRow)],
+    places: &mut Places,
     outcomes: &mut [Outcome],
 ) -> Result<(), StoreError> {
     let named = round.iter().map(|(_, row)| *row).filter(|row| !row.call_identifier.is_empty());
@@ -247,10 +188,10 @@ pub(super) async fn take(
     }
     for ((owner, profile_type), takers) in wanted {
         let count = i64::try_from(takers.len()).unwrap_or(i64::MAX);
-        let numbers = writing.fetch(&TAKE, [owner.into(), profile_type.into(), count.into()]).await?;
+        let numbers = places.take(writing, owner, profile_type, count).await?;
         let mut taken = Vec::with_capacity(numbers.len());
         for ((place, taker), number) in takers.iter().zip(&numbers) {
-            taken.push((*place, taker.reserve(number)?));
+            taken.push((*place, taker.reserve(number)));
         }
         let saved = set(writing, &SAVE, &Set::of(taken.iter().map(|(_, row)| row))).await?;
         for (place, row) in &taken {
@@ -310,21 +251,6 @@ impl Store {
     pub async fn expired_orders(&self, now: Timestamp, limit: u32) -> Result<Vec<Order>, StoreError> {
         let rows = self.pools.fetch(&EXPIRED, [now.as_millis().into(), i64::from(limit).into()]).await?;
         rows.iter().map(order).collect()
-    }
-
-    /// The next available profile of this owner and type, in the order of ICCIDs; it is not reserved by that. `None` if
-    /// none is available.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the engine fails.
-    pub async fn next_available(
-        &self,
-        owner: &Operator,
-        profile_type: &ProfileType,
-    ) -> Result<Option<Order>, StoreError> {
-        let arguments = [owner.as_str().into(), profile_type.as_str().into()];
-        let rows = self.pools.fetch(&NEXT_AVAILABLE, arguments).await?;
-        rows.first().map(order).transpose()
     }
 
     /// The operators that own profiles of a type, used up or not; none if the type is unknown.

@@ -20,22 +20,21 @@ use tokio::time::MissedTickBehavior;
 use super::StoreError;
 use super::allocations::{Allotted, SetAsideRow, ShelveRow, set_aside, shelve};
 use super::audit;
-use super::downloads::{BIND, BindRow, COUNT_CONFIRMATION, COUNT_DOWNLOAD, CountRow, RecordRow, WIPE_ENDED};
-use super::downloads::{INSERT_NOTIFICATION, KEEP_BINDING, KEEP_TRANSACTION, RECORD_RESULT, RECORD_RUN_TIME};
-use super::downloads::{
-    TELL_OF_BINDING, TELL_OF_CONFIRMATION, TELL_OF_DOWNLOAD, TELL_OF_NOTIFICATION, TRIM_NOTIFICATIONS,
-};
+use super::available::Places;
+use super::download_batch::DownloadBatch;
+use super::downloads::{BindRow, COUNT_CONFIRMATION, COUNT_DOWNLOAD, CountRow, RecordRow};
+use super::downloads::{TELL_OF_CONFIRMATION, TELL_OF_DOWNLOAD};
 use super::eim_changes::{EimRow, change_eim_euiccs};
-use super::engine::{Part, Pools, Row, Said, Statement, Writing, set_statement};
+use super::engine::{Pools, Row, Statement, Writing, set_statement};
 use super::failures::{FailureRow, KEEP_FAILURE};
 use super::forwarded::{ForwardedRow, KEEP_FORWARDED};
 use super::manual_changes::{FORGET_MANUAL_CHANGES, KEEP_MANUAL_CHANGE};
 use super::order_row::OrderRow;
 use super::orders::{SAVE, TELL_OF_SAVED, TakeRow, take};
 use super::pool_draws::{DrawRow, draw};
-use super::refused_notifications::{KEEP_REFUSED, RefusedRow, TRIM_REFUSED};
+use super::refused_notifications::RefusedRow;
 use super::relayed::{KEEP_RELAYED, RelayedRow};
-use super::set::{Columns, Set, set_row};
+use super::set::{Set, set_row};
 use super::watch::{ChangeKind, CommitPhase, CommitWatch, Verdict, Written};
 use crate::domain::{AuditSubject, NewAuditEntry};
 
@@ -43,6 +42,8 @@ use crate::domain::{AuditSubject, NewAuditEntry};
 const CROWD: usize = 8;
 /// How far apart commits begin while many callers are there. Devices that download do not notice it.
 const CROWDED_INTERVAL: Duration = Duration::from_millis(8);
+/// Turns that others get before a commit, at most, where allocations were answered: each is over in microseconds.
+const TURNS_MAX: usize = 16;
 /// Changes in one commit at most.
 const GROUP_MAX: usize = 256;
 /// Changes that wait at most; more callers wait for a place in the queue.
@@ -210,7 +211,13 @@ impl Writer {
         let commits = Arc::new(AtomicU64::new(0));
         let written = Written::default();
         let has_thread = matches!(pools, Pools::Sqlite(_));
-        let engine = Engine { pools, watch, commits: Arc::clone(&commits), written: written.clone() };
+        let engine = Engine {
+            pools,
+            watch,
+            commits: Arc::clone(&commits),
+            written: written.clone(),
+            places: Places::default(),
+        };
         let task = run(engine, waiting);
         if has_thread {
             let failed = |cause| StoreError::Thread(Arc::new(cause));
@@ -255,6 +262,7 @@ struct Engine {
     watch: Option<Arc<dyn CommitWatch>>,
     commits: Arc<AtomicU64>,
     written: Written,
+    places: Places,
 }
 
 impl Engine {
@@ -269,7 +277,7 @@ impl Engine {
     }
 }
 
-async fn run(engine: Engine, mut queue: mpsc::Receiver<Option<Waiting>>) {
+async fn run(mut engine: Engine, mut queue: mpsc::Receiver<Option<Waiting>>) {
     let mut group = Vec::with_capacity(GROUP_MAX);
     let mut pace = tokio::time::interval(CROWDED_INTERVAL);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -284,11 +292,12 @@ async fn run(engine: Engine, mut queue: mpsc::Receiver<Option<Waiting>>) {
             }
         }
         last = group.iter().flatten().filter(|waiting| waiting.change.comes_in_crowds()).count();
+        let allocated = group.iter().flatten().filter(|waiting| !waiting.change.comes_in_crowds()).count();
         let (waiting, end): (Vec<_>, Vec<_>) = group.drain(..).partition(Option::is_some);
         let (changes, replies): (Vec<Change>, Vec<_>) =
             waiting.into_iter().flatten().map(|waiting| (waiting.change, waiting.reply)).unzip();
         if !changes.is_empty() {
-            let Some(outcomes) = write_group(&engine, &changes).await else {
+            let Some(outcomes) = write_group(&mut engine, &changes).await else {
                 return unanswered(queue, replies).await;
             };
             for (reply, outcome) in replies.into_iter().zip(outcomes) {
@@ -299,6 +308,19 @@ async fn run(engine: Engine, mut queue: mpsc::Receiver<Option<Waiting>>) {
         if !end.is_empty() {
             return;
         }
+        ask_again(&queue, allocated).await;
+    }
+}
+
+/// Those who were answered may ask again before the next commit begins, so that they share it with those who waited
+/// meanwhile: otherwise each half of them would wait for the other's commit, for ever.
+async fn ask_again(queue: &mpsc::Receiver<Option<Waiting>>, answered: usize) {
+    let expected = queue.len() + answered;
+    for _ in 0..TURNS_MAX {
+        if queue.len() >= expected {
+            return;
+        }
+        tokio::task::yield_now().await;
     }
 }
 
@@ -313,7 +335,7 @@ async fn unanswered(mut queue: mpsc::Receiver<Option<Waiting>>, replies: Vec<one
 
 /// Writes the group in one commit; where a statement is refused, its halves, down to the guilty changes. `None` once
 /// the watch let the writer die.
-async fn write_group(engine: &Engine, changes: &[Change]) -> Option<Vec<Outcome>> {
+async fn write_group(engine: &mut Engine, changes: &[Change]) -> Option<Vec<Outcome>> {
     let mut outcomes = Vec::with_capacity(changes.len());
     // The next part is the last: so the outcomes come in the order of the changes.
     let mut parts = vec![changes];
@@ -359,9 +381,10 @@ impl Failed {
     }
 }
 
-async fn write(engine: &Engine, changes: &[&Change]) -> Result<Vec<Outcome>, Failed> {
+async fn write(engine: &mut Engine, changes: &[&Change]) -> Result<Vec<Outcome>, Failed> {
     let mut writing = engine.pools.begin().await.map_err(Failed::Broken)?;
-    let (mut outcomes, batch) = apply(&mut writing, changes).await.map_err(Failed::of_statement)?;
+    let (mut outcomes, batch) =
+        apply(&mut writing, changes, &mut engine.places).await.map_err(Failed::of_statement)?;
     engine.stand(CommitPhase::Before, changes)?;
     let answers = writing.change_each(&batch.parts, &batch.sets).await.map_err(Failed::of_statement)?;
     for judgement in &batch.judgements {
@@ -391,7 +414,8 @@ type Rows<'a, R> = Vec<(usize, &'a R)>;
 async fn apply<'a>(
     writing: &mut Writing,
     changes: &[&'a Change],
-) -> Result<(Vec<Outcome>, Batch<'a>), StoreError> {
+    places: &mut Places,
+) -> Result<(Vec<Outcome>, DownloadBatch<'a>), StoreError> {
     let mut outcomes: Vec<Outcome> = changes.iter().map(|_| Err(StoreError::Conflict)).collect();
     let (mut saves, mut takes, mut binds, mut records) = (Rows::new(), Rows::new(), Rows::new(), Rows::new());
     let (mut downloads, mut confirmations, mut refused) = (Rows::new(), Rows::new(), Rows::new());
@@ -429,13 +453,13 @@ async fn apply<'a>(
         save(writing, &round, &mut outcomes).await?;
     }
     for round in rounds(takes, TakeRow::round_key) {
-        take(writing, &round, &mut outcomes).await?;
+        take(writing, &round, places, &mut outcomes).await?;
     }
     for round in rounds(shelvings, |_, row| row.order.iccid.clone()) {
         shelve(writing, &round, &mut outcomes).await?;
     }
     for round in rounds(asides, |_, row| row.allocation_id.clone()) {
-        set_aside(writing, &round, &mut outcomes).await?;
+        set_aside(writing, &round, places, &mut outcomes).await?;
     }
     for round in rounds(draws, |_, row| row.allocation_id.clone()) {
         draw(writing, &round, &mut outcomes).await?;
@@ -443,7 +467,7 @@ async fn apply<'a>(
     for round in rounds(euiccs, |_, row| row.eid.clone()) {
         change_eim_euiccs(writing, &round, &mut outcomes).await?;
     }
-    let mut batch = Batch::default();
+    let mut batch = DownloadBatch::default();
     for (statement, tell, rows) in [
         (&COUNT_DOWNLOAD, &TELL_OF_DOWNLOAD, downloads),
         (&COUNT_CONFIRMATION, &TELL_OF_CONFIRMATION, confirmations),
@@ -474,141 +498,6 @@ async fn apply<'a>(
         writing.lock(LOCK, || Set::column("iccid", batch.judged.iter().copied())).await?;
     }
     Ok((outcomes, batch))
-}
-
-/// What downloads change: set statements that need not wait for each other, so that the engine gets them in one turn.
-#[derive(Default)]
-struct Batch<'a> {
-    parts: Vec<Part>,
-    sets: Vec<Set<'a>>,
-    judgements: Vec<Judgement>,
-    /// The orders that several statements judge by.
-    judged: Vec<&'a str>,
-}
-
-/// How what the statements said becomes outcomes; statements by their place in [`Batch::parts`].
-enum Judgement {
-    /// Each row that the statement did something for is done. With a number of its own, that is it; otherwise what the
-    /// statement said.
-    Numbered { by: usize, rows: Vec<(usize, Option<i64>)> },
-    /// A notification is kept unless it changes an order and did not.
-    Kept { changed: usize, new: usize, rows: Vec<(usize, bool)> },
-}
-
-impl<'a> Batch<'a> {
-    /// Adds a set; the statements that follow are about it.
-    fn add_set<R: Columns>(&mut self, rows: &[(usize, &'a R)]) {
-        self.sets.push(Set::of(rows.iter().map(|(_, row)| *row)));
-    }
-
-    /// Adds a statement about the last set and returns its place.
-    fn add(&mut self, statement: &'static Statement) -> usize {
-        self.parts.push(Part { statement, set: self.sets.len().saturating_sub(1) });
-        self.parts.len() - 1
-    }
-
-    /// Adds the statement that keeps the callbacks of the last set, if it has any, before the one that changes what both
-    /// judge by.
-    fn tell(&mut self, statement: &'static Statement, of: impl Iterator<Item = (&'a str, bool)>) {
-        let judged = self.judged.len();
-        self.judged.extend(of.filter(|(_, has_callback)| *has_callback).map(|(iccid, _)| iccid));
-        if self.judged.len() > judged {
-            self.add(statement);
-        }
-    }
-
-    fn count(
-        &mut self,
-        statement: &'static Statement,
-        tell: &'static Statement,
-        round: &[(usize, &'a CountRow)],
-    ) {
-        self.add_set(round);
-        self.tell(tell, round.iter().map(|(_, row)| (row.iccid.as_str(), row.callback.is_some())));
-        let by = self.add(statement);
-        let rows = round.iter().map(|(place, _)| (*place, None)).collect();
-        self.judgements.push(Judgement::Numbered { by, rows });
-    }
-
-    /// Rows that one statement keeps.
-    fn keep<R: Columns>(&mut self, statement: &'static Statement, round: &[(usize, &'a R)]) {
-        self.add_set(round);
-        let rows = round.iter().map(|(place, _)| (*place, None)).collect();
-        let by = self.add(statement);
-        self.judgements.push(Judgement::Numbered { by, rows });
-    }
-
-    fn bind(&mut self, round: &[(usize, &'a BindRow)]) {
-        self.add_set(round);
-        self.add(&KEEP_BINDING);
-        self.add(&KEEP_TRANSACTION);
-        self.tell(
-            &TELL_OF_BINDING,
-            round.iter().map(|(_, row)| (row.iccid.as_str(), row.callback.is_some())),
-        );
-        let by = self.add(&BIND);
-        self.judged.extend(round.iter().map(|(_, row)| row.iccid.as_str()));
-        let rows = round.iter().map(|(place, row)| (*place, Some(row.version.saturating_add(1)))).collect();
-        self.judgements.push(Judgement::Numbered { by, rows });
-    }
-
-    fn refuse(&mut self, round: &[(usize, &'a RefusedRow)]) {
-        self.add_set(round);
-        let rows = round.iter().map(|(place, _)| (*place, None)).collect();
-        let by = self.add(&KEEP_REFUSED);
-        self.add(&TRIM_REFUSED);
-        self.judgements.push(Judgement::Numbered { by, rows });
-    }
-
-    /// Notifications: what changes an order counts only if the order is still what it was when the notification was
-    /// judged; then, and for all others, the notification is kept.
-    fn record(&mut self, round: &[(usize, &'a RecordRow)]) {
-        self.add_set(round);
-        self.tell(
-            &TELL_OF_NOTIFICATION,
-            round.iter().map(|(_, row)| (row.iccid.as_str(), row.callback.is_some())),
-        );
-        let new = self.add(&INSERT_NOTIFICATION);
-        // Of those that change an order there are few.
-        if round.iter().any(|(_, row)| row.state.is_none()) {
-            self.add(&TRIM_NOTIFICATIONS);
-        }
-        if round.iter().any(|(_, row)| row.run_time_state.is_some()) {
-            self.add(&RECORD_RUN_TIME);
-        }
-        if round.iter().any(|(_, row)| row.ended_at.is_some()) {
-            self.add(&WIPE_ENDED);
-        }
-        let changed = self.add(&RECORD_RESULT);
-        let results = round.iter().filter(|(_, row)| row.state.is_some());
-        self.judged.extend(results.map(|(_, row)| row.iccid.as_str()));
-        let rows = round.iter().map(|(place, row)| (*place, row.state.is_some())).collect();
-        self.judgements.push(Judgement::Kept { changed, new, rows });
-    }
-}
-
-impl Judgement {
-    fn pass(&self, answers: &[Said], outcomes: &mut [Outcome]) {
-        let said = |statement: usize| answers.get(statement).into_iter().flatten().copied();
-        let mut judge = |place: usize, number: Option<i64>| {
-            if let (Some(number), Some(outcome)) = (number, outcomes.get_mut(place)) {
-                *outcome = Ok(Done::Number(number));
-            }
-        };
-        match self {
-            Self::Numbered { by, rows } => {
-                for ((place, own), said) in rows.iter().zip(said(*by)) {
-                    judge(*place, said.map(|number| own.unwrap_or(number)));
-                }
-            }
-            Self::Kept { changed, new, rows } => {
-                for (((place, changes), changed), new) in rows.iter().zip(said(*changed)).zip(said(*new)) {
-                    let kept = !changes || changed.is_some();
-                    judge(*place, kept.then(|| i64::from(new.is_some())));
-                }
-            }
-        }
-    }
 }
 
 /// What a set statement returned: a key and a number for every row it touched.

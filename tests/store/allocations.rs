@@ -21,6 +21,7 @@ crate::tests!(
     a_profile_is_set_aside_or_ordered_once_whoever_asks,
     an_allocation_is_repeated_and_all_or_none,
     what_is_set_aside_is_ordered_by_its_number_alone,
+    those_that_came_back_are_taken_once_none_is_left_behind_them,
     a_profile_given_back_is_in_quarantine_and_then_in_stock,
     a_reservation_that_runs_out_ends_by_itself,
     a_reservation_of_an_ordered_profile_ends_with_nothing,
@@ -143,6 +144,30 @@ fn what_is_set_aside_is_ordered_by_its_number_alone() {
         assert!(matches!(ordered, Err(AllocationError::NotBack(found)) if found == expected), "{ordered:?}");
         let ordered = allocator(&store).retire(&iccid(0), &person()).await;
         assert!(matches!(ordered, Err(AllocationError::Order(_))), "{ordered:?}");
+    });
+}
+
+fn those_that_came_back_are_taken_once_none_is_left_behind_them() {
+    on_both(|store, url| async move {
+        stock(&store, 5).await;
+        let allocator = allocator(&store);
+        assert_eq!(aside(&allocator, 3, "a").await, [iccid(0), iccid(1), iccid(2)]);
+        for number in 0..2 {
+            allocator.release(&iccid(number), &rules(), &person()).await.unwrap();
+        }
+        allocator.clock.advance(QUARANTINE);
+        store.end_reservations_of_profiles(allocator.clock.now(), 10).await.unwrap();
+        assert_eq!(
+            aside(&allocator, 1, "b").await,
+            [iccid(3)],
+            "whoever takes goes on where the last was taken"
+        );
+        let other = Store::open(&url).await.unwrap();
+        assert_eq!(take(&other, "1").await, Some(iccid(0)), "another server has not taken any yet");
+        let all = allocator.set_aside(&rules(), 3, None, None, &person()).await;
+        assert!(matches!(all, Err(AllocationError::Exhausted { .. })), "{all:?}");
+        assert_eq!(aside(&allocator, 2, "c").await, [iccid(1), iccid(4)]);
+        assert_eq!(take(&store, "2").await, None);
     });
 }
 

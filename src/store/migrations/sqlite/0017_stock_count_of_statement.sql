@@ -1,0 +1,2 @@
+-- Where profiles that one statement moves are counted together, there are triggers for statements. This engine has none, and counts
+-- them one by one as before.
