@@ -3,6 +3,7 @@
 pub mod foreign;
 pub mod forward;
 pub mod killed;
+pub mod laboratory;
 pub mod notifications;
 pub mod operations;
 pub mod relay;

@@ -15,6 +15,7 @@ use simyard::device::iot_state::IotSettings;
 use simyard::device::ipa::{Everywhere, Executed, Ipa, Pause, Pausing, Polled, Settings, Surroundings};
 use simyard::domain::{Actor, Deadlines, OperationId, Person, Task};
 use simyard::eim::introductions::Introductions;
+use simyard::eim::laboratory::Laboratory;
 use simyard::eim::operations::{OperationRequest, create_operation};
 use simyard::eim::{Eim, POLL_WANTED_AFTER};
 use simyard::env::Rng;
@@ -67,6 +68,7 @@ fn eim(server: &TestServer) -> Eim {
         download: DownloadWay::Direct,
         deadlines: Deadlines::default(),
         poll_wanted_after: POLL_WANTED_AFTER,
+        laboratory: Laboratory::Closed,
         sub_classes: HashMap::new(),
         contacts: Seen::new(SeenBy::Eim),
         introductions: Introductions::default(),

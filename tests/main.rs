@@ -110,6 +110,7 @@ fn main() -> std::process::ExitCode {
         device::vpcd::TESTS,
         eim::foreign::TESTS,
         eim::killed::TESTS,
+        eim::laboratory::TESTS,
         eim::notifications::TESTS,
         eim::operations::TESTS,
         eim::report::TESTS,

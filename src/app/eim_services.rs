@@ -35,6 +35,7 @@ pub fn open_eim(config: &Config, stock: &Stock, clock: &Clock, rng: &Rng) -> Res
         download: setting.download,
         deadlines: setting.waits.deadlines,
         poll_wanted_after: setting.waits.poll_wanted_after,
+        laboratory: setting.laboratory,
         sub_classes: config
             .sub_classes
             .iter()

@@ -123,6 +123,8 @@ impl Action {
     pub const IDENTITY_REMOVE: Self = Self("identity.remove");
     /// An eUICC was associated with the eIM by hand.
     pub const EIM_ASSOCIATE: Self = Self("eim.associate");
+    /// A laboratory changed what the eIM keeps of an eUICC, or had it handed a package.
+    pub const EIM_LABORATORY: Self = Self("eim.laboratory");
     /// A client certificate of a device was said to stand for an EID.
     pub const DEVICE_CERTIFICATE_IMPORT: Self = Self("device_certificate.import");
     /// A client certificate of a device stands for no EID any more.

@@ -133,6 +133,11 @@ pub enum Task {
         /// `A0` psmoList or `A1` ecoList, in DER.
         commands: Vec<u8>,
     },
+    /// A laboratory hands the eUICC, or its IPA, whatever it wants, and looks at the answer; what it means is the laboratory's.
+    Laboratory {
+        /// The eIM package as it leaves: `BF51`, `BF52` or `BF54`.
+        package: Vec<u8>,
+    },
 }
 
 /// The kinds of operations.
@@ -152,11 +157,13 @@ pub enum OperationKind {
     Switch,
     /// [`Task::Configure`].
     Configure,
+    /// [`Task::Laboratory`].
+    Laboratory,
 }
 
 impl OperationKind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Download,
         Self::Enable,
         Self::Disable,
@@ -164,6 +171,7 @@ impl OperationKind {
         Self::Audit,
         Self::Switch,
         Self::Configure,
+        Self::Laboratory,
     ];
 
     /// Its name.
@@ -177,6 +185,7 @@ impl OperationKind {
             Self::Audit => "audit",
             Self::Switch => "switch",
             Self::Configure => "configure",
+            Self::Laboratory => "laboratory",
         }
     }
 
@@ -205,6 +214,7 @@ impl Task {
             Self::Audit => OperationKind::Audit,
             Self::Switch { .. } => OperationKind::Switch,
             Self::Configure { .. } => OperationKind::Configure,
+            Self::Laboratory { .. } => OperationKind::Laboratory,
         }
     }
 
@@ -223,7 +233,8 @@ impl Task {
             | Self::Disable { .. }
             | Self::Delete { .. }
             | Self::Audit
-            | Self::Configure { .. } => Rollback::NotGranted,
+            | Self::Configure { .. }
+            | Self::Laboratory { .. } => Rollback::NotGranted,
         }
     }
 }
@@ -296,6 +307,8 @@ pub enum Command {
     },
     /// The commands of [`Task::Configure`].
     Configure,
+    /// The package of [`Task::Laboratory`].
+    Laboratory,
     /// IpaEuiccDataRequest for results that the eUICC still keeps.
     StoredResults,
 }
@@ -412,6 +425,7 @@ impl Operation {
                 Some(Command::Delete { iccid: iccid.clone() })
             }
             (OperationState::Acting, Task::Configure { .. }) => Some(Command::Configure),
+            (OperationState::Acting, Task::Laboratory { .. }) => Some(Command::Laboratory),
             _ => None,
         }
     }
@@ -455,11 +469,13 @@ impl Operation {
         }
     }
 
-    /// Whether it can end without anybody asking what the eUICC did: nothing that changes it has left.
+    /// Whether it can end without anybody asking what the eUICC did: nothing that changes it has left, or a laboratory knows
+    /// best that no answer will come.
     #[must_use]
     pub const fn may_end(&self, fetch: Fetch) -> bool {
         match &self.state {
             OperationState::Waiting | OperationState::Checking => true,
+            OperationState::Acting if matches!(self.task, Task::Laboratory { .. }) => true,
             OperationState::Downloading { .. } | OperationState::Enabling { .. } | OperationState::Acting => {
                 matches!(fetch, Fetch::NotFetched)
             }

@@ -290,7 +290,9 @@ impl Operation {
         match &self.task {
             Task::Download => OperationState::Downloading { from: None },
             Task::Enable { .. } | Task::Audit | Task::Switch { .. } => OperationState::Checking,
-            Task::Disable { .. } | Task::Delete { .. } | Task::Configure { .. } => OperationState::Acting,
+            Task::Disable { .. } | Task::Delete { .. } | Task::Configure { .. } | Task::Laboratory { .. } => {
+                OperationState::Acting
+            }
         }
     }
 
@@ -549,6 +551,7 @@ mod tests {
                 Command::Disable { .. } => ", disable".to_owned(),
                 Command::Delete { .. } => ", delete".to_owned(),
                 Command::Configure => ", configure".to_owned(),
+                Command::Laboratory => ", the laboratory's".to_owned(),
                 Command::StoredResults => ", ask for stored results".to_owned(),
             },
             Effect::QueueLater(_) => ", the same later".to_owned(),

@@ -448,6 +448,8 @@ impl<'a> Turn<'a> {
             self.change.counter = Some(counter);
         } else if *command == Command::StoredResults {
             package.content = Some(stored_results_request(&package.transaction_id));
+        } else if let Task::Laboratory { package: octets } = &operation.task {
+            package.content = Some(octets.clone());
         }
         self.change.package = Some(package);
         self.want_poll(&operation);

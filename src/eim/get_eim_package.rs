@@ -13,9 +13,11 @@ use super::caller::{DeviceCaller, Refusal};
 use super::downloads::{CodesError, open_codes};
 use super::engine::{Contact, Turn, TurnError, change};
 use super::introductions::INTRODUCTIONS_MAX;
+use super::laboratory::answer as laboratory;
 use super::package::{euicc_package_request, introduction_request, is_euicc_package, sign, trigger};
 use super::status::{EsipaCode, EsipaError};
 use crate::crypto::ecdsa::EcdsaError;
+use crate::crypto::seal::SealError;
 use crate::domain::Occurrence;
 use crate::ident::{Eid, TransactionId};
 use crate::store::{
@@ -47,6 +49,9 @@ pub enum GetEimPackageError {
     /// The activation code could not be opened.
     #[error("the activation code could not be opened")]
     Codes(#[source] CodesError),
+    /// The trigger of a laboratory could not be opened.
+    #[error("the trigger of a laboratory could not be opened")]
+    Seal(#[source] SealError),
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -69,7 +74,7 @@ impl EsipaError for GetEimPackageError {
             // Who may not speak for an eUICC learns nothing of it.
             Self::EidNotFound | Self::Refused(_) => EimPackageError::EidNotFound,
             Self::InvalidEid => EimPackageError::InvalidEid,
-            Self::Race | Self::Signing(_) | Self::Codes(_) | Self::Store(_) => {
+            Self::Race | Self::Signing(_) | Self::Codes(_) | Self::Seal(_) | Self::Store(_) => {
                 EimPackageError::UndefinedError
             }
         })
@@ -80,6 +85,7 @@ impl EsipaError for GetEimPackageError {
             Self::Race => Some(self),
             Self::Signing(cause) => Some(cause),
             Self::Codes(cause) => Some(cause),
+            Self::Seal(cause) => Some(cause),
             Self::Store(cause) => Some(cause),
             Self::NoEimPackageAvailable | Self::EidNotFound | Self::InvalidEid | Self::Refused(_) => None,
         }
@@ -177,8 +183,12 @@ async fn octets(
         return match package.package.command {
             // Nobody signs a trigger, and its code may be anybody's.
             PackageCommand::Trigger => codes(eim, caller, &package.package).await.map(|_| None),
+            PackageCommand::Laboratory => laboratory::octets(eim, caller, package).await.map(|_| None),
             _ => Ok(None),
         };
+    }
+    if package.package.command == PackageCommand::Laboratory {
+        return laboratory::octets(eim, caller, package).await.map(Some);
     }
     let NewPackage { command, content, transaction_id, .. } = &package.package;
     Ok(match (command, content, &package.signed) {

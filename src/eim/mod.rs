@@ -16,6 +16,8 @@
 //! | [`engine`] | what occurred becomes one change with all that follows | |
 //! | [`operations`] | what people and programs ask of eUICCs | |
 //! | [`report`] | what was done, with all that was signed, for third parties | |
+//! | [`laboratory`] | situations that a laboratory wants, and an eIM does not get into by itself | |
+//! | [`answers`] | what came back, for people | |
 //! | [`introductions`] | eUICCs that nobody introduced are asked who they are | |
 //! | [`caller`] | who calls on ESipa, and for which EID it may speak | 5.7 |
 //! | [`association`] | what eUICCs and our eIM have of each other | 2.11.1.1 |
@@ -42,6 +44,7 @@ use crate::env::{Clock, Rng};
 use crate::pki::Anchors;
 use crate::store::{DownloadWay, Seen, Store};
 
+pub mod answers;
 pub mod association;
 pub mod authenticate_client;
 pub mod caller;
@@ -55,6 +58,7 @@ pub mod get_eim_package;
 pub mod handle_notification;
 pub mod initiate_authentication;
 pub mod introductions;
+pub mod laboratory;
 pub mod operations;
 pub mod package;
 pub mod provide_eim_package_result;
@@ -65,6 +69,7 @@ pub mod status;
 pub mod verify;
 
 use introductions::Introductions;
+use laboratory::Laboratory;
 use relay::Relay;
 
 /// What the functions of ESipa and the operations work with.
@@ -97,6 +102,8 @@ pub struct Eim {
     pub introductions: Introductions,
     /// What downloads through the eIM are relayed with.
     pub relay: Relay,
+    /// Whether a laboratory may lay hands on it.
+    pub laboratory: Laboratory,
 }
 
 /// A device that is not expected within this time may be woken, unless the settings say otherwise.

@@ -189,9 +189,7 @@ pub async fn create_operation(
         return Ok(known);
     }
     // 2. The eUICC, as it was delivered or associated.
-    if eim.store.eim_euicc(eid).await?.is_none() {
-        eim.store.associate_delivered(eid, &eim.eim_id, eim.download, now).await?;
-    }
+    let euicc = associated(eim, eid).await?;
     // 3. A switch has conditions, and so has a rollback.
     if matches!(request.task, Task::Switch { .. }) {
         let obstacles = plan(eim, eid, request).await?;
@@ -199,7 +197,6 @@ pub async fn create_operation(
             return Err(CreateOperationError::NotEligible(obstacles));
         }
     }
-    let euicc = eim.store.eim_euicc(eid).await?;
     let euicc = euicc.ok_or_else(|| CreateOperationError::NotAssociated(eid.clone()))?;
     if matches!(request.task, Task::Enable { .. }) {
         let under_way = eim.store.operations_under_way(eid).await?;
@@ -265,6 +262,15 @@ impl From<TurnError> for CreateOperationError {
             TurnError::Store(error) => Self::Store(error),
         }
     }
+}
+
+/// The eUICC, if it is associated; one that was delivered for our eIM is from now on.
+pub(super) async fn associated(eim: &Eim, eid: &Eid) -> Result<Option<EimEuicc>, StoreError> {
+    if let Some(euicc) = eim.store.eim_euicc(eid).await? {
+        return Ok(Some(euicc));
+    }
+    eim.store.associate_delivered(eid, &eim.eim_id, eim.download, eim.clock.now()).await?;
+    eim.store.eim_euicc(eid).await
 }
 
 /// What the request itself is refused for.

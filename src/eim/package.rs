@@ -32,14 +32,15 @@ pub const fn package_command(command: &Command) -> PackageCommand {
         Command::Delete { .. } => PackageCommand::Delete,
         Command::Configure => PackageCommand::Configure,
         Command::StoredResults => PackageCommand::StoredResults,
+        Command::Laboratory => PackageCommand::Laboratory,
     }
 }
 
-/// Whether the package of a command goes to the eUICC itself, under a counter.
+/// Whether the package of a command goes to the eUICC itself, under a counter that the engine takes.
 #[must_use]
 pub const fn is_euicc_package(command: PackageCommand) -> bool {
     match command {
-        PackageCommand::Trigger | PackageCommand::StoredResults => false,
+        PackageCommand::Trigger | PackageCommand::StoredResults | PackageCommand::Laboratory => false,
         PackageCommand::ListProfileInfo
         | PackageCommand::Enable
         | PackageCommand::Disable
@@ -70,7 +71,7 @@ pub fn euicc_package_signed(address: &Address<'_>, command: &Command, task: &Tas
         }
         Command::Disable { iccid } => package(Psmo::Disable { iccid: &iccid.to_bcd() }),
         Command::Delete { iccid } => package(Psmo::Delete { iccid: &iccid.to_bcd() }),
-        Command::ListProfileInfo | Command::Trigger | Command::StoredResults => {
+        Command::ListProfileInfo | Command::Trigger | Command::StoredResults | Command::Laboratory => {
             package(Psmo::ListProfileInfo(ProfileInfoListRequest {
                 criterion: None,
                 tag_list: Some(LIST_TAGS),
@@ -98,7 +99,7 @@ fn to_der(address: &Address<'_>, operations: EuiccPackage<'_>) -> Vec<u8> {
 }
 
 /// The members before the operations are those of any package; the operations come as octets.
-fn with_commands(address: &Address<'_>, commands: &[u8]) -> Vec<u8> {
+pub(super) fn with_commands(address: &Address<'_>, commands: &[u8]) -> Vec<u8> {
     let mut writer = Writer::new();
     writer.nested(Tag::SEQUENCE, |members| {
         members
@@ -126,6 +127,33 @@ pub fn sign(key: &SigningKey, content: &[u8], association_token: Option<i64>) ->
     let signature = key.sign(&message)?;
     key.public_key().verify(&message, &signature)?;
     Ok(signature.to_vec())
+}
+
+/// Whether a signature is to be right.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Signing {
+    /// It is.
+    #[default]
+    Right,
+    /// It is one octet off: for laboratories.
+    Broken,
+}
+
+/// As [`sign`]; of a laboratory it may be broken.
+///
+/// # Errors
+/// [`EcdsaError`] if the library fails.
+pub(super) fn signature(
+    key: &SigningKey,
+    content: &[u8],
+    association_token: Option<i64>,
+    signing: Signing,
+) -> Result<Vec<u8>, EcdsaError> {
+    let mut signature = sign(key, content, association_token)?;
+    if let (Signing::Broken, Some(last)) = (signing, signature.last_mut()) {
+        *last ^= 1;
+    }
+    Ok(signature)
 }
 
 /// EuiccPackageRequest, `BF51`.

@@ -30,6 +30,7 @@ use super::caller::{DeviceCaller, Refusal};
 use super::downloads::{self, InstallationError};
 use super::engine::{Contact, Turn, TurnError, change};
 use super::forward::{self, Bringer};
+use super::laboratory::answer as laboratory;
 use super::package::package_command;
 use super::refusals::RefusalReason;
 use super::status::{EsipaCode, EsipaError};
@@ -132,19 +133,17 @@ pub async fn provide_eim_package_result(
     }
     // 2. What it says, by its kind.
     let reporter = Reporter { eim, caller, eid: &eid };
-    let taken = match &request.eim_package_result {
-        EimPackageResult::EuiccPackageResult(octets) => reporter.euicc_package_result(octets).await,
-        EimPackageResult::EprAndNotifications { euicc_package_result, notifications } => {
-            match reporter.euicc_package_result(euicc_package_result).await {
-                Ok(taken) => reporter.notifications(notifications, taken).await,
-                refused => refused,
-            }
+    let taken = match laboratory::take(eim, caller, &eid, &request.eim_package_result).await {
+        Ok(Some(taken)) => Ok(taken),
+        Ok(None) => reporter.take(&request.eim_package_result).await,
+        Err(error) => Err(error),
+    };
+    // 3. The notifications beside it, once it is taken itself.
+    let taken = match (&request.eim_package_result, taken) {
+        (EimPackageResult::EprAndNotifications { notifications, .. }, Ok(taken)) => {
+            reporter.notifications(notifications, taken).await
         }
-        EimPackageResult::IpaEuiccDataResponse(octets) => reporter.data(octets).await,
-        EimPackageResult::ProfileDownloadTriggerResult(octets) => reporter.trigger_result(octets).await,
-        EimPackageResult::ResponseError { eim_transaction_id, code } => {
-            reporter.response_error(eim_transaction_id.as_ref(), *code).await
-        }
+        (_, taken) => taken,
     };
     if let Err(
         error @ (ProvideEimPackageResultError::Unbelieved(_) | ProvideEimPackageResultError::Unproven),
@@ -218,6 +217,21 @@ struct Reporter<'a> {
 type Taken = Result<Vec<u32>, ProvideEimPackageResultError>;
 
 impl Reporter<'_> {
+    /// What a result says, by its kind.
+    async fn take(&self, result: &EimPackageResult) -> Taken {
+        match result {
+            EimPackageResult::EuiccPackageResult(octets)
+            | EimPackageResult::EprAndNotifications { euicc_package_result: octets, .. } => {
+                self.euicc_package_result(octets).await
+            }
+            EimPackageResult::IpaEuiccDataResponse(octets) => self.data(octets).await,
+            EimPackageResult::ProfileDownloadTriggerResult(octets) => self.trigger_result(octets).await,
+            EimPackageResult::ResponseError { eim_transaction_id, code } => {
+                self.response_error(eim_transaction_id.as_ref(), *code).await
+            }
+        }
+    }
+
     /// Nothing unsigned of somebody unknown changes anything.
     fn proven(&self) -> Result<(), ProvideEimPackageResultError> {
         self.caller.proven().map(|_| ()).ok_or(ProvideEimPackageResultError::Unproven)
@@ -577,7 +591,8 @@ fn tell_profiles(turn: &mut Turn<'_>, package: &EimPackage, occurrence: &Occurre
             PackageCommand::ListProfileInfo
             | PackageCommand::Trigger
             | PackageCommand::Configure
-            | PackageCommand::StoredResults => {}
+            | PackageCommand::StoredResults
+            | PackageCommand::Laboratory => {}
         }
     } else if *occurrence == Occurrence::RolledBack
         && let Some(from) = turn.active().and_then(|operation| match &operation.state {

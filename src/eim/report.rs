@@ -134,7 +134,11 @@ async fn reported_operation(eim: &Eim, kept: &KeptOperation) -> Result<ReportedO
     })
 }
 
+/// What a laboratory made is evidence of nothing.
 fn reported_package(package: EimPackage) -> Option<ReportedPackage> {
+    if package.package.command == PackageCommand::Laboratory {
+        return None;
+    }
     let (content, signed) = (package.package.content?, package.signed?);
     Some(ReportedPackage {
         content: hex::encode(content),

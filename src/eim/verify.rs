@@ -304,6 +304,9 @@ fn answers(command: PackageCommand, result: &EuiccResultData<'_>) -> bool {
         PackageCommand::Disable => matches!(result, EuiccResultData::Disable(DisableProfileResult::Ok)),
         PackageCommand::Delete => matches!(result, EuiccResultData::Delete(DeleteProfileResult::Ok)),
         PackageCommand::Configure => true,
-        PackageCommand::ListProfileInfo | PackageCommand::Trigger | PackageCommand::StoredResults => false,
+        PackageCommand::ListProfileInfo
+        | PackageCommand::Trigger
+        | PackageCommand::StoredResults
+        | PackageCommand::Laboratory => false,
     }
 }

@@ -29,6 +29,7 @@ use crate::domain::{
 };
 use crate::eim::caller::{ClientAuth, Devices, EidField, POLLS_PER_HOUR};
 use crate::eim::introductions::Introductions;
+use crate::eim::laboratory::Laboratory;
 use crate::eim::operations::{CreateOperationError, OperationRequest, create_operation};
 use crate::eim::refusals::Refusals;
 use crate::eim::relay::Relay;
@@ -249,6 +250,7 @@ impl<'g> World<'g> {
             download: DownloadWay::Direct,
             deadlines: Deadlines::default(),
             poll_wanted_after: POLL_WANTED_AFTER,
+            laboratory: Laboratory::Closed,
             sub_classes: [(self.ground.sub_class.clone(), Switching::Possible)].into(),
             contacts: Seen::new(SeenBy::Eim),
             introductions: Introductions::default(),

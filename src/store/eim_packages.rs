@@ -101,10 +101,12 @@ pub enum PackageCommand {
     Configure,
     /// IpaEuiccDataRequest for results that the eUICC still keeps.
     StoredResults,
+    /// Whatever a laboratory wants: the content is the whole package, and no counter of ours is in use for it.
+    Laboratory,
 }
 
 impl PackageCommand {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::ListProfileInfo,
         Self::Trigger,
         Self::Enable,
@@ -112,6 +114,7 @@ impl PackageCommand {
         Self::Delete,
         Self::Configure,
         Self::StoredResults,
+        Self::Laboratory,
     ];
 
     const fn code(self) -> i64 {
@@ -123,6 +126,7 @@ impl PackageCommand {
             Self::Delete => 4,
             Self::Configure => 5,
             Self::StoredResults => 6,
+            Self::Laboratory => 7,
         }
     }
 }
@@ -157,7 +161,7 @@ pub struct NewPackage {
     /// counterValue, of eUICC packages.
     pub counter: Option<i64>,
     /// euiccPackageSigned, or the whole IpaEuiccDataRequest, in DER; a trigger is made anew each time, since its activation
-    /// code is sealed.
+    /// code is sealed. Of a laboratory, the whole package.
     pub content: Option<Vec<u8>>,
     /// When it was made.
     pub created_at: Timestamp,

@@ -240,7 +240,9 @@ impl NewOperationRow {
                     delete_old_ms = Some(i64::try_from(hold.as_millis()).unwrap_or(i64::MAX));
                 }
             }
-            Task::Configure { commands: all } => commands = Some(all.clone()),
+            Task::Configure { commands: all } | Task::Laboratory { package: all } => {
+                commands = Some(all.clone())
+            }
         }
         Self {
             eid: operation.eid.as_str().to_owned(),
@@ -276,6 +278,7 @@ const fn kind_code(kind: OperationKind) -> i64 {
         OperationKind::Audit => 4,
         OperationKind::Switch => 5,
         OperationKind::Configure => 6,
+        OperationKind::Laboratory => 7,
     }
 }
 
@@ -348,6 +351,7 @@ fn iccid(
 fn task(row: &Row, corrupt: &impl Fn(&'static str) -> StoreError) -> Result<Task, StoreError> {
     let named = iccid(row, "iccid", corrupt)?;
     let needed = || named.clone().ok_or_else(|| corrupt("iccid"));
+    let octets = || row.octets_or_null("commands")?.ok_or_else(|| corrupt("commands"));
     let rollback = || match row.integer("rollback")? {
         0 => Ok(Rollback::NotGranted),
         1 => Ok(Rollback::Granted),
@@ -369,9 +373,8 @@ fn task(row: &Row, corrupt: &impl Fn(&'static str) -> StoreError) -> Result<Task
                 )),
             },
         },
-        6 => {
-            Task::Configure { commands: row.octets_or_null("commands")?.ok_or_else(|| corrupt("commands"))? }
-        }
+        6 => Task::Configure { commands: octets()? },
+        7 => Task::Laboratory { package: octets()? },
         _ => return Err(corrupt("kind")),
     })
 }

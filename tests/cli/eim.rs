@@ -26,6 +26,7 @@ crate::tests!(
     notifications_that_wait_are_listed_retried_and_dropped,
     euiccs_are_told_of_the_eim,
     euiccs_are_associated_and_shown,
+    a_laboratory_prepares_situations,
     doctor_looks_after_the_eim,
     idle_polls_are_measured,
 );
@@ -350,6 +351,57 @@ fn euiccs_are_associated_and_shown() {
     let audit = place.run("audit list --by anna --json").json();
     let [one] = audit["entries"].as_array().unwrap().as_slice() else { panic!("{audit}") };
     assert_eq!((&one["action"], &one["detail"]), (&json!("eim.associate"), &json!("counter 7, token 1")));
+}
+
+fn a_laboratory_prepares_situations() {
+    let place = Place::furnished();
+    let eim = "[eim]\nfqdn = \"smdp.example.com\"\n";
+    place.write("simyard.toml", &format!("{SETTINGS}{eim}"));
+    place.run(&format!("eim associate {EID} --counter 7 --token 1")).ok();
+    place.run(&format!("eim operation set {EID} --counter 7")).failed("this eIM is no laboratory's");
+    place.write("simyard.toml", &format!("{SETTINGS}{eim}laboratory = true\n"));
+    place.run(&format!("eim operation set {OTHER_EID} --no-token")).failed("is not associated with this eIM");
+    let set = place.run(&format!(
+        "eim operation set {EID} --counter 41 --no-token --by anna --config simyard.toml --json"
+    ));
+    assert_eq!((&set.json()["counter"], &set.json()["association_token"]), (&json!(40), &Value::Null));
+    assert!(place.run(&format!("eim operation set {EID} --token 3")).ok().contains("eim show"));
+    place.write_octets("signed.der", &[0x30, 0x03, 0x80, 0x01, 0x78]);
+    let id = |run: &str| place.run(run).ok().trim().to_owned();
+    let send = format!("eim operation send {EID}");
+    let first = id(&format!(
+        "{send} --psmo-list A600 --eim-id x --eid-value {OTHER_EID} --counter 99 --transaction-id 01FF --by anna"
+    ));
+    let shown = place.run(&format!("operation show {first} --json")).json();
+    assert_eq!((&shown["kind"], &shown["state"]), (&json!("laboratory"), &json!("acting")));
+    let package = shown["packages"][0]["euicc_package_signed"].as_str().unwrap();
+    assert!(package.contains("8001785A10") && package.contains("810163820201FF"), "{package}");
+    assert!(package.contains("A002A600"), "{package}");
+    let run = place
+        .run(&format!("{send} --eco-list AB00 --token 5 --break-signature --json --config simyard.toml"));
+    assert_eq!(run.json()["state"], "waiting");
+    assert_eq!(place.run(&format!("eim show {EID} --json")).json()["counter"], 100, "used by hand is used");
+    id(&format!("{send} --signed @signed.der"));
+    id(&format!("{send} --data-tags 5A,BF20"));
+    id(&format!("{send} --package BF5404A0028100"));
+    place.run(&format!("{send} --repeat 0102")).failed("no eUICC package with eimTransactionId 0102");
+    place
+        .run(&format!("{send} --package 3000"))
+        .failed("the content is no eIM package (BF51, BF52 or BF54): tag 30");
+    place.run(&format!("{send} --signed @absent.der")).failed("absent.der");
+    place.run(&format!("{send} --data-tags 5A --counter 1")).failed("go with --psmo-list");
+    place.run(&format!("{send} --signed 3000 --transaction-id 01")).failed("goes with --psmo-list");
+    place.run(&format!("{send} --data-tags 5A --token 1")).failed("go with --psmo-list");
+    for wrong in ["", " --psmo-list A6 --eco-list AB00", " --psmo-list x", " --data-tags 5", " --repeat x"] {
+        assert_eq!(place.run(&format!("{send}{wrong}")).code, Some(2), "{wrong}");
+    }
+    let audit = place.run("audit list --by anna --json").json();
+    let actions: Vec<&Value> =
+        audit["entries"].as_array().unwrap().iter().map(|entry| &entry["action"]).collect();
+    assert_eq!(actions, ["eim.laboratory", "eim.laboratory"]);
+    let run = place.run("doctor --json");
+    let found = findings(&serde_json::from_str(&run.stdout).unwrap());
+    assert!(found.iter().any(|line| line.starts_with("eim: warning: laboratory: ")), "{found:#?}");
 }
 
 fn findings(report: &Value) -> Vec<String> {

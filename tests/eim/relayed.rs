@@ -20,6 +20,7 @@ use simyard::eim::cancel_session::{CancelSessionError, cancel_session};
 use simyard::eim::get_bound_profile_package::{GetBoundProfilePackageError, get_bound_profile_package};
 use simyard::eim::initiate_authentication::{InitiateAuthenticationError, initiate_authentication};
 use simyard::eim::introductions::Introductions;
+use simyard::eim::laboratory::Laboratory;
 use simyard::eim::refusals::Refusals;
 use simyard::eim::relay::Relay;
 use simyard::eim::relay::sessions::{RelayLimits, RelaySessions};
@@ -422,6 +423,7 @@ fn eim(store: Store, clock: Clock, relay: Relay) -> Eim {
         download: DownloadWay::Indirect,
         deadlines: Deadlines::default(),
         poll_wanted_after: Duration::from_secs(900),
+        laboratory: Laboratory::Closed,
         sub_classes: std::collections::HashMap::new(),
         contacts: Seen::new(SeenBy::Eim),
         introductions: Introductions::default(),

@@ -13,6 +13,7 @@ use simyard::domain::{
 use simyard::eim::caller::{ClientAuth, DeviceCaller, Devices, EidField, POLLS_PER_HOUR};
 use simyard::eim::get_eim_package::{GetEimPackageError, get_eim_package};
 use simyard::eim::introductions::Introductions;
+use simyard::eim::laboratory::Laboratory;
 use simyard::eim::operations::{CreateOperationError, OperationRequest, create_operation};
 use simyard::eim::provide_eim_package_result::{ProvideEimPackageResultError, provide_eim_package_result};
 use simyard::eim::refusals::Refusals;
@@ -123,6 +124,7 @@ impl World {
             download: DownloadWay::Direct,
             deadlines: Deadlines::default(),
             poll_wanted_after: POLL_WANTED_AFTER,
+            laboratory: Laboratory::Closed,
             sub_classes: HashMap::from([(
                 SubClassName::parse("Card Industrial").unwrap(),
                 Switching::Possible,

@@ -13,6 +13,7 @@ use super::waits::{WaitMembers, WaitSetting};
 use super::webhooks::PrivateAddresses;
 use super::{ConfigError, CredentialSetting, FileSetting, ListenSetting};
 use crate::eim::caller::{ClientAuth, EidField, POLLS_PER_HOUR};
+use crate::eim::laboratory::Laboratory;
 use crate::ident::ServerAddress;
 use crate::store::DownloadWay;
 
@@ -50,6 +51,8 @@ pub(super) struct EimTable {
     switch_within_minutes: Option<Spanned<u32>>,
     confirm_within_hours: Option<Spanned<u32>>,
     poll_wanted_after_minutes: Option<Spanned<u32>>,
+    #[serde(default)]
+    laboratory: bool,
 }
 
 #[derive(Deserialize)]
@@ -144,6 +147,8 @@ pub struct EimSetting {
     pub download: DownloadWay,
     /// How long it waits for devices.
     pub waits: WaitSetting,
+    /// Whether a laboratory may lay hands on it.
+    pub laboratory: Laboratory,
 }
 
 /// A listener of ESipa.
@@ -212,6 +217,7 @@ impl Reader<'_> {
                 key: self.file(table.signing_key.as_ref(), "eim.signing_key", "pki/eim-sign.key.pem"),
             },
             polls_of_euicc_per_hour: table.polls_of_euicc_per_hour.unwrap_or(POLLS_PER_HOUR),
+            laboratory: if table.laboratory { Laboratory::Open } else { Laboratory::Closed },
             relay: self.relay(&RelayMembers {
                 smdp_ca: table.smdp_ca,
                 smdp_connect_to: table.smdp_connect_to,
@@ -281,6 +287,9 @@ mod tests {
         assert_eq!(first.client_auth, ClientAuth::Required, "mutual TLS unless somebody says otherwise");
         assert_eq!(first.listener.tls.certificate.path, Path::new("/etc/simyard/pki/eim-tls.pem"));
         assert_eq!((eim.polls_of_euicc_per_hour, eim.download), (POLLS_PER_HOUR, DownloadWay::Direct));
+        assert_eq!(eim.laboratory, Laboratory::Closed, "nobody plays with an eIM by accident");
+        let laboratory = parse("[eim]\nlaboratory = true").unwrap().eim.unwrap().laboratory;
+        assert_eq!(laboratory, Laboratory::Open);
     }
 
     #[test]

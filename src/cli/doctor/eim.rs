@@ -7,6 +7,7 @@ use super::certificates::{check_anchors, lifetime, names, tls};
 use crate::app::config::{Config, EimSetting};
 use crate::app::credentials::{cis, credential, device_cas};
 use crate::eim::caller::{ClientAuth, EidField};
+use crate::eim::laboratory::Laboratory;
 use crate::env::Timestamp;
 
 const GROUP: &str = "eim";
@@ -30,6 +31,13 @@ pub(super) fn check(config: &Config, now: Timestamp, report: &mut Report) {
         names(&name, &listener.listener.tls, std::slice::from_ref(&setting.fqdn), report);
     }
     waits(setting, report);
+    if setting.laboratory == Laboratory::Open {
+        report.warning(
+            GROUP,
+            "laboratory: counters, tokens and packages can be set by hand (simyard eim operation)",
+            "take the line out of the settings where real devices are",
+        );
+    }
     signing(setting, now, report);
     devices(config, setting, now, report);
 }

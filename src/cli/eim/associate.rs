@@ -105,6 +105,14 @@ pub(super) async fn show(args: &ShowArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What there is of an eUICC, as JSON.
+pub(super) async fn show_json(store: &Store, eid: &Eid) -> anyhow::Result<()> {
+    if let Some((euicc, profiles, operations)) = look(store, eid).await? {
+        output::json(&value(&euicc, &profiles, &operations));
+    }
+    Ok(())
+}
+
 /// What there is of an eUICC.
 type Found = (EimEuicc, Vec<ListedProfile>, Vec<KeptOperation>);
 

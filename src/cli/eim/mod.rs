@@ -5,6 +5,7 @@
 //! | `configuration` | what eUICCs are told of this eIM |
 //! | `associate` | what this eIM keeps of eUICCs |
 //! | `devices` | certificates that stand for an EID by a list |
+//! | `operation` | a laboratory's hand on it |
 //! | `forwarded` | notifications that wait for their receivers |
 //! | `refused` | what was refused on ESipa |
 
@@ -18,6 +19,7 @@ mod associate;
 mod configuration;
 mod devices;
 mod forwarded;
+mod operation;
 mod refused;
 
 /// Look after the eIM: what eUICCs and it have of each other, devices' certificates, what was refused on ESipa, and
@@ -39,6 +41,8 @@ enum EimCommand {
     Associate(associate::AssociateArgs),
     /// Show what this eIM knows of an eUICC: counter, token, contact, profiles, operations under way.
     Show(associate::ShowArgs),
+    /// Prepare situations for a laboratory: counters, tokens and packages as no eIM makes them by itself.
+    Operation(operation::OperationArgs),
     /// Look after the list of certificates that stand for an EID although they name none.
     Devices(devices::DevicesArgs),
     /// Look at the notifications of devices that wait for their receivers, try them at once, or drop them.
@@ -60,6 +64,7 @@ pub async fn run(args: EimArgs) -> anyhow::Result<()> {
         EimCommand::Configuration(args) => configuration::run(*args).await,
         EimCommand::Associate(args) => associate::run(&args).await,
         EimCommand::Show(args) => associate::show(&args).await,
+        EimCommand::Operation(args) => operation::run(&args).await,
         EimCommand::Devices(args) => devices::run(args).await,
         EimCommand::Forwarded(args) => forwarded::run(args).await,
         EimCommand::Refused(args) => refused::run(&args).await,

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::domain::{SwitchTarget, Task};
+use crate::eim::answers::told;
 use crate::eim::operations::{KeptOperation, OperationView};
 use crate::env::Timestamp;
 use crate::ident::Iccid;
@@ -17,7 +18,8 @@ const fn named(task: &Task) -> Option<&Iccid> {
         Task::Download
         | Task::Audit
         | Task::Switch { to: SwitchTarget::Downloaded, .. }
-        | Task::Configure { .. } => None,
+        | Task::Configure { .. }
+        | Task::Laboratory { .. } => None,
     }
 }
 
@@ -92,6 +94,9 @@ pub(in crate::cli) fn show(found: &OperationView, now: Timestamp) -> Vec<String>
         let came = one.result_at.map_or_else(|| "no answer".to_owned(), |at| format!("answered {at}"));
         let counter = one.package.counter.map(|counter| format!(", counter {counter}")).unwrap_or_default();
         lines.push(format!("package {}{counter}: {left}, {came}", one.package.transaction_id));
+        for answer in [&one.result, &one.rollback_result].into_iter().flatten() {
+            lines.extend(told(answer).iter().map(|line| format!("  {line}")));
+        }
     }
     lines
 }
@@ -145,6 +150,7 @@ pub(super) fn value_of(found: &OperationView) -> Value {
                 "handed_over_at": one.handed_over_at.map(|at| at.to_string()),
                 "euicc_package_signed": one.package.content.as_ref().map(digits),
                 "result": one.result.as_ref().map(digits),
+                "told": one.result.as_deref().map(told),
                 "rollback_result": one.rollback_result.as_ref().map(digits),
                 "result_at": one.result_at.map(|at| at.to_string()),
             })

@@ -94,7 +94,7 @@ fn shipped_template(argument: &Path) -> Option<&'static Shipped> {
 }
 
 /// At most `limit` octets of a file, or of standard input for `-`.
-fn read_limited(path: &Path, limit: usize) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+pub(in crate::cli) fn read_limited(path: &Path, limit: usize) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let limit = u64::try_from(limit).unwrap_or(u64::MAX);
     let mut content = Zeroizing::new(Vec::new());
     let read = if path == Path::new("-") {

@@ -168,7 +168,8 @@ fn view(kept: &KeptOperation) -> OperationView {
         Task::Download
         | Task::Audit
         | Task::Switch { to: SwitchTarget::Downloaded, .. }
-        | Task::Configure { .. } => None,
+        | Task::Configure { .. }
+        | Task::Laboratory { .. } => None,
     };
     OperationView {
         operation_id: operation.operation_id.to_string(),
@@ -362,7 +363,8 @@ async fn make(
 }
 
 fn request(new: &NewOperation, eim: &Eim) -> Result<OperationRequest, Problem> {
-    let kind = OperationKind::parse(&new.kind).filter(|kind| *kind != OperationKind::Configure);
+    let kind = OperationKind::parse(&new.kind)
+        .filter(|kind| !matches!(kind, OperationKind::Configure | OperationKind::Laboratory));
     let kind = kind.ok_or_else(|| {
         invalid("kind: expected one of download, enable, disable, delete, audit and switch")
     })?;
@@ -420,7 +422,9 @@ fn task(new: &NewOperation, kind: OperationKind) -> Result<Task, Problem> {
                 Some(seconds) => OldProfile::DeleteAfter(seconds_of("delete_old_after_s", seconds)?),
             },
         },
-        OperationKind::Configure => return Err(invalid("kind: configure is not asked for here")),
+        OperationKind::Configure | OperationKind::Laboratory => {
+            return Err(invalid(format!("kind: {kind} is not asked for here")));
+        }
     };
     let is_download_or_audit = matches!(kind, OperationKind::Download | OperationKind::Audit);
     let can_roll_back = matches!(kind, OperationKind::Enable | OperationKind::Switch);
