@@ -121,6 +121,10 @@ impl Action {
     pub const IDENTITY_ROTATE: Self = Self("identity.rotate");
     /// An identity was removed.
     pub const IDENTITY_REMOVE: Self = Self("identity.remove");
+    /// A label of an eUICC was set.
+    pub const LABEL_SET: Self = Self("label.set");
+    /// A label of an eUICC was removed.
+    pub const LABEL_REMOVE: Self = Self("label.remove");
     /// An eUICC was associated with the eIM by hand.
     pub const EIM_ASSOCIATE: Self = Self("eim.associate");
     /// A laboratory changed what the eIM keeps of an eUICC, or had it handed a package.

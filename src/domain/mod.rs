@@ -7,6 +7,7 @@
 //! | [`identity`] | who may call the admin API, and what each may do |
 //! | [`draining`] | so many of something in an hour |
 //! | [`kept_packages`] | packages kept for a repetition, so many octets at most |
+//! | [`label`] | what the owner of a fleet calls eUICCs by |
 //! | [`last_failure`] | what went wrong with an order last |
 //! | [`mode`] | for tests or for people |
 //! | [`name`] | names of operators, manufacturers, profile types, people |
@@ -37,6 +38,7 @@ pub mod eligibility;
 pub mod freedom_to_switch;
 pub mod identity;
 pub mod kept_packages;
+pub mod label;
 pub mod last_failure;
 pub mod mode;
 pub mod name;
@@ -68,6 +70,9 @@ pub use eligibility::{
 pub use freedom_to_switch::FreedomToSwitch;
 pub use identity::{Identity, IdentityName, Permission, Right};
 pub use kept_packages::KeptPackages;
+pub use label::{
+    LABEL_TEXT_MAX, LABELS_MAX, Label, LabelError, LabelName, LabelSelection, LabelValue, SELECTED_MAX,
+};
 pub use last_failure::LastFailure;
 pub use mode::Mode;
 pub use name::{DeliveryId, Manufacturer, Operator, Person, Platform, ProfileType, SubClassName};

@@ -13,6 +13,7 @@
 //! | [`export`] | files for other systems, and all of it for whoever moves |
 //! | [`stock`] | how many profiles stand where, and which one a number means |
 //! | [`euiccs`] | the register of eUICCs |
+//! | [`labels`] | what the owner of a fleet calls eUICCs by |
 //! | [`history`] | where a profile has been |
 //! | [`generate`] | subscriptions made here, from pools and the generator |
 //! | [`operator_keys`] | OP of operators, sealed |
@@ -28,6 +29,7 @@ pub mod generate;
 pub mod goods;
 pub mod history;
 pub mod ingest;
+pub mod labels;
 pub mod operator_keys;
 pub mod pools;
 pub mod prepare;

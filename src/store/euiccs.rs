@@ -6,10 +6,11 @@ use super::audit::append;
 use super::batches::{Batch, Lease};
 use super::chunks::{Held, HeldNumber, Holder};
 use super::engine::{Row, Statement, set_statement};
+use super::labels::{labelled, selected};
 use super::set::Set;
 use super::writer::ChunkParts;
 use super::{Store, StoreError};
-use crate::domain::{Architecture, FreedomToSwitch, NewAuditEntry, Operator, SubClassName};
+use crate::domain::{Architecture, FreedomToSwitch, LabelSelection, NewAuditEntry, Operator, SubClassName};
 use crate::env::Timestamp;
 use crate::ident::{Eid, Iccid};
 
@@ -62,14 +63,14 @@ const SEEN: Statement = set_statement!(
 
 /// The columns that [`euicc`] reads, of a batch that is published.
 macro_rules! select_euicc {
-    ($condition:literal) => {
+    ($($condition:expr),+) => {
         concat!(
             "SELECT euicc.eid, euicc.manufacturer, euicc.batch_id, euicc.owner, euicc.sub_class, euicc.architecture, \
              euicc.euicc_type, euicc.form_factor, euicc.package_version, euicc.non_volatile_octets, euicc.ci_keys, \
              euicc.eim_id, euicc.eim_counter, euicc.association_token, euicc.freedom_to_switch, \
              euicc.enabled_iccid, euicc.created_at, euicc.last_seen_at FROM euicc \
              JOIN batch ON batch.batch_id = euicc.batch_id AND batch.state = 1 WHERE ",
-            $condition
+            $($condition),+
         )
     };
 }
@@ -77,6 +78,9 @@ macro_rules! select_euicc {
 const EUICC: Statement = Statement::common(select_euicc!("euicc.eid = $1"));
 
 const EUICCS: Statement = Statement::common(select_euicc!("euicc.eid > $1 ORDER BY euicc.eid LIMIT $2"));
+
+const EUICCS_LABELLED: Statement =
+    Statement::common(select_euicc!("euicc.eid IN (", labelled!(), ") ORDER BY euicc.eid"));
 
 const PRELOADED: Statement =
     Statement::common("SELECT iccid FROM euicc_profile WHERE eid = $1 ORDER BY iccid LIMIT 1000");
@@ -96,6 +100,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
     SEEN,
     EUICC,
     EUICCS,
+    EUICCS_LABELLED,
     PRELOADED,
 ];
 
@@ -418,6 +423,21 @@ impl Store {
     pub async fn euiccs(&self, after: &str, limit: u32) -> Result<Vec<Euicc>, StoreError> {
         let arguments = [after.into(), i64::from(limit.min(EUICCS_MAX)).into()];
         let rows = self.pools.fetch(&EUICCS, arguments).await?;
+        rows.iter().map(euicc).collect()
+    }
+
+    /// As [`Store::euiccs`], those that have all these labels.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn euiccs_labelled(
+        &self,
+        selection: &LabelSelection,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<Euicc>, StoreError> {
+        let rows =
+            self.pools.fetch(&EUICCS_LABELLED, selected(selection, after, limit.min(EUICCS_MAX))?).await?;
         rows.iter().map(euicc).collect()
     }
 }

@@ -22,6 +22,7 @@
 //! | `device_certificates` | which certificates of devices stand for which EID |
 //! | `esipa_refusals` | what was refused on ESipa |
 //! | `euiccs` | the register of eUICCs |
+//! | `labels` | what the owners of fleets call eUICCs by |
 //! | `packages` | what profiles are made of |
 //! | `seen` | when eUICCs were heard of, noted together |
 //! | `eim_euiccs` | eUICCs of our eIM, and their profiles |
@@ -74,6 +75,7 @@ mod failures;
 mod forwarded;
 mod idempotency;
 mod identities;
+mod labels;
 mod manual_changes;
 mod operation_events;
 mod operations;
@@ -125,6 +127,7 @@ pub use forwarded::{
 };
 pub use idempotency::{ANSWER_MAX, Begin, KEPT_FOR};
 pub use identities::{Credential, CredentialKind, CredentialRecord, Found, IdentityRecord, NewIdentity};
+pub use labels::{LABELLED_MAX, LabelChange, Labelled};
 pub use manual_changes::{DETAIL_MAX, MANUAL_CHANGES_MAX, ManualChange, NewManualChange};
 pub use operation_events::ToldEvent;
 pub use operations::{CodeScope, KeptOperation, NewOperation, OPERATIONS_MAX, OperationSelection, Urgency};
@@ -178,6 +181,7 @@ const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (15, "forwarded", include_str!("migrations/sqlite/0015_forwarded.sql")),
     (16, "device_certificate", include_str!("migrations/sqlite/0016_device_certificate.sql")),
     (17, "stock_count_of_statement", include_str!("migrations/sqlite/0017_stock_count_of_statement.sql")),
+    (18, "label", include_str!("migrations/sqlite/0018_label.sql")),
 ];
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "stock", include_str!("migrations/postgres/0001_stock.sql")),
@@ -197,6 +201,7 @@ const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (15, "forwarded", include_str!("migrations/postgres/0015_forwarded.sql")),
     (16, "device_certificate", include_str!("migrations/postgres/0016_device_certificate.sql")),
     (17, "stock_count_of_statement", include_str!("migrations/postgres/0017_stock_count_of_statement.sql")),
+    (18, "label", include_str!("migrations/postgres/0018_label.sql")),
 ];
 
 /// Where the data lies.
@@ -383,6 +388,7 @@ impl Store {
             operations::STATEMENTS,
             operation_events::STATEMENTS,
             device_certificates::STATEMENTS,
+            labels::STATEMENTS,
             esipa_refusals::STATEMENTS,
             packages::STATEMENTS,
             failures::STATEMENTS,

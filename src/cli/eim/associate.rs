@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use super::DownloadArgs;
 use super::devices::read;
+use super::label;
 use crate::app::open_store;
 use crate::cli::hand::HandArgs;
 use crate::cli::output::{self, line};
 use crate::cli::serve::ConfigArgs;
-use crate::domain::ListedProfile;
+use crate::domain::{Label, ListedProfile};
 use crate::eim::association::{
     Association, MAX_FILE_OCTETS, associate, parse_counter, parse_token, read_list,
 };
@@ -81,15 +82,19 @@ pub(super) async fn show(args: &ShowArgs) -> anyhow::Result<()> {
     let store = open_store(&args.config.load()?).await?;
     let found = look(&store, &args.eid).await;
     store.close().await;
-    let Some((euicc, profiles, operations)) = found? else {
+    let Some(Found { euicc, labels, profiles, operations }) = found? else {
         bail!("{} is not associated with this eIM: simyard eim associate does it", args.eid)
     };
     if args.json {
-        output::json(&value(&euicc, &profiles, &operations));
+        output::json(&value(&euicc, &labels, &profiles, &operations));
         return Ok(());
     }
     for text in lines(&euicc) {
         line(&text);
+    }
+    if !labels.is_empty() {
+        let all: Vec<String> = labels.iter().map(ToString::to_string).collect();
+        line(&format!("labels {}", all.join(", ")));
     }
     for profile in &profiles {
         let state = if profile.enabled { "enabled" } else { "disabled" };
@@ -114,13 +119,19 @@ pub(super) async fn show_json(store: &Store, eid: &Eid) -> anyhow::Result<()> {
 }
 
 /// What there is of an eUICC.
-type Found = (EimEuicc, Vec<ListedProfile>, Vec<KeptOperation>);
+struct Found {
+    euicc: EimEuicc,
+    labels: Vec<Label>,
+    profiles: Vec<ListedProfile>,
+    operations: Vec<KeptOperation>,
+}
 
 async fn look(store: &Store, eid: &Eid) -> anyhow::Result<Option<Found>> {
     let Some(euicc) = store.eim_euicc(eid).await? else { return Ok(None) };
+    let labels = store.labels(eid).await?;
     let (profiles, operations) =
         (store.profiles_of_euicc(eid).await?, store.operations_under_way(eid).await?);
-    Ok(Some((euicc, profiles, operations)))
+    Ok(Some(Found { euicc, labels, profiles, operations }))
 }
 
 fn lines(euicc: &EimEuicc) -> Vec<String> {
@@ -149,7 +160,12 @@ fn lines(euicc: &EimEuicc) -> Vec<String> {
     lines
 }
 
-fn value(euicc: &EimEuicc, profiles: &[ListedProfile], operations: &[KeptOperation]) -> Value {
+fn value(
+    euicc: &EimEuicc,
+    labels: &[Label],
+    profiles: &[ListedProfile],
+    operations: &[KeptOperation],
+) -> Value {
     let Association { eid, counter, association_token, download } = &euicc.association;
     let time = |at: Option<crate::env::Timestamp>| at.map(|at| at.to_string());
     let profiles = profiles.iter().map(|profile| {
@@ -178,6 +194,7 @@ fn value(euicc: &EimEuicc, profiles: &[ListedProfile], operations: &[KeptOperati
         "expected_at": time(euicc.expected_at()),
         "listed_at": time(euicc.listed_at),
         "stale_since": time(euicc.stale_since),
+        "labels": label::value(labels),
         "profiles": profiles.collect::<Vec<Value>>(),
         "operations": operations.collect::<Vec<Value>>(),
     })

@@ -7,6 +7,7 @@
 //! | `devices` | certificates that stand for an EID by a list |
 //! | `operation` | a laboratory's hand on it |
 //! | `forwarded` | notifications that wait for their receivers |
+//! | `label` | what the owner of a fleet calls eUICCs by |
 //! | `refused` | what was refused on ESipa |
 
 use anyhow::Context as _;
@@ -19,6 +20,7 @@ mod associate;
 mod configuration;
 mod devices;
 mod forwarded;
+mod label;
 mod operation;
 mod refused;
 
@@ -47,6 +49,8 @@ enum EimCommand {
     Devices(devices::DevicesArgs),
     /// Look at the notifications of devices that wait for their receivers, try them at once, or drop them.
     Forwarded(forwarded::ForwardedArgs),
+    /// Look after labels of eUICCs, by which a fleet is divided.
+    Label(label::LabelArgs),
     /// List what was refused on ESipa, the newest first, a page at a time.
     ///
     /// A certificate that was not taken, one that stands for another EID than the device claimed, and the like: the newest
@@ -67,6 +71,7 @@ pub async fn run(args: EimArgs) -> anyhow::Result<()> {
         EimCommand::Operation(args) => operation::run(&args).await,
         EimCommand::Devices(args) => devices::run(args).await,
         EimCommand::Forwarded(args) => forwarded::run(args).await,
+        EimCommand::Label(args) => label::run(args).await,
         EimCommand::Refused(args) => refused::run(&args).await,
     }
 }
