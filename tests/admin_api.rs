@@ -10,6 +10,7 @@ use simyard::pki::test_pki::Issued;
 
 use crate::server::{ADDRESS, OrderOptions, PKI, PROFILE_TYPE, TestServer};
 
+pub mod labels;
 pub mod operations;
 pub mod stock;
 pub mod webhooks;

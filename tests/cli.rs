@@ -19,6 +19,7 @@ pub mod doctor;
 pub mod eim;
 pub mod inventory;
 pub mod ipa;
+pub mod label;
 pub mod order;
 pub mod personalise;
 pub mod pools;

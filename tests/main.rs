@@ -60,6 +60,7 @@ fn main() -> std::process::ExitCode {
     harness::run(&[
         abuse::TESTS,
         admin_api::TESTS,
+        admin_api::labels::TESTS,
         admin_api::operations::TESTS,
         admin_api::stock::TESTS,
         admin_api::webhooks::TESTS,
@@ -77,6 +78,7 @@ fn main() -> std::process::ExitCode {
         cli::eim::TESTS,
         cli::inventory::TESTS,
         cli::ipa::TESTS,
+        cli::label::TESTS,
         cli::order::TESTS,
         cli::personalise::TESTS,
         cli::pools::TESTS,
@@ -168,6 +170,7 @@ fn main() -> std::process::ExitCode {
         store::forwarded::TESTS,
         store::operations::TESTS,
         store::device_certificates::TESTS,
+        store::labels::TESTS,
         store::orders::TESTS,
         store::pools::TESTS,
         store::stock::TESTS,

@@ -26,6 +26,7 @@ pub mod batches;
 pub mod callbacks;
 pub mod device_certificates;
 pub mod forwarded;
+pub mod labels;
 pub mod operations;
 pub mod orders;
 pub mod pools;

@@ -23,6 +23,7 @@ use crate::server::{NOW, TestServer};
 
 crate::tests!(
     messages_are_signed_and_told_to_those_who_selected_them,
+    a_test_message_is_told_to_one_webhook_alone,
     both_secrets_sign_while_one_takes_the_place_of_the_other,
     a_receiver_that_fails_is_left_alone_and_then_tried_with_one_message,
     a_receiver_says_how_long_it_wants_to_be_left_alone,
@@ -138,6 +139,21 @@ fn messages_are_signed_and_told_to_those_who_selected_them() {
     }
 }
 
+fn a_test_message_is_told_to_one_webhook_alone() {
+    let (server, crm, other) = (server(), Receiver::start(), Receiver::start());
+    let secret = add(&server, "crm", &crm, &["campaign.*"]);
+    add(&server, "other", &other, &[]);
+    let webhooks = webhooks(&server);
+    let message_id = server.wait(webhooks.tell_test(&name("crm"))).unwrap();
+    let heard = crm.heard();
+    assert_eq!((&heard.id, heard.event_type().as_str()), (&message_id, "webhook.test"));
+    assert!(heard.is_signed_with(&[&secret]), "{heard:?}");
+    until(&server, "crm", all_taken);
+    assert!(all_taken(&look(&server, "other")) && look(&server, "other").delivered_at.is_none());
+    let nobody = server.wait(webhooks.tell_test(&name("nobody")));
+    assert!(matches!(nobody, Err(WebhookError::Unknown(_))), "{nobody:?}");
+}
+
 fn both_secrets_sign_while_one_takes_the_place_of_the_other() {
     let (server, crm) = (server(), Receiver::start());
     let first = add(&server, "crm", &crm, &[]);
@@ -223,6 +239,8 @@ fn a_receiver_that_is_gone_is_disabled_until_somebody_enables_it() {
     assert_eq!((gone.disabled_at, gone.waiting), (Some(NOW), 1));
     happens(&server, EventKind::OperationDone);
     assert_eq!(look(&server, "crm").waiting, 1, "who is disabled is not told");
+    let refused = server.wait(webhooks(&server).tell_test(&name("crm")));
+    assert!(matches!(refused, Err(WebhookError::Disabled(_))), "{refused:?}");
     server.clock.advance(HOUR);
     let webhooks = webhooks(&server);
     assert_eq!(server.wait(async { webhooks.retry(&person(), &name("crm")).await.unwrap() }), 1);

@@ -24,6 +24,9 @@ pub enum WebhookError {
     /// There is none of this name.
     #[error("there is no webhook {0}")]
     Unknown(WebhookName),
+    /// It is disabled: it took nothing for too long.
+    #[error("webhook {0} is disabled: enable it first, by 'retry'")]
+    Disabled(WebhookName),
     /// The store's sealing key did not serve.
     #[error("its secret: {0}")]
     Seal(#[from] SealError),
@@ -145,6 +148,22 @@ impl Webhooks {
         let WebhookMessage { message_id, body, .. } = WebhookMessage::test(now, &self.rng);
         client.bring(&target.url, &message_id, &body, &secrets, now).await?;
         Ok(message_id)
+    }
+
+    /// Lets a message of the type `webhook.test` wait for a webhook, which is brought like all others. Returns the number of the
+    /// message.
+    ///
+    /// # Errors
+    /// [`WebhookError`]; nothing waits then.
+    pub async fn tell_test(&self, name: &WebhookName) -> Result<String, WebhookError> {
+        let message = WebhookMessage::test(self.clock.now(), &self.rng);
+        if self.store.tell_one(name, &message).await.map_err(WebhookError::Store)? {
+            return Ok(message.message_id);
+        }
+        match self.store.webhook_target(name).await.map_err(WebhookError::Store)? {
+            Some(_) => Err(WebhookError::Disabled(name.clone())),
+            None => Err(WebhookError::Unknown(name.clone())),
+        }
     }
 
     fn draw(&self, name: &WebhookName) -> Result<(Secret, Vec<u8>), SealError> {

@@ -35,6 +35,14 @@ pub(super) const TELL: Statement = set_statement!(
      ON CONFLICT (name, message_id) DO NOTHING RETURNING name, number"
 );
 
+/// What one webhook alone is told, whatever it selected.
+const TELL_ONE: Statement = Statement::common(
+    "INSERT INTO webhook_message (name, message_id, event_type, body, happened_at, attempts, due_at) \
+     SELECT webhook.name, $2, $3, $4, CAST($5 AS BIGINT), 0, CAST($5 AS BIGINT) FROM webhook \
+     WHERE webhook.name = $1 AND webhook.disabled_at IS NULL \
+     ON CONFLICT (name, message_id) DO NOTHING RETURNING name",
+);
+
 /// A webhook more, as long as there are not too many.
 const ADD: Statement = Statement::common(
     "INSERT INTO webhook (name, url, secret, created_at, created_by, failures) \
@@ -153,6 +161,7 @@ const DISABLE: Statement = Statement::common(
 );
 
 pub(super) const STATEMENTS: &[Statement] = &[
+    TELL_ONE,
     TELL,
     ADD,
     SELECT,
@@ -408,6 +417,25 @@ fn taken(row: &Row) -> Result<TakenMessage, StoreError> {
 }
 
 impl Store {
+    /// Writes a message down for one webhook alone; `false` if there is none of this name that is not disabled.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn tell_one(&self, name: &WebhookName, message: &WebhookMessage) -> Result<bool, StoreError> {
+        let WebhookMessage { message_id, event_type, body, at } = message;
+        let arguments = [
+            name.as_str().into(),
+            message_id.as_str().into(),
+            (*event_type).into(),
+            body.as_str().into(),
+            at.as_millis().into(),
+        ];
+        let mut writing = self.pools.begin().await?;
+        let is_told = !writing.fetch(&TELL_ONE, arguments).await?.is_empty();
+        writing.commit().await?;
+        Ok(is_told)
+    }
+
     /// Writes messages down that go with no other change.
     ///
     /// # Errors

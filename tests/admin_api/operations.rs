@@ -99,8 +99,18 @@ fn a_switch_orders_its_profile_and_says_what_stands_in_its_way() {
     assert_eq!(document["obstacles"].as_array().unwrap().len(), 1, "{document}");
     let orders = "/v1/orders?state=Released";
     assert_eq!(api.get(&fleet, orders).ok()["items"], json!([]), "nothing is ordered for nothing");
+    let plan = |query: &str| api.get(&fleet, &format!("/v1/euiccs/{EID}/switch-plan{query}"));
+    let planned = plan("").ok();
+    assert_eq!((&planned["possible"], &planned["obstacles"]), (&json!(false), &document["obstacles"]));
+    assert_eq!(plan("?profile_type=iot").ok(), planned);
+    for query in ["?iccid=89882807000000000414&profile_type=iot", "?profile_type="] {
+        assert_eq!(plan(query).problem(), problem(400, "invalid-parameter"), "{query}");
+    }
+    assert_eq!(plan("?iccid=1").problem(), problem(400, "invalid-parameter"));
     let inventory = api.server.inventory();
     api.server.wait(inventory.set_freedom_to_switch(&eid(), Freedom::Active, &Actor::Server, None)).unwrap();
+    let possible = json!({ "eid": EID, "possible": true, "obstacles": [] });
+    assert_eq!(plan("?iccid=89882807000000000414").ok(), possible);
     let made = api.post(&fleet, &path(EID), &wanted, None);
     assert_eq!(made.status, 202, "{}", made.text);
     let order = api.get(&fleet, orders).ok()["items"][0].clone();
@@ -192,6 +202,7 @@ fn without_an_eim_there_are_no_operations() {
     for (method, path) in [
         ("GET", "/v1/operations".to_owned()),
         ("GET", path(EID)),
+        ("GET", format!("/v1/euiccs/{EID}/switch-plan")),
         ("GET", format!("/v1/operations/{}", "0".repeat(32))),
         ("POST", format!("/v1/operations/{}/cancel", "0".repeat(32))),
     ] {

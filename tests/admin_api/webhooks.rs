@@ -32,10 +32,17 @@ fn webhooks_are_made_listed_rotated_and_removed() {
     let rotated = api.post(&token, "/v1/webhooks/crm/rotate", &json!({ "keep_old_s": 3600 }), None).ok();
     assert!(rotated["secret"].as_str().is_some_and(|new| new != secret), "{rotated}");
     assert_eq!(api.call(&token, "POST", "/v1/webhooks/crm/retry", None, None).ok(), json!({ "retried": 0 }));
+    let told = api.call(&token, "POST", "/v1/webhooks/crm/test", None, Some("2"));
+    assert_eq!(told.status, 202, "{}", told.text);
+    let message_id = told.ok()["message_id"].as_str().unwrap().to_owned();
+    assert!(message_id.starts_with("msg_"), "{message_id}");
+    let again = api.call(&token, "POST", "/v1/webhooks/crm/test", None, Some("2"));
+    assert_eq!(again.ok(), told.ok(), "one message for one key");
     assert_eq!(api.delete(&token, "/v1/webhooks/crm").status, 204);
     for (method, path, body) in [
         ("DELETE", "/v1/webhooks/crm", None),
         ("POST", "/v1/webhooks/crm/retry", None),
+        ("POST", "/v1/webhooks/crm/test", None),
         ("POST", "/v1/webhooks/crm/rotate", Some(json!({}))),
     ] {
         let answer = api.call(&token, method, path, body.as_ref(), None);

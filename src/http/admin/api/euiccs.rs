@@ -1,5 +1,7 @@
 //! `/v1/euiccs`: the register of eUICCs, and Freedom to Switch of each.
 
+use std::collections::BTreeMap;
+
 use axum::body::Bytes;
 use axum::extract::Path;
 use axum::http::{StatusCode, Uri};
@@ -8,8 +10,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::{Caller, Look, Provision, Services};
+use super::labels;
 use super::page::{invalid, limit, page, query};
 use super::{ProblemDocument, json, parse};
+use crate::domain::LabelSelection;
 use crate::http::problem::{Problem, ProblemKind};
 use crate::ident::{Eid, Iccid};
 use crate::inventory::euiccs::{Euicc, Freedom, FreedomError};
@@ -22,6 +26,8 @@ struct EuiccParameters {
     after: Option<String>,
     /// So many at most: 1 to 1000.
     limit: Option<u32>,
+    /// Those that have all these labels: `NAME=VALUE`, with commas between, four at most.
+    label: Option<String>,
 }
 
 /// An eUICC, as its manufacturer delivered it.
@@ -66,6 +72,8 @@ struct LoadedView {
     euicc: EuiccView,
     /// Profiles that were on it when it came.
     preloaded: Vec<String>,
+    /// What the owner of a fleet calls it by: value by name.
+    labels: BTreeMap<String, String>,
 }
 
 /// A page of eUICCs.
@@ -121,10 +129,18 @@ fn eid(field: &str, text: &str) -> Result<Eid, Problem> {
     )
 )]
 pub(super) async fn list(caller: Caller<Look>, uri: Uri) -> Result<Response, Problem> {
-    let EuiccParameters { after, limit: asked } = query(&uri)?;
+    let EuiccParameters { after, limit: asked, label } = query(&uri)?;
     let limit = limit(asked)?;
     let after = after.map(|after| eid("after", &after)).transpose()?;
-    let found = caller.services().inventory.euiccs(after.as_ref(), limit.saturating_add(1)).await;
+    let (inventory, most) = (&caller.services().inventory, limit.saturating_add(1));
+    let found = match label {
+        Some(label) => {
+            let selection = LabelSelection::parse(&label);
+            let selection = selection.map_err(|error| invalid(format!("label: {error}")))?;
+            inventory.euiccs_labelled(&selection, after.as_ref(), most).await
+        }
+        None => inventory.euiccs(after.as_ref(), most).await,
+    };
     let found = found.map_err(|error| Problem::internal(&error))?;
     Ok(page(&uri, limit, found, |euicc| euicc.facts.eid.to_string(), view))
 }
@@ -179,5 +195,7 @@ async fn shown(services: &Services, eid: &Eid) -> Result<Response, Problem> {
     let found = services.inventory.euicc(eid).await.map_err(|error| Problem::internal(&error))?;
     let (euicc, preloaded) = found.ok_or_else(|| Problem::new(ProblemKind::NotFound))?;
     let preloaded = preloaded.iter().map(Iccid::to_string).collect();
-    Ok(json(StatusCode::OK, &LoadedView { euicc: view(&euicc), preloaded }))
+    let labelled = services.inventory.labels(eid).await.map_err(|error| Problem::internal(&error))?;
+    let labels = labels::view(&labelled.unwrap_or_default());
+    Ok(json(StatusCode::OK, &LoadedView { euicc: view(&euicc), preloaded, labels }))
 }

@@ -13,9 +13,11 @@
 //! | `batches` | `/v1/batches` | any |
 //! | `pools` | `/v1/pools` | any |
 //! | `euiccs` | `/v1/euiccs` | any; Freedom to Switch: provisioning, admin |
+//! | `labels` | `/v1/euiccs/EID/labels` | any; to change: fleet, admin |
 //! | `allocations` | `/v1/allocations` | any; to take and to give back: provisioning, admin |
 //! | `audit` | `/v1/audit` | auditor, admin |
 //! | `identities` | `/v1/identities` | admin |
+//! | `switch_plan` | `/v1/euiccs/EID/switch-plan` | any |
 //! | `webhooks` | `/v1/webhooks` | admin |
 //! | `operations` | `/v1/operations`, `/v1/euiccs/EID/operations` | any; to create and to cancel: fleet, admin |
 //!
@@ -29,6 +31,7 @@ mod batches;
 pub mod caller;
 mod euiccs;
 mod identities;
+mod labels;
 mod once;
 mod operations;
 mod orders;
@@ -37,6 +40,7 @@ mod page;
 mod pools;
 mod stock;
 mod subscriptions;
+mod switch_plan;
 mod webhooks;
 
 use std::sync::Arc;
@@ -99,6 +103,7 @@ fn routes_and_document() -> (Router<Api>, OpenApi) {
         .routes(routes!(euiccs::list))
         .routes(routes!(euiccs::show))
         .routes(routes!(euiccs::set_freedom_to_switch))
+        .routes(routes!(labels::show, labels::change))
         .routes(routes!(allocations::make))
         .routes(routes!(allocations::show, allocations::release))
         .routes(routes!(audit::list))
@@ -107,6 +112,7 @@ fn routes_and_document() -> (Router<Api>, OpenApi) {
         .routes(routes!(identities::show, identities::remove))
         .routes(routes!(identities::rotate))
         .routes(routes!(operations::create, operations::list_of_euicc))
+        .routes(routes!(switch_plan::show))
         .routes(routes!(operations::list))
         .routes(routes!(operations::show))
         .routes(routes!(operations::cancel))
@@ -114,6 +120,7 @@ fn routes_and_document() -> (Router<Api>, OpenApi) {
         .routes(routes!(webhooks::remove))
         .routes(routes!(webhooks::rotate))
         .routes(routes!(webhooks::retry))
+        .routes(routes!(webhooks::test))
         .split_for_parts()
 }
 

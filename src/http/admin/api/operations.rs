@@ -463,7 +463,7 @@ fn state_name(text: &str) -> Result<OperationStateName, Problem> {
 }
 
 /// The eIM of this server.
-fn eim(services: &Services) -> Result<&Arc<Eim>, Problem> {
+pub(super) fn eim(services: &Services) -> Result<&Arc<Eim>, Problem> {
     let absent =
         || Problem::new(ProblemKind::NotFound).detail("this server has no eIM: its settings have no [eim]");
     services.eim.as_ref().ok_or_else(absent)

@@ -71,6 +71,13 @@ struct RetriedWebhook {
     retried: usize,
 }
 
+/// What waits for a webhook.
+#[derive(Serialize, ToSchema)]
+struct ToldWebhook {
+    /// The number of the message: its header `webhook-id`.
+    message_id: String,
+}
+
 /// A webhook.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Webhook)]
@@ -235,6 +242,33 @@ pub(super) async fn retry(
     once(&caller, &uri, &headers, &Bytes::new(), call).await
 }
 
+/// Tell a webhook something of the type `webhook.test`, which is brought as everything else is.
+#[utoipa::path(
+    post, path = "/v1/webhooks/{name}/test", operation_id = "test_webhook", tag = "webhooks",
+    params(
+        ("name" = String, Path, description = "Its name"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A repetition under it gets the first answer")
+    ),
+    security(("token" = ["administer"]), ("certificate" = ["administer"])),
+    responses(
+        (status = 202, description = "The message waits for it", body = ToldWebhook),
+        (status = "default", description = "A problem", body = ProblemDocument, content_type = "application/problem+json")
+    )
+)]
+pub(super) async fn test(
+    caller: Caller<Administer>,
+    Path(named): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let services = caller.services().clone();
+    let call = async move {
+        let message_id = services.webhooks.tell_test(&name(&named)?).await.map_err(problem)?;
+        Ok((StatusCode::ACCEPTED, serde_json::to_value(ToldWebhook { message_id }).unwrap_or_default()))
+    };
+    once(&caller, &uri, &headers, &Bytes::new(), call).await
+}
+
 /// Remove a webhook, and what waits for it.
 #[utoipa::path(
     delete, path = "/v1/webhooks/{name}", operation_id = "remove_webhook", tag = "webhooks",
@@ -277,7 +311,9 @@ fn problem(error: WebhookError) -> Problem {
     let detail = error.to_string();
     match error {
         WebhookError::NameInUse(_) => Problem::new(ProblemKind::InUse).detail(detail),
-        WebhookError::TooMany => Problem::new(ProblemKind::NotPossible).detail(detail),
+        WebhookError::TooMany | WebhookError::Disabled(_) => {
+            Problem::new(ProblemKind::NotPossible).detail(detail)
+        }
         WebhookError::Unknown(_) => Problem::new(ProblemKind::NotFound).detail(detail),
         WebhookError::Seal(_) | WebhookError::NotTaken(_) => Problem::internal(&error),
         WebhookError::Store(cause) => Problem::internal(&cause),
