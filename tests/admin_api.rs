@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use simyard::admin::identities::{Changer, Identities, NewCredential};
+use simyard::admin::identities::{Changer, Identities, NewCredential, REFUSALS_PER_HOUR};
 use simyard::domain::{Actor, Identity, IdentityName, Permission, Right};
 use simyard::http::admin::api::openapi_text;
+use simyard::http::problem::ProblemKind;
 use simyard::pki::test_pki::Issued;
 
 use crate::server::{ADDRESS, OrderOptions, PKI, PROFILE_TYPE, TestServer};
 
 pub mod labels;
+pub mod changes;
 pub mod operations;
 pub mod stock;
 pub mod webhooks;
@@ -28,6 +30,8 @@ crate::tests!(
     batches_are_shown_with_what_was_refused,
     the_audit_is_listed_by_pages,
     what_is_wrong_is_told_as_a_problem,
+    the_types_of_problems_stay_as_they_are,
+    what_a_right_does_not_permit_stands_in_the_audit,
 );
 
 const SETTINGS: &str = "[admin_api]\nlisten = \"127.0.0.1:0\"\nclient_ca = [\"pki/ci.pem\"]\n";
@@ -460,4 +464,46 @@ fn what_is_wrong_is_told_as_a_problem() {
     assert_eq!(answer.problem(), problem(500, "internal"));
     assert!(!answer.text.contains("closed"), "{}", answer.text);
     assert!(!api.server.errors().is_empty(), "it stands in the log");
+}
+
+/// Programs of others know them: one that changes is a break.
+fn the_types_of_problems_stay_as_they_are() {
+    let mut fresh = String::from(
+        "# Problems of the admin API and the ingestion API (RFC 9457)\n\n| type | status | title |\n|---|---|---|\n",
+    );
+    for kind in ProblemKind::ALL {
+        let (name, status, title) = (kind.name(), kind.status().as_u16(), kind.title());
+        fresh += &format!("| `urn:simyard:problem:{name}` | {status} | {title} |\n");
+    }
+    let committed = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi/problems.md");
+    if std::env::var_os("SIMYARD_RECORD").is_some() {
+        std::fs::write(&committed, &fresh).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(&committed).unwrap(), fresh, "SIMYARD_RECORD=1 writes it");
+}
+
+fn what_a_right_does_not_permit_stands_in_the_audit() {
+    let api = Api::start();
+    let (auditor, provisioner) = (api.token("carl", Right::Auditor), api.token("bert", Right::Provisioning));
+    let wanted = json!({ "pool": "none", "count": 1 });
+    assert_eq!(api.post(&auditor, "/v1/allocations", &wanted, None).status, 403);
+    assert_eq!(api.get(&provisioner, "/v1/audit?limit=1").status, 403);
+    let entries = |actor: &str| {
+        let told = api.get(&auditor, &format!("/v1/audit?actor={actor}&limit=1000")).ok();
+        told["items"].as_array().unwrap().clone()
+    };
+    let [entry] = entries("carl").try_into().unwrap();
+    let entry: Value = entry;
+    assert_eq!((&entry["action"], &entry["outcome"]), (&json!("api.call"), &json!("refused")), "{entry}");
+    assert_eq!(entry["detail"], "the right auditor does not permit to provision: POST /v1/allocations");
+    assert_eq!(entry["personal"][0]["value"], "127.0.0.1", "{entry}");
+    assert_eq!(
+        entries("bert")[0]["detail"],
+        "the right provisioning does not permit to audit: GET /v1/audit"
+    );
+    // Who goes on and on fills no audit.
+    for _ in 0..REFUSALS_PER_HOUR.get() {
+        assert_eq!(api.get(&provisioner, "/v1/audit").status, 403);
+    }
+    assert_eq!(entries("bert").len(), REFUSALS_PER_HOUR.get() as usize);
 }

@@ -209,6 +209,8 @@ fn rows_that_are_refused_are_told_and_nothing_is_taken_unless_asked_for() {
     assert_eq!(refused.1["receipt"]["refusals"][1]["value"], "8988211…002");
     assert_eq!(profiles(&server), 13);
     assert_eq!(api.get("/v1/deliveries/2").0, 404);
+    assert_eq!(api.put("/v1/deliveries/2?dry_run=true", mixed.clone()).0, 200);
+    assert_eq!(refusals_of(&server, "2"), [refused.1["detail"].as_str().unwrap()], "a trial is none");
 
     let (status, receipt) = api.put("/v1/deliveries/2?partial=true", mixed);
     assert_eq!((status, &receipt["profiles"], &receipt["refused"]), (201, &json!(1), &json!(2)), "{receipt}");
@@ -217,6 +219,17 @@ fn rows_that_are_refused_are_told_and_nothing_is_taken_unless_asked_for() {
     assert_eq!(status, 200);
     assert_eq!(table.as_str().unwrap().lines().count(), 4, "{table}");
     assert_eq!(profiles(&server), 14);
+}
+
+/// Why deliveries of a name were refused, as the audit has it.
+fn refusals_of(server: &TestServer, called: &str) -> Vec<String> {
+    let about = AuditSelection { subject: Some(called.to_owned()), actor: Some("sims".to_owned()) };
+    let told = server.wait(server.smdp().store.audit_entries(&about, 0, 10)).unwrap();
+    for entry in &told {
+        assert_eq!((entry.action.as_str(), entry.outcome.as_str()), ("batch.publish", "refused"));
+        assert_eq!((entry.subject_kind.as_str(), entry.personal.len()), ("delivery", 1), "{entry:?}");
+    }
+    told.into_iter().map(|entry| entry.detail).collect()
 }
 
 fn a_manufacturer_sees_and_delivers_what_is_its_own_alone() {
@@ -233,6 +246,11 @@ fn a_manufacturer_sees_and_delivers_what_is_its_own_alone() {
     let others = sims.put("/v1/deliveries/2?profile_type=beta-iot", file(6..=7));
     assert_eq!((others.0, kind(&others)), (403, "forbidden"));
     assert_eq!(others.1["profile_types"], json!(["iot"]));
+    assert_eq!(
+        refusals_of(&server, "2"),
+        ["a profile type that is not this manufacturer's to deliver"],
+        "the audit tells of it"
+    );
     assert_eq!(kind(&chips.put("/v1/deliveries/2", file(6..=7))), "invalid-parameter");
 
     // Who is no manufacturer gets nowhere, on any route.

@@ -61,6 +61,7 @@ fn main() -> std::process::ExitCode {
         abuse::TESTS,
         admin_api::TESTS,
         admin_api::labels::TESTS,
+        admin_api::changes::TESTS,
         admin_api::operations::TESTS,
         admin_api::stock::TESTS,
         admin_api::webhooks::TESTS,

@@ -19,6 +19,8 @@ pub use crate::store::{CredentialKind, CredentialRecord, IdentityRecord};
 
 /// Wrong credentials of one address in an hour.
 pub const FAILURES_PER_HOUR: NonZeroU32 = NonZeroU32::new(300).unwrap();
+/// Calls of one identity in an hour that its right does not permit and that the audit tells of; there may be more.
+pub const REFUSALS_PER_HOUR: NonZeroU32 = NonZeroU32::new(60).unwrap();
 /// How long the time at which a credential was taken last may lag behind.
 const USED_LAG: Duration = Duration::from_secs(60);
 /// Credentials whose last use is remembered; more are written down each time.
@@ -82,6 +84,7 @@ pub struct Identities {
     clock: Clock,
     rng: Rng,
     failures: Mutex<DrainingCounts<Peer>>,
+    refusals: Mutex<DrainingCounts<IdentityName>>,
     used: Mutex<HashMap<[u8; 32], Timestamp>>,
 }
 
@@ -90,7 +93,8 @@ impl Identities {
     #[must_use]
     pub fn new(store: Store, clock: Clock, rng: Rng) -> Self {
         let failures = Mutex::new(DrainingCounts::new(FAILURES_PER_HOUR));
-        Self { store, clock, rng, failures, used: Mutex::default() }
+        let refusals = Mutex::new(DrainingCounts::new(REFUSALS_PER_HOUR));
+        Self { store, clock, rng, failures, refusals, used: Mutex::default() }
     }
 
     /// Makes an identity. Returns its token, if it has one: nobody can be told it again.
@@ -213,6 +217,26 @@ impl Identities {
             tracing::warn!(%error, "the time of a credential's last use could not be written");
         }
         Ok(found.identity)
+    }
+
+    /// Writes into the audit that an identity called what its right does not permit: so often in an hour at most, since it may
+    /// call on and on. It is refused all the same if that fails.
+    pub async fn tell_refused(&self, name: &IdentityName, peer: Peer, why: &str, call: &str) {
+        let now = self.clock.monotonic();
+        {
+            let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+            if refusals.check(name, now).is_err() {
+                return;
+            }
+            refusals.count(name, now);
+        }
+        let subject = AuditSubject::new("identity", name.as_str());
+        let actor = Actor::Identity(name.clone());
+        let entry = NewAuditEntry::new(self.clock.now(), actor, Action::API_CALL, subject);
+        let entry = entry.from_peer(peer, &self.rng).refused(format!("{why}: {call}"));
+        if let Err(error) = self.store.record(vec![entry]).await {
+            tracing::warn!(%error, "that a call was refused could not be written into the audit");
+        }
     }
 
     fn failures(&self) -> std::sync::MutexGuard<'_, DrainingCounts<Peer>> {

@@ -69,6 +69,7 @@ pub(super) fn listener(
         pools: pools(config, smdp),
         allocator: Allocator { store, clock: clock.clone(), rng: smdp.rng.clone() },
         types: config.type_rules(),
+        needed: config.needed_deliveries(),
         marks: config.low_water_marks(),
     };
     let verifier = client_anchors.map(|anchors| Arc::new(ClientVerifier::new(anchors, clock).optional()));

@@ -60,7 +60,6 @@ pub fn orders_for_euiccs(
     let expiry = config
         .order_lifetime_s
         .map_or(Expiry::Never, |seconds| Expiry::After(std::time::Duration::from_secs(seconds)));
-    let needed = config.profile_types.iter().map(|setting| (setting.name.clone(), setting.requires_delivery));
     let mut memory = HashMap::new();
     for setting in &config.profile_types {
         if let Some(needs) = template_of(setting)?.as_ref().and_then(needs_of_template) {
@@ -73,7 +72,7 @@ pub fn orders_for_euiccs(
         rng: rng.clone(),
         address: address.clone(),
         expiry,
-        needed: needed.collect(),
+        needed: config.needed_deliveries(),
         memory,
     }))
 }

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::crypto::seal::{Sealer, SealingKey};
-use crate::domain::{Delivered, Operator, PackageNeeds, Pool, SubClassName};
+use crate::domain::{Operator, PackageNeeds, Pool, SubClassName};
 use crate::eim::Eim;
 use crate::env::{Clock, Rng};
 use crate::http::caller::Operators;
@@ -281,12 +281,7 @@ impl App {
             settings: OrderSettings {
                 smdp_address: config.addresses.first().cloned(),
                 validity: config.order_lifetime_s.map(Duration::from_secs),
-                needed: config
-                    .profile_types
-                    .iter()
-                    .map(|setting| (setting.name.clone(), setting.requires_delivery))
-                    .filter(|(_, needed)| *needed != Delivered::default())
-                    .collect(),
+                needed: config.needed_deliveries(),
                 ..OrderSettings::default()
             },
         };

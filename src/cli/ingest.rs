@@ -16,6 +16,7 @@ use crate::crypto::hash::Sha256Stream;
 use crate::domain::{Actor, DeliveryId, KeyPartner, Manufacturer, ProfileType};
 use crate::env::{Clock, Rng};
 use crate::inventory::formats::{AnyForm, Format, Options};
+use crate::inventory::receipt::counted;
 use crate::inventory::{Delivery, IngestError, Intent, Inventory, Receipt};
 
 /// Refusals that are printed; the file of refusals has all.
@@ -233,15 +234,16 @@ fn print(receipt: &Receipt, json: bool) -> anyhow::Result<()> {
         output::json(&serde_json::to_value(receipt)?);
         return Ok(());
     }
-    let profiles = if receipt.profiles == 1 { "profile" } else { "profiles" };
     let name = match (&receipt.batch_id, receipt.repeated) {
         (Some(batch_id), false) => format!("batch {batch_id}"),
         (Some(batch_id), true) => format!("taken before, nothing was changed: batch {batch_id}"),
         (None, _) => "nothing was taken; would be".to_owned(),
     };
     line(&format!(
-        "{name}: {} {profiles} of type {} for {}",
-        receipt.profiles, receipt.profile_type, receipt.owner
+        "{name}: {} of type {} for {}",
+        counted(receipt.kind, receipt.profiles),
+        receipt.profile_type,
+        receipt.owner
     ));
     if let (Some(first), Some(last)) = (&receipt.first_iccid, &receipt.last_iccid) {
         line(&format!("first ICCID {first}, last ICCID {last}"));

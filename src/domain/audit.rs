@@ -145,6 +145,8 @@ impl Action {
     pub const OPERATION_CREATE: Self = Self("operation.create");
     /// An operation of an eUICC was ended before anything was changed.
     pub const OPERATION_CANCEL: Self = Self("operation.cancel");
+    /// A call of the admin API that the right of its caller does not permit.
+    pub const API_CALL: Self = Self("api.call");
     /// Values of persons were erased from the audit.
     pub const AUDIT_ERASE: Self = Self("audit.erase");
 

@@ -5,11 +5,13 @@
 
 use serde::Serialize;
 
+use super::receipt::counted;
 use crate::domain::{AuditEntry, AuditOutcome, LastFailure};
 use crate::env::Timestamp;
 use crate::ident::Iccid;
 use crate::store::{
-    AuditSelection, Callback, CallbackSelection, Delivery, StockBatch, StockSelection, Store, StoreError,
+    AuditSelection, BatchKind, Callback, CallbackSelection, Delivery, StockBatch, StockSelection, Store,
+    StoreError,
 };
 
 /// Callbacks of one profile that are told at most.
@@ -52,8 +54,11 @@ impl Event {
     fn of_batch(batch: &StockBatch) -> Self {
         let delivery = batch.delivery_id.as_ref().map(|id| format!(", delivery {id}")).unwrap_or_default();
         let detail = format!(
-            "batch {} of {} profiles of type {} from {}{delivery}",
-            batch.batch_id, batch.profiles, batch.profile_type, batch.manufacturer
+            "batch {} of {} of type {} from {}{delivery}",
+            batch.batch_id,
+            counted(BatchKind::Subscriptions, batch.profiles),
+            batch.profile_type,
+            batch.manufacturer
         );
         Self::new(batch.received_at, "stocked", detail)
     }

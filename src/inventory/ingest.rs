@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 use super::formats::{AnyForm, Format, Options};
 use super::goods::Goods;
 use super::prepare::{Piece, Preparation, PrepareError, Rows, Wanted};
-use super::receipt::{Receipt, Refusal, Refusals};
+use super::receipt::{Receipt, Refusal, Refusals, counted};
 use super::rows::{Heading, Source};
 use super::sub_class::SubClass;
 use crate::crypto::seal::Sealer;
@@ -148,12 +148,55 @@ pub enum IngestError {
     Store(#[from] StoreError),
 }
 
+impl IngestError {
+    /// Whether the delivery itself is at fault: it is refused whenever it comes.
+    const fn is_refusal(&self) -> bool {
+        match self {
+            Self::Prepare(_) | Self::Refused(_) | Self::OtherDelivery { .. } | Self::OtherFile(_) => true,
+            Self::ComingIn(_) | Self::Thread | Self::Store(_) => false,
+        }
+    }
+}
+
 impl Inventory {
     /// Takes a delivery. `progress` hears how many rows were looked at so far.
     ///
     /// # Errors
     /// [`IngestError`]; nothing was taken then.
     pub async fn ingest(
+        &self,
+        input: impl Read + Send + 'static,
+        source: Box<dyn Source>,
+        delivery: &Delivery,
+        intent: Intent,
+        progress: impl FnMut(u64),
+    ) -> Result<Receipt, IngestError> {
+        let outcome = self.take_in(input, source, delivery, intent, progress).await;
+        if let Err(error) = &outcome
+            && error.is_refusal()
+            && intent != Intent::Try
+        {
+            let called = delivery.delivery_id.as_ref().map_or("", |id| id.as_str());
+            self.tell_refused(&delivery.actor, delivery.peer, called, &error.to_string()).await;
+        }
+        outcome
+    }
+
+    /// Writes into the audit that a delivery was refused, and why. Nothing else came of it, so who delivers is answered all the
+    /// same if that fails.
+    pub async fn tell_refused(&self, actor: &Actor, peer: Option<Peer>, called: &str, why: &str) {
+        let subject = AuditSubject::new("delivery", called);
+        let entry = NewAuditEntry::new(self.clock.now(), actor.clone(), Action::BATCH_PUBLISH, subject);
+        let entry = match peer {
+            Some(peer) => entry.from_peer(peer, &self.rng),
+            None => entry,
+        };
+        if let Err(error) = self.store.record(vec![entry.refused(why)]).await {
+            tracing::warn!(%error, "that a delivery was refused could not be written into the audit");
+        }
+    }
+
+    async fn take_in(
         &self,
         input: impl Read + Send + 'static,
         source: Box<dyn Source>,
@@ -418,6 +461,7 @@ fn receipt(batch: &Batch, totals: &Totals, refusals: Refusals) -> Receipt {
         batch_id: Some(batch.batch_id.clone()),
         delivery_id: batch.delivery_id.as_ref().map(ToString::to_string),
         manufacturer: batch.manufacturer.to_string(),
+        kind: batch.kind,
         owner: batch.owner.to_string(),
         profile_type: batch.profile_type.to_string(),
         sub_class: batch.sub_class.as_ref().map(ToString::to_string),
@@ -587,8 +631,8 @@ impl Desk<'_> {
         let Batch { manufacturer, delivery_id, profile_type, .. } = &self.batch;
         let called = delivery_id.as_ref().map(|id| format!(" {:?}", id.as_str())).unwrap_or_default();
         let detail = format!(
-            "delivery{called} of {manufacturer}: {} profiles of type {profile_type}, {} rows refused, SHA-256 {}",
-            totals.taken,
+            "delivery{called} of {manufacturer}: {} of type {profile_type}, {} rows refused, SHA-256 {}",
+            counted(self.batch.kind, totals.taken),
             totals.refused,
             hex::encode(totals.digest),
         );

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::ident::Iccid;
 use crate::profile::personal_row::RowError;
 use crate::profile::personal_row::fault::masked_number;
+use crate::store::BatchKind;
 
 /// The most refusals that are told; the rest is counted.
 pub const REFUSALS_MAX: usize = 10_000;
@@ -101,9 +102,12 @@ pub struct Receipt {
     pub delivery_id: Option<String>,
     /// Who delivered it.
     pub manufacturer: String,
-    /// The operator that owns the profiles.
+    /// What it holds.
+    #[serde(serialize_with = "kind_name")]
+    pub kind: BatchKind,
+    /// The operator that owns the profiles or eUICCs.
     pub owner: String,
-    /// Their type.
+    /// The type of the profiles, or that the eUICCs were delivered for.
     pub profile_type: String,
     /// The kind of SIM that they are for.
     pub sub_class: Option<String>,
@@ -131,6 +135,18 @@ pub struct Receipt {
     pub more_refusals: u64,
 }
 
+/// So many of what a batch holds: `1 profile`, `2 eUICCs`.
+#[must_use]
+pub fn counted(kind: BatchKind, count: u64) -> String {
+    let what = match (kind, count) {
+        (BatchKind::Subscriptions, 1) => "profile",
+        (BatchKind::Subscriptions, _) => "profiles",
+        (BatchKind::Euiccs, 1) => "eUICC",
+        (BatchKind::Euiccs, _) => "eUICCs",
+    };
+    format!("{count} {what}")
+}
+
 impl Receipt {
     /// The refusals as a table: `line,field,value,reason`, in the quotes of RFC 4180.
     #[must_use]
@@ -143,6 +159,14 @@ impl Receipt {
         }
         table
     }
+}
+
+/// `subscriptions` or `euiccs`.
+fn kind_name<S: serde::Serializer>(kind: &BatchKind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(match kind {
+        BatchKind::Subscriptions => "subscriptions",
+        BatchKind::Euiccs => "euiccs",
+    })
 }
 
 /// A value of a table. What a spreadsheet would take for a formula gets a quote in front.
@@ -162,6 +186,13 @@ mod tests {
             refusals.add(Refusal::of_row(line, "x"));
         }
         assert_eq!((refusals.told.len(), refusals.more), (REFUSALS_MAX, 3));
+    }
+
+    #[test]
+    fn one_is_told_from_several() {
+        let told = |kind| [0, 1, 2].map(|count| counted(kind, count));
+        assert_eq!(told(BatchKind::Subscriptions), ["0 profiles", "1 profile", "2 profiles"]);
+        assert_eq!(told(BatchKind::Euiccs), ["0 eUICCs", "1 eUICC", "2 eUICCs"]);
     }
 
     #[test]

@@ -44,6 +44,11 @@ const ALLOCATION: Statement = Statement::common(
      FROM allocation WHERE allocation_id = $1",
 );
 
+const ALLOCATIONS: Statement = Statement::common(
+    "SELECT allocation_id, subject, owner, source, count, quarantine_ms, held_until, person, made_at \
+     FROM allocation WHERE allocation_id > $1 ORDER BY allocation_id LIMIT $2",
+);
+
 /// Behind [`Places::take`], which found these rows as they are.
 const SET_ASIDE: Statement = set_statement!(
     [iccid text, version bigint, shelf_until bigint, allocation_id text]
@@ -90,15 +95,26 @@ const RETIRE_FURTHER_IMSIS: Statement = set_statement!(
      RETURNING pool_number.number, pool_number.kind"
 );
 
-/// A reservation of a profile that was ordered meanwhile ends with the order, not before.
+/// A reservation of a profile that was ordered meanwhile ends with the order, not before ([`QUARANTINE_CANCELLED`]): until then
+/// nobody looks for its end.
 const RELIEVE: Statement = Statement {
-    sqlite: "UPDATE profile SET shelf = 0, shelf_until = NULL WHERE iccid IN (SELECT iccid FROM profile \
+    sqlite: "UPDATE profile SET shelf = CASE shelf WHEN 1 THEN 1 ELSE 0 END, shelf_until = NULL WHERE iccid IN (SELECT iccid FROM profile \
              WHERE shelf IN (1, 2) AND shelf_until <= $1 AND state <> 0 ORDER BY shelf_until LIMIT $2) \
              RETURNING iccid, version",
-    postgres: "UPDATE profile SET shelf = 0, shelf_until = NULL WHERE iccid IN (SELECT iccid FROM profile \
+    postgres: "UPDATE profile SET shelf = CASE shelf WHEN 1 THEN 1 ELSE 0 END, shelf_until = NULL WHERE iccid IN (SELECT iccid FROM profile \
                WHERE shelf IN (1, 2) AND shelf_until <= $1 AND state <> 0 ORDER BY shelf_until LIMIT $2 \
                FOR UPDATE SKIP LOCKED) RETURNING iccid, version",
 };
+
+/// Behind the statement that saves orders: of those that were cancelled, the profiles whose reservation ran out meanwhile are given
+/// back by that.
+pub(super) const QUARANTINE_CANCELLED: Statement = set_statement!(
+    [iccid text, cancelled_at bigint]
+    "UPDATE profile SET shelf = 2, shelf_until = change.cancelled_at + allocation.quarantine_ms \
+     FROM change, allocation WHERE profile.iccid = change.iccid AND profile.state = 0 AND profile.shelf = 1 \
+     AND allocation.allocation_id = profile.allocation_id AND allocation.held_until <= change.cancelled_at \
+     RETURNING profile.iccid, profile.version"
+);
 
 /// Reservations that ran out: given back.
 const RUN_OUT: Statement = Statement {
@@ -136,6 +152,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
     FIND_ALLOCATIONS,
     INSERT_ALLOCATIONS,
     ALLOCATION,
+    ALLOCATIONS,
     SET_ASIDE,
     SHELVE,
     WIPE_PACKAGE,
@@ -143,6 +160,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
     RETIRE_HOME_IMSIS,
     RETIRE_FURTHER_IMSIS,
     RELIEVE,
+    QUARANTINE_CANCELLED,
     RUN_OUT,
     PUT_BACK,
     OF_ALLOCATION,
@@ -293,7 +311,8 @@ impl SetAsideRow {
     pub(super) fn audit_entry(&self) -> NewAuditEntry {
         let action = if self.held_until.is_some() { Action::STOCK_RESERVE } else { Action::STOCK_ALLOCATE };
         let subject = AuditSubject::new("allocation", &self.allocation_id);
-        let detail = format!("{} profiles of type {} of {}", self.count, self.source, self.owner);
+        let profiles = if self.count == 1 { "profile" } else { "profiles" };
+        let detail = format!("{} {profiles} of type {} of {}", self.count, self.source, self.owner);
         NewAuditEntry::new(Timestamp::from_millis(self.made_at), actor(&self.person), action, subject)
             .detail(detail)
     }
@@ -551,24 +570,21 @@ impl Store {
     /// [`StoreError`] if the engine fails.
     pub async fn allocation(&self, id: &AllocationId) -> Result<Option<Allocation>, StoreError> {
         let rows = self.pools.fetch(&ALLOCATION, [id.as_str().into()]).await?;
-        let read = |row: &Row| {
-            let corrupt = |column| StoreError::Corrupt { column, key: id.as_str().to_owned() };
-            Ok(Allocation {
-                allocation_id: id.clone(),
-                subject: match row.integer("subject")? {
-                    0 => Subject::Numbers,
-                    1 => Subject::Subscriptions,
-                    _ => return Err(corrupt("subject")),
-                },
-                owner: Operator::parse(&row.text("owner")?).ok_or_else(|| corrupt("owner"))?,
-                source: row.text("source")?,
-                count: u32::try_from(row.integer("count")?).map_err(|_| corrupt("count"))?,
-                held_until: row.integer_or_null("held_until")?.map(Timestamp::from_millis),
-                person: Person::parse(&row.text("person")?).ok_or_else(|| corrupt("person"))?,
-                made_at: Timestamp::from_millis(row.integer("made_at")?),
-            })
-        };
-        rows.first().map(read).transpose()
+        rows.first().map(allocation).transpose()
+    }
+
+    /// `limit` allocations behind the identifier `after`, in the order of identifiers.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn allocations_after(
+        &self,
+        after: Option<&AllocationId>,
+        limit: u32,
+    ) -> Result<Vec<Allocation>, StoreError> {
+        let after = after.map_or("", AllocationId::as_str);
+        let rows = self.pools.fetch(&ALLOCATIONS, [after.into(), i64::from(limit).into()]).await?;
+        rows.iter().map(allocation).collect()
     }
 
     /// The profiles that an allocation holds, in the order of their ICCIDs.
@@ -653,4 +669,23 @@ impl Store {
 
 fn iccid(text: &str) -> Result<Iccid, StoreError> {
     Iccid::parse(text).map_err(|_| StoreError::Corrupt { column: "iccid", key: text.to_owned() })
+}
+
+fn allocation(row: &Row) -> Result<Allocation, StoreError> {
+    let key = row.text("allocation_id")?;
+    let corrupt = |column| StoreError::Corrupt { column, key: key.clone() };
+    Ok(Allocation {
+        allocation_id: AllocationId::parse(&key).ok_or_else(|| corrupt("allocation_id"))?,
+        subject: match row.integer("subject")? {
+            0 => Subject::Numbers,
+            1 => Subject::Subscriptions,
+            _ => return Err(corrupt("subject")),
+        },
+        owner: Operator::parse(&row.text("owner")?).ok_or_else(|| corrupt("owner"))?,
+        source: row.text("source")?,
+        count: u32::try_from(row.integer("count")?).map_err(|_| corrupt("count"))?,
+        held_until: row.integer_or_null("held_until")?.map(Timestamp::from_millis),
+        person: Person::parse(&row.text("person")?).ok_or_else(|| corrupt("person"))?,
+        made_at: Timestamp::from_millis(row.integer("made_at")?),
+    })
 }

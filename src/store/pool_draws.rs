@@ -295,7 +295,8 @@ impl DrawRow {
     /// What the audit tells of it.
     pub(super) fn audit_entry(&self) -> NewAuditEntry {
         let subject = AuditSubject::new("allocation", &self.allocation_id);
-        let detail = format!("{} numbers of pool {}", self.count, self.pool.name);
+        let numbers = if self.count == 1 { "number" } else { "numbers" };
+        let detail = format!("{} {numbers} of pool {}", self.count, self.pool.name);
         let at = Timestamp::from_millis(self.at);
         NewAuditEntry::new(at, actor(&self.person), Action::POOL_ALLOCATE, subject).detail(detail)
     }

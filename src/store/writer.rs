@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
 use super::StoreError;
-use super::allocations::{Allotted, SetAsideRow, ShelveRow, set_aside, shelve};
+use super::allocations::{Allotted, QUARANTINE_CANCELLED, SetAsideRow, ShelveRow, set_aside, shelve};
 use super::audit;
 use super::available::Places;
 use super::download_batch::DownloadBatch;
@@ -29,14 +29,14 @@ use super::engine::{Pools, Row, Statement, Writing, set_statement};
 use super::failures::{FailureRow, KEEP_FAILURE};
 use super::forwarded::{ForwardedRow, KEEP_FORWARDED};
 use super::manual_changes::{FORGET_MANUAL_CHANGES, KEEP_MANUAL_CHANGE};
-use super::order_row::OrderRow;
+use super::order_row::{OrderRow, state_code};
 use super::orders::{SAVE, TELL_OF_SAVED, TakeRow, take};
 use super::pool_draws::{DrawRow, draw};
 use super::refused_notifications::RefusedRow;
 use super::relayed::{KEEP_RELAYED, RelayedRow};
 use super::set::{Set, set_row};
 use super::watch::{ChangeKind, CommitPhase, CommitWatch, Verdict, Written};
-use crate::domain::{AuditSubject, NewAuditEntry};
+use crate::domain::{AuditSubject, NewAuditEntry, StateName};
 
 /// A commit with so many changes or more shows that many callers are there.
 const CROWD: usize = 8;
@@ -576,6 +576,12 @@ pub(super) async fn save(
     set(writing, &KEEP_MANUAL_CHANGE, &Set::of(by_hand())).await?;
     let listed = Set::column("iccid", by_hand().map(|row| row.iccid.as_str()));
     set(writing, &FORGET_MANUAL_CHANGES, &listed).await?;
+    let cancelled = saved_rows().filter(|row| row.state == state_code(StateName::Available));
+    let cancelled = cancelled.filter_map(|row| {
+        let entry = row.audit.0.as_ref()?;
+        Some([row.iccid.as_str().into(), entry.at.as_millis().into()])
+    });
+    set(writing, &QUARANTINE_CANCELLED, &Set::rows_of(["iccid", "cancelled_at"], cancelled)).await?;
     let ended = saved_rows().filter(|row| row.ended_at.is_some());
     wipe(writing, ended.map(|row| row.iccid.as_str())).await
 }

@@ -10,6 +10,7 @@ use simyard::env::{Clock, Rng};
 use simyard::inventory::allocation::{AllocationError, Allocator, Outcome, TypeRules};
 use simyard::inventory::pools::{Fate, Pools};
 use simyard::jobs::end_reservations::end_reservations;
+use simyard::smdp::manual_order::{self, Hand};
 use simyard::store::watch::{ChangeKind, CommitPhase};
 use simyard::store::{Content, NewManualChange, Store};
 use tokio::task::JoinSet;
@@ -24,7 +25,7 @@ crate::tests!(
     those_that_came_back_are_taken_once_none_is_left_behind_them,
     a_profile_given_back_is_in_quarantine_and_then_in_stock,
     a_reservation_that_runs_out_ends_by_itself,
-    a_reservation_of_an_ordered_profile_ends_with_nothing,
+    a_reservation_of_an_ordered_profile_ends_with_its_order,
     what_is_retired_has_no_keys_and_no_numbers_left,
     a_profile_that_was_on_an_euicc_comes_back_if_its_type_is_reusable_and_it_is_deleted,
     a_lost_euicc_gives_its_profile_back_or_takes_it_along,
@@ -222,7 +223,7 @@ fn a_reservation_that_runs_out_ends_by_itself() {
     });
 }
 
-fn a_reservation_of_an_ordered_profile_ends_with_nothing() {
+fn a_reservation_of_an_ordered_profile_ends_with_its_order() {
     on_both(|store, _| async move {
         stock(&store, 1).await;
         let allocator = allocator(&store);
@@ -231,10 +232,20 @@ fn a_reservation_of_an_ordered_profile_ends_with_nothing() {
         let order = store.save(read(&store, 0).await.reserve(reservation(), None).unwrap()).await.unwrap();
         allocator.clock.advance(hold * 2);
         end_reservations(&store, &allocator.clock).await.unwrap();
-        assert_eq!(shelf(&store, 0).await, Shelf::Stock);
+        assert_eq!(shelf(&store, 0).await, Shelf::Reserved { until: None });
         // The order goes on as if nothing had been.
         let confirmed = order.confirm(|reservation, eid| confirmation("M-1", reservation, eid)).unwrap();
-        assert_eq!(store.save(confirmed).await.unwrap().state_name(), StateName::Released);
+        let released = store.save(confirmed).await.unwrap();
+        assert_eq!(released.state_name(), StateName::Released);
+        // Cancelled, it is given back as if the reservation had run out then.
+        let at = allocator.clock.now();
+        let hand = Hand { person: person(), at };
+        manual_order::cancel(&store, &hand, released, FinalStatus::Available).await.unwrap();
+        assert_eq!(shelf(&store, 0).await, Shelf::Quarantined { until: at.plus(QUARANTINE) });
+        assert_eq!(take(&store, "1").await, None);
+        allocator.clock.advance(QUARANTINE);
+        end_reservations(&store, &allocator.clock).await.unwrap();
+        assert_eq!(take(&store, "2").await, Some(iccid(0)));
     });
 }
 

@@ -8,6 +8,7 @@
 //! they tell of profiles, [`ingest`] who delivers and where, [`eim`] what the eIM is and who its devices are, [`audit`] how long the audit keeps what, [`export`] the
 //! layouts of files for other systems, [`webhooks`] whom webhooks may reach.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -269,6 +270,14 @@ impl Config {
             quarantine: setting.quarantine,
         };
         self.profile_types.iter().map(rules).collect()
+    }
+
+    /// The systems that must have what belongs to a profile before it is released, of the types that say so.
+    #[must_use]
+    pub fn needed_deliveries(&self) -> HashMap<ProfileType, Delivered> {
+        let needed =
+            self.profile_types.iter().map(|setting| (setting.name.clone(), setting.requires_delivery));
+        needed.filter(|(_, needed)| *needed != Delivered::default()).collect()
     }
 
     /// When each profile type runs low, where the settings say so.

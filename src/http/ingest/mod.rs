@@ -107,7 +107,17 @@ async fn take(
         (false, false) => Intent::TakeWhole,
         (true, true) => return Err(invalid("either partial or dry_run")),
     };
-    let delivery = delivery(&ingest, &caller, delivery_id, parameters.profile_type.as_deref())?;
+    let delivery = match delivery(&ingest, &caller, delivery_id.clone(), parameters.profile_type.as_deref()) {
+        Ok(delivery) => delivery,
+        Err(problem) => {
+            if problem.kind() == ProblemKind::Forbidden {
+                let actor = Actor::Manufacturer(caller.manufacturer().name.to_string());
+                let why = "a profile type that is not this manufacturer's to deliver";
+                ingest.inventory.tell_refused(&actor, caller.peer(), delivery_id.as_str(), why).await;
+            }
+            return Err(problem);
+        }
+    };
     let Ok(place) = Arc::clone(&ingest.places).try_acquire_owned() else {
         let problem = Problem::new(ProblemKind::Busy).retry_after_s(BUSY_RETRY_S);
         return Err(problem.detail("other deliveries are being taken in: ask again"));

@@ -8,11 +8,11 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json as value};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::caller::{Caller, Look, Provision, Services};
 use super::once::once;
-use super::page::invalid;
+use super::page::{invalid, limit, page, query};
 use super::{ProblemDocument, json, parse};
 use crate::domain::{AllocationId, Person};
 use crate::env::Timestamp;
@@ -55,6 +55,25 @@ struct MadeAllocation {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Allocation)]
 struct AllocationView {
+    #[serde(flatten)]
+    allocation: ListedAllocation,
+    /// The ICCIDs of the subscriptions, or the numbers, that it still holds.
+    held: Vec<String>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct AllocationParameters {
+    /// Those behind the page that named this as `next`.
+    after: Option<String>,
+    /// So many at most: 1 to 1000.
+    limit: Option<u32>,
+}
+
+/// What was asked for under an identifier, without what it still holds.
+#[derive(Serialize, ToSchema)]
+struct ListedAllocation {
     allocation_id: String,
     owner: String,
     /// Of subscriptions.
@@ -69,8 +88,15 @@ struct AllocationView {
     made_by: String,
     #[schema(format = DateTime)]
     made_at: String,
-    /// The ICCIDs of the subscriptions, or the numbers, that it still holds.
-    held: Vec<String>,
+}
+
+/// A page of allocations.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what page.rs writes")]
+struct AllocationPage {
+    items: Vec<ListedAllocation>,
+    /// What the next page begins behind; null on the last one.
+    next: Option<String>,
 }
 
 fn id(text: &str) -> Result<AllocationId, Problem> {
@@ -78,9 +104,9 @@ fn id(text: &str) -> Result<AllocationId, Problem> {
     AllocationId::parse(text).ok_or_else(|| invalid(expected))
 }
 
-fn view(allocation: &Allocation, held: Vec<String>) -> AllocationView {
+fn listed(allocation: &Allocation) -> ListedAllocation {
     let source = |subject| (allocation.subject == subject).then(|| allocation.source.clone());
-    AllocationView {
+    ListedAllocation {
         allocation_id: allocation.allocation_id.to_string(),
         owner: allocation.owner.to_string(),
         profile_type: source(Subject::Subscriptions),
@@ -89,8 +115,37 @@ fn view(allocation: &Allocation, held: Vec<String>) -> AllocationView {
         held_until: allocation.held_until.map(|until| until.to_string()),
         made_by: allocation.person.to_string(),
         made_at: allocation.made_at.to_string(),
-        held,
     }
+}
+
+fn view(allocation: &Allocation, held: Vec<String>) -> AllocationView {
+    AllocationView { allocation: listed(allocation), held }
+}
+
+/// The identifier behind a cursor, which is written in hexadecimal digits: identifiers may have characters of URLs.
+fn behind(cursor: &str) -> Result<AllocationId, Problem> {
+    let text = hex::decode(cursor).ok().and_then(|octets| String::from_utf8(octets).ok());
+    let id = text.and_then(|text| AllocationId::parse(&text));
+    id.ok_or_else(|| invalid("after: expected what an earlier page named as next"))
+}
+
+/// Allocations, by their identifiers.
+#[utoipa::path(
+    get, path = "/v1/allocations", operation_id = "list_allocations", tag = "allocations", params(AllocationParameters),
+    security(("token" = ["look"]), ("certificate" = ["look"])),
+    responses(
+        (status = 200, description = "A page", body = AllocationPage),
+        (status = "default", description = "A problem", body = ProblemDocument, content_type = "application/problem+json")
+    )
+)]
+pub(super) async fn list(caller: Caller<Look>, uri: Uri) -> Result<Response, Problem> {
+    let parameters: AllocationParameters = query(&uri)?;
+    let limit = limit(parameters.limit)?;
+    let after = parameters.after.as_deref().map(behind).transpose()?;
+    let store = &caller.services().allocator.store;
+    let found = store.allocations_after(after.as_ref(), limit.saturating_add(1)).await;
+    let found = found.map_err(|error| Problem::internal(&error))?;
+    Ok(page(&uri, limit, found, |one| hex::encode(one.allocation_id.as_str()), listed))
 }
 
 fn made(
@@ -109,7 +164,7 @@ fn made(
     (status, serde_json::to_value(made).unwrap_or_default())
 }
 
-fn rules<'a>(services: &'a Services, profile_type: &str) -> Result<&'a TypeRules, Problem> {
+pub(super) fn rules<'a>(services: &'a Services, profile_type: &str) -> Result<&'a TypeRules, Problem> {
     let rules = services.types.iter().find(|rules| rules.profile_type.as_str() == profile_type);
     rules.ok_or_else(|| invalid("profile_type: the settings have none of this name"))
 }
@@ -231,7 +286,7 @@ pub(super) async fn release(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn of_stock(error: AllocationError) -> Problem {
+pub(super) fn of_stock(error: AllocationError) -> Problem {
     let detail = error.to_string();
     let kind = match error {
         AllocationError::Count(_) => ProblemKind::InvalidParameter,

@@ -3,6 +3,7 @@
 //! A handler takes a [`Caller`] of the permission that it needs as its first argument. The services stand behind it: there is
 //! no other way to them, so that a handler without a caller does not compile.
 
+use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use axum::response::{IntoResponse as _, Response};
 use crate::admin::Administration;
 use crate::admin::identities::{Changer, Unrecognised};
 use crate::admin::webhooks::Webhooks;
-use crate::domain::{Actor, Identity, Permission, Person};
+use crate::domain::{Actor, Delivered, Identity, Permission, Person, ProfileType};
 use crate::eim::Eim;
 use crate::http::listener::ClientCertificate;
 use crate::http::problem::{Problem, ProblemKind};
@@ -47,6 +48,8 @@ pub struct Services {
     pub allocator: Allocator,
     /// What is said of profile types.
     pub types: Vec<TypeRules>,
+    /// The systems that must have what belongs to a profile before it is released, by type.
+    pub needed: HashMap<ProfileType, Delivered>,
     /// When profile types run low.
     pub marks: Vec<LowWater>,
 }
@@ -140,9 +143,10 @@ impl<P: Permitted> FromRequestParts<Api> for Caller<P> {
         if !identity.right.permits(P::PERMISSION) {
             let problem = Problem::new(ProblemKind::Forbidden);
             let (right, needed) = (identity.right, P::PERMISSION.as_str());
-            return Err(problem
-                .detail(format!("the right {right} does not permit to {needed}"))
-                .into_response());
+            let detail = format!("the right {right} does not permit to {needed}");
+            let call = format!("{} {}", parts.method, parts.uri.path());
+            services.administration.identities.tell_refused(&identity.name, peer, &detail, &call).await;
+            return Err(problem.detail(detail).into_response());
         }
         Ok(Self { identity, peer, services: Arc::clone(services), permission: PhantomData })
     }

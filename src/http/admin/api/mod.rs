@@ -8,8 +8,10 @@
 //! | `once` | calls under an idempotency key | |
 //! | `own` | `/v1/identity`, the caller's own; `/v1/openapi.json` | any |
 //! | `orders` | `/v1/orders` | any |
+//! | `order_changes` | `/v1/orders/ICCID/release`, `/cancel`, `/reset` | provisioning, admin |
 //! | `stock` | `/v1/stock` | any |
 //! | `subscriptions` | `/v1/subscriptions` | any |
+//! | `subscription_changes` | `/v1/subscriptions/ICCID/release`, `/retire`, `/lost` | provisioning, admin |
 //! | `batches` | `/v1/batches` | any |
 //! | `pools` | `/v1/pools` | any |
 //! | `euiccs` | `/v1/euiccs` | any; Freedom to Switch: provisioning, admin |
@@ -34,11 +36,13 @@ mod identities;
 mod labels;
 mod once;
 mod operations;
+mod order_changes;
 mod orders;
 mod own;
 mod page;
 mod pools;
 mod stock;
+mod subscription_changes;
 mod subscriptions;
 mod switch_plan;
 mod webhooks;
@@ -92,10 +96,16 @@ fn routes_and_document() -> (Router<Api>, OpenApi) {
         .routes(routes!(orders::list))
         .routes(routes!(orders::show))
         .routes(routes!(orders::history))
+        .routes(routes!(order_changes::release))
+        .routes(routes!(order_changes::cancel))
+        .routes(routes!(order_changes::reset))
         .routes(routes!(stock::show))
         .routes(routes!(subscriptions::search))
         .routes(routes!(subscriptions::show))
         .routes(routes!(subscriptions::history))
+        .routes(routes!(subscription_changes::release))
+        .routes(routes!(subscription_changes::retire))
+        .routes(routes!(subscription_changes::lost))
         .routes(routes!(batches::list))
         .routes(routes!(batches::show))
         .routes(routes!(pools::list))
@@ -104,7 +114,7 @@ fn routes_and_document() -> (Router<Api>, OpenApi) {
         .routes(routes!(euiccs::show))
         .routes(routes!(euiccs::set_freedom_to_switch))
         .routes(routes!(labels::show, labels::change))
-        .routes(routes!(allocations::make))
+        .routes(routes!(allocations::list, allocations::make))
         .routes(routes!(allocations::show, allocations::release))
         .routes(routes!(audit::list))
         .routes(routes!(audit::show))

@@ -39,7 +39,7 @@ struct OrderParameters {
 /// A profile and the order for it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Order)]
-struct OrderView {
+pub(super) struct OrderView {
     iccid: String,
     imsi: Option<String>,
     owner: String,
@@ -120,7 +120,7 @@ struct OrderPage {
     next: Option<String>,
 }
 
-fn view(order: &Order, failure: Option<&LastFailure>) -> OrderView {
+pub(super) fn view(order: &Order, failure: Option<&LastFailure>) -> OrderView {
     let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
     let reservation = order.reservation();
     let attempts = order.attempts();
