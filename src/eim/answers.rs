@@ -23,6 +23,8 @@ pub fn told(answer: &[u8]) -> Vec<String> {
         Ok(EimPackageResult::IpaEuiccDataResponse(octets)) => of_data(&octets),
         Ok(EimPackageResult::ProfileDownloadTriggerResult(octets)) => of_trigger(&octets),
         Ok(EimPackageResult::ResponseError { code, .. }) => vec![format!("error of the IPA: {code}")],
+        // What is kept of a download is what the eUICC signed, without the IPA's words around it.
+        Err(_) if ProfileInstallationResult::from_der(answer).is_ok() => vec![of_installation(answer)],
         Err(error) => vec![format!("it cannot be read: {error}")],
     }
 }
@@ -135,18 +137,20 @@ fn of_trigger(octets: &[u8]) -> Vec<String> {
     };
     vec![match result.outcome {
         ProfileDownloadTriggerOutcome::Error { reason, .. } => format!("download failed: {reason}"),
-        ProfileDownloadTriggerOutcome::InstallationResult(pir) => {
-            match ProfileInstallationResult::from_der(pir) {
-                Ok(result) => match result.data.value.final_result {
-                    FinalResult::Success { .. } => "profile installed".to_owned(),
-                    FinalResult::Error { bpp_command_id, error_reason, .. } => {
-                        format!("profile not installed: command {bpp_command_id}, reason {error_reason}")
-                    }
-                },
-                Err(error) => format!("it cannot be read: {error}"),
-            }
-        }
+        ProfileDownloadTriggerOutcome::InstallationResult(pir) => of_installation(pir),
     }]
+}
+
+fn of_installation(pir: &[u8]) -> String {
+    match ProfileInstallationResult::from_der(pir) {
+        Ok(result) => match result.data.value.final_result {
+            FinalResult::Success { .. } => "profile installed".to_owned(),
+            FinalResult::Error { bpp_command_id, error_reason, .. } => {
+                format!("profile not installed: command {bpp_command_id}, reason {error_reason}")
+            }
+        },
+        Err(error) => format!("it cannot be read: {error}"),
+    }
 }
 
 /// The associationToken that an addEim in this answer drew, with whether there was an addEim that went well.

@@ -15,7 +15,7 @@ use super::verify::{Unbelieved, verify_certificates};
 use crate::crypto::seal::SealError;
 use crate::domain::{Fetch, Occurrence, OperationId, OperationState};
 use crate::ident::{ActivationCode, Eid, Iccid, TransactionId};
-use crate::store::{KeptOperation, PackageCommand, Staleness, StoreError};
+use crate::store::{KeptOperation, PackageAnswer, PackageCommand, Staleness, StoreError};
 
 /// The codes of a download. No `Debug`: both are secrets.
 pub struct Codes {
@@ -146,7 +146,7 @@ pub async fn installation_result(eim: &Eim, eid: &Eid, pir: &[u8]) -> Result<(),
     let certificates = euicc.certificates.ok_or(Unbelieved::NoCertificate)?;
     let euicc = verify_certificates(&eim.anchors, eid, &certificates, eim.clock.now())?;
     euicc.public_key().verify(result.data.bytes, result.signature).map_err(|_| Unbelieved::Signature)?;
-    Ok(believed(eim, eid, &result.data.value).await?)
+    Ok(believed(eim, eid, pir, &result.data.value).await?)
 }
 
 /// Takes a ProfileInstallationResult that was verified: the operation goes on, if it waits for this. Of a profile that nobody waits
@@ -157,6 +157,7 @@ pub async fn installation_result(eim: &Eim, eid: &Eid, pir: &[u8]) -> Result<(),
 pub(super) async fn believed(
     eim: &Eim,
     eid: &Eid,
+    pir: &[u8],
     data: &ProfileInstallationResultData<'_>,
 ) -> Result<(), TurnError> {
     let iccid = data.notification_metadata.iccid.and_then(|iccid| Iccid::from_bcd(iccid).ok());
@@ -178,6 +179,7 @@ pub(super) async fn believed(
             },
         };
         if awaits_result(turn) {
+            keep(turn, pir);
             turn.answered();
             turn.occur_quietly(occurrence);
         } else if matches!(occurrence, Occurrence::Installed { .. }) && !is_confirming(turn, iccid.as_ref()) {
@@ -188,6 +190,16 @@ pub(super) async fn believed(
         Ok(())
     })
     .await
+}
+
+/// A ProfileInstallationResult is kept with the trigger that it answers: it is the eUICC's evidence of the download.
+fn keep(turn: &mut Turn<'_>, pir: &[u8]) {
+    let Some(transaction_id) = turn.outstanding().map(|package| package.package.transaction_id.clone())
+    else {
+        return;
+    };
+    let answer = PackageAnswer { transaction_id, result: Some(pir.to_vec()), rollback_result: None };
+    turn.beside().result = Some(answer);
 }
 
 /// Whether a download is under way whose result can come: its trigger has left, or one before it of the same operation, since the

@@ -139,7 +139,7 @@ async fn take_one(eim: &Eim, bringer: &Bringer<'_>, notification: &[u8]) -> Resu
     if whole.is_verified
         && let Ok(PendingNotification::InstallationResult(result)) = PendingNotification::from_der(&whole.raw)
     {
-        match downloads::believed(eim, &whole.eid, &result.data.value).await {
+        match downloads::believed(eim, &whole.eid, &whole.raw, &result.data.value).await {
             // No operation of ours: the notification goes its way all the same.
             Ok(()) | Err(TurnError::NotAssociated) => {}
             Err(TurnError::Race) => return Err(StoreError::Conflict),

@@ -12,6 +12,7 @@ use simyard_asn1::Decode as _;
 use simyard_asn1::iot::package::EuiccPackageSigned;
 use simyard_asn1::iot::result::EuiccPackageResult;
 use simyard_asn1::iot::signed_bytes;
+use simyard_asn1::rsp::notification::{FinalResult, ProfileInstallationResult, error_reason};
 
 use super::Eim;
 use super::verify::{Unbelieved, verify_certificates, verify_result, verify_signature};
@@ -19,7 +20,7 @@ use crate::crypto::ecdsa::PublicKey;
 use crate::domain::{Occurrence, OperationId, OperationKind, OperationStateName};
 use crate::env::Timestamp;
 use crate::ident::{Eid, Iccid, TransactionId};
-use crate::pki::Anchors;
+use crate::pki::{Anchors, VerifiedEuicc};
 use crate::store::{
     EimPackage, EuiccCertificates, KeptOperation, NewPackage, PackageCommand, PackageSignature, StoreError,
 };
@@ -72,6 +73,9 @@ pub struct ReportedOperation {
     pub euicc_certificate: Option<String>,
     /// The packages that were signed, in the order in which they were made.
     pub packages: Vec<ReportedPackage>,
+    /// ProfileInstallationResults, `BF37`, of its downloads: octets in hexadecimal digits.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub installations: Vec<String>,
 }
 
 /// A package with its answers, all octets in hexadecimal digits.
@@ -120,6 +124,9 @@ async fn reported_operation(eim: &Eim, kept: &KeptOperation) -> Result<ReportedO
     let certificates = eim.store.eim_euicc(&operation.eid).await?.and_then(|euicc| euicc.certificates);
     let packages = eim.store.packages_of_operation(&operation.operation_id).await?;
     let text = |iccid: &Iccid| iccid.as_str().to_owned();
+    let is_trigger = |package: &&EimPackage| package.package.command == PackageCommand::Trigger;
+    let installations = packages.iter().filter(is_trigger).filter_map(|trigger| trigger.result.as_ref());
+    let installations = installations.map(hex::encode).collect();
     Ok(ReportedOperation {
         operation_id: operation.operation_id.to_string(),
         eid: operation.eid.to_string(),
@@ -131,6 +138,7 @@ async fn reported_operation(eim: &Eim, kept: &KeptOperation) -> Result<ReportedO
         eum_certificate: certificates.as_ref().map(|certificates| hex::encode(&certificates.eum)),
         euicc_certificate: certificates.as_ref().map(|certificates| hex::encode(&certificates.own)),
         packages: packages.into_iter().filter_map(reported_package).collect(),
+        installations,
     })
 }
 
@@ -223,6 +231,8 @@ enum Refused {
     Counter(i64),
     #[error("the answer to package {counter} is not believed: {why}")]
     Answer { counter: i64, why: Unbelieved },
+    #[error("a ProfileInstallationResult is not believed: {0}")]
+    Installation(Unbelieved),
     #[error("the eUICC's certificates are not in the report")]
     NoCertificates,
     #[error(transparent)]
@@ -268,6 +278,8 @@ struct Evidence {
     /// Whether the last command was executed.
     executed: bool,
     rolled_back: bool,
+    /// The profiles whose installation it tells of.
+    installed: Vec<Iccid>,
     /// The profiles of the last list, and whether each is enabled.
     listed: Option<Vec<(Iccid, bool)>>,
 }
@@ -293,7 +305,50 @@ impl Context<'_> {
                 evidence.take(occurrence);
             }
         }
+        for octets in &operation.installations {
+            let octets = hex::decode(octets).map_err(|_| Refused::Member("installations"))?;
+            let (iccid, text) = self.installation(&eid, operation, &octets)?;
+            signed.push(text);
+            evidence.installed.extend(iccid);
+        }
         Ok(evidence)
+    }
+
+    /// What a ProfileInstallationResult says: the profile that it tells was installed, and a text for people.
+    fn installation(
+        &self,
+        eid: &Eid,
+        operation: &ReportedOperation,
+        octets: &[u8],
+    ) -> Result<(Option<Iccid>, String), Refused> {
+        let result = ProfileInstallationResult::from_der(octets)
+            .map_err(|error| Refused::Installation(Unbelieved::from(error)))?;
+        let euicc = self.euicc(eid, operation)?;
+        let verified = euicc.public_key().verify(result.data.bytes, result.signature);
+        verified.map_err(|_| Refused::Installation(Unbelieved::Signature))?;
+        let data = result.data.value;
+        let iccid = data.notification_metadata.iccid.and_then(|iccid| Iccid::from_bcd(iccid).ok());
+        let name = iccid.as_ref().map_or("a profile", Iccid::as_str).to_owned();
+        Ok(match data.final_result {
+            FinalResult::Success { .. } => (iccid, format!("download: {name} was installed")),
+            FinalResult::Error { error_reason, .. } => {
+                let why = error_reason::name(error_reason).unwrap_or("a reason of a later version");
+                (None, format!("download: {name} was not installed: {why} ({error_reason})"))
+            }
+        })
+    }
+
+    /// The eUICC, by the certificates of the report, which lie under the CIs.
+    fn euicc(&self, eid: &Eid, operation: &ReportedOperation) -> Result<VerifiedEuicc, Refused> {
+        let certificate = |text: &Option<String>| {
+            let text = text.as_ref().ok_or(Refused::NoCertificates)?;
+            hex::decode(text).map_err(|_| Refused::Member("certificate"))
+        };
+        let certificates = EuiccCertificates {
+            eum: certificate(&operation.eum_certificate)?,
+            own: certificate(&operation.euicc_certificate)?,
+        };
+        verify_certificates(self.anchors, eid, &certificates, self.now).map_err(Refused::Certificates)
     }
 
     fn package(&self, eid: &Eid, package: &ReportedPackage) -> Result<EimPackage, Refused> {
@@ -342,16 +397,7 @@ impl Context<'_> {
     ) -> Result<Occurrence, Refused> {
         let counter = package.package.counter.unwrap_or_default();
         let refused = |why| Refused::Answer { counter, why };
-        let certificate = |text: &Option<String>| {
-            let text = text.as_ref().ok_or(Refused::NoCertificates)?;
-            hex::decode(text).map_err(|_| Refused::Member("certificate"))
-        };
-        let certificates = EuiccCertificates {
-            eum: certificate(&operation.eum_certificate)?,
-            own: certificate(&operation.euicc_certificate)?,
-        };
-        let euicc =
-            verify_certificates(self.anchors, eid, &certificates, self.now).map_err(Refused::Certificates)?;
+        let euicc = self.euicc(eid, operation)?;
         let result = EuiccPackageResult::from_der(octets).map_err(|error| refused(error.into()))?;
         if result.eim_transaction_id().is_some_and(|id| {
             TransactionId::from_octets(id.as_octets()).as_ref() != Some(&package.package.transaction_id)
@@ -396,8 +442,9 @@ impl Evidence {
                 OperationKind::Switch | OperationKind::Enable,
             ) => self.is_enabled(operation.to.as_ref()) && !self.rolled_back,
             (OperationStateName::Done, OperationKind::Download) => {
-                let to = operation.to.as_ref();
-                self.listed.iter().flatten().any(|(listed, _)| to.is_some_and(|to| to == listed.as_str()))
+                let is_it = |iccid: &Iccid| operation.to.as_ref().is_some_and(|to| to == iccid.as_str());
+                self.listed.iter().flatten().any(|(listed, _)| is_it(listed))
+                    || self.installed.iter().any(is_it)
             }
             (OperationStateName::Done, OperationKind::Audit) => self.listed.is_some(),
             (OperationStateName::Done, OperationKind::Disable | OperationKind::Delete) => {

@@ -15,6 +15,7 @@ use crate::server::{BRAINPOOL, NOW, PKI};
 crate::tests!(
     a_switch_is_proven_without_the_store,
     what_does_not_follow_is_not_proven,
+    a_download_is_proven_by_the_installation_that_the_euicc_signed,
     evidence_that_was_changed_is_refused,
     what_is_no_report_is_told,
 );
@@ -70,6 +71,7 @@ fn a_switch_is_proven_without_the_store() {
                 format!("package 9: 2 profiles, enabled: {old}"),
                 "package 10: executed".to_owned(),
                 format!("package 11: 2 profiles, enabled: {new}"),
+                format!("download: {new} was installed"),
             ]
         );
         let text = serde_json::to_string(&report).unwrap();
@@ -85,6 +87,24 @@ fn what_does_not_follow_is_not_proven() {
         report.operations[2].to = Some(iccid(3).as_str().to_owned());
         let verdicts = verdicts(&report, &anchors());
         assert!(verdicts.iter().all(|verdict| matches!(verdict, Verdict::NotProven(_))), "{verdicts:?}");
+    });
+}
+
+fn a_download_is_proven_by_the_installation_that_the_euicc_signed() {
+    block_on(async {
+        let mut download = reported().await;
+        download.operations.drain(..2);
+        let operation = &mut download.operations[0];
+        operation.packages.clear();
+        operation.kind = "download".to_owned();
+        assert_eq!(verdicts(&download, &anchors()), [Verdict::Proven]);
+        let installation = hex::decode(&download.operations[0].installations[0]).unwrap();
+        assert_eq!(simyard::eim::answers::told(&installation), ["profile installed"]);
+        let mut other = download.clone();
+        other.operations[0].to = Some(iccid(3).as_str().to_owned());
+        assert!(matches!(verdicts(&other, &anchors())[..], [Verdict::NotProven(_)]));
+        download.operations[0].installations.clear();
+        assert!(matches!(verdicts(&download, &anchors())[..], [Verdict::NotProven(_)]));
     });
 }
 
@@ -127,6 +147,16 @@ fn evidence_that_was_changed_is_refused() {
                 "no such package",
             ),
             ("the order", changed(&|it| it.packages.swap(0, 1)), "not in order"),
+            (
+                "an installation",
+                changed(&|it| last(&mut it.installations[0])),
+                "a ProfileInstallationResult is not believed: its signature does not verify",
+            ),
+            (
+                "no installation",
+                changed(&|it| it.installations[0] = "BF3700".to_owned()),
+                "a ProfileInstallationResult is not believed",
+            ),
             ("the state", changed(&|it| it.state = "splendid".to_owned()), "state or kind is unknown"),
             ("no digits", changed(&|it| it.packages[0].content = "xyz".to_owned()), "content cannot be read"),
         ] {
