@@ -1,11 +1,16 @@
 //! `GET /metrics` and `GET /health`: a server counts what happened, and says nothing of whom it happened to.
 
+use simyard::domain::ProfileEvent;
+use simyard::ident::ServerAddress;
+use simyard::store::NewForwarded;
+
 use crate::server::euicc::{octets, otpk};
 use crate::server::{Euicc, Interface, OrderOptions, TestServer};
 
 crate::tests!(
     metrics_count_calls_sessions_guesses_downloads_and_certificates,
     pools_say_what_is_left_of_them,
+    notifications_of_devices_are_counted_by_state,
     labels_hold_nothing_that_a_caller_sent,
     health_is_that_of_the_store,
     without_a_setting_there_is_no_such_interface,
@@ -101,6 +106,33 @@ fn pools_say_what_is_left_of_them() {
     let (_, text) = get(&server, "/metrics");
     assert_eq!(value(&text, "simyard_pool_numbers_left{pool=\"imsi\"}"), 10.0);
     assert_eq!(value(&text, "simyard_pool_low_water{pool=\"imsi\"}"), 11.0);
+}
+
+fn notifications_of_devices_are_counted_by_state() {
+    let server = TestServer::with(ADMIN, None);
+    let metric = |name: &str, state: &str| {
+        let (_, text) = get(&server, "/metrics");
+        value(&text, &format!("simyard_forwarded_notifications{name}{{state=\"{state}\"}}"))
+    };
+    assert_eq!((metric("", "waiting"), metric("", "given_up")), (0.0, 0.0));
+    assert_eq!(metric("_oldest_age_seconds", "waiting"), 0.0);
+    let at = server.clock.now();
+    let new = NewForwarded {
+        eid: Euicc::new(0).eid,
+        seq_number: 1,
+        address: ServerAddress::parse("smdp.example.com").unwrap(),
+        event: ProfileEvent::Install,
+        iccid: None,
+        signed: vec![1],
+        raw: vec![1],
+        at,
+        due_at: at,
+    };
+    let store = server.smdp().store.clone();
+    server.wait(store.forward_notification(new)).unwrap();
+    server.clock.advance(std::time::Duration::from_secs(100));
+    assert_eq!((metric("", "waiting"), metric("", "given_up")), (1.0, 0.0));
+    assert_eq!(metric("_oldest_age_seconds", "waiting"), 100.0);
 }
 
 fn labels_hold_nothing_that_a_caller_sent() {

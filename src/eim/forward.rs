@@ -32,7 +32,8 @@ use crate::domain::ProfileEvent;
 use crate::env::Timestamp;
 use crate::ident::{Eid, Iccid, InvalidIdentifier, ServerAddress, TransactionId};
 use crate::pki::{Certificate, verify_euicc};
-use crate::store::{Forwarding, NewForwarded, RelayedDownload, StoreError};
+pub use crate::store::ForwardedCount;
+use crate::store::{Forwarding, NewForwarded, RelayedDownload, Store, StoreError};
 
 /// The longest notification that is taken: certificates and metadata take a tenth of it.
 const NOTIFICATION_OCTETS_MAX: usize = 16 * 1024;
@@ -147,6 +148,14 @@ async fn take_one(eim: &Eim, bringer: &Bringer<'_>, notification: &[u8]) -> Resu
         }
     }
     Ok(Taken::Kept { seq_number })
+}
+
+/// How many notifications wait and how many were given up, for each receiver, with the age of the oldest.
+///
+/// # Errors
+/// [`StoreError`] if the store fails.
+pub async fn untold(store: &Store) -> Result<Vec<ForwardedCount>, StoreError> {
+    store.forwarded_counts().await
 }
 
 /// An eUICC that rolls back drops the notifications of what it took back. Where an acknowledgement was lost, the eIM has them all

@@ -19,7 +19,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::domain::{Pool, Standing};
-use crate::env::Clock;
+use crate::eim::forward::ForwardedCount;
+use crate::env::{Clock, Timestamp};
 use crate::inventory::pools::PoolLevel;
 use crate::inventory::stock::{LowWater, StockOverview};
 use crate::smdp::status::{Reason, Subject};
@@ -141,6 +142,11 @@ struct PoolLabels {
     pool: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabels {
+    state: &'static str,
+}
+
 /// What an operator has not been told yet.
 pub struct Untold {
     /// The operator's name in the settings.
@@ -171,6 +177,8 @@ pub struct Meter {
     cuts: Family<CutLabels, Counter>,
     callbacks: Family<CallbackLabels, Gauge>,
     callback_ages: Family<CallbackLabels, Gauge>,
+    forwarded: Family<StateLabels, Gauge>,
+    forwarded_ages: Family<StateLabels, Gauge>,
     stock: Family<StockLabels, Gauge>,
     low_water: Family<MarkLabels, Gauge>,
     pool_left: Family<PoolLabels, Gauge>,
@@ -203,6 +211,12 @@ impl Meter {
         registry.register("callbacks", "Callbacks that an operator has not got", callbacks.clone());
         let help = "Age of what the oldest of them tells of";
         registry.register_with_unit("callbacks_oldest_age", help, Unit::Seconds, callback_ages.clone());
+        let (forwarded, forwarded_ages) = (Family::default(), Family::default());
+        let help = "Notifications of devices that their receivers have not got";
+        registry.register("forwarded_notifications", help, forwarded.clone());
+        let help = "Time since the oldest of them came";
+        let name = "forwarded_notifications_oldest_age";
+        registry.register_with_unit(name, help, Unit::Seconds, forwarded_ages.clone());
         let (stock, low_water) = (Family::default(), Family::default());
         registry.register("stock_profiles", "Profiles in stock, by where they stand", stock.clone());
         let help = "With fewer profiles available, a profile type runs low";
@@ -222,6 +236,8 @@ impl Meter {
             cuts,
             callbacks,
             callback_ages,
+            forwarded,
+            forwarded_ages,
             stock,
             low_water,
             pool_left,
@@ -291,6 +307,21 @@ impl Meter {
             let labels = CallbackLabels { operator, state };
             self.callbacks.get_or_create(&labels).set(gauge(callbacks));
             self.callback_ages.get_or_create(&labels).set(oldest_age_s);
+        }
+    }
+
+    /// What receivers of devices' notifications have not got, in place of what was said before. Receivers are not told apart:
+    /// eUICCs name them.
+    pub fn forwarded(&self, counts: &[ForwardedCount], now: Timestamp) {
+        for (state, given_up) in [("waiting", false), ("given_up", true)] {
+            let labels = StateLabels { state };
+            let of_state = || counts.iter().filter(|count| count.given_up == given_up);
+            self.forwarded
+                .get_or_create(&labels)
+                .set(gauge(of_state().map(|count| count.notifications).sum()));
+            let oldest = of_state().map(|count| count.oldest).min().unwrap_or(now);
+            let age_s = now.as_secs().saturating_sub(oldest.as_secs());
+            self.forwarded_ages.get_or_create(&labels).set(age_s);
         }
     }
 

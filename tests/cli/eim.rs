@@ -244,6 +244,17 @@ fn notifications_that_wait_are_listed_retried_and_dropped() {
     );
     assert_eq!((&all[0]["state"], &all[0]["notification"]), (&json!("waiting"), &json!("3000")));
     assert_eq!(list["counts"][0]["address"], "b.example:8443");
+    // They came years ago, as the clock of the command has it.
+    let eim = "[eim]\nfqdn = \"smdp.example.com\"\nlisten = \"127.0.0.1:0\"\n";
+    place.write("eim.toml", &format!("{SETTINGS}{eim}"));
+    let doctor = place.run("doctor --json --config eim.toml").json();
+    let forwarded: Vec<&Value> =
+        doctor["findings"].as_array().unwrap().iter().filter(|found| found["group"] == "forwarded").collect();
+    assert_eq!(forwarded.len(), 2, "{doctor}");
+    assert!(
+        forwarded[1]["text"].as_str().unwrap().starts_with("2 for smdp.example.com, the oldest of"),
+        "{doctor}"
+    );
     let run = place.run("eim forwarded list --address SMDP.example.com:443 --limit 1");
     assert_eq!(run.ok().lines().count(), 1, "{run:?}");
     assert!(run.ok().contains("7 enable -  smdp.example.com  waiting, came 2026-11-18"), "{run:?}");

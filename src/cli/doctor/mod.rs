@@ -9,6 +9,7 @@
 //! | `certificates` | CIs, the server's certificates and keys, TLS names |
 //! | `eim` | how devices prove who they are to the eIM |
 //! | `callbacks` | what operators have not been told yet |
+//! | `forwarded` | notifications of devices that their receivers have not got yet |
 //! | `stock` | profiles that can be ordered, numbers that pools can give |
 
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ use crate::env::Clock;
 mod callbacks;
 mod certificates;
 mod eim;
+mod forwarded;
 mod settings;
 mod stock;
 mod store;
@@ -136,6 +138,9 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
             stock::check(&config, &store, &mut report).await;
             stock::pools(&config, &store, &clock, &mut report).await;
             callbacks::check(&store, clock.now(), &mut report).await;
+            if config.eim.is_some() {
+                forwarded::check(&store, clock.now(), &mut report).await;
+            }
             webhooks::check(&store, &mut report).await;
             store.close().await;
         }

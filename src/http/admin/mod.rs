@@ -16,6 +16,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 
 use super::meter::{self, Meter, Untold};
+use crate::eim::forward;
 use crate::inventory::pools::Pools;
 use crate::inventory::stock::{self, LowWater};
 use crate::smdp::Smdp;
@@ -51,6 +52,10 @@ async fn metrics(State(admin): State<Admin>) -> Response {
         })),
         // The other metrics are wanted most when the store fails.
         Err(error) => tracing::warn!(%error, "callbacks cannot be counted"),
+    }
+    match forward::untold(&admin.smdp.store).await {
+        Ok(counts) => admin.meter.forwarded(&counts, now),
+        Err(error) => tracing::warn!(%error, "notifications of devices cannot be counted"),
     }
     match stock::overview(&admin.smdp.store, &admin.marks).await {
         Ok(overview) => admin.meter.stock(&overview, &admin.marks),
