@@ -8,6 +8,8 @@ pub mod iot_functions;
 pub mod iot_packages;
 #[path = "device/ipa.rs"]
 pub mod ipa;
+#[path = "device/ipa_alone.rs"]
+pub mod ipa_alone;
 #[path = "device/lpa.rs"]
 pub mod lpa;
 #[path = "device/management.rs"]

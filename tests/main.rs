@@ -106,6 +106,7 @@ fn main() -> std::process::ExitCode {
         device::iot_packages::TESTS,
         device_caller::TESTS,
         device::ipa::TESTS,
+        device::ipa_alone::TESTS,
         device::lpa::TESTS,
         device::management::TESTS,
         device::refusals::TESTS,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use rustls::client::danger::ServerCertVerifier;
 use serde_json::json;
 use simyard_asn1::iot::esipa::StateChangeCause;
 
@@ -20,14 +21,18 @@ use crate::device::card::Card;
 use crate::device::es10_client::Es10Client;
 use crate::device::ipa::{
     DownloadWay, Everywhere, Executed, Ipa, IpaError, LostOn, Network, Pause, Pausing, Polled, Settings,
-    Surroundings,
+    Surroundings, TlsTrust, tls_trust,
 };
 use crate::device::transport::{ApduTransport, TcpTransport};
 use crate::env::{Clock, Rng};
 use crate::ident::{Iccid, ServerAddress};
+use crate::pki::pinned::{trust_certificate, trust_key};
 use crate::pki::tls::{ServerVerifier, TlsIdentity, client_config};
 use crate::pki::web::WebVerifier;
 use crate::pki::{Anchors, Certificate};
+
+/// The authority of the eIM that 'simyard pki init' makes.
+const USUAL_ANCHOR: &str = "pki/eim-ca.pem";
 
 /// The card of the command: through APDUs, wherever it is.
 type Transport = Box<dyn ApduTransport + Send>;
@@ -60,8 +65,9 @@ struct RunArgs {
     /// How the eIM is spoken to: asn1 or json.
     #[arg(long, value_name = "BINDING", default_value = "asn1")]
     binding: MessageBinding,
-    /// An authority under which the eIM's TLS certificate lies; may be given several times.
-    #[arg(long, value_name = "FILE", default_value = "pki/eim-ca.pem")]
+    /// An authority under which the eIM's TLS certificate lies; may be given several times. By default, what the eUICC was told
+    /// of the eIM (trustedPublicKeyDataTls), or pki/eim-ca.pem if that is nothing.
+    #[arg(long, value_name = "FILE")]
     anchors: Vec<PathBuf>,
     /// The device's client certificate.
     #[arg(long, value_name = "FILE", requires = "key")]
@@ -81,6 +87,9 @@ struct RunArgs {
     /// Install profiles that forbid to be disabled or deleted.
     #[arg(long)]
     accept_policy_rules: bool,
+    /// The network that the device is registered in: MCC-MNC, such as 262-01.
+    #[arg(long, value_name = "PLMN", value_parser = parse_plmn)]
+    registered_in: Option<[u8; 3]>,
     /// Poll until the eIM has nothing more, and end.
     #[arg(long)]
     once: bool,
@@ -119,6 +128,20 @@ enum Way {
 fn parse_eim(text: &str) -> Result<ServerAddress, String> {
     let address = text.strip_prefix("https://").unwrap_or(text);
     ServerAddress::parse(address.trim_end_matches('/')).map_err(|error| error.to_string())
+}
+
+/// Three octets as in SGP.32 5.14.5: digits in swapped nibbles, the third of the MNC with the third of the MCC.
+fn parse_plmn(text: &str) -> Result<[u8; 3], String> {
+    let expected = || "expected three digits of MCC and two or three of MNC, such as 262-01".to_owned();
+    let (mcc, mnc) = text.split_once('-').ok_or_else(expected)?;
+    let digits = |text: &str| -> Option<Vec<u8>> {
+        text.bytes().map(|digit| digit.is_ascii_digit().then(|| digit - b'0')).collect()
+    };
+    match (digits(mcc).as_deref(), digits(mnc).as_deref()) {
+        (Some([a, b, c]), Some([x, y])) => Ok([b << 4 | a, 0xF0 | c, y << 4 | x]),
+        (Some([a, b, c]), Some([x, y, z])) => Ok([b << 4 | a, z << 4 | c, y << 4 | x]),
+        _ => Err(expected()),
+    }
 }
 
 /// Real time.
@@ -200,7 +223,8 @@ fn words(polled: &Polled) -> (&'static str, Option<String>) {
 }
 
 fn ipa(args: &RunArgs) -> anyhow::Result<Ipa<Transport>> {
-    let card = Es10Client::open(open(args)?)?;
+    let mut card = Es10Client::open(open(args)?)?;
+    let eim = eim(args, &mut card)?;
     let network: Box<dyn Network> = if args.lose_coverage_on.is_empty() {
         Box::new(Everywhere)
     } else {
@@ -215,10 +239,11 @@ fn ipa(args: &RunArgs) -> anyhow::Result<Ipa<Transport>> {
             Way::Indirect => DownloadWay::Indirect,
         },
         accept_policy_rules: args.accept_policy_rules,
+        r_plmn: args.registered_in,
         ..Settings::default()
     };
     let around = Surroundings { network, pauses: Box::new(Sleeping), clock: Clock::system() };
-    Ok(Ipa::new(card, eim(args)?, servers(args)?, around, settings)?)
+    Ok(Ipa::new(card, eim, servers(args)?, around, settings)?)
 }
 
 fn open(args: &RunArgs) -> anyhow::Result<Transport> {
@@ -234,13 +259,8 @@ fn open(args: &RunArgs) -> anyhow::Result<Transport> {
     }
 }
 
-/// The eIM has a certificate of any authority, not of a GSMA CI.
-fn eim(args: &RunArgs) -> anyhow::Result<EsipaClient> {
-    let mut authorities = Vec::new();
-    for path in &args.anchors {
-        authorities.extend(load_certificates(path)?);
-    }
-    let verifier = Arc::new(WebVerifier::new(&authorities, Clock::system())?);
+fn eim(args: &RunArgs, card: &mut Es10Client<Transport>) -> anyhow::Result<EsipaClient> {
+    let verifier = eim_verifier(args, card)?;
     let identity = match (&args.certificate, &args.key) {
         (Some(certificate), Some(key)) => {
             Some(TlsIdentity::new(load_certificates(certificate)?, Arc::new(load_signing_key(key)?))?)
@@ -249,6 +269,29 @@ fn eim(args: &RunArgs) -> anyhow::Result<EsipaClient> {
     };
     let tls = client_config(verifier, identity.as_ref())?;
     Ok(EsipaClient::new(tls, args.eim.clone(), &args.connect_to)?.with_binding(args.binding))
+}
+
+/// The eIM has a certificate of any authority, not of a GSMA CI. Whoever names none leaves it to the eUICC.
+fn eim_verifier(
+    args: &RunArgs,
+    card: &mut Es10Client<Transport>,
+) -> anyhow::Result<Arc<dyn ServerCertVerifier>> {
+    let clock = Clock::system();
+    let of_eim = "what the eUICC was told of the eIM's TLS (trustedPublicKeyDataTls) cannot be used; --anchors names another";
+    if args.anchors.is_empty() {
+        match tls_trust(card, &args.eim)? {
+            Some(TlsTrust::Key(der)) => return trust_key(&der).context(of_eim),
+            Some(TlsTrust::Certificate(der)) => return trust_certificate(&der, clock).context(of_eim),
+            None => {}
+        }
+    }
+    let usual = [PathBuf::from(USUAL_ANCHOR)];
+    let named = if args.anchors.is_empty() { &usual[..] } else { &args.anchors };
+    let mut authorities = Vec::new();
+    for path in named {
+        authorities.extend(load_certificates(path)?);
+    }
+    Ok(Arc::new(WebVerifier::new(&authorities, clock)?))
 }
 
 fn servers(args: &RunArgs) -> anyhow::Result<Es9PlusClient> {

@@ -351,6 +351,8 @@ impl Reporter<'_> {
         let package = self.package(id).await?;
         change(self.eim, self.eid, Contact::Present, |turn: &mut Turn<'_>| {
             match &package {
+                // It will say who it is when its emergency call is over.
+                None if code == IpaEuiccDataErrorCode::EcallActive => {}
                 // An introduction has no identifier.
                 None => turn.beside().not_introduced = turn.euicc.certificates.is_none(),
                 Some(package) if is_outstanding(turn, &package.package.transaction_id) => {

@@ -26,6 +26,7 @@ pub mod certificate;
 pub mod chain;
 pub mod error;
 pub mod issue;
+pub mod pinned;
 pub mod public_key;
 pub mod request;
 pub mod revocation;

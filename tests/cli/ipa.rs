@@ -33,6 +33,18 @@ fn an_ipa_calls_its_eim_over_mutual_tls() {
     let line: serde_json::Value = serde_json::from_str(printed.stdout.lines().next().unwrap()).unwrap();
     assert_eq!((&line["outcome"], &line["steps"][0]), (&"error".into(), &"ESipa.GetEimPackage".into()));
     place.run(&run).failed("cannot reach");
+    // An eUICC that was told of the eIM's TLS needs no other authority; what it was told is all that counts.
+    for (trust, says) in [("pki/eim-ca.pem", "eidNotFound"), ("pki/device-ca.pem", "cannot reach")] {
+        std::fs::remove_dir_all(place.path().join("card")).unwrap();
+        place.run("card new card --pki pki --sgp32").ok();
+        place
+            .run(&format!(
+                "eim configuration --as add-initial-eim --format der --out eim.der --tls-trust {trust}"
+            ))
+            .ok();
+        place.run("card eim add card eim.der").ok();
+        place.run(&format!("{run} {certificate}")).failed(says);
+    }
     place.run(&format!("{run} {certificate} --anchors pki/ci.pem")).failed("cannot reach");
 }
 
@@ -44,7 +56,7 @@ fn an_ipa_goes_on_where_its_eim_is_away() {
     let nobody = free_port();
     let run = place.run(&format!(
         "ipa run --tcp 127.0.0.1:{port} --eim eim.example.com --connect-to eim.example.com=127.0.0.1:{nobody} \
-         --once --download indirect --ca pki/ci.pem --accept-policy-rules --delivery-attempts 1 \
+         --once --registered-in 262-01 --download indirect --ca pki/ci.pem --accept-policy-rules --delivery-attempts 1 \
          --rollback-after 1 --lose-coverage-on 89882801000000000014"
     ));
     run.failed("ESipa.GetEimPackage: cannot reach eim.example.com");
@@ -68,6 +80,8 @@ fn what_is_no_run_of_an_ipa_is_wrong_usage() {
         "ipa run --card x --eim localhost --download somehow",
         "ipa run --card x --eim localhost --delivery-attempts 0",
         "ipa run --card x --eim localhost --lose-coverage-on 1",
+        "ipa run --card x --eim localhost --registered-in 26201",
+        "ipa run --card x --eim localhost --registered-in 26-01",
     ] {
         let run = place.run(line);
         assert_eq!(run.code, Some(2), "{line:?}: {run:?}");

@@ -44,7 +44,7 @@ use simyard_asn1::rsp::notification::PendingNotification;
 use simyard_asn1::{Decode, Encode, Tag, Writer};
 
 use super::eim::Eim;
-use super::iot_packages::{FALLBACK_ALLOWED, install};
+use super::iot_packages::{ECALL, FALLBACK_ALLOWED, install};
 use super::world::{ADDRESS, Device, NOW, PKI, Server, signature_tlv};
 use super::{server, subscription};
 use crate::harness::block_on;
@@ -64,23 +64,23 @@ crate::tests!(
     a_download_that_the_eim_refuses_is_reported,
 );
 
-const BINDINGS: [MessageBinding; 2] = [MessageBinding::Asn1, MessageBinding::Json];
+pub const BINDINGS: [MessageBinding; 2] = [MessageBinding::Asn1, MessageBinding::Json];
 
-fn id() -> Option<EimTransactionId> {
+pub fn id() -> Option<EimTransactionId> {
     EimTransactionId::from_octets(&[0x5A, 1])
 }
 
 /// What an eIM has for the device, what it says to it, and what it heard.
 #[derive(Default)]
-struct Said {
+pub struct Said {
     packages: VecDeque<EimPackage>,
-    heard: Vec<EsipaRequest>,
+    pub heard: Vec<EsipaRequest>,
     /// Results that it answers with an error.
     refuses: usize,
     /// Notifications that it does not take.
     takes_no_notification: bool,
     initiate_error: Option<InitiateAuthenticationErrorEsipa>,
-    server: Option<Server>,
+    pub server: Option<Server>,
     prepare: Vec<u8>,
 }
 
@@ -168,12 +168,12 @@ impl Said {
     }
 
     /// The functions that were called, in their order.
-    fn functions(&self) -> Vec<Function> {
+    pub fn functions(&self) -> Vec<Function> {
         self.heard.iter().map(EsipaRequest::function).collect()
     }
 
     /// The results that came, errors included.
-    fn results(&self) -> Vec<&EimPackageResult> {
+    pub fn results(&self) -> Vec<&EimPackageResult> {
         let results = self.heard.iter().filter_map(|request| match request {
             EsipaRequest::ProvideEimPackageResult(request) => Some(&request.eim_package_result),
             _ => None,
@@ -232,30 +232,30 @@ impl Pause for Counted {
     }
 }
 
-/// A device with two profiles, of which the first is enabled, and its eIM.
-struct Yard {
+/// A device with two profiles, of which the first is enabled, and one for emergency calls; and its eIM.
+pub struct Yard {
     eim: Eim,
     said: Arc<Mutex<Said>>,
     pauses: Counted,
     one: Iccid,
-    two: Iccid,
-    settings: Settings,
+    pub two: Iccid,
+    pub settings: Settings,
     lost_on: Vec<Iccid>,
 }
 
 impl Yard {
-    fn new() -> (Self, Card) {
+    pub fn new() -> (Self, Card) {
         let mut device = Device::iot();
         let one = install(&mut device, 1, FALLBACK_ALLOWED);
         let two = install(&mut device, 2, &[]);
-        device.call("BF3003800101");
-        device.call("BF3003800102");
+        install(&mut device, 4, ECALL);
         let mut eim = Eim::new("eim1");
         eim.associate(&mut device, Some(REQUEST_TOKEN));
         eim.psmo(&mut device, &[Psmo::Enable { iccid: &one.to_bcd(), rollback: false }]);
-        // The result and the notification of that.
-        device.call("BF3003800103");
-        device.call("BF3003800104");
+        // The notifications of the installations; the result and the notification of that.
+        for number in 1..=5 {
+            device.call(&format!("BF300380010{number}"));
+        }
         let settings = Settings {
             delivery_attempts: NonZeroU32::new(3).unwrap(),
             rollback_after: Duration::from_secs(300),
@@ -273,7 +273,7 @@ impl Yard {
         (yard, device.card)
     }
 
-    fn ipa(&self, card: Card, binding: MessageBinding) -> Ipa<Card> {
+    pub fn ipa(&self, card: Card, binding: MessageBinding) -> Ipa<Card> {
         let address = ServerAddress::parse("eim.example.com").unwrap();
         let eim = EsipaClient::over(Arc::new(Way(Arc::clone(&self.said))), address).with_binding(binding);
         let servers = Es9PlusClient::over(Arc::new(NoServer));
@@ -285,18 +285,18 @@ impl Yard {
         Ipa::new(Es10Client::open(card).unwrap(), eim, servers, around, self.settings.clone()).unwrap()
     }
 
-    fn queue(&self, package: EimPackage) {
+    pub fn queue(&self, package: EimPackage) {
         self.said.lock().unwrap().packages.push_back(package);
     }
 
     /// The eIM has a package of these operations.
-    fn queue_psmo(&mut self, operations: &[Psmo<'_>]) {
+    pub fn queue_psmo(&mut self, operations: &[Psmo<'_>]) {
         let package = self.eim.package(&self.eim.signed(EuiccPackage::Psmo(operations.to_vec())));
         self.eim.counter += 1;
         self.queue(EimPackage::EuiccPackageRequest(package));
     }
 
-    fn said(&self) -> std::sync::MutexGuard<'_, Said> {
+    pub fn said(&self) -> std::sync::MutexGuard<'_, Said> {
         self.said.lock().unwrap()
     }
 
@@ -305,7 +305,7 @@ impl Yard {
     }
 }
 
-fn poll(ipa: &mut Ipa<Card>) -> Result<Polled, IpaError> {
+pub fn poll(ipa: &mut Ipa<Card>) -> Result<Polled, IpaError> {
     block_on(ipa.poll_once(&mut |_, _| {}))
 }
 
@@ -549,7 +549,7 @@ fn data_are_told_and_what_is_none_is_refused() {
     }
 }
 
-fn trigger(data: Option<ProfileDownloadData<'_>>) -> EimPackage {
+pub fn trigger(data: Option<ProfileDownloadData<'_>>) -> EimPackage {
     let request = ProfileDownloadTriggerRequest { profile_download_data: data, eim_transaction_id: id() };
     EimPackage::ProfileDownloadTriggerRequest(request.to_der())
 }
@@ -609,11 +609,15 @@ fn triggers_that_lead_nowhere_are_reported() {
 }
 
 fn failed_trigger(result: &EimPackageResult) {
+    failed_trigger_with(result, 127);
+}
+
+pub fn failed_trigger_with(result: &EimPackageResult, code: i64) {
     let EimPackageResult::ProfileDownloadTriggerResult(der) = result else { panic!("{result:?}") };
     let result = ProfileDownloadTriggerResult::from_der(der).unwrap();
     assert_eq!(result.eim_transaction_id, id());
     let ProfileDownloadTriggerOutcome::Error { reason, .. } = result.outcome else { panic!("{result:?}") };
-    assert_eq!(reason.code(), 127);
+    assert_eq!(i64::from(reason.code()), code);
 }
 
 fn a_download_that_the_eim_refuses_is_reported() {

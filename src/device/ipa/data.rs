@@ -50,7 +50,9 @@ impl<T: ApduTransport> Ipa<T> {
             self.provide(result, None, observer).await?;
             return Ok(Executed::Failed("the eIM's request for data cannot be read".to_owned()));
         };
-        let (response, executed) = match self.collect(&request)? {
+        let collected =
+            if self.in_emergency { Err(IpaEuiccDataErrorCode::EcallActive) } else { self.collect(&request)? };
+        let (response, executed) = match collected {
             Ok(found) => (self.message(&request, &found), Executed::Data),
             Err(code) => {
                 let error =

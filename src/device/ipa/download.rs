@@ -32,6 +32,9 @@ use crate::device::rsp_server::{Direct, Offer, RspServer};
 use crate::device::transport::ApduTransport;
 use crate::ident::{ActivationCode, MatchingId, ServerAddress, TransactionId};
 
+/// ecallActive of AuthenticateServer and PrepareDownload (SGP.32 5.9.7, 5.9.8).
+const ECALL_ACTIVE: u32 = 104;
+
 impl<T: ApduTransport> Ipa<T> {
     /// Downloads what a trigger names, and reports how it ended.
     pub(super) async fn run_trigger(
@@ -39,8 +42,13 @@ impl<T: ApduTransport> Ipa<T> {
         request: &[u8],
         observer: Observer<'_>,
     ) -> Result<Executed, IpaError> {
+        use ProfileDownloadErrorReason::{EcallActive, UndefinedError};
         let trigger = ProfileDownloadTriggerRequest::from_der(request).ok();
         let id = trigger.as_ref().and_then(|trigger| trigger.eim_transaction_id);
+        if self.in_emergency {
+            let why = "an emergency call is under way";
+            return self.not_downloaded(id, EcallActive, why, observer).await;
+        }
         // Step 3: data that are missing or cannot be read.
         let wanted = match trigger.and_then(|trigger| trigger.profile_download_data) {
             Some(ProfileDownloadData::ActivationCode(text)) => {
@@ -48,10 +56,13 @@ impl<T: ApduTransport> Ipa<T> {
             }
             Some(ProfileDownloadData::ContactDefaultSmdp) => match self.at_default_smdp()? {
                 Some(wanted) => Some(wanted),
-                None => return self.not_downloaded(id, "the eUICC has no default SM-DP+", observer).await,
+                None => {
+                    let why = "the eUICC has no default SM-DP+";
+                    return self.not_downloaded(id, UndefinedError, why, observer).await;
+                }
             },
             Some(ProfileDownloadData::ContactSmds(_)) => {
-                return self.not_downloaded(id, "SM-DSs are not contacted", observer).await;
+                return self.not_downloaded(id, UndefinedError, "SM-DSs are not contacted", observer).await;
             }
             None => None,
         };
@@ -80,7 +91,11 @@ impl<T: ApduTransport> Ipa<T> {
         match installed {
             Ok(installed) => self.report_installation(id, indirect, &installed.result, observer).await,
             Err(LpaError::Card(error @ (Es10Error::Transport(_) | Es10Error::Apdu(_)))) => Err(error.into()),
-            Err(error) => self.not_downloaded(id, &error.to_string(), observer).await,
+            // An emergency call that another IPA began, or that began meanwhile: the card says so where a server authenticates.
+            Err(error @ LpaError::Card(Es10Error::Function { code: ECALL_ACTIVE, .. })) => {
+                self.not_downloaded(id, EcallActive, &error.to_string(), observer).await
+            }
+            Err(error) => self.not_downloaded(id, UndefinedError, &error.to_string(), observer).await,
         }
     }
 
@@ -94,13 +109,11 @@ impl<T: ApduTransport> Ipa<T> {
     async fn not_downloaded(
         &mut self,
         eim_transaction_id: Option<EimTransactionId>,
+        reason: ProfileDownloadErrorReason,
         why: &str,
         observer: Observer<'_>,
     ) -> Result<Executed, IpaError> {
-        let outcome = ProfileDownloadTriggerOutcome::Error {
-            reason: ProfileDownloadErrorReason::UndefinedError,
-            error_response: None,
-        };
+        let outcome = ProfileDownloadTriggerOutcome::Error { reason, error_response: None };
         let result = ProfileDownloadTriggerResult { eim_transaction_id, outcome }.to_der();
         self.provide(EimPackageResult::ProfileDownloadTriggerResult(result), None, observer).await?;
         Ok(Executed::Failed(why.to_owned()))

@@ -6,6 +6,7 @@
 //! | `download` | profiles, from the SM-DP+ itself or through the eIM | 3.2.3 |
 //! | `data` | what the eIM asks of device and eUICC | 2.11.2 |
 //! | `report` | results and notifications, until somebody has them | 3.1.1.1, 3.3.1 |
+//! | `trust` | which eIM of the eUICC is called, and by what it is known | 2.11.1.1 |
 //!
 //! The IPA reaches a card through APDUs alone ([`Es10Client`]), an eIM over ESipa and an SM-DP+ over ES9+ alone. It keeps
 //! nothing: results and notifications wait on the card until they are acknowledged, so an IPA that starts anew goes on where
@@ -15,6 +16,9 @@ mod data;
 mod download;
 mod package;
 mod report;
+mod trust;
+
+pub use trust::{TlsTrust, tls_trust};
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -98,7 +102,7 @@ pub struct Settings {
     pub accept_policy_rules: bool,
     /// The device's IMEI: eight octets.
     pub imei: Option<[u8; 8]>,
-    /// rPLMN: the network that the device is registered in.
+    /// rPLMN: the network that the device is registered in; told where the last poll told another one.
     pub r_plmn: Option<[u8; 3]>,
 }
 
@@ -188,6 +192,10 @@ pub struct Ipa<T> {
     eid: Eid,
     association: Association,
     state_change: Option<StateChangeCause>,
+    /// Whether an emergency call is under way that this IPA began.
+    in_emergency: bool,
+    /// The rPLMN that a poll told last.
+    told_r_plmn: Option<[u8; 3]>,
 }
 
 /// What stands around an IPA.
@@ -231,6 +239,8 @@ impl<T: ApduTransport> Ipa<T> {
             eid,
             association: Association::default(),
             state_change: None,
+            in_emergency: false,
+            told_r_plmn: None,
         };
         ipa.read_association()?;
         Ok(ipa)
@@ -264,6 +274,30 @@ impl<T: ApduTransport> Ipa<T> {
         self.state_change = cause;
     }
 
+    /// An emergency call begins: the profile for it is enabled (5.9.22), and until it ends the eUICC takes nothing of the eIM.
+    /// The next poll tells so.
+    ///
+    /// # Errors
+    /// [`IpaError::Card`] where the eUICC has no such profile, or it is enabled already.
+    pub fn begin_emergency(&mut self) -> Result<(), IpaError> {
+        self.card.enable_emergency_profile()?;
+        self.in_emergency = true;
+        self.state_change = Some(StateChangeCause::EmergencyProfile);
+        Ok(())
+    }
+
+    /// The emergency call is over: the profile of before is enabled again (5.9.23). The next poll tells so, since what the eIM put
+    /// off need not wait any longer.
+    ///
+    /// # Errors
+    /// [`IpaError::Card`] where none is under way.
+    pub fn end_emergency(&mut self) -> Result<(), IpaError> {
+        self.card.disable_emergency_profile()?;
+        self.in_emergency = false;
+        self.state_change = Some(StateChangeCause::EmergencyProfile);
+        Ok(())
+    }
+
     /// Polls once (3.1.1.1): delivers what waits on the card, fetches one package, executes it and reports.
     ///
     /// # Errors
@@ -272,14 +306,15 @@ impl<T: ApduTransport> Ipa<T> {
         self.deliver_waiting(observer).await?;
         // Steps 1 to 3: the request, which tells of what happened on the way to it, and what the eIM has.
         self.reach().await?;
+        let r_plmn = self.settings.r_plmn;
         let request = GetEimPackageRequest {
             notify_state_change: self.state_change.is_some(),
             state_change_cause: self.state_change,
-            r_plmn: self.settings.r_plmn,
+            r_plmn: r_plmn.filter(|_| r_plmn != self.told_r_plmn),
             ..GetEimPackageRequest::new(self.eid.to_bcd())
         };
         let response = self.poll(request, observer).await?;
-        self.state_change = None;
+        (self.state_change, self.told_r_plmn) = (None, r_plmn);
         let package = match response {
             GetEimPackageResponse::Package(package) => package,
             GetEimPackageResponse::Error(EimPackageError::NoEimPackageAvailable) => {
@@ -349,13 +384,7 @@ impl<T: ApduTransport> Ipa<T> {
     fn read_association(&mut self) -> Result<(), IpaError> {
         let der = self.card.get_eim_configuration_data(None)?;
         let response = GetEimConfigurationDataResponse::from_der(&der)?;
-        let called = self.eim.eim().to_string();
-        let host = called.rsplit_once(':').map_or(called.as_str(), |(host, _)| host);
-        let is_called = |fqdn: &str| fqdn.eq_ignore_ascii_case(&called) || fqdn.eq_ignore_ascii_case(host);
-        let found = match response.eims.as_slice() {
-            [only] => Some(only),
-            eims => eims.iter().find(|eim| eim.eim_fqdn.is_some_and(is_called)),
-        };
+        let found = trust::called(&response.eims, self.eim.eim());
         self.association = found.map_or_else(Association::default, |eim| Association {
             eim_id: Some(eim.eim_id.to_owned()),
             token: eim.association_token,
