@@ -73,21 +73,20 @@ const RETRY: Statement = Statement::common(
     "UPDATE webhook_message SET due_at = $2, given_up_at = NULL WHERE name = $1 RETURNING number",
 );
 
+/// All of a webhook in one look, so that what is told of it goes together.
 const LIST: Statement = Statement::common(
-    "SELECT name, url, created_at, created_by, delivered_at, failing_since, resume_at, disabled_at, last_answer \
+    "SELECT name, url, created_at, created_by, delivered_at, failing_since, resume_at, disabled_at, last_answer, \
+     COALESCE((SELECT string_agg(selection.selected, ' ') FROM webhook_selection selection \
+     WHERE selection.name = webhook.name), '') AS selected, \
+     (SELECT COUNT(*) FROM webhook_message waiting WHERE waiting.name = webhook.name \
+     AND waiting.given_up_at IS NULL) AS waiting, \
+     (SELECT COUNT(*) FROM webhook_message past WHERE past.name = webhook.name \
+     AND past.given_up_at IS NOT NULL) AS given_up \
      FROM webhook WHERE name > $1 ORDER BY name LIMIT $2",
 );
 
 const FIND: Statement = Statement::common(
     "SELECT name, url, secret, previous_secret, previous_until, failures FROM webhook WHERE name = $1",
-);
-
-const SELECTION: Statement =
-    Statement::common("SELECT selected FROM webhook_selection WHERE name = $1 ORDER BY selected");
-
-const COUNT: Statement = Statement::common(
-    "SELECT CAST(CASE WHEN given_up_at IS NULL THEN 0 ELSE 1 END AS BIGINT) AS given_up, COUNT(*) AS messages \
-     FROM webhook_message WHERE name = $1 GROUP BY 1",
 );
 
 /// What a message must be to be taken at `$1`.
@@ -173,8 +172,6 @@ pub(super) const STATEMENTS: &[Statement] = &[
     RETRY,
     LIST,
     FIND,
-    SELECTION,
-    COUNT,
     DUE,
     TAKE,
     DELIVERED,
@@ -416,6 +413,28 @@ fn taken(row: &Row) -> Result<TakenMessage, StoreError> {
     })
 }
 
+fn webhook(row: &Row) -> Result<Webhook, StoreError> {
+    let selected = row.text("selected")?;
+    let mut selected: Vec<&str> = selected.split_whitespace().collect();
+    selected.sort_unstable();
+    let count = |column| Ok::<u64, StoreError>(u64::try_from(row.integer(column)?).unwrap_or(0));
+    Ok(Webhook {
+        name: name(row)?,
+        url: url(row)?,
+        // One of a kind of event that this version does not know selects nothing here.
+        selected: selected.into_iter().filter_map(Selected::parse).collect(),
+        created_at: Timestamp::from_millis(row.integer("created_at")?),
+        created_by: row.text("created_by")?,
+        delivered_at: time(row, "delivered_at")?,
+        failing_since: time(row, "failing_since")?,
+        resume_at: time(row, "resume_at")?,
+        disabled_at: time(row, "disabled_at")?,
+        last_answer: row.text_or_null("last_answer")?,
+        waiting: count("waiting")?,
+        given_up: count("given_up")?,
+    })
+}
+
 impl Store {
     /// Writes a message down for one webhook alone; `false` if there is none of this name that is not disabled.
     ///
@@ -540,43 +559,8 @@ impl Store {
     /// [`StoreError`] if the engine fails.
     pub async fn webhooks(&self, after: &str, limit: u32) -> Result<Vec<Webhook>, StoreError> {
         let limit = i64::from(limit.min(WEBHOOKS_MAX + 1)).into();
-        let mut webhooks = Vec::new();
-        for row in &self.pools.fetch(&LIST, [after.into(), limit]).await? {
-            webhooks.push(self.webhook_of(row).await?);
-        }
-        Ok(webhooks)
-    }
-
-    async fn webhook_of(&self, row: &Row) -> Result<Webhook, StoreError> {
-        let name = name(row)?;
-        let mut selected = Vec::new();
-        for row in self.pools.fetch(&SELECTION, [name.as_str().into()]).await? {
-            let text = row.text("selected")?;
-            // One of a kind of event that this version does not know selects nothing here.
-            selected.extend(Selected::parse(&text));
-        }
-        let (mut waiting, mut given_up) = (0, 0);
-        for row in self.pools.fetch(&COUNT, [name.as_str().into()]).await? {
-            let messages = u64::try_from(row.integer("messages")?).unwrap_or(0);
-            match row.integer("given_up")? {
-                0 => waiting = messages,
-                _ => given_up = messages,
-            }
-        }
-        Ok(Webhook {
-            name,
-            url: url(row)?,
-            selected,
-            created_at: Timestamp::from_millis(row.integer("created_at")?),
-            created_by: row.text("created_by")?,
-            delivered_at: time(row, "delivered_at")?,
-            failing_since: time(row, "failing_since")?,
-            resume_at: time(row, "resume_at")?,
-            disabled_at: time(row, "disabled_at")?,
-            last_answer: row.text_or_null("last_answer")?,
-            waiting,
-            given_up,
-        })
+        let rows = self.pools.fetch(&LIST, [after.into(), limit]).await?;
+        rows.iter().map(webhook).collect()
     }
 
     /// What a call to a webhook needs, be it disabled or not; `None` if there is none of this name.
