@@ -7,10 +7,10 @@ use anyhow::{Context as _, bail};
 use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::common::Common;
 use super::hand::HandArgs;
 use super::order::parse_duration;
 use super::output::{self, error_line, line};
-use super::serve::ConfigArgs;
 use crate::admin::identities::{Identities, NewCredential};
 use crate::admin::token::Token;
 use crate::app::open_store;
@@ -46,15 +46,6 @@ enum AdminCommand {
 
 fn credential_group() -> ArgGroup {
     ArgGroup::new("credential").args(["token", "certificate"]).required(true)
-}
-
-#[derive(Args)]
-struct Common {
-    #[command(flatten)]
-    config: ConfigArgs,
-    /// Print the result as JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Args)]

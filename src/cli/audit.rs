@@ -7,6 +7,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use super::common::Common;
 use super::hand::HandArgs;
 use super::order::parse_time;
 use super::output::{self, error_line, line};
@@ -45,15 +46,6 @@ enum AuditCommand {
     /// Erase addresses and telephone numbers; the entries stay.
     #[command(group = ArgGroup::new("what").args(["before", "value", "entry"]).required(true))]
     Erase(EraseArgs),
-}
-
-#[derive(Args)]
-struct Common {
-    #[command(flatten)]
-    config: ConfigArgs,
-    /// Print the result as JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Args)]

@@ -14,6 +14,7 @@ pub mod batch;
 pub mod bench;
 pub mod callbacks;
 pub mod card;
+mod common;
 pub mod demo;
 pub mod doctor;
 pub mod eim;

@@ -7,10 +7,10 @@ use anyhow::bail;
 use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::common::Common;
 use super::hand::HandArgs;
 use super::order::parse_duration;
 use super::output::{self, error_line, line};
-use super::serve::ConfigArgs;
 use crate::app::open_store;
 use crate::domain::{AllocationId, Pool};
 use crate::env::{Clock, Rng};
@@ -42,15 +42,6 @@ enum PoolCommand {
     Quarantine(ChangeArgs),
     /// Make numbers unusable for ever.
     Retire(ChangeArgs),
-}
-
-#[derive(Args)]
-struct Common {
-    #[command(flatten)]
-    config: ConfigArgs,
-    /// Print the result as JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Args)]

@@ -9,9 +9,9 @@ use console::Term;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::common::Common;
 use super::hand::HandArgs;
 use super::output::{self, error_line, line};
-use super::serve::ConfigArgs;
 use crate::app::Stock;
 use crate::crypto::transport::{Algorithm, CHECK_VALUE_LEN, Chaining, CheckMethod, InitialBlock, Scheme};
 use crate::domain::{KeyPartner, KeyPurpose, KeyState, Manufacturer, Platform};
@@ -46,15 +46,6 @@ enum TransportKeyCommand {
     List(ListArgs),
     /// Take a key out of use.
     Retire(RetireArgs),
-}
-
-#[derive(Args)]
-struct Common {
-    #[command(flatten)]
-    config: ConfigArgs,
-    /// Print the result as JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Args)]

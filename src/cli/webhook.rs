@@ -5,10 +5,10 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::common::Common;
 use super::hand::HandArgs;
 use super::order::parse_duration;
 use super::output::{self, error_line, line};
-use super::serve::ConfigArgs;
 use crate::admin::webhooks::{Webhook, Webhooks};
 use crate::app::{Stock, webhook_client};
 use crate::client::webhook::Secret;
@@ -39,15 +39,6 @@ enum WebhookCommand {
     Retry(ChangeArgs),
     /// Remove a webhook, and what waits for it.
     Remove(ChangeArgs),
-}
-
-#[derive(Args)]
-struct Common {
-    #[command(flatten)]
-    config: ConfigArgs,
-    /// Print the result as JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Args)]

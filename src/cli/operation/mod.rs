@@ -29,6 +29,8 @@ mod view;
 use view::show;
 pub(super) use view::{rows, value};
 
+pub(super) use super::common::Common;
+
 /// Ask single operations of eUICCs in the field, and watch them.
 ///
 /// What is asked here waits in the store that the settings name until the device polls the eIM, which is a server on the same
@@ -49,15 +51,6 @@ enum OperationCommand {
     Show(WhichArgs),
     /// End an operation, as long as nothing that changes the eUICC has left.
     Cancel(CancelArgs),
-}
-
-#[derive(Args)]
-pub(super) struct Common {
-    #[command(flatten)]
-    pub(super) config: ConfigArgs,
-    /// Print the result as JSON.
-    #[arg(long)]
-    pub(super) json: bool,
 }
 
 /// Where a profile that is downloaded comes from.

@@ -16,6 +16,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, Subcommand};
 use simyard_asn1::Oid;
 
+use super::common::Common;
 use super::hand::HandArgs;
 use super::serve::ConfigArgs;
 use crate::app::config::{Config, ProfileTypeSetting};
@@ -60,16 +61,6 @@ enum OrderCommand {
     Reset(mend::ResetArgs),
     /// Show what happened to a profile: the life of its order, and who changed orders by hand.
     History(history::HistoryArgs),
-}
-
-/// What all of these commands take.
-#[derive(Args)]
-struct Common {
-    #[command(flatten)]
-    config: ConfigArgs,
-    /// Print the result as JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Which order is meant.

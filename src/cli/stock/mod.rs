@@ -11,7 +11,7 @@
 use clap::{Args, Subcommand};
 
 use super::allocation::{self, AllocationCommand};
-use super::serve::ConfigArgs;
+use super::common::Common;
 
 mod export;
 mod search;
@@ -42,16 +42,6 @@ enum StockCommand {
     Verify(export::VerifyArgs),
     #[command(flatten)]
     Allocation(AllocationCommand),
-}
-
-/// What these commands take.
-#[derive(Args)]
-struct Common {
-    #[command(flatten)]
-    config: ConfigArgs,
-    /// Print the result as JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Runs `simyard stock`.
