@@ -32,7 +32,7 @@ use crate::device::rsp_server::{Direct, Offer, RspServer};
 use crate::device::transport::ApduTransport;
 use crate::ident::{ActivationCode, MatchingId, ServerAddress, TransactionId};
 
-/// ecallActive of AuthenticateServer and PrepareDownload (SGP.32 5.9.7, 5.9.8).
+/// ecallActive, with which the eUICC refuses AuthenticateServer and PrepareDownload during an emergency call.
 const ECALL_ACTIVE: u32 = 104;
 
 impl<T: ApduTransport> Ipa<T> {
