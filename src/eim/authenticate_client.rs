@@ -210,7 +210,8 @@ async fn authenticate(
     let metadata = StoreMetadataRequest::from_der(&answer.profile_metadata);
     let metadata = metadata.map_err(AuthenticateClientError::Answer)?;
     let iccid = Iccid::from_bcd(metadata.iccid)?;
-    let forbidden_rule = rules(&known).and_then(|table| forbidden(&metadata, &table));
+    let table = known.rules_authorisation_table.as_deref();
+    let forbidden_rule = table.and_then(|table| forbidden(&metadata, table));
 
     // 7. The proof of the confirmation code that the eIM holds, if the SM-DP+ wants one.
     let hash_cc = session.code_hash.as_ref().filter(|_| signed.cc_required_flag).map(|code_hash| {
@@ -291,14 +292,7 @@ fn check_euicc(
     Ok(Some(key))
 }
 
-/// The rules authorisation table of the eUICC, if it is known.
-fn rules(known: &KnownOfDevice) -> Option<Vec<u8>> {
-    let mut writer = Writer::new();
-    writer.tlv(Tag::SEQUENCE, known.rules_authorisation_table.as_deref()?);
-    Some(writer.finish())
-}
-
-/// The policy rule of the profile that the eUICC does not allow; none where its table is not known, or cannot be read.
+/// The policy rule of the profile that the eUICC does not allow; none where its table cannot be read.
 fn forbidden(metadata: &StoreMetadataRequest<'_>, table: &[u8]) -> Option<&'static str> {
     let table = Reader::new(table, "rulesAuthorisationTable").read().ok()?;
     forbidden_rule(metadata, &RulesAuthorisationTable::read(&table).ok()?)

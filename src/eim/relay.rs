@@ -66,7 +66,7 @@ pub struct KnownOfDevice {
     pub device_info: Option<Vec<u8>>,
     /// ipaFeatures.
     pub ipa_features: NamedBits,
-    /// The rules of the RulesAuthorisationTable.
+    /// RulesAuthorisationTable, as getRATResult has it: `A6`.
     pub rules_authorisation_table: Option<Vec<u8>>,
 }
 

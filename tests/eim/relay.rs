@@ -442,7 +442,7 @@ fn a_policy_rule_that_the_euicc_forbids_is_refused_and_the_device_cancels() {
     let world = World::new();
     world.introduce(&LAZY);
     // A table without rules allows no profile to forbid anything.
-    world.rules(Vec::new());
+    world.rules(vec![0xA6, 0x00]);
     let order = world.smdp.order(OrderOptions::default());
     world.trigger(1, &code(&order), None);
     let initiated = world.initiate(&World::request(1)).unwrap();
