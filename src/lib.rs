@@ -30,6 +30,11 @@
 //! | [`ident`] | types that parse once |
 //! | [`mod@env`] | clock and randomness |
 
+#[cfg(all(feature = "laboratory", not(debug_assertions)))]
+compile_error!(
+    "the feature `laboratory` records results that nobody signed: it is for test builds, never for a release"
+);
+
 pub mod admin;
 pub mod app;
 pub mod bench;

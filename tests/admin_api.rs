@@ -11,8 +11,8 @@ use simyard::pki::test_pki::Issued;
 
 use crate::server::{ADDRESS, OrderOptions, PKI, PROFILE_TYPE, TestServer};
 
-pub mod labels;
 pub mod changes;
+pub mod labels;
 pub mod operations;
 pub mod stock;
 pub mod webhooks;

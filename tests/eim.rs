@@ -1,7 +1,9 @@
 //! The eIM (SGP.32): its services, and what its jobs do.
 
+pub mod ecos;
 pub mod foreign;
 pub mod forward;
+pub mod keys;
 pub mod killed;
 pub mod laboratory;
 pub mod notifications;

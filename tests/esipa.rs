@@ -15,6 +15,7 @@ use simyard::device::iot_state::IotSettings;
 use simyard::device::ipa::{Everywhere, Executed, Ipa, Pause, Pausing, Polled, Settings, Surroundings};
 use simyard::domain::{Actor, Deadlines, OperationId, Person, Task};
 use simyard::eim::introductions::Introductions;
+use simyard::eim::keys::EimKeys;
 use simyard::eim::laboratory::Laboratory;
 use simyard::eim::operations::{OperationRequest, create_operation};
 use simyard::eim::{Eim, POLL_WANTED_AFTER};
@@ -63,7 +64,7 @@ fn eim(server: &TestServer) -> Eim {
         clock: server.clock.clone(),
         rng,
         eim_id: ADDRESS.to_owned(),
-        key: Arc::new(PKI.eim_sign.key.signing_key().unwrap()),
+        keys: EimKeys::new(Arc::new(PKI.eim_sign.key.signing_key().unwrap()), []),
         anchors: Arc::new(Anchors::of_cis(vec![PKI.ci.certificate.clone()]).unwrap()),
         download: DownloadWay::Direct,
         deadlines: Deadlines::default(),

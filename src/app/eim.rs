@@ -130,14 +130,18 @@ pub(super) async fn keep(refusals: &Refusals, store: &Store) {
     }
 }
 
-/// The key that signs eUICC packages belongs to its certificate.
+/// The keys that sign eUICC packages belong to their certificates.
 fn check_signing(setting: &EimSetting) -> Result<(), ConfigError> {
-    let signing = credential(&setting.signing)?;
-    if signing.certificate.is_of(&signing.key) {
-        return Ok(());
+    let first = std::iter::once((&setting.signing, "eim.signing_certificate"));
+    let further = setting.keys.iter().map(|pair| (pair, "its certificate in eim.keys"));
+    for (pair, name) in first.chain(further) {
+        let signing = credential(pair)?;
+        if !signing.certificate.is_of(&signing.key) {
+            let message = format!("the key does not belong to {name}: check that both files are of one pair");
+            return Err(pair.key.error(&message));
+        }
     }
-    let message = "the key does not belong to eim.signing_certificate: check that both files are of one pair";
-    Err(setting.signing.key.error(&message))
+    Ok(())
 }
 
 /// The eIM's name, where no listener has it among the dNSNames of its certificate.

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::config::Config;
+use super::config::{Config, EimSetting};
 use super::credentials::{cis, credential};
 use super::relay::relay;
 use super::{AppError, Stock, needs_of_template, template_of};
 use crate::domain::Switching;
 use crate::eim::Eim;
 use crate::eim::introductions::Introductions;
+use crate::eim::keys::EimKeys;
 use crate::env::{Clock, Rng};
 use crate::smdp::manual_order::Expiry;
 use crate::smdp::order_for_euicc::OrdersForEuiccs;
@@ -29,7 +30,7 @@ pub fn open_eim(config: &Config, stock: &Stock, clock: &Clock, rng: &Rng) -> Res
         clock: clock.clone(),
         rng: rng.clone(),
         eim_id: setting.id.clone(),
-        key: Arc::new(credential(&setting.signing)?.key),
+        keys: signing_keys(setting)?,
         relay: relay(setting, &anchors, clock)?,
         anchors,
         download: setting.download,
@@ -44,6 +45,18 @@ pub fn open_eim(config: &Config, stock: &Stock, clock: &Clock, rng: &Rng) -> Res
         contacts: Seen::new(SeenBy::Eim),
         introductions: Introductions::default(),
     }))
+}
+
+/// The keys that sign packages.
+///
+/// # Errors
+/// [`AppError`] for one that cannot be used.
+pub fn signing_keys(setting: &EimSetting) -> Result<EimKeys, AppError> {
+    let mut further = Vec::new();
+    for one in &setting.keys {
+        further.push(Arc::new(credential(one)?.key));
+    }
+    Ok(EimKeys::new(Arc::new(credential(&setting.signing)?.key), further))
 }
 
 /// What orders profiles of our own stock for eUICCs of the eIM; `None` if the settings name no address of ours.

@@ -54,7 +54,7 @@ mod signing;
 mod webhooks;
 
 pub use credentials::{anchors_of, cis, smdp_oid};
-pub use eim_services::{open_eim, orders_for_euiccs};
+pub use eim_services::{open_eim, orders_for_euiccs, signing_keys};
 pub use export::export_key;
 pub use revocation::revocation_lists;
 pub use signing::signing_key;

@@ -127,6 +127,8 @@ impl Action {
     pub const LABEL_REMOVE: Self = Self("label.remove");
     /// An eUICC was associated with the eIM by hand.
     pub const EIM_ASSOCIATE: Self = Self("eim.associate");
+    /// It was written down which key of the eIM eUICCs know.
+    pub const EIM_PIN_KEY: Self = Self("eim.pin_key");
     /// A laboratory changed what the eIM keeps of an eUICC, or had it handed a package.
     pub const EIM_LABORATORY: Self = Self("eim.laboratory");
     /// A client certificate of a device was said to stand for an EID.

@@ -133,6 +133,17 @@ pub enum Task {
         /// `A0` psmoList or `A1` ecoList, in DER.
         commands: Vec<u8>,
     },
+    /// The eUICC goes over to another eIM: that one is added, or looked for, and ours is deleted by an operation of its own once
+    /// the eUICC signed that it has the other.
+    Move {
+        /// `A1` ecoList with addEim of the other, or with listEim, in DER.
+        commands: Vec<u8>,
+    },
+    /// The eUICC is told of another key of our eIM.
+    RotateKey {
+        /// `A1` ecoList with updateEim of ours, in DER.
+        commands: Vec<u8>,
+    },
     /// A laboratory hands the eUICC, or its IPA, whatever it wants, and looks at the answer; what it means is the laboratory's.
     Laboratory {
         /// The eIM package as it leaves: `BF51`, `BF52` or `BF54`.
@@ -159,11 +170,15 @@ pub enum OperationKind {
     Configure,
     /// [`Task::Laboratory`].
     Laboratory,
+    /// [`Task::Move`].
+    Move,
+    /// [`Task::RotateKey`].
+    RotateKey,
 }
 
 impl OperationKind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Download,
         Self::Enable,
         Self::Disable,
@@ -172,6 +187,8 @@ impl OperationKind {
         Self::Switch,
         Self::Configure,
         Self::Laboratory,
+        Self::Move,
+        Self::RotateKey,
     ];
 
     /// Its name.
@@ -186,6 +203,8 @@ impl OperationKind {
             Self::Switch => "switch",
             Self::Configure => "configure",
             Self::Laboratory => "laboratory",
+            Self::Move => "move",
+            Self::RotateKey => "rotate_key",
         }
     }
 
@@ -215,6 +234,25 @@ impl Task {
             Self::Switch { .. } => OperationKind::Switch,
             Self::Configure { .. } => OperationKind::Configure,
             Self::Laboratory { .. } => OperationKind::Laboratory,
+            Self::Move { .. } => OperationKind::Move,
+            Self::RotateKey { .. } => OperationKind::RotateKey,
+        }
+    }
+
+    /// The PSMOs or eCOs that it consists of.
+    #[must_use]
+    pub const fn commands(&self) -> Option<&Vec<u8>> {
+        match self {
+            Self::Configure { commands } | Self::Move { commands } | Self::RotateKey { commands } => {
+                Some(commands)
+            }
+            Self::Download
+            | Self::Enable { .. }
+            | Self::Disable { .. }
+            | Self::Delete { .. }
+            | Self::Audit
+            | Self::Switch { .. }
+            | Self::Laboratory { .. } => None,
         }
     }
 
@@ -234,7 +272,9 @@ impl Task {
             | Self::Delete { .. }
             | Self::Audit
             | Self::Configure { .. }
-            | Self::Laboratory { .. } => Rollback::NotGranted,
+            | Self::Laboratory { .. }
+            | Self::Move { .. }
+            | Self::RotateKey { .. } => Rollback::NotGranted,
         }
     }
 }
@@ -305,7 +345,7 @@ pub enum Command {
         /// The profile.
         iccid: Iccid,
     },
-    /// The commands of [`Task::Configure`].
+    /// The commands of the task.
     Configure,
     /// The package of [`Task::Laboratory`].
     Laboratory,
@@ -322,6 +362,8 @@ pub enum Effect {
     QueueLater(Command),
     /// This is told.
     Tell(EventKind),
+    /// An operation of its own has the eUICC delete our eIM: it has another one.
+    Leave,
 }
 
 /// How far the outstanding package is.
@@ -424,7 +466,7 @@ impl Operation {
             (OperationState::Acting, Task::Delete { iccid }) => {
                 Some(Command::Delete { iccid: iccid.clone() })
             }
-            (OperationState::Acting, Task::Configure { .. }) => Some(Command::Configure),
+            (OperationState::Acting, task) if task.commands().is_some() => Some(Command::Configure),
             (OperationState::Acting, Task::Laboratory { .. }) => Some(Command::Laboratory),
             _ => None,
         }

@@ -178,6 +178,9 @@ impl Operation {
                 self.attempts = 1;
                 effects.extend(self.command().map(Effect::Queue));
                 effects.push(Effect::Tell(self.state.name().event()));
+                if matches!((&self.task, &self.state), (Task::Move { .. }, OperationState::Done { .. })) {
+                    effects.push(Effect::Leave);
+                }
             }
         }
         effects
@@ -253,6 +256,10 @@ impl Operation {
             (Occurrence::NotAccepted { why }, _) if has_package || holds => {
                 Some(self.give_up(Reason::new(ReasonCode::NotAccepted, why)))
             }
+            // It may have the new key already, and the package is signed under the old one: its result says it.
+            (Occurrence::NotUnderstood, State::Acting) if matches!(self.task, Task::RotateKey { .. }) => {
+                Some(Next::Ask(Command::StoredResults))
+            }
             (Occurrence::NotUnderstood, _) if has_package || holds => Some(self.give_up(Reason::new(
                 ReasonCode::NotUnderstood,
                 "the eUICC answered with an error that it does not sign: it knows another key, token or eIM; \
@@ -290,9 +297,12 @@ impl Operation {
         match &self.task {
             Task::Download => OperationState::Downloading { from: None },
             Task::Enable { .. } | Task::Audit | Task::Switch { .. } => OperationState::Checking,
-            Task::Disable { .. } | Task::Delete { .. } | Task::Configure { .. } | Task::Laboratory { .. } => {
-                OperationState::Acting
-            }
+            Task::Disable { .. }
+            | Task::Delete { .. }
+            | Task::Configure { .. }
+            | Task::Move { .. }
+            | Task::RotateKey { .. }
+            | Task::Laboratory { .. } => OperationState::Acting,
         }
     }
 
@@ -556,6 +566,7 @@ mod tests {
             },
             Effect::QueueLater(_) => ", the same later".to_owned(),
             Effect::Tell(kind) => format!(", {kind}"),
+            Effect::Leave => ", leave".to_owned(),
         };
         effects.iter().map(shown).collect()
     }
@@ -682,6 +693,35 @@ mod tests {
         let absent = Occurrence::Listed(listed(&[(1, true)]));
         let (failed, _) = checking.transition(absent, at(20)).unwrap();
         assert_eq!(failed.state.reason().map(|reason| reason.code), Some(ReasonCode::NotInstalled));
+    }
+
+    #[test]
+    fn an_euicc_leaves_once_it_signed_that_it_has_another_eim() {
+        let added = after(of(Task::Move { commands: vec![0xA1, 0] }), [Occurrence::Begun]);
+        assert_eq!(added.command(), Some(Command::Configure));
+        let (done, effects) = added.clone().transition(Occurrence::Executed, at(20)).unwrap();
+        assert_eq!(done.state.name(), OperationStateName::Done);
+        assert_eq!(effects, [Effect::Tell(EventKind::OperationDone), Effect::Leave]);
+        for stays in [
+            Occurrence::Refused { why: "addEim: insufficientMemory (1)".to_owned() },
+            Occurrence::ResultLost,
+            Occurrence::NotUnderstood,
+        ] {
+            let (failed, effects) = added.clone().transition(stays, at(20)).unwrap();
+            assert_eq!(failed.state.name(), OperationStateName::Failed);
+            assert_eq!(effects, [Effect::Tell(EventKind::OperationFailed)]);
+        }
+    }
+
+    #[test]
+    fn who_does_not_understand_the_old_key_may_have_the_new_one() {
+        let rotating = after(of(Task::RotateKey { commands: vec![0xA1, 0] }), [Occurrence::Begun]);
+        let (asking, effects) = rotating.transition(Occurrence::NotUnderstood, at(20)).unwrap();
+        assert_eq!(effects, [Effect::Queue(Command::StoredResults)]);
+        let (done, _) = asking.clone().transition(Occurrence::Executed, at(21)).unwrap();
+        assert_eq!(done.state.name(), OperationStateName::Done);
+        let (failed, _) = asking.transition(Occurrence::ResultLost, at(21)).unwrap();
+        assert_eq!(failed.state.reason().map(|reason| reason.code), Some(ReasonCode::ResultLost));
     }
 
     #[test]

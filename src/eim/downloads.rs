@@ -198,7 +198,12 @@ fn keep(turn: &mut Turn<'_>, pir: &[u8]) {
     else {
         return;
     };
-    let answer = PackageAnswer { transaction_id, result: Some(pir.to_vec()), rollback_result: None };
+    let answer = PackageAnswer {
+        transaction_id,
+        result: Some(pir.to_vec()),
+        rollback_result: None,
+        unverified: false,
+    };
     turn.beside().result = Some(answer);
 }
 

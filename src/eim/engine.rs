@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Eim;
+use super::ecos::delete_eim;
 use super::package::{
     Address, COUNTER_MAX, euicc_package_signed, is_euicc_package, package_command, stored_results_request,
 };
@@ -196,7 +197,7 @@ impl<'a> Turn<'a> {
         let kept = KeptOperation { operation, ..kept };
         let told = effects.iter().filter_map(|effect| match effect {
             Effect::Tell(kind) => Some(event_of(&kept, *kind, self.now)),
-            Effect::Queue(_) | Effect::QueueLater(_) => None,
+            Effect::Queue(_) | Effect::QueueLater(_) | Effect::Leave => None,
         });
         self.change.events.extend(told);
         self.active = Some(UnderWay { kept, new });
@@ -205,12 +206,17 @@ impl<'a> Turn<'a> {
             queued = queued.and(match effect {
                 Effect::Queue(command) => self.queue(command, self.now),
                 Effect::QueueLater(command) => self.queue(command, self.now.plus(ECALL_PAUSE)),
-                Effect::Tell(_) => Ok(()),
+                Effect::Tell(_) | Effect::Leave => Ok(()),
             });
         }
         match queued {
             Ok(()) => {
+                let leaves = effects.contains(&Effect::Leave);
+                let mover = self.active.as_ref().map(|one| one.kept.clone()).filter(|_| leaves);
                 self.settle();
+                if let Some(mover) = mover {
+                    self.leave(&mover);
+                }
                 Ok(())
             }
             // Queues nothing: so it does not come here again.
@@ -289,6 +295,36 @@ impl<'a> Turn<'a> {
         if let Some(kept) = self.waiting.pop_front() {
             self.active = Some(UnderWay { kept, new: None });
             self.occur_quietly(Occurrence::Begun);
+        }
+    }
+
+    /// The eUICC signed that it has another eIM: an operation of its own has it delete ours, behind those that wait.
+    fn leave(&mut self, mover: &KeptOperation) {
+        let operation_id = OperationId::generate(&self.eim.rng);
+        let task = Task::Configure { commands: delete_eim(&self.eim.eim_id) };
+        let eid = self.eid().clone();
+        self.create(NewOperation {
+            operation: Operation::new(operation_id, eid, task, self.now, None),
+            creator: format!("move:{}", mover.operation.operation_id),
+            call_key: None,
+            digest: String::new(),
+            campaign_id: mover.campaign_id.clone(),
+            urgency: Urgency::Usual,
+            code_scope: CodeScope::AnyEuicc,
+            sealed_activation_code: None,
+            sealed_confirmation_code: None,
+        });
+    }
+
+    /// The eUICC signed that it deleted our eIM: what waits for it can never be done.
+    pub fn left(&mut self) {
+        self.change.left = true;
+        let waiting: Vec<OperationId> = self.waiting.iter().map(|kept| kept.operation.operation_id).collect();
+        for operation_id in waiting {
+            if let Err(invalid) = self.occur_to_waiting(&operation_id, Occurrence::Cancel(Fetch::NotFetched))
+            {
+                tracing::debug!(%invalid, "nothing to do");
+            }
         }
     }
 

@@ -43,6 +43,9 @@ pub enum GetEimPackageError {
     /// The eUICC changed again and again while it was read.
     #[error("the eUICC is in use")]
     Race,
+    /// The settings do not have the key that the eUICC knows.
+    #[error("the settings do not have the key that the eUICC knows: add it as [[eim.keys]]")]
+    KeyMissing,
     /// The package could not be signed.
     #[error("the package could not be signed")]
     Signing(#[source] EcdsaError),
@@ -74,15 +77,18 @@ impl EsipaError for GetEimPackageError {
             // Who may not speak for an eUICC learns nothing of it.
             Self::EidNotFound | Self::Refused(_) => EimPackageError::EidNotFound,
             Self::InvalidEid => EimPackageError::InvalidEid,
-            Self::Race | Self::Signing(_) | Self::Codes(_) | Self::Seal(_) | Self::Store(_) => {
-                EimPackageError::UndefinedError
-            }
+            Self::Race
+            | Self::KeyMissing
+            | Self::Signing(_)
+            | Self::Codes(_)
+            | Self::Seal(_)
+            | Self::Store(_) => EimPackageError::UndefinedError,
         })
     }
 
     fn internal_cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Race => Some(self),
+            Self::Race | Self::KeyMissing => Some(self),
             Self::Signing(cause) => Some(cause),
             Self::Codes(cause) => Some(cause),
             Self::Seal(cause) => Some(cause),
@@ -127,7 +133,7 @@ pub async fn get_eim_package(
         if let Some(octets) = octets(eim, caller, &package).await? {
             return Ok(octets);
         }
-        leave(eim, &package, poll.association_token).await?;
+        leave(eim, &package, poll.association_token, poll.signing_key.as_deref()).await?;
         poll = look(eim, &eid).await?;
     }
     Err(GetEimPackageError::Race)
@@ -230,12 +236,14 @@ async fn leave(
     eim: &Eim,
     package: &StoredPackage,
     association_token: Option<i64>,
+    signing_key: Option<&str>,
 ) -> Result<(), GetEimPackageError> {
     let id: &TransactionId = &package.package.transaction_id;
+    let key = eim.keys.known(signing_key).ok_or(GetEimPackageError::KeyMissing)?;
     let signed = match &package.package.content {
         Some(content) if is_euicc_package(package.package.command) => Some(PackageSignature {
             association_token,
-            signature: sign(&eim.key, content, association_token).map_err(GetEimPackageError::Signing)?,
+            signature: sign(key, content, association_token).map_err(GetEimPackageError::Signing)?,
         }),
         _ => None,
     };
@@ -244,8 +252,8 @@ async fn leave(
         let waits = turn.outstanding().is_some_and(|outstanding| {
             outstanding.package.transaction_id == *id && outstanding.handed_over_at.is_none()
         });
-        // A new association since: the next look signs with its token.
-        if waits && token == association_token {
+        // A new association since, or another key: the next look signs with them.
+        if waits && token == association_token && turn.euicc.signing_key.as_deref() == signing_key {
             turn.hand_over(id, signed.clone());
             turn.occur_quietly(Occurrence::HandedOver);
         }

@@ -20,6 +20,8 @@
 //! | [`answers`] | what came back, for people | |
 //! | [`introductions`] | eUICCs that nobody introduced are asked who they are | |
 //! | [`caller`] | who calls on ESipa, and for which EID it may speak | 5.7 |
+//! | [`ecos`] | eIMs added to eUICCs, changed and deleted; a fleet that moves to another eIM | 2.11.1.1 |
+//! | [`keys`] | the keys that sign packages, and how eUICCs are told of the next one | 2.11.1.1 |
 //! | [`association`] | what eUICCs and our eIM have of each other | 2.11.1.1 |
 //! | [`device_certificates`] | certificates that stand for an EID by a list | |
 //! | [`refusals`] | what was refused on ESipa: counted, and kept for people | |
@@ -37,7 +39,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::crypto::ecdsa::SigningKey;
 use crate::crypto::seal::Sealer;
 use crate::domain::{Deadlines, SubClassName, Switching};
 use crate::env::{Clock, Rng};
@@ -51,6 +52,7 @@ pub mod caller;
 pub mod cancel_session;
 pub mod device_certificates;
 pub mod downloads;
+pub mod ecos;
 pub mod engine;
 pub mod forward;
 pub mod get_bound_profile_package;
@@ -58,6 +60,7 @@ pub mod get_eim_package;
 pub mod handle_notification;
 pub mod initiate_authentication;
 pub mod introductions;
+pub mod keys;
 pub mod laboratory;
 pub mod operations;
 pub mod package;
@@ -69,6 +72,7 @@ pub mod status;
 pub mod verify;
 
 use introductions::Introductions;
+use keys::EimKeys;
 use laboratory::Laboratory;
 use relay::Relay;
 
@@ -84,8 +88,8 @@ pub struct Eim {
     pub rng: Rng,
     /// eimId.
     pub eim_id: String,
-    /// SK.EIM.ECDSA, which signs packages.
-    pub key: Arc<SigningKey>,
+    /// SK.EIM.ECDSA, of which each eUICC knows one.
+    pub keys: EimKeys,
     /// The CIs under which eUICCs are.
     pub anchors: Arc<Anchors>,
     /// How devices get profiles that nobody said otherwise of.

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::Eim;
 use super::downloads::{activation_code_place, confirmation_code_place};
+use super::ecos::{OwnEim, check_own};
 use super::engine::{Contact, Turn, TurnError, change};
 use super::package::{Address, euicc_package_signed};
 use crate::crypto::seal::SealError;
@@ -109,6 +110,12 @@ pub enum CreateOperationError {
     /// The commands cannot be read.
     #[error("the commands are no list of PSMOs or eCOs that this version knows: {0}")]
     Commands(String),
+    /// The commands are about our own eIM.
+    #[error("the commands are not asked of the eUICC: {0}")]
+    OwnEim(#[from] OwnEim),
+    /// The eUICC is another eIM's.
+    #[error("eUICC {0} deleted this eIM at {1}: another eIM has it")]
+    Left(Eid, Timestamp),
     /// Too many operations wait.
     #[error("{WAITING_MAX} operations of this eUICC wait already")]
     TooMany,
@@ -181,7 +188,7 @@ pub async fn create_operation(
     actor: &Actor,
 ) -> Result<Created, CreateOperationError> {
     let now = eim.clock.now();
-    check(eid, request, now)?;
+    check(&eim.eim_id, eid, request, now)?;
     let creator = format!("{}:{}", actor.kind(), actor.name());
     let digest = request.digest(eid);
     // 1. The same key stands for the same operation.
@@ -190,6 +197,9 @@ pub async fn create_operation(
     }
     // 2. The eUICC, as it was delivered or associated.
     let euicc = associated(eim, eid).await?;
+    if let Some(at) = euicc.as_ref().and_then(|euicc| euicc.left_at) {
+        return Err(CreateOperationError::Left(eid.clone(), at));
+    }
     // 3. A switch has conditions, and so has a rollback.
     if matches!(request.task, Task::Switch { .. }) {
         let obstacles = plan(eim, eid, request).await?;
@@ -274,7 +284,12 @@ pub(super) async fn associated(eim: &Eim, eid: &Eid) -> Result<Option<EimEuicc>,
 }
 
 /// What the request itself is refused for.
-fn check(eid: &Eid, request: &OperationRequest, now: Timestamp) -> Result<(), CreateOperationError> {
+fn check(
+    eim_id: &str,
+    eid: &Eid,
+    request: &OperationRequest,
+    now: Timestamp,
+) -> Result<(), CreateOperationError> {
     if request.key.as_ref().is_some_and(|key| key.is_empty() || key.len() > KEY_MAX) {
         return Err(CreateOperationError::Key);
     }
@@ -286,30 +301,31 @@ fn check(eid: &Eid, request: &OperationRequest, now: Timestamp) -> Result<(), Cr
     if let Some(until) = request.valid_until.filter(|until| *until <= now) {
         return Err(CreateOperationError::Expired(until));
     }
-    if let Task::Configure { commands } = &request.task {
-        check_commands(eid, &request.task, commands).map_err(CreateOperationError::Commands)?;
+    if let Some(commands) = request.task.commands() {
+        check_commands(eim_id, eid, &request.task, commands)?;
     }
     Ok(())
 }
 
 /// Commands are read as the eUICC will read them: in a package.
-fn check_commands(eid: &Eid, task: &Task, commands: &[u8]) -> Result<(), String> {
+fn check_commands(eim_id: &str, eid: &Eid, task: &Task, commands: &[u8]) -> Result<(), CreateOperationError> {
     use simyard_asn1::iot::package::{Eco, Psmo};
+    let refused = |why: &str| CreateOperationError::Commands(why.to_owned());
     if commands.len() > COMMANDS_MAX {
-        return Err(format!("{} octets, more than {COMMANDS_MAX}", commands.len()));
+        return Err(refused(&format!("{} octets, more than {COMMANDS_MAX}", commands.len())));
     }
-    let transaction_id = TransactionId::from_octets(&[0; 16]).ok_or("no identifier")?;
+    let transaction_id = TransactionId::from_octets(&[0; 16]).ok_or_else(|| refused("no identifier"))?;
     let address = Address { eim_id: "x", eid, counter: 1, transaction_id: &transaction_id };
     let content = euicc_package_signed(&address, &Command::Configure, task);
-    let signed = EuiccPackageSigned::from_der(&content).map_err(|error| error.to_string())?;
+    let signed = EuiccPackageSigned::from_der(&content).map_err(|error| refused(&error.to_string()))?;
     let (count, unknown) = match &signed.operations {
         EuiccPackage::Psmo(all) => (all.len(), all.iter().any(|one| matches!(one, Psmo::Unknown(_)))),
         EuiccPackage::Eco(all) => (all.len(), all.iter().any(|one| matches!(one, Eco::Unknown(_)))),
     };
     match (count, unknown) {
-        (0, _) => Err("there is none".to_owned()),
-        (_, true) => Err("one of them is unknown or damaged".to_owned()),
-        _ => Ok(()),
+        (0, _) => Err(refused("there is none")),
+        (_, true) => Err(refused("one of them is unknown or damaged")),
+        _ => Ok(check_own(task, eim_id, &signed.operations)?),
     }
 }
 

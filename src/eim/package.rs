@@ -61,7 +61,7 @@ pub struct Address<'a> {
     pub transaction_id: &'a TransactionId,
 }
 
-/// euiccPackageSigned of a command. The operations of [`Task::Configure`] stand in it as they were given.
+/// euiccPackageSigned of a command. Other PSMOs and eCOs of a task stand in it as they were given.
 #[must_use]
 pub fn euicc_package_signed(address: &Address<'_>, command: &Command, task: &Task) -> Vec<u8> {
     let package = |operation: Psmo<'_>| to_der(address, EuiccPackage::Psmo(vec![operation]));
@@ -77,13 +77,7 @@ pub fn euicc_package_signed(address: &Address<'_>, command: &Command, task: &Tas
                 tag_list: Some(LIST_TAGS),
             }))
         }
-        Command::Configure => {
-            let commands = match task {
-                Task::Configure { commands } => commands.as_slice(),
-                _ => &[],
-            };
-            with_commands(address, commands)
-        }
+        Command::Configure => with_commands(address, task.commands().map(Vec::as_slice).unwrap_or_default()),
     }
 }
 

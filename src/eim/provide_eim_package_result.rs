@@ -28,14 +28,15 @@ use simyard_asn1::{Decode as _, Encode as _, Reader};
 use super::Eim;
 use super::caller::{DeviceCaller, Refusal};
 use super::downloads::{self, InstallationError};
+use super::ecos;
 use super::engine::{Contact, Turn, TurnError, change};
 use super::forward::{self, Bringer};
-use super::laboratory::answer as laboratory;
+use super::laboratory::{answer as laboratory, unverified};
 use super::package::package_command;
 use super::refusals::RefusalReason;
 use super::status::{EsipaCode, EsipaError};
 use super::verify::{Unbelieved, VerifiedResult, verify_certificates, verify_result};
-use crate::domain::{Occurrence, OperationState};
+use crate::domain::{Occurrence, OperationState, Task};
 use crate::ident::{Eid, Iccid, TransactionId};
 use crate::pki::Certificate;
 use crate::store::{
@@ -290,11 +291,18 @@ impl Reporter<'_> {
         }
         let euicc = self.eim.store.eim_euicc(self.eid).await?;
         let euicc = euicc.ok_or(ProvideEimPackageResultError::EidNotFound)?;
-        let certificates = euicc.certificates.ok_or(Unbelieved::NoCertificate)?;
-        let verified = verify_certificates(&self.eim.anchors, self.eid, &certificates, self.eim.clock.now())?;
-        let verified = verify_result(&result, &self.eim.eim_id, &package, verified.public_key())?;
+        let eim_id = &self.eim.eim_id;
+        let verified = match &euicc.certificates {
+            None => Err(Unbelieved::NoCertificate),
+            Some(certificates) => {
+                verify_certificates(&self.eim.anchors, self.eid, certificates, self.eim.clock.now())
+                    .and_then(|euicc| verify_result(&result, eim_id, &package, euicc.public_key()))
+            }
+        };
+        let verified =
+            verified.or_else(|refused| unverified::in_place(self.eim, &result, eim_id, &package, refused))?;
         change(self.eim, self.eid, Contact::Present, |turn: &mut Turn<'_>| {
-            take(turn, &package, &verified, octets);
+            take(turn, &self.eim.eim_id, &package, &verified, octets);
             Ok::<_, ProvideEimPackageResultError>(())
         })
         .await?;
@@ -307,10 +315,14 @@ impl Reporter<'_> {
         let id = &package.package.transaction_id;
         change(self.eim, self.eid, Contact::Present, |turn: &mut Turn<'_>| {
             if is_outstanding(turn, id) {
-                turn.beside().result = Some(PackageAnswer {
+                // Of a new key, what the eUICC signed and kept may still come, and takes the place of this.
+                let rotates =
+                    turn.active().is_some_and(|operation| matches!(operation.task, Task::RotateKey { .. }));
+                turn.beside().result = (!rotates).then(|| PackageAnswer {
                     transaction_id: id.clone(),
                     result: Some(octets.to_vec()),
                     rollback_result: None,
+                    unverified: false,
                 });
                 turn.answered();
                 turn.occur_quietly(Occurrence::NotUnderstood);
@@ -523,10 +535,21 @@ const fn seq_number(result: &EuiccPackageResult<'_>) -> Option<u32> {
 }
 
 /// Takes a verified answer.
-fn take(turn: &mut Turn<'_>, package: &EimPackage, verified: &VerifiedResult<'_>, octets: &[u8]) {
+fn take(
+    turn: &mut Turn<'_>,
+    eim_id: &str,
+    package: &EimPackage,
+    verified: &VerifiedResult<'_>,
+    octets: &[u8],
+) {
     let command = package.package.command;
     let known = turn.euicc.listed_at.map(|_| turn.profiles.clone());
-    let occurrence = verified.occurrence(command, known.as_deref());
+    let mut occurrence = verified.occurrence(command, known.as_deref());
+    let moves = turn.active().is_some_and(|operation| matches!(operation.task, Task::Move { .. }));
+    if moves && occurrence == Occurrence::Executed && verified.is_left_alone_with(eim_id) {
+        let why = "listEim: the eUICC has no other eIM".to_owned();
+        occurrence = Occurrence::Refused { why };
+    }
     // A replay error answers a package that was executed before: its result is still to come, or came.
     let replayed = occurrence == Occurrence::Replayed;
     let rolled_back = occurrence == Occurrence::RolledBack;
@@ -541,6 +564,7 @@ fn take(turn: &mut Turn<'_>, package: &EimPackage, verified: &VerifiedResult<'_>
             transaction_id: package.package.transaction_id.clone(),
             result: answer(false),
             rollback_result: answer(true),
+            unverified: verified.is_unverified(),
         });
     }
     if let Some(table) = verified.rules_authorisation_table() {
@@ -550,6 +574,7 @@ fn take(turn: &mut Turn<'_>, package: &EimPackage, verified: &VerifiedResult<'_>
     // A rollback comes behind the result that it takes back, if that was heard.
     if first || rolled_back {
         tell_profiles(turn, package, &occurrence);
+        ecos::take(turn, eim_id, package, verified.results());
     }
     let operation = turn.active();
     let is_of_active =

@@ -142,9 +142,9 @@ async fn reported_operation(eim: &Eim, kept: &KeptOperation) -> Result<ReportedO
     })
 }
 
-/// What a laboratory made is evidence of nothing.
+/// What a laboratory made is evidence of nothing, and what did not verify is not, either.
 fn reported_package(package: EimPackage) -> Option<ReportedPackage> {
-    if package.package.command == PackageCommand::Laboratory {
+    if package.package.command == PackageCommand::Laboratory || package.unverified {
         return None;
     }
     let (content, signed) = (package.package.content?, package.signed?);
@@ -385,6 +385,7 @@ impl Context<'_> {
             result: None,
             rollback_result: None,
             result_at: None,
+            unverified: false,
         })
     }
 
@@ -450,7 +451,10 @@ impl Evidence {
             (OperationStateName::Done, OperationKind::Disable | OperationKind::Delete) => {
                 self.executed || self.listed.is_some()
             }
-            (OperationStateName::Done, OperationKind::Configure) => self.executed,
+            (
+                OperationStateName::Done,
+                OperationKind::Configure | OperationKind::Move | OperationKind::RotateKey,
+            ) => self.executed,
             (OperationStateName::RolledBack, _) => {
                 self.rolled_back || self.is_enabled(operation.from.as_ref())
             }

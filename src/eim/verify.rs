@@ -91,10 +91,11 @@ pub fn verify_signature(key: &PublicKey, message: &[u8], signature: &[u8]) -> Re
     verified.map_err(|_| Unbelieved::Signature)
 }
 
-/// A result that the eUICC signed, of a package that it got. Made by [`verify_result`] alone.
+/// A result that the eUICC signed, of a package that it got. Made by [`verify_result`] alone, but for builds for laboratories.
 #[derive(Debug)]
 pub struct VerifiedResult<'a> {
     answer: Answer<'a>,
+    unverified: bool,
 }
 
 /// What an eUICC signed.
@@ -114,14 +115,50 @@ pub fn verify_result<'a>(
     package: &EimPackage,
     key: &PublicKey,
 ) -> Result<VerifiedResult<'a>, Unbelieved> {
+    let Echoed { answer, bytes, signature, token } = echoed(result, eim_id, package)?;
+    verify_signature(key, &signed_bytes(bytes, token), signature)?;
+    Ok(VerifiedResult { answer, unverified: false })
+}
+
+/// As [`verify_result`], for eUICCs of laboratories that sign with dummies: the signature alone is not looked at.
+///
+/// # Errors
+/// [`Unbelieved`] with the first rule that is broken.
+#[cfg(feature = "laboratory")]
+pub(super) fn unverified_result<'a>(
+    result: &EuiccPackageResult<'a>,
+    eim_id: &str,
+    package: &EimPackage,
+) -> Result<VerifiedResult<'a>, Unbelieved> {
+    let Echoed { answer, .. } = echoed(result, eim_id, package)?;
+    Ok(VerifiedResult { answer, unverified: true })
+}
+
+/// A result that is signed in its form and echoes its package.
+struct Echoed<'r, 'a> {
+    answer: Answer<'a>,
+    bytes: &'r [u8],
+    signature: &'r [u8],
+    token: Option<i64>,
+}
+
+fn echoed<'r, 'a>(
+    result: &'r EuiccPackageResult<'a>,
+    eim_id: &str,
+    package: &EimPackage,
+) -> Result<Echoed<'r, 'a>, Unbelieved> {
     if result.eim_id() != eim_id {
         return Err(Unbelieved::OtherEim);
     }
-    let signed = package.signed.as_ref().ok_or(Unbelieved::NotHandedOver)?;
-    let (bytes, counter, signature) = match result {
-        EuiccPackageResult::Signed { data, signature } => (data.bytes, data.value.counter_value, *signature),
+    let token = package.signed.as_ref().ok_or(Unbelieved::NotHandedOver)?.association_token;
+    let (answer, bytes, counter, signature) = match result {
+        EuiccPackageResult::Signed { data, signature } => {
+            let results = data.value.results.clone();
+            let answer = Answer::Results { seq_number: data.value.seq_number, results };
+            (answer, data.bytes, data.value.counter_value, *signature)
+        }
         EuiccPackageResult::ErrorSigned { data, signature } => {
-            (data.bytes, data.value.counter_value, *signature)
+            (Answer::Error(data.value.code), data.bytes, data.value.counter_value, *signature)
         }
         EuiccPackageResult::ErrorUnsigned(_) => return Err(Unbelieved::Signature),
     };
@@ -129,19 +166,16 @@ pub fn verify_result<'a>(
     if Some(counter) != expected {
         return Err(Unbelieved::Counter { came: counter, expected });
     }
-    verify_signature(key, &signed_bytes(bytes, signed.association_token), signature)?;
-    Ok(VerifiedResult {
-        answer: match result {
-            EuiccPackageResult::Signed { data, .. } => {
-                Answer::Results { seq_number: data.value.seq_number, results: data.value.results.clone() }
-            }
-            EuiccPackageResult::ErrorSigned { data, .. } => Answer::Error(data.value.code),
-            EuiccPackageResult::ErrorUnsigned(_) => return Err(Unbelieved::Signature),
-        },
-    })
+    Ok(Echoed { answer, bytes, signature, token })
 }
 
 impl VerifiedResult<'_> {
+    /// Whether its signature was not looked at: in builds for laboratories alone.
+    #[must_use]
+    pub const fn is_unverified(&self) -> bool {
+        self.unverified
+    }
+
     /// seqNumber, by which the IPA removes it; signed errors have none.
     #[must_use]
     pub const fn seq_number(&self) -> Option<u32> {
@@ -151,7 +185,9 @@ impl VerifiedResult<'_> {
         }
     }
 
-    fn results(&self) -> &[EuiccResultData<'_>] {
+    /// What it says of each operation, in order.
+    #[must_use]
+    pub fn results(&self) -> &[EuiccResultData<'_>] {
         match &self.answer {
             Answer::Results { results, .. } => results,
             Answer::Error(_) => &[],
@@ -172,6 +208,15 @@ impl VerifiedResult<'_> {
         self.results().iter().find_map(|result| match result {
             EuiccResultData::ListProfileInfo(Ok(list)) => list.iter().map(listed).collect(),
             _ => None,
+        })
+    }
+
+    /// Whether it lists the eIMs of the eUICC, and none but this one is among them.
+    #[must_use]
+    pub fn is_left_alone_with(&self, eim_id: &str) -> bool {
+        self.results().iter().any(|result| match result {
+            EuiccResultData::ListEim(Ok(eims)) => eims.iter().all(|eim| eim.eim_id == eim_id),
+            _ => false,
         })
     }
 

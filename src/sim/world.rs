@@ -29,6 +29,7 @@ use crate::domain::{
 };
 use crate::eim::caller::{ClientAuth, Devices, EidField, POLLS_PER_HOUR};
 use crate::eim::introductions::Introductions;
+use crate::eim::keys::EimKeys;
 use crate::eim::laboratory::Laboratory;
 use crate::eim::operations::{CreateOperationError, OperationRequest, create_operation};
 use crate::eim::refusals::Refusals;
@@ -245,7 +246,7 @@ impl<'g> World<'g> {
             clock: self.clock.clone(),
             rng: self.rng.clone(),
             eim_id: EIM.to_owned(),
-            key: Arc::clone(&self.ground.eim_key),
+            keys: EimKeys::new(Arc::clone(&self.ground.eim_key), []),
             anchors: Arc::clone(&self.ground.anchors),
             download: DownloadWay::Direct,
             deadlines: Deadlines::default(),

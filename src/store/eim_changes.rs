@@ -43,6 +43,10 @@ pub struct EimChange {
     pub introduction: Introduction,
     /// Whether it was asked for that in vain once more.
     pub not_introduced: bool,
+    /// SHA-256 of the key of our eIM that it knows from now on.
+    pub signing_key: Option<String>,
+    /// Whether it deleted our eIM.
+    pub left: bool,
     /// Its profiles.
     pub profiles: Option<Vec<ListedProfile>>,
     /// Operations that go on, and where they stand now.
@@ -99,6 +103,8 @@ pub struct PackageAnswer {
     pub result: Option<Vec<u8>>,
     /// What came in its place after a rollback.
     pub rollback_result: Option<Vec<u8>>,
+    /// Whether it did not verify: in builds for laboratories alone.
+    pub unverified: bool,
 }
 
 impl EimChange {
@@ -115,6 +121,8 @@ impl EimChange {
             certificates: None,
             introduction: Introduction::default(),
             not_introduced: false,
+            signing_key: None,
+            left: false,
             profiles: None,
             operations: Vec::new(),
             new_operations: Vec::new(),
@@ -202,6 +210,8 @@ impl EimRow {
                 rules_authorisation_table: change.introduction.rules_authorisation_table,
                 introductions: i64::from(change.not_introduced),
                 rplmn: change.rplmn,
+                signing_key: change.signing_key,
+                left_at: change.left.then_some(at),
             },
             issuer,
             forget: change.profiles.is_some().then(|| EidRow { eid: change.eid.as_str().to_owned() }),
@@ -234,6 +244,7 @@ impl EimRow {
                 result: answer.result,
                 rollback_result: answer.rollback_result,
                 result_at: at,
+                unverified: i64::from(answer.unverified),
             }),
             package: change.package.map(|package| PackageRow::new(&change.eid, package)),
             handed_over: change.handed_over.map(|(transaction_id, signed)| {

@@ -28,7 +28,7 @@ macro_rules! select_euicc {
              eim_euicc.certificate, eim_euicc.euicc_info1, eim_euicc.euicc_info2, eim_euicc.ipa_capabilities, \
              eim_euicc.device_info, eim_euicc.rules_authorisation_table, eim_euicc.introductions, \
              eim_euicc.stale_since, eim_euicc.listed_at, eim_euicc.rplmn, eim_euicc.last_contact_at, \
-             eim_euicc.previous_contact_at FROM eim_euicc \
+             eim_euicc.previous_contact_at, eim_euicc.signing_key, eim_euicc.left_at FROM eim_euicc \
              LEFT JOIN eum_certificate ON eum_certificate.digest = eim_euicc.eum_certificate WHERE ",
             $rest
         )
@@ -43,13 +43,13 @@ const EUICCS: Statement =
 /// All that a poll asks for, in one look.
 const POLL: Statement = Statement::common(concat!(
     "SELECT eim_euicc.version, eim_euicc.counter AS last_counter, eim_euicc.association_token AS token, \
-     eim_euicc.introductions, eim_euicc.rplmn, eim_euicc.last_contact_at, CAST(CASE WHEN eim_euicc.certificate IS NULL THEN 0 ELSE 1 END AS BIGINT) AS known, ",
+     eim_euicc.introductions, eim_euicc.rplmn, eim_euicc.last_contact_at, eim_euicc.signing_key, CAST(CASE WHEN eim_euicc.certificate IS NULL THEN 0 ELSE 1 END AS BIGINT) AS known, ",
     package_columns!(),
     " FROM eim_euicc LEFT JOIN eim_package ON eim_package.eid = eim_euicc.eid AND eim_package.ended_at IS NULL \
      WHERE eim_euicc.eid = $1"
 ));
 
-/// A new association begins with its own counter; what waits for the eUICC stays.
+/// A new association begins with its own counter; what waits for the eUICC stays. One that comes back was given our first key.
 const ASSOCIATE: Statement = set_statement!(
     [eid text, counter bigint, token bigint, indirect_download bigint, associated_at bigint]
     "INSERT INTO eim_euicc (eid, version, association, associated_at, counter, association_token, indirect_download, \
@@ -58,7 +58,8 @@ const ASSOCIATE: Statement = set_statement!(
      euicc.eum_certificate, euicc.certificate FROM change LEFT JOIN euicc ON euicc.eid = change.eid WHERE true \
      ON CONFLICT (eid) DO UPDATE SET version = eim_euicc.version + 1, association = eim_euicc.association + 1, \
      associated_at = excluded.associated_at, counter = excluded.counter, \
-     association_token = excluded.association_token, indirect_download = excluded.indirect_download \
+     association_token = excluded.association_token, indirect_download = excluded.indirect_download, \
+     signing_key = CASE WHEN eim_euicc.left_at IS NULL THEN eim_euicc.signing_key ELSE NULL END, left_at = NULL \
      RETURNING eid, version"
 );
 
@@ -90,7 +91,7 @@ const PROFILES: Statement = Statement::common(
 pub(super) const HOLD: Statement = set_statement!(
     [eid text, version bigint, counter bigint, stale bigint, stale_since bigint, listed_at bigint, digest text,
      certificate octets, euicc_info1 octets, euicc_info2 octets, ipa_capabilities octets, device_info octets,
-     rules_authorisation_table octets, introductions bigint, rplmn text]
+     rules_authorisation_table octets, introductions bigint, rplmn text, signing_key text, left_at bigint]
     "UPDATE eim_euicc SET version = eim_euicc.version + 1, counter = COALESCE(change.counter, eim_euicc.counter), \
      stale_since = CASE WHEN change.stale = 1 THEN change.stale_since ELSE eim_euicc.stale_since END, \
      listed_at = COALESCE(change.listed_at, eim_euicc.listed_at), \
@@ -102,9 +103,20 @@ pub(super) const HOLD: Statement = set_statement!(
      device_info = COALESCE(change.device_info, eim_euicc.device_info), \
      rules_authorisation_table = COALESCE(change.rules_authorisation_table, eim_euicc.rules_authorisation_table), \
      introductions = eim_euicc.introductions + change.introductions, \
-     rplmn = COALESCE(change.rplmn, eim_euicc.rplmn) \
+     rplmn = COALESCE(change.rplmn, eim_euicc.rplmn), \
+     signing_key = COALESCE(change.signing_key, eim_euicc.signing_key), \
+     left_at = COALESCE(change.left_at, eim_euicc.left_at) \
      FROM change WHERE eim_euicc.eid = change.eid AND eim_euicc.version = change.version \
      RETURNING eim_euicc.eid, eim_euicc.version"
+);
+
+/// What nobody said otherwise of was given the first key.
+const PIN_KEY: Statement = Statement::common(
+    "UPDATE eim_euicc SET signing_key = $1 WHERE signing_key IS NULL AND left_at IS NULL RETURNING eid",
+);
+
+const COUNT_KEYS: Statement = Statement::common(
+    "SELECT signing_key, COUNT(*) AS euiccs FROM eim_euicc WHERE left_at IS NULL GROUP BY signing_key ORDER BY signing_key",
 );
 
 pub(super) const FORGET_PROFILES: Statement = set_statement!(
@@ -128,6 +140,8 @@ pub(super) const STATEMENTS: &[Statement] = &[
     CONTACTS,
     PROFILES,
     HOLD,
+    PIN_KEY,
+    COUNT_KEYS,
     FORGET_PROFILES,
     INSERT_PROFILES,
 ];
@@ -221,6 +235,10 @@ pub struct EimEuicc {
     pub last_contact_at: Option<Timestamp>,
     /// When it polled before that.
     pub previous_contact_at: Option<Timestamp>,
+    /// SHA-256 of the key of our eIM that it knows, in hexadecimal digits; `None`: the first one of the settings.
+    pub signing_key: Option<String>,
+    /// When it signed that it deleted our eIM.
+    pub left_at: Option<Timestamp>,
 }
 
 impl EimEuicc {
@@ -240,6 +258,8 @@ pub struct Poll {
     pub version: i64,
     /// associationToken.
     pub association_token: Option<i64>,
+    /// SHA-256 of the key of our eIM that it knows; `None`: the first one.
+    pub signing_key: Option<String>,
     /// Whether its certificates are known.
     pub has_certificates: bool,
     /// How often it was asked for them in vain.
@@ -269,6 +289,8 @@ set_row! {
         pub(super) rules_authorisation_table: Option<Vec<u8>>,
         pub(super) introductions: i64,
         pub(super) rplmn: Option<String>,
+        pub(super) signing_key: Option<String>,
+        pub(super) left_at: Option<i64>,
     }
 }
 
@@ -328,6 +350,8 @@ fn euicc(row: &Row) -> Result<EimEuicc, StoreError> {
         rplmn: row.text_or_null("rplmn")?,
         last_contact_at: time("last_contact_at")?,
         previous_contact_at: time("previous_contact_at")?,
+        signing_key: row.text_or_null("signing_key")?,
+        left_at: time("left_at")?,
     })
 }
 
@@ -403,6 +427,29 @@ impl Store {
         rows.iter().map(euicc).collect()
     }
 
+    /// Writes down that eUICCs of which nobody said otherwise know this key of our eIM; returns how many.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn pin_signing_key(&self, key: &str, entry: NewAuditEntry) -> Result<usize, StoreError> {
+        let mut writing = self.pools.begin().await?;
+        let pinned = writing.fetch(&PIN_KEY, [key.into()]).await?.len();
+        if pinned > 0 {
+            audit::append(&mut writing, &[entry]).await?;
+        }
+        writing.commit().await?;
+        Ok(pinned)
+    }
+
+    /// How many eUICCs know which key of our eIM; `None` stands for the first one.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine fails.
+    pub async fn count_signing_keys(&self) -> Result<Vec<(Option<String>, i64)>, StoreError> {
+        let rows = self.pools.fetch(&COUNT_KEYS, []).await?;
+        rows.iter().map(|row| Ok((row.text_or_null("signing_key")?, row.integer("euiccs")?))).collect()
+    }
+
     /// What there is for the device of this eUICC, in one look; `None` if the eUICC is not associated.
     ///
     /// # Errors
@@ -414,6 +461,7 @@ impl Store {
         Ok(Some(Poll {
             version: row.integer("version")?,
             association_token: row.integer_or_null("token")?,
+            signing_key: row.text_or_null("signing_key")?,
             has_certificates: row.integer("known")? == 1,
             introductions: u32::try_from(row.integer("introductions")?)
                 .map_err(|_| corrupt("introductions"))?,
@@ -478,6 +526,8 @@ mod tests {
             rplmn: None,
             last_contact_at: at(5000),
             previous_contact_at: at(1400),
+            signing_key: None,
+            left_at: None,
         };
         assert_eq!(euicc.expected_at(), at(8600));
         euicc.previous_contact_at = None;

@@ -19,7 +19,7 @@ macro_rules! package_columns {
          eim_package.transaction_id, eim_package.counter, eim_package.content, eim_package.created_at, \
          eim_package.due_at, eim_package.association_token, eim_package.signature, eim_package.handed_over_at, \
          eim_package.ended_at, eim_package.outcome, eim_package.result, eim_package.result_at, \
-         eim_package.rollback_result"
+         eim_package.rollback_result, eim_package.unverified"
     };
 }
 pub(super) use package_columns;
@@ -56,10 +56,11 @@ pub(super) const END_PACKAGES: Statement = change_statement!(
 
 /// The first result stays; what comes in its place is a rollback.
 pub(super) const KEEP_RESULTS: Statement = change_statement!(
-    [transaction_id text, result octets, rollback_result octets, result_at bigint]
+    [transaction_id text, result octets, rollback_result octets, result_at bigint, unverified bigint]
     "UPDATE eim_package SET result = COALESCE(eim_package.result, change.result), \
      rollback_result = COALESCE(eim_package.rollback_result, change.rollback_result), \
-     result_at = change.result_at FROM change WHERE eim_package.transaction_id = change.transaction_id";
+     result_at = change.result_at, \
+     unverified = CASE WHEN change.unverified = 1 THEN 1 ELSE eim_package.unverified END FROM change WHERE eim_package.transaction_id = change.transaction_id";
     returning "eim_package.transaction_id"
 );
 
@@ -190,6 +191,8 @@ pub struct EimPackage {
     pub rollback_result: Option<Vec<u8>>,
     /// When the latest answer came.
     pub result_at: Option<Timestamp>,
+    /// Whether an answer was believed that did not verify: in builds for laboratories alone.
+    pub unverified: bool,
 }
 
 /// The signature of a package.
@@ -252,6 +255,7 @@ set_row! {
         pub(super) result: Option<Vec<u8>>,
         pub(super) rollback_result: Option<Vec<u8>>,
         pub(super) result_at: i64,
+        pub(super) unverified: i64,
     }
 }
 
@@ -293,6 +297,7 @@ pub(super) fn package(row: &Row) -> Result<EimPackage, StoreError> {
         result: row.octets_or_null("result")?,
         rollback_result: row.octets_or_null("rollback_result")?,
         result_at: time("result_at")?,
+        unverified: row.integer("unverified")? == 1,
     })
 }
 

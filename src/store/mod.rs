@@ -182,6 +182,8 @@ const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (16, "device_certificate", include_str!("migrations/sqlite/0016_device_certificate.sql")),
     (17, "stock_count_of_statement", include_str!("migrations/sqlite/0017_stock_count_of_statement.sql")),
     (18, "label", include_str!("migrations/sqlite/0018_label.sql")),
+    (19, "eim_key", include_str!("migrations/sqlite/0019_eim_key.sql")),
+    (20, "unverified", include_str!("migrations/sqlite/0020_unverified.sql")),
 ];
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "stock", include_str!("migrations/postgres/0001_stock.sql")),
@@ -202,6 +204,8 @@ const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (16, "device_certificate", include_str!("migrations/postgres/0016_device_certificate.sql")),
     (17, "stock_count_of_statement", include_str!("migrations/postgres/0017_stock_count_of_statement.sql")),
     (18, "label", include_str!("migrations/postgres/0018_label.sql")),
+    (19, "eim_key", include_str!("migrations/postgres/0019_eim_key.sql")),
+    (20, "unverified", include_str!("migrations/postgres/0020_unverified.sql")),
 ];
 
 /// Where the data lies.

@@ -240,9 +240,10 @@ impl NewOperationRow {
                     delete_old_ms = Some(i64::try_from(hold.as_millis()).unwrap_or(i64::MAX));
                 }
             }
-            Task::Configure { commands: all } | Task::Laboratory { package: all } => {
-                commands = Some(all.clone())
-            }
+            Task::Configure { commands: all }
+            | Task::Move { commands: all }
+            | Task::RotateKey { commands: all }
+            | Task::Laboratory { package: all } => commands = Some(all.clone()),
         }
         Self {
             eid: operation.eid.as_str().to_owned(),
@@ -279,6 +280,8 @@ const fn kind_code(kind: OperationKind) -> i64 {
         OperationKind::Switch => 5,
         OperationKind::Configure => 6,
         OperationKind::Laboratory => 7,
+        OperationKind::Move => 8,
+        OperationKind::RotateKey => 9,
     }
 }
 
@@ -375,6 +378,8 @@ fn task(row: &Row, corrupt: &impl Fn(&'static str) -> StoreError) -> Result<Task
         },
         6 => Task::Configure { commands: octets()? },
         7 => Task::Laboratory { package: octets()? },
+        8 => Task::Move { commands: octets()? },
+        9 => Task::RotateKey { commands: octets()? },
         _ => return Err(corrupt("kind")),
     })
 }

@@ -14,6 +14,7 @@ crate::tests!(
     a_switch_orders_its_profile_and_says_what_stands_in_its_way,
     freedom_to_switch_is_activated_where_it_is_part_of_the_sim,
     what_cannot_be_asked_is_told_as_a_problem,
+    an_euicc_is_configured_and_moved,
     without_an_eim_there_are_no_operations,
 );
 
@@ -42,6 +43,37 @@ fn api() -> Api {
     let file = format!("eid,architecture,eim_id,counter\n{EID},SGP.32,eim.test,0\n{CONSUMER},sgp22,,\n");
     ingest_euiccs_of(&api, file, Some("Card Industrial"));
     api
+}
+
+fn an_euicc_is_configured_and_moved() {
+    let api = api();
+    let fleet = api.token("fleet", Right::Fleet);
+    // addEim of an eIM "x" with counter 1 and a key; listEim; deleteEim of this eIM.
+    let list = json!({ "kind": "configure", "commands": "oQKrAA==" });
+    let made = api.post(&fleet, &path(EID), &list, None).ok();
+    assert_eq!((&made["kind"], &made["state"]), (&json!("configure"), &json!("acting")));
+    let shown = api.get(&fleet, &format!("/v1/operations/{}", made["operation_id"].as_str().unwrap())).ok();
+    assert_eq!(
+        (&shown["packages"][0]["told"], &shown["packages"][0]["unverified"]),
+        (&json!([]), &json!(false))
+    );
+    let moved = api.post(&fleet, &path(EID), &json!({ "kind": "move" }), None).ok();
+    assert_eq!((&moved["kind"], &moved["state"]), (&json!("move"), &json!("waiting")));
+    for (wanted, says) in [
+        (json!({ "kind": "configure" }), "commands: configure needs them"),
+        (json!({ "kind": "configure", "commands": "?" }), "commands: expected base64"),
+        (json!({ "kind": "configure", "commands": "oQA=" }), "there is none"),
+        (json!({ "kind": "move", "configuration": "MAA=" }), "configuration: "),
+        (json!({ "kind": "laboratory" }), "kind: expected one of"),
+        (json!({ "kind": "rotate_key" }), "kind: expected one of"),
+    ] {
+        let refused = api.post(&fleet, &path(EID), &wanted, None);
+        assert!(refused.status == 400 && refused.text.contains(says), "{says}: {}", refused.text);
+    }
+    // deleteEim of "eim.test".
+    let own = json!({ "kind": "configure", "commands": "oQypCoAIZWltLnRlc3Q=" });
+    let refused = api.post(&fleet, &path(EID), &own, None);
+    assert!(refused.text.contains("they delete this eIM itself"), "{}", refused.text);
 }
 
 fn path(eid: &str) -> String {

@@ -27,6 +27,8 @@ crate::tests!(
     euiccs_are_told_of_the_eim,
     euiccs_are_associated_and_shown,
     a_laboratory_prepares_situations,
+    euiccs_go_over_to_another_eim,
+    euiccs_are_told_of_a_new_key,
     doctor_looks_after_the_eim,
     idle_polls_are_measured,
 );
@@ -413,6 +415,90 @@ fn a_laboratory_prepares_situations() {
     let run = place.run("doctor --json");
     let found = findings(&serde_json::from_str(&run.stdout).unwrap());
     assert!(found.iter().any(|line| line.starts_with("eim: warning: laboratory: ")), "{found:#?}");
+}
+
+fn euiccs_go_over_to_another_eim() {
+    let place = Place::furnished();
+    place.write(
+        "simyard.toml",
+        &format!("{SETTINGS}[eim]\nid = \"other.example.com\"\nfqdn = \"smdp.example.com\"\n"),
+    );
+    for (format, file) in [("json", "other.json"), ("der", "other.der"), ("base64", "other.txt")] {
+        place.run(&format!("eim configuration --token --counter 4 --format {format} --out {file}")).ok();
+    }
+    place
+        .write("simyard.toml", &format!("{SETTINGS}[eim]\nid = \"eim.test\"\nfqdn = \"smdp.example.com\"\n"));
+    place.write("list.csv", &format!("eid,counter,token\n{EID},0,\n{OTHER_EID},5,2\n"));
+    place.run("eim associate --file list.csv").ok();
+    let asked = |line: &str| place.run(line).ok().trim().to_owned();
+    for line in [
+        format!("eim add {EID} --eim other.json --by anna --config simyard.toml"),
+        format!("eim update {EID} --eim other.txt"),
+        format!("eim remove {EID} --eim-id other.example.com"),
+        format!("eim list-eims {EID}"),
+    ] {
+        let id = asked(&line);
+        assert_eq!(place.run(&format!("operation show {id} --json")).json()["kind"], "configure", "{line}");
+    }
+    assert_eq!(place.run(&format!("eim list-eims {EID} --json")).json()["state"], "waiting");
+    place.run(&format!("eim remove {EID} --eim-id eim.test")).failed("they delete this eIM itself");
+    place.run(&format!("eim add {EID} --eim simyard.toml")).failed("no EimConfigurationData");
+    place.write("eids.txt", &format!("{OTHER_EID}\n\n"));
+    let told = place.run(&format!("eim move {EID} --file eids.txt --to other.der")).ok();
+    assert!(told.contains(&format!("{EID}  ")) && told.contains(&format!("{OTHER_EID}  ")), "{told}");
+    let moved = place.run(&format!("eim move {EID} --added --json")).json();
+    let id = moved["operations"][0]["operation_id"].as_str().unwrap();
+    assert_eq!(place.run(&format!("operation show {id} --json")).json()["kind"], "move");
+    place.run(&format!("eim move {} --added", EID.replace("19", "20"))).failed("1 of 1 eUICCs are not moved");
+    place.run(&format!("eim move {EID} --to simyard.toml")).failed("simyard.toml");
+    assert_eq!(place.run("eim moved --config simyard.toml").ok(), "eid,counter,token\n");
+    assert_eq!(place.run("eim moved --json").json()["moved"], json!([]));
+    for line in [format!("eim move {EID}"), "eim move --added".to_owned(), format!("eim add {EID}")] {
+        assert_eq!(place.run(&line).code, Some(2), "{line}");
+    }
+}
+
+fn euiccs_are_told_of_a_new_key() {
+    let place = Place::furnished();
+    let eim = "[eim]\nid = \"eim.test\"\nfqdn = \"smdp.example.com\"\n";
+    let next = "[[eim.keys]]\ncertificate = \"pki/wrong/eim-sign-expired.pem\"\nkey = \"pki/wrong/eim-sign-expired.key.pem\"\n";
+    place.write("simyard.toml", &format!("{SETTINGS}{eim}"));
+    place.write("list.csv", &format!("eid,counter,token\n{EID},0,\n{OTHER_EID},5,2\n"));
+    place.run("eim associate --file list.csv").ok();
+    let rotate = "eim rotate --new-key pki/wrong/eim-sign-expired.pem";
+    place.run(&format!("{rotate} {EID}")).failed("1 eUICCs are not told of the key");
+    place.write("simyard.toml", &format!("{SETTINGS}{eim}{next}"));
+    let first = place.run(&format!("{rotate} {EID} --by anna --config simyard.toml --json")).json();
+    assert_eq!((&first["asked"], &first["refused"]), (&json!(1), &json!(0)));
+    let told = place.run(&format!("{rotate} --all")).ok();
+    assert!(told.contains("1 eUICCs are told") && told.contains("1 are being told, 0 know it"), "{told}");
+    let known = place.run("eim rotate --all --new-key pki/eim-sign.pem --json").json();
+    assert_eq!(known["known"], 2);
+    let keys = place.run("eim keys --json --config simyard.toml").json();
+    assert_eq!((&keys["keys"][0]["euiccs"], &keys["keys"][1]["euiccs"]), (&json!(2), &json!(0)));
+    let text = place.run("eim keys").ok();
+    assert!(
+        text.contains("2 eUICCs  eUICCs are given it") && text.contains("0 eUICCs  a further key"),
+        "{text}"
+    );
+    // The first key is changed before all know it: doctor knows how many do not.
+    let finds = |settings: &str, says: &str| {
+        place.write("simyard.toml", &format!("{SETTINGS}{settings}"));
+        let run = place.run("doctor --json");
+        let found = findings(&serde_json::from_str(&run.stdout).unwrap());
+        assert!(found.iter().any(|line| line.contains(says)), "{says}: {found:#?}");
+    };
+    let changed = "signing_certificate = \"pki/wrong/eim-sign-expired.pem\"\nsigning_key = \"pki/wrong/eim-sign-expired.key.pem\"\n";
+    let old = "[[eim.keys]]\ncertificate = \"pki/eim-sign.pem\"\nkey = \"pki/eim-sign.key.pem\"\n";
+    finds(&format!("{eim}{changed}{old}"), "eim: warning: 2 eUICCs know another key than eim.signing_key");
+    finds(&format!("{eim}{changed}"), "eim: bad: 2 eUICCs know key");
+    finds(&format!("{eim}{}", next.replace("key.pem", "pem")), "eim.keys.");
+    let swapped = "[[eim.keys]]\ncertificate = \"pki/eim-sign.pem\"\nkey = \"pki/eim-tls.key.pem\"\n";
+    finds(&format!("{eim}{swapped}"), "eim.keys.key does not belong to eim.keys.certificate");
+    place.run("serve --end-with-stdin").failed("the key does not belong to its certificate in eim.keys");
+    for line in ["eim rotate --all", rotate] {
+        assert_eq!(place.run(line).code, Some(2), "{line}");
+    }
 }
 
 fn findings(report: &Value) -> Vec<String> {

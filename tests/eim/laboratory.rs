@@ -37,6 +37,7 @@ crate::tests!(
     what_is_enabled_by_hand_is_listed_again,
     nothing_real_is_disturbed,
     what_the_laboratory_does_is_written_down_and_proves_nothing,
+    what_does_not_verify_is_refused_but_in_builds_for_laboratories,
 );
 
 const DISABLE: &str = "A40C5A0A988812010000000000F1";
@@ -301,5 +302,36 @@ fn what_the_laboratory_does_is_written_down_and_proves_nothing() {
         let told = report(&world.eim, &[id]).await.unwrap();
         let [reported] = told.operations.as_slice() else { panic!("one operation") };
         assert_eq!((reported.kind.as_str(), reported.packages.len()), ("laboratory", 0));
+    });
+}
+
+fn what_does_not_verify_is_refused_but_in_builds_for_laboratories() {
+    block_on(async {
+        for (open, believed) in
+            [(Laboratory::Open, cfg!(feature = "laboratory")), (Laboratory::Closed, false)]
+        {
+            let mut world = World::new().await;
+            world.eim.laboratory = open;
+            let id = world.ask(Task::Audit).await;
+            let package = world.package().await;
+            let mut dummy = world.card.lock().unwrap().list(&package);
+            *dummy.last_mut().unwrap() ^= 1;
+            let answered = world.answer(EimPackageResult::EuiccPackageResult(dummy.clone())).await;
+            let state = if believed { "done" } else { "checking" };
+            assert_eq!((answered.is_ok(), world.state(&id).await), (believed, state), "{open:?}");
+            let kept = operation(&world.eim, &id).await.unwrap().unwrap().packages.remove(0);
+            assert_eq!((kept.unverified, kept.result), (believed, believed.then_some(dummy)));
+            let told = report(&world.eim, &[id]).await.unwrap();
+            assert_eq!(told.operations[0].packages.len(), usize::from(!believed), "it is no evidence");
+            // Another counter is refused in any build.
+            if believed {
+                let id = world.ask(Task::Audit).await;
+                world.package().await;
+                let refused = world
+                    .answer(EimPackageResult::EuiccPackageResult(world.card.lock().unwrap().list(&package)));
+                assert!(refused.await.is_ok(), "it answers the first one, once more");
+                assert_eq!(world.state(&id).await, "checking");
+            }
+        }
     });
 }

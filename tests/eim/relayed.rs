@@ -20,6 +20,7 @@ use simyard::eim::cancel_session::{CancelSessionError, cancel_session};
 use simyard::eim::get_bound_profile_package::{GetBoundProfilePackageError, get_bound_profile_package};
 use simyard::eim::initiate_authentication::{InitiateAuthenticationError, initiate_authentication};
 use simyard::eim::introductions::Introductions;
+use simyard::eim::keys::EimKeys;
 use simyard::eim::laboratory::Laboratory;
 use simyard::eim::refusals::Refusals;
 use simyard::eim::relay::Relay;
@@ -418,7 +419,7 @@ fn eim(store: Store, clock: Clock, relay: Relay) -> Eim {
         clock,
         rng,
         eim_id: "eim.example.com".to_owned(),
-        key: Arc::new(PKI.eim_sign.key.signing_key().unwrap()),
+        keys: EimKeys::new(Arc::new(PKI.eim_sign.key.signing_key().unwrap()), []),
         anchors: Arc::new(Anchors::of_cis(vec![PKI.ci.certificate.clone()]).unwrap()),
         download: DownloadWay::Indirect,
         deadlines: Deadlines::default(),

@@ -13,6 +13,7 @@ use simyard::domain::{
 use simyard::eim::caller::{ClientAuth, DeviceCaller, Devices, EidField, POLLS_PER_HOUR};
 use simyard::eim::get_eim_package::{GetEimPackageError, get_eim_package};
 use simyard::eim::introductions::Introductions;
+use simyard::eim::keys::EimKeys;
 use simyard::eim::laboratory::Laboratory;
 use simyard::eim::operations::{CreateOperationError, OperationRequest, create_operation};
 use simyard::eim::provide_eim_package_result::{ProvideEimPackageResultError, provide_eim_package_result};
@@ -119,7 +120,7 @@ impl World {
             clock: clock.clone(),
             rng,
             eim_id: EIM_ID.to_owned(),
-            key: Arc::new(PKI.eim_sign.key.signing_key().unwrap()),
+            keys: EimKeys::new(Arc::new(PKI.eim_sign.key.signing_key().unwrap()), []),
             anchors: Arc::new(Anchors::of_cis(vec![PKI.ci.certificate.clone()]).unwrap()),
             download: DownloadWay::Direct,
             deadlines: Deadlines::default(),

@@ -99,6 +99,9 @@ fn tasks() -> Vec<Task> {
             old: OldProfile::DeleteAfter(Duration::from_millis(86_400_001)),
         },
         Task::Configure { commands: vec![0xA1, 2, 0xAB, 0] },
+        Task::Move { commands: vec![0xA1, 2, 0xAB, 0] },
+        Task::RotateKey { commands: vec![0xA1, 2, 0xAA, 0] },
+        Task::Laboratory { package: vec![0xBF, 0x51, 0] },
     ]
 }
 
@@ -274,6 +277,7 @@ fn a_package_is_handed_over_answered_and_rolled_back() {
             transaction_id: transaction(1),
             result: result.map(|octet| vec![octet]),
             rollback_result: rollback.map(|octet| vec![octet]),
+            unverified: false,
         };
         let answered = EimChange {
             ended: Some((transaction(1), PackageOutcome::Answered)),

@@ -53,6 +53,16 @@ pub(super) struct EimTable {
     poll_wanted_after_minutes: Option<Spanned<u32>>,
     #[serde(default)]
     laboratory: bool,
+    #[serde(default)]
+    keys: Vec<EimKeyTable>,
+}
+
+/// A further key that signs eUICC packages.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EimKeyTable {
+    certificate: Spanned<String>,
+    key: Spanned<String>,
 }
 
 #[derive(Deserialize)]
@@ -139,6 +149,8 @@ pub struct EimSetting {
     pub device_crl: Vec<FileSetting>,
     /// The key that signs eUICC packages, and its certificate.
     pub signing: CredentialSetting,
+    /// Further keys, which eUICCs know, or are told of.
+    pub keys: Vec<CredentialSetting>,
     /// Polls of one EID in an hour that are answered without a certificate.
     pub polls_of_euicc_per_hour: NonZeroU32,
     /// How SM-DP+ servers are called for devices.
@@ -216,6 +228,14 @@ impl Reader<'_> {
                 ),
                 key: self.file(table.signing_key.as_ref(), "eim.signing_key", "pki/eim-sign.key.pem"),
             },
+            keys: table
+                .keys
+                .iter()
+                .map(|pair| CredentialSetting {
+                    certificate: self.file(Some(&pair.certificate), "eim.keys.certificate", ""),
+                    key: self.file(Some(&pair.key), "eim.keys.key", ""),
+                })
+                .collect(),
             polls_of_euicc_per_hour: table.polls_of_euicc_per_hour.unwrap_or(POLLS_PER_HOUR),
             laboratory: if table.laboratory { Laboratory::Open } else { Laboratory::Closed },
             relay: self.relay(&RelayMembers {

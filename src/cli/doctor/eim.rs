@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use super::Report;
 use super::certificates::{check_anchors, lifetime, names, tls};
-use crate::app::config::{Config, EimSetting};
+use crate::app::config::{Config, CredentialSetting, EimSetting};
 use crate::app::credentials::{cis, credential, device_cas};
+use crate::app::signing_keys;
+use crate::cli::eim::keys::known_keys;
 use crate::eim::caller::{ClientAuth, EidField};
 use crate::eim::laboratory::Laboratory;
 use crate::env::Timestamp;
+use crate::store::Store;
 
 const GROUP: &str = "eim";
 
@@ -69,16 +72,59 @@ fn time(duration: Duration) -> String {
 }
 
 fn signing(setting: &EimSetting, now: Timestamp, report: &mut Report) {
-    match credential(&setting.signing) {
+    pair(&setting.signing, "eim.signing", now, report);
+    for one in &setting.keys {
+        pair(one, "eim.keys.", now, report);
+    }
+}
+
+/// A certificate and its key; the names of their settings begin so.
+fn pair(setting: &CredentialSetting, name: &str, now: Timestamp, report: &mut Report) {
+    let separator = if name.ends_with('.') { "" } else { "_" };
+    match credential(setting) {
         Ok(credential) if credential.certificate.is_of(&credential.key) => {
-            lifetime("eim.signing_certificate", &credential.certificate, now, report);
+            lifetime(&format!("{name}{separator}certificate"), &credential.certificate, now, report);
         }
         Ok(_) => {
-            let text = "eim.signing_key does not belong to eim.signing_certificate";
+            let text = format!("{name}{separator}key does not belong to {name}{separator}certificate");
             report.bad(GROUP, text, "name the key that the certificate was made for");
         }
         Err(error) => report.bad(GROUP, error.to_string(), "name a readable certificate and its key"),
     }
+}
+
+/// Which keys eUICCs know; what the settings do not have can reach none of them.
+pub(super) async fn keys(config: &Config, store: &Store, report: &mut Report) {
+    let Some(setting) = &config.eim else { return };
+    // Keys that cannot be read have been told already.
+    let Ok(keys) = signing_keys(setting) else { return };
+    let counts = match store.count_signing_keys().await {
+        Ok(counts) => counts,
+        Err(error) => return report.bad(GROUP, error.to_string(), "mend the store"),
+    };
+    let (ours, missing) = known_keys(&keys, &counts);
+    let old: i64 = ours.iter().skip(1).map(|(_, euiccs)| euiccs).sum();
+    if ours.len() > 1 {
+        for (digest, euiccs) in &ours {
+            report.good(GROUP, format!("key {}: {euiccs} eUICCs", short(digest)));
+        }
+    }
+    if old > 0 {
+        report.warning(
+            GROUP,
+            format!("{old} eUICCs know another key than eim.signing_key"),
+            "keep it in [[eim.keys]] until simyard eim rotate has brought them over",
+        );
+    }
+    for (digest, euiccs) in &missing {
+        let text = format!("{euiccs} eUICCs know key {}, which the settings do not have", short(digest));
+        report.bad(GROUP, text, "name it in [[eim.keys]]: nothing else is taken by them");
+    }
+}
+
+/// Enough of a digest to recognise it.
+fn short(digest: &str) -> &str {
+    digest.get(..16).unwrap_or(digest)
 }
 
 fn devices(config: &Config, setting: &EimSetting, now: Timestamp, report: &mut Report) {

@@ -142,6 +142,7 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
                 forwarded::check(&store, clock.now(), &mut report).await;
             }
             webhooks::check(&store, &mut report).await;
+            eim::keys(&config, &store, &mut report).await;
             store.close().await;
         }
     }

@@ -112,8 +112,8 @@ pub(super) async fn show(args: &ShowArgs) -> anyhow::Result<()> {
 
 /// What there is of an eUICC, as JSON.
 pub(super) async fn show_json(store: &Store, eid: &Eid) -> anyhow::Result<()> {
-    if let Some((euicc, profiles, operations)) = look(store, eid).await? {
-        output::json(&value(&euicc, &profiles, &operations));
+    if let Some(Found { euicc, labels, profiles, operations }) = look(store, eid).await? {
+        output::json(&value(&euicc, &labels, &profiles, &operations));
     }
     Ok(())
 }

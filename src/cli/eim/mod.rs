@@ -5,6 +5,8 @@
 //! | `configuration` | what eUICCs are told of this eIM |
 //! | `associate` | what this eIM keeps of eUICCs |
 //! | `devices` | certificates that stand for an EID by a list |
+//! | `eco` | the eIMs of eUICCs, and fleets that go over to another one |
+//! | `keys` | the keys that sign packages, and how eUICCs are told of the next one |
 //! | `operation` | a laboratory's hand on it |
 //! | `forwarded` | notifications that wait for their receivers |
 //! | `label` | what the owner of a fleet calls eUICCs by |
@@ -19,7 +21,9 @@ use crate::eim::association::DownloadWay;
 mod associate;
 mod configuration;
 mod devices;
+mod eco;
 mod forwarded;
+pub(super) mod keys;
 mod label;
 mod operation;
 mod refused;
@@ -43,6 +47,29 @@ enum EimCommand {
     Associate(associate::AssociateArgs),
     /// Show what this eIM knows of an eUICC: counter, token, contact, profiles, operations under way.
     Show(associate::ShowArgs),
+    /// Have an eUICC associate another eIM beside this one.
+    Add(eco::AddArgs),
+    /// Have an eUICC change what it has of an eIM; the key of this one is rotated.
+    Update(eco::AddArgs),
+    /// Have an eUICC delete another eIM.
+    Remove(eco::RemoveArgs),
+    /// Have an eUICC list its eIMs: 'simyard operation show' tells them.
+    ListEims(eco::ListEimsArgs),
+    /// Have eUICCs go over to another eIM.
+    ///
+    /// Each adds the other eIM; once its signed result says so, it deletes this one, in an operation of its own. An eUICC that
+    /// does not add the other eIM stays here.
+    Move(eco::MoveArgs),
+    /// List the eUICCs that have another eIM by 'move', with what its owner needs: eid,counter,token, as 'simyard eim associate
+    /// --file' takes it.
+    Moved(eco::MovedArgs),
+    /// List the keys that sign packages, and how many eUICCs know each.
+    Keys(keys::KeysArgs),
+    /// Tell eUICCs of a new key, under the one that they know.
+    ///
+    /// The settings name the new key in [[eim.keys]], and the server has been started with them. Each eUICC goes on under its
+    /// old key until its signed result says that it has the new one.
+    Rotate(keys::RotateArgs),
     /// Prepare situations for a laboratory: counters, tokens and packages as no eIM makes them by itself.
     Operation(operation::OperationArgs),
     /// Look after the list of certificates that stand for an EID although they name none.
@@ -68,6 +95,14 @@ pub async fn run(args: EimArgs) -> anyhow::Result<()> {
         EimCommand::Configuration(args) => configuration::run(*args).await,
         EimCommand::Associate(args) => associate::run(&args).await,
         EimCommand::Show(args) => associate::show(&args).await,
+        EimCommand::Add(args) => eco::add(&args).await,
+        EimCommand::Update(args) => eco::update(&args).await,
+        EimCommand::Remove(args) => eco::remove(&args).await,
+        EimCommand::ListEims(args) => eco::list(&args).await,
+        EimCommand::Move(args) => eco::start_move(&args).await,
+        EimCommand::Moved(args) => eco::list_moved(&args).await,
+        EimCommand::Keys(args) => keys::list(&args).await,
+        EimCommand::Rotate(args) => keys::run(&args).await,
         EimCommand::Operation(args) => operation::run(&args).await,
         EimCommand::Devices(args) => devices::run(args).await,
         EimCommand::Forwarded(args) => forwarded::run(args).await,

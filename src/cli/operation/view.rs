@@ -19,7 +19,9 @@ const fn named(task: &Task) -> Option<&Iccid> {
         | Task::Audit
         | Task::Switch { to: SwitchTarget::Downloaded, .. }
         | Task::Configure { .. }
-        | Task::Laboratory { .. } => None,
+        | Task::Laboratory { .. }
+        | Task::Move { .. }
+        | Task::RotateKey { .. } => None,
     }
 }
 
@@ -92,6 +94,7 @@ pub(in crate::cli) fn show(found: &OperationView, now: Timestamp) -> Vec<String>
     for one in &found.packages {
         let left = one.handed_over_at.map_or_else(|| "has not left".to_owned(), |at| format!("left {at}"));
         let came = one.result_at.map_or_else(|| "no answer".to_owned(), |at| format!("answered {at}"));
+        let came = if one.unverified { format!("{came}, result unverified") } else { came };
         let counter = one.package.counter.map(|counter| format!(", counter {counter}")).unwrap_or_default();
         lines.push(format!("package {}{counter}: {left}, {came}", one.package.transaction_id));
         for answer in [&one.result, &one.rollback_result].into_iter().flatten() {
@@ -151,6 +154,7 @@ pub(super) fn value_of(found: &OperationView) -> Value {
                 "euicc_package_signed": one.package.content.as_ref().map(digits),
                 "result": one.result.as_ref().map(digits),
                 "told": one.result.as_deref().map(told),
+                "unverified": one.unverified,
                 "rollback_result": one.rollback_result.as_ref().map(digits),
                 "result_at": one.result_at.map(|at| at.to_string()),
             })

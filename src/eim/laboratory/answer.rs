@@ -8,7 +8,7 @@ use simyard_asn1::iot::result::{EuiccPackageResult, EuiccResultData};
 use simyard_asn1::iot::trigger::ProfileDownloadTriggerRequest;
 use simyard_asn1::{Decode as _, Encode as _, Reader};
 
-use super::{Laboratory, trigger_place};
+use super::{Laboratory, trigger_place, unverified};
 use crate::crypto::seal::SealError;
 use crate::domain::Occurrence;
 use crate::eim::Eim;
@@ -120,11 +120,11 @@ pub(in crate::eim) async fn take(
             && answers(package, &said, is_error)
     });
     let Some(package) = package else { return Ok(None) };
-    let mut seq_numbers = Vec::new();
+    let (mut seq_numbers, mut is_unverified) = (Vec::new(), false);
     let mut changes_profiles = matches!(result, EimPackageResult::ProfileDownloadTriggerResult(_));
     match &said.result {
         Some(signed @ (EuiccPackageResult::Signed { .. } | EuiccPackageResult::ErrorSigned { .. })) => {
-            believe(eim, eid, &package, signed).await?;
+            is_unverified = believe(eim, eid, &package, signed).await?;
             if let EuiccPackageResult::Signed { data, .. } = signed {
                 seq_numbers.push(data.value.seq_number);
                 changes_profiles = data.value.results.iter().any(changes_a_profile);
@@ -143,6 +143,7 @@ pub(in crate::eim) async fn take(
             transaction_id: id.clone(),
             result: Some(said.octets.clone()),
             rollback_result: None,
+            unverified: is_unverified,
         });
         if changes_profiles {
             let now = turn.now();
@@ -156,16 +157,14 @@ pub(in crate::eim) async fn take(
     Ok(Some(seq_numbers))
 }
 
-/// A signed answer is verified as any other, against what the package says of itself.
+/// A signed answer is verified as any other, against what the package says of itself. Returns whether that was left out.
 async fn believe(
     eim: &Eim,
     eid: &Eid,
     package: &StoredPackage,
     result: &EuiccPackageResult<'_>,
-) -> Result<(), ProvideEimPackageResultError> {
+) -> Result<bool, ProvideEimPackageResultError> {
     let euicc = eim.store.eim_euicc(eid).await?.ok_or(ProvideEimPackageResultError::EidNotFound)?;
-    let certificates = euicc.certificates.ok_or(Unbelieved::NoCertificate)?;
-    let verified = verify_certificates(&eim.anchors, eid, &certificates, eim.clock.now())?;
     let content = package.package.content.as_deref().unwrap_or_default();
     let request = EuiccPackageRequest::from_der(content).map_err(Unbelieved::from)?;
     let sent = &request.euicc_package_signed.value;
@@ -175,8 +174,14 @@ async fn believe(
         association_token: euicc.association.association_token,
         signature: request.eim_signature.to_vec(),
     });
-    verify_result(result, sent.eim_id, &asked, verified.public_key())?;
-    Ok(())
+    let verified = match &euicc.certificates {
+        None => Err(Unbelieved::NoCertificate),
+        Some(certificates) => verify_certificates(&eim.anchors, eid, certificates, eim.clock.now())
+            .and_then(|euicc| verify_result(result, sent.eim_id, &asked, euicc.public_key())),
+    };
+    let verified =
+        verified.or_else(|refused| unverified::in_place(eim, result, sent.eim_id, &asked, refused))?;
+    Ok(verified.is_unverified())
 }
 
 const fn changes_a_profile(result: &EuiccResultData<'_>) -> bool {

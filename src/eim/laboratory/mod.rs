@@ -30,6 +30,7 @@ use crate::ident::{Eid, TransactionId};
 use crate::store::{CodeScope, EimPackage, NewOperation, StoreError, Urgency};
 
 pub(super) mod answer;
+pub(super) mod unverified;
 
 /// The most octets of a package: what an eUICC takes, and what stands around it.
 pub const PACKAGE_MAX: usize = COMMANDS_MAX + 1024;
@@ -130,6 +131,9 @@ pub enum LaboratoryError {
     /// Too many operations wait.
     #[error("{WAITING_MAX} operations of this eUICC wait already")]
     TooMany,
+    /// The settings do not have the key that the eUICC knows.
+    #[error("the settings do not have the key that the eUICC knows: add it as [[eim.keys]]")]
+    KeyMissing,
     /// The package could not be signed.
     #[error("the package could not be signed: {0}")]
     Signing(#[from] EcdsaError),
@@ -326,7 +330,9 @@ fn made(
         turn.beside().counter = Some(signed.counter_value);
     }
     let token = package.token.or(turn.euicc.association.association_token);
-    let signature = signature(&eim.key, &content, token, package.signing)?;
+    let known = turn.euicc.signing_key.as_deref();
+    let key = eim.keys.known(known).ok_or(LaboratoryError::KeyMissing)?;
+    let signature = signature(key, &content, token, package.signing)?;
     Ok(Zeroizing::new(euicc_package_request(&content, &signature)))
 }
 

@@ -24,6 +24,8 @@ use crate::domain::{
     SwitchObstacle, SwitchTarget, Task,
 };
 use crate::eim::Eim;
+use crate::eim::answers::told;
+use crate::eim::ecos::{add_eim, list_eims};
 use crate::eim::operations::{
     CancelOperationError, CodeScope, CreateOperationError, KeptOperation, OperationRequest,
     OperationSelection, OperationView as Kept, cancel_operation, create_operation, download_is_under_way,
@@ -56,7 +58,7 @@ struct ListParameters {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewOperation {
-    /// `download`, `enable`, `disable`, `delete`, `audit` or `switch`.
+    /// `download`, `enable`, `disable`, `delete`, `audit`, `switch`, `configure`, or `move` to another eIM.
     kind: String,
     /// The profile to enable, to disable, to delete, or, if it is on the eUICC, to switch to.
     iccid: Option<String>,
@@ -72,6 +74,12 @@ struct NewOperation {
     /// Of `switch`: delete the profile before so many seconds after the switch was confirmed; by default it is kept, as it is
     /// the way back.
     delete_old_after_s: Option<u64>,
+    /// Of `configure`: psmoList (`A0`) or ecoList (`A1`) in DER, in base64. The key of this eIM is not changed by it, and this
+    /// eIM is not deleted.
+    commands: Option<String>,
+    /// Of `move`: EimConfigurationData of the other eIM, or an AddInitialEimRequest of it, in base64; absent, the eUICC must have
+    /// the other eIM already. Once the eUICC signed that it has it, an operation `configure` has it delete this eIM.
+    configuration: Option<String>,
     /// It does not begin later than in so many seconds; by default it waits as long as it takes.
     valid_for_s: Option<u64>,
 }
@@ -141,6 +149,10 @@ struct PackageView {
     euicc_package_signed: Option<String>,
     /// The first result as it came, in base64; of a signed one it is the eUICC's evidence.
     result: Option<String>,
+    /// What the result says, in lines for people.
+    told: Vec<String>,
+    /// Whether an answer did not verify and was recorded all the same: in builds for laboratories alone.
+    unverified: bool,
     /// What came in its place after a rollback.
     rollback_result: Option<String>,
     #[schema(format = DateTime)]
@@ -169,7 +181,9 @@ fn view(kept: &KeptOperation) -> OperationView {
         | Task::Audit
         | Task::Switch { to: SwitchTarget::Downloaded, .. }
         | Task::Configure { .. }
-        | Task::Laboratory { .. } => None,
+        | Task::Laboratory { .. }
+        | Task::Move { .. }
+        | Task::RotateKey { .. } => None,
     };
     OperationView {
         operation_id: operation.operation_id.to_string(),
@@ -204,6 +218,8 @@ fn shown(found: &Kept) -> ShownOperation {
         handed_over_at: one.handed_over_at.map(|at| at.to_string()),
         euicc_package_signed: one.package.content.as_ref().map(base64),
         result: one.result.as_ref().map(base64),
+        told: one.result.as_deref().map(told).unwrap_or_default(),
+        unverified: one.unverified,
         rollback_result: one.rollback_result.as_ref().map(base64),
         result_at: one.result_at.map(|at| at.to_string()),
     });
@@ -242,6 +258,12 @@ pub(super) async fn create(
         Ok((StatusCode::ACCEPTED, serde_json::to_value(view(&made)).unwrap_or_default()))
     };
     once_at(&caller, &uri, &headers, &body, location, call).await
+}
+
+/// Octets of a member in base64; what they hold is read where they are used.
+fn octets(text: Option<&str>, name: &str) -> Result<Option<Vec<u8>>, Problem> {
+    let decoded = text.map(|text| STANDARD.decode(text)).transpose();
+    decoded.map_err(|_| invalid(format!("{name}: expected base64")))
 }
 
 /// Where an operation is watched.
@@ -364,9 +386,9 @@ async fn make(
 
 fn request(new: &NewOperation, eim: &Eim) -> Result<OperationRequest, Problem> {
     let kind = OperationKind::parse(&new.kind)
-        .filter(|kind| !matches!(kind, OperationKind::Configure | OperationKind::Laboratory));
+        .filter(|kind| !matches!(kind, OperationKind::Laboratory | OperationKind::RotateKey));
     let kind = kind.ok_or_else(|| {
-        invalid("kind: expected one of download, enable, disable, delete, audit and switch")
+        invalid("kind: expected one of download, enable, disable, delete, audit, switch, configure and move")
     })?;
     let task = task(new, kind)?;
     let codes = [new.activation_code.is_some(), new.profile_type.is_some()];
@@ -422,7 +444,16 @@ fn task(new: &NewOperation, kind: OperationKind) -> Result<Task, Problem> {
                 Some(seconds) => OldProfile::DeleteAfter(seconds_of("delete_old_after_s", seconds)?),
             },
         },
-        OperationKind::Configure | OperationKind::Laboratory => {
+        OperationKind::Configure => {
+            let commands = octets(new.commands.as_deref(), "commands")?;
+            Task::Configure { commands: commands.ok_or_else(|| invalid("commands: configure needs them"))? }
+        }
+        OperationKind::Move => {
+            let other = octets(new.configuration.as_deref(), "configuration")?;
+            let commands = other.map_or_else(|| Ok(list_eims()), |other| add_eim(&other));
+            Task::Move { commands: commands.map_err(|why| invalid(format!("configuration: {why}")))? }
+        }
+        OperationKind::Laboratory | OperationKind::RotateKey => {
             return Err(invalid(format!("kind: {kind} is not asked for here")));
         }
     };
@@ -491,9 +522,10 @@ fn not_created(error: CreateOperationError) -> Problem {
                 .detail(detail)
                 .member("obstacles", obstacles.iter().map(obstacle).collect())
         }
-        CreateOperationError::NotAssociated(_) | CreateOperationError::TooMany => {
-            Problem::new(ProblemKind::NotPossible).detail(detail)
-        }
+        CreateOperationError::NotAssociated(_)
+        | CreateOperationError::Left(..)
+        | CreateOperationError::OwnEim(_)
+        | CreateOperationError::TooMany => Problem::new(ProblemKind::NotPossible).detail(detail),
         CreateOperationError::OtherOperation(_) => Problem::new(ProblemKind::KeyReused).detail(detail),
         CreateOperationError::Key
         | CreateOperationError::CodeMissing

@@ -1,0 +1,151 @@
+//! `simyard eim keys` and `simyard eim rotate`: the keys that sign eUICC packages, and how eUICCs are told of the next one.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::{ArgGroup, Args};
+use serde_json::{Value, json};
+
+use crate::cli::hand::HandArgs;
+use crate::cli::operation::{Common, Desk};
+use crate::cli::output::{self, error_line, line};
+use crate::crypto::keyfile::load_certificates;
+use crate::domain::Actor;
+use crate::eim::keys::{EimKeys, Rotated, key_digest, rotate};
+use crate::ident::Eid;
+use crate::pki::Certificate;
+use crate::store::EIM_EUICCS_MAX;
+
+#[derive(Args)]
+pub(super) struct KeysArgs {
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Args)]
+#[command(group = ArgGroup::new("which").required(true).args(["eids", "all"]))]
+pub(super) struct RotateArgs {
+    /// The eUICCs.
+    eids: Vec<Eid>,
+    /// All that know another key.
+    #[arg(long)]
+    all: bool,
+    /// The certificate of the new key, which the settings name, too.
+    #[arg(long, value_name = "FILE")]
+    new_key: PathBuf,
+    #[command(flatten)]
+    hand: HandArgs,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Keys, and how many eUICCs know each; those that the settings do not have come last.
+pub(in crate::cli) fn known_keys(
+    keys: &EimKeys,
+    counts: &[(Option<String>, i64)],
+) -> (Vec<(String, i64)>, Vec<(String, i64)>) {
+    let first = &keys.first().digest;
+    let count = |digest: &str| {
+        let is_of = |known: &Option<String>| known.as_ref().unwrap_or(first) == digest;
+        counts.iter().filter(|(known, _)| is_of(known)).map(|(_, count)| count).sum()
+    };
+    let ours = keys.all().map(|one| (one.digest.clone(), count(&one.digest))).collect();
+    let missing = counts.iter().filter_map(|(known, count)| {
+        let known = known.as_ref()?;
+        keys.all().all(|one| one.digest != *known).then(|| (known.clone(), *count))
+    });
+    (ours, missing.collect())
+}
+
+/// Runs `simyard eim keys`.
+pub(super) async fn list(args: &KeysArgs) -> anyhow::Result<()> {
+    let desk = Desk::open(&args.common.config).await?;
+    let counts = desk.eim.store.count_signing_keys().await;
+    let outcome = counts.map_err(anyhow::Error::from).map(|counts| {
+        let (ours, missing) = known_keys(&desk.eim.keys, &counts);
+        let all = ours.iter().map(|one| (one, true)).chain(missing.iter().map(|one| (one, false)));
+        if args.common.json {
+            let value = |((digest, euiccs), is_ours): (&(String, i64), bool)| {
+                json!({ "key_sha256": digest, "euiccs": euiccs, "in_settings": is_ours })
+            };
+            output::json(&json!({ "keys": all.map(value).collect::<Vec<Value>>() }));
+            return;
+        }
+        for (place, ((digest, euiccs), is_ours)) in all.enumerate() {
+            let what = match (place, is_ours) {
+                (0, _) => "eUICCs are given it",
+                (_, true) => "a further key",
+                (_, false) => "not in the settings",
+            };
+            line(&format!("{digest}  {euiccs} eUICCs  {what}"));
+        }
+    });
+    desk.closed(outcome).await
+}
+
+/// Runs `simyard eim rotate`.
+pub(super) async fn run(args: &RotateArgs) -> anyhow::Result<()> {
+    let new = digest_of(&args.new_key)?;
+    let desk = Desk::open(&args.common.config).await?;
+    let outcome = rotate_those(&desk, &new, args).await;
+    desk.closed(outcome).await
+}
+
+/// The digest of the key of the first certificate in a file.
+fn digest_of(path: &Path) -> anyhow::Result<String> {
+    let all = load_certificates(path)?;
+    let first = all.first().with_context(|| format!("{} holds no certificate", path.display()))?;
+    let certificate = Certificate::from_der(first).with_context(|| path.display().to_string())?;
+    Ok(key_digest(certificate.public_key().with_context(|| path.display().to_string())?))
+}
+
+/// How it went for each kind of outcome.
+#[derive(Default)]
+struct Tally {
+    asked: u64,
+    under_way: u64,
+    known: u64,
+    refused: u64,
+}
+
+async fn rotate_those(desk: &Desk, new: &str, args: &RotateArgs) -> anyhow::Result<()> {
+    let actor = Actor::Person(args.hand.person());
+    let mut tally = Tally::default();
+    for eid in &args.eids {
+        rotate_one(desk, eid, new, &actor, &mut tally).await;
+    }
+    let mut after = String::new();
+    while args.all {
+        let page = desk.eim.store.eim_euiccs(&after, EIM_EUICCS_MAX).await?;
+        let Some(last) = page.last() else { break };
+        after = last.association.eid.as_str().to_owned();
+        for euicc in page.iter().filter(|euicc| euicc.left_at.is_none()) {
+            rotate_one(desk, &euicc.association.eid, new, &actor, &mut tally).await;
+        }
+    }
+    let Tally { asked, under_way, known, refused } = tally;
+    if args.common.json {
+        output::json(&json!({ "asked": asked, "under_way": under_way, "known": known, "refused": refused }));
+    } else {
+        line(&format!(
+            "{asked} eUICCs are told of the key when they poll, {under_way} are being told, {known} know it already"
+        ));
+    }
+    if refused > 0 {
+        bail!("{refused} eUICCs are not told of the key");
+    }
+    Ok(())
+}
+
+async fn rotate_one(desk: &Desk, eid: &Eid, new: &str, actor: &Actor, tally: &mut Tally) {
+    let count = match rotate(&desk.eim, eid, new, actor).await {
+        Ok(Rotated::Asked(_)) => &mut tally.asked,
+        Ok(Rotated::UnderWay(_)) => &mut tally.under_way,
+        Ok(Rotated::Known) => &mut tally.known,
+        Err(error) => {
+            error_line(&format!("{eid}: {error}"));
+            &mut tally.refused
+        }
+    };
+    *count = count.saturating_add(1);
+}
