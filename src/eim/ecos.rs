@@ -144,9 +144,7 @@ fn ecos(content: &[u8]) -> Vec<Eco<'_>> {
 fn digest_of(key: &EimPublicKey<'_>) -> Option<String> {
     let key = match key {
         EimPublicKey::Spki(info) => from_subject_public_key_info(&info.to_der()).ok()?,
-        EimPublicKey::Certificate(der) => {
-            Certificate::from_der(&der.to_der()).ok()?.public_key().ok()?.clone()
-        }
+        EimPublicKey::Certificate(der) => *Certificate::from_der(&der.to_der()).ok()?.public_key().ok()?,
     };
     Some(key_digest(&key))
 }

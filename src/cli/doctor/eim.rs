@@ -7,7 +7,7 @@ use super::certificates::{check_anchors, lifetime, names, tls};
 use crate::app::config::{Config, CredentialSetting, EimSetting};
 use crate::app::credentials::{cis, credential, device_cas};
 use crate::app::signing_keys;
-use crate::cli::eim::keys::known_keys;
+use crate::cli::eim::keys::{KeyCount, KeyPlace, known_keys};
 use crate::eim::caller::{ClientAuth, EidField};
 use crate::eim::laboratory::Laboratory;
 use crate::env::Timestamp;
@@ -102,23 +102,26 @@ pub(super) async fn keys(config: &Config, store: &Store, report: &mut Report) {
         Ok(counts) => counts,
         Err(error) => return report.bad(GROUP, error.to_string(), "mend the store"),
     };
-    let (ours, missing) = known_keys(&keys, &counts);
-    let old: i64 = ours.iter().skip(1).map(|(_, euiccs)| euiccs).sum();
-    if ours.len() > 1 {
-        for (digest, euiccs) in &ours {
-            report.good(GROUP, format!("key {}: {euiccs} eUICCs", short(digest)));
+    let all = known_keys(&keys, &counts);
+    if setting.keys.is_empty() && all.iter().all(|one| one.place == KeyPlace::First) {
+        return;
+    }
+    for KeyCount { digest, euiccs, place } in &all {
+        let key = format!("key {}", short(digest));
+        match place {
+            KeyPlace::First => report.good(GROUP, format!("{key}, eim.signing_key: {euiccs} eUICCs")),
+            KeyPlace::Further if *euiccs == 0 => report.good(GROUP, format!("{key}: no eUICCs")),
+            KeyPlace::Further => report.warning(
+                GROUP,
+                format!("{euiccs} eUICCs know {key}, not eim.signing_key"),
+                "keep it in [[eim.keys]] until simyard eim rotate has brought them over",
+            ),
+            KeyPlace::Missing => report.bad(
+                GROUP,
+                format!("{euiccs} eUICCs know {key}, which the settings do not have"),
+                "name it in [[eim.keys]]: nothing else is taken by them",
+            ),
         }
-    }
-    if old > 0 {
-        report.warning(
-            GROUP,
-            format!("{old} eUICCs know another key than eim.signing_key"),
-            "keep it in [[eim.keys]] until simyard eim rotate has brought them over",
-        );
-    }
-    for (digest, euiccs) in &missing {
-        let text = format!("{euiccs} eUICCs know key {}, which the settings do not have", short(digest));
-        report.bad(GROUP, text, "name it in [[eim.keys]]: nothing else is taken by them");
     }
 }
 

@@ -39,22 +39,54 @@ pub(super) struct RotateArgs {
     common: Common,
 }
 
-/// Keys, and how many eUICCs know each; those that the settings do not have come last.
-pub(in crate::cli) fn known_keys(
-    keys: &EimKeys,
-    counts: &[(Option<String>, i64)],
-) -> (Vec<(String, i64)>, Vec<(String, i64)>) {
+/// A key, and how many eUICCs know it.
+pub(in crate::cli) struct KeyCount {
+    /// Its digest.
+    pub(in crate::cli) digest: String,
+    /// How many eUICCs.
+    pub(in crate::cli) euiccs: i64,
+    /// What the settings have it as.
+    pub(in crate::cli) place: KeyPlace,
+}
+
+/// What the settings have a key as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum KeyPlace {
+    /// eUICCs are given it.
+    First,
+    /// A further one.
+    Further,
+    /// They do not have it.
+    Missing,
+}
+
+impl KeyPlace {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::First => "eUICCs are given it",
+            Self::Further => "a further key",
+            Self::Missing => "not in the settings",
+        }
+    }
+}
+
+/// The keys of the settings, the first one first, and those that eUICCs know beside them.
+pub(in crate::cli) fn known_keys(keys: &EimKeys, counts: &[(Option<String>, i64)]) -> Vec<KeyCount> {
     let first = &keys.first().digest;
     let count = |digest: &str| {
         let is_of = |known: &Option<String>| known.as_ref().unwrap_or(first) == digest;
         counts.iter().filter(|(known, _)| is_of(known)).map(|(_, count)| count).sum()
     };
-    let ours = keys.all().map(|one| (one.digest.clone(), count(&one.digest))).collect();
-    let missing = counts.iter().filter_map(|(known, count)| {
-        let known = known.as_ref()?;
-        keys.all().all(|one| one.digest != *known).then(|| (known.clone(), *count))
+    let ours = keys.all().map(|one| KeyCount {
+        digest: one.digest.clone(),
+        euiccs: count(&one.digest),
+        place: if one.digest == *first { KeyPlace::First } else { KeyPlace::Further },
     });
-    (ours, missing.collect())
+    let missing = counts.iter().filter_map(|(known, count)| {
+        let known = known.as_ref().filter(|known| keys.known(Some(known)).is_none())?;
+        Some(KeyCount { digest: known.clone(), euiccs: *count, place: KeyPlace::Missing })
+    });
+    ours.chain(missing).collect()
 }
 
 /// Runs `simyard eim keys`.
@@ -62,22 +94,16 @@ pub(super) async fn list(args: &KeysArgs) -> anyhow::Result<()> {
     let desk = Desk::open(&args.common.config).await?;
     let counts = desk.eim.store.count_signing_keys().await;
     let outcome = counts.map_err(anyhow::Error::from).map(|counts| {
-        let (ours, missing) = known_keys(&desk.eim.keys, &counts);
-        let all = ours.iter().map(|one| (one, true)).chain(missing.iter().map(|one| (one, false)));
+        let all = known_keys(&desk.eim.keys, &counts);
         if args.common.json {
-            let value = |((digest, euiccs), is_ours): (&(String, i64), bool)| {
-                json!({ "key_sha256": digest, "euiccs": euiccs, "in_settings": is_ours })
+            let value = |KeyCount { digest, euiccs, place }: &KeyCount| {
+                json!({ "key_sha256": digest, "euiccs": euiccs, "in_settings": *place != KeyPlace::Missing })
             };
-            output::json(&json!({ "keys": all.map(value).collect::<Vec<Value>>() }));
+            output::json(&json!({ "keys": all.iter().map(value).collect::<Vec<Value>>() }));
             return;
         }
-        for (place, ((digest, euiccs), is_ours)) in all.enumerate() {
-            let what = match (place, is_ours) {
-                (0, _) => "eUICCs are given it",
-                (_, true) => "a further key",
-                (_, false) => "not in the settings",
-            };
-            line(&format!("{digest}  {euiccs} eUICCs  {what}"));
+        for KeyCount { digest, euiccs, place } in &all {
+            line(&format!("{digest}  {euiccs} eUICCs  {}", place.text()));
         }
     });
     desk.closed(outcome).await
@@ -114,14 +140,8 @@ async fn rotate_those(desk: &Desk, new: &str, args: &RotateArgs) -> anyhow::Resu
     for eid in &args.eids {
         rotate_one(desk, eid, new, &actor, &mut tally).await;
     }
-    let mut after = String::new();
-    while args.all {
-        let page = desk.eim.store.eim_euiccs(&after, EIM_EUICCS_MAX).await?;
-        let Some(last) = page.last() else { break };
-        after = last.association.eid.as_str().to_owned();
-        for euicc in page.iter().filter(|euicc| euicc.left_at.is_none()) {
-            rotate_one(desk, &euicc.association.eid, new, &actor, &mut tally).await;
-        }
+    if args.all {
+        rotate_all(desk, new, &actor, &mut tally).await?;
     }
     let Tally { asked, under_way, known, refused } = tally;
     if args.common.json {
@@ -135,6 +155,18 @@ async fn rotate_those(desk: &Desk, new: &str, args: &RotateArgs) -> anyhow::Resu
         bail!("{refused} eUICCs are not told of the key");
     }
     Ok(())
+}
+
+async fn rotate_all(desk: &Desk, new: &str, actor: &Actor, tally: &mut Tally) -> anyhow::Result<()> {
+    let mut after = String::new();
+    loop {
+        let page = desk.eim.store.eim_euiccs(&after, EIM_EUICCS_MAX).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        last.association.eid.as_str().clone_into(&mut after);
+        for euicc in page.iter().filter(|euicc| euicc.left_at.is_none()) {
+            rotate_one(desk, &euicc.association.eid, new, actor, tally).await;
+        }
+    }
 }
 
 async fn rotate_one(desk: &Desk, eid: &Eid, new: &str, actor: &Actor, tally: &mut Tally) {
