@@ -68,6 +68,10 @@ impl Goods {
             (Self::Profiles(profiles), HeldNumber::Imsi(of)) => {
                 Some((numbered("imsi", *of), profiles.get(held.place)?.imsis.get(*of)?.imsi.as_str()))
             }
+            (Self::Profiles(profiles), HeldNumber::Msisdn(of)) => {
+                let one = profiles.get(held.place)?.imsis.get(*of)?;
+                Some((numbered("msisdn", *of), one.msisdn.as_deref()?))
+            }
             (Self::Euiccs(euiccs), HeldNumber::Eid) => {
                 Some(("eid".to_owned(), euiccs.get(held.place)?.facts.eid.as_str()))
             }
@@ -102,7 +106,13 @@ impl Goods {
             Self::Profiles(profiles) => profiles.get(place).map_or_else(Vec::new, |profile| {
                 let imsis = profile.imsis.iter().enumerate();
                 let imsis = imsis.map(|(of, one)| ("imsi", one.imsi.as_str(), HeldNumber::Imsi(of)));
-                std::iter::once(("iccid", profile.iccid.as_str(), HeldNumber::Iccid)).chain(imsis).collect()
+                // With a plus sign or without, it is one number.
+                let msisdns = profile.imsis.iter().enumerate().filter_map(|(of, one)| {
+                    let number = one.msisdn.as_deref()?.trim_start_matches('+');
+                    Some(("msisdn", number, HeldNumber::Msisdn(of)))
+                });
+                let iccid = ("iccid", profile.iccid.as_str(), HeldNumber::Iccid);
+                std::iter::once(iccid).chain(imsis).chain(msisdns).collect()
             }),
             Self::Euiccs(euiccs) => euiccs.get(place).map_or_else(Vec::new, |euicc| {
                 let preloaded = euicc.preloaded.iter().enumerate();

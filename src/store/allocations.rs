@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::available::{Next, Places};
 use super::engine::{Row, Statement, Writing, set_statement};
 use super::manual_changes::{ManualChangeRow, NewManualChange};
+use super::msisdns::{LEAVE_FURTHER_MSISDNS, LEAVE_HOME_MSISDNS};
 use super::order_row::OrderRow;
 use super::pools::kind_code;
 use super::set::{Set, set_row};
@@ -487,7 +488,9 @@ pub(super) async fn shelve(
         return Ok(());
     }
     let wiped = Set::of(&wiped);
-    for statement in [&WIPE_PACKAGE, &RETIRE_ICCIDS, &RETIRE_HOME_IMSIS, &RETIRE_FURTHER_IMSIS] {
+    let numbers = [&RETIRE_ICCIDS, &RETIRE_HOME_IMSIS, &RETIRE_FURTHER_IMSIS];
+    let left = [&LEAVE_HOME_MSISDNS, &LEAVE_FURTHER_MSISDNS];
+    for statement in [&WIPE_PACKAGE].into_iter().chain(numbers).chain(left) {
         writing.fetch_set(statement, &wiped).await?;
     }
     Ok(())

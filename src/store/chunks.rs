@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::batches::{Batch, Begun, HOLD_BATCH, Lease, Totals};
 use super::engine::{Statement, set_statement};
+use super::msisdns::{HELD_MSISDNS, INSERT_MSISDNS, REMOVE_FURTHER_MSISDNS, REMOVE_HOME_MSISDNS, digits};
 use super::packages::{INSERT_PACKAGES, PACKAGE_COLUMNS, Package, package_values};
 use super::set::Set;
 use super::writer::{Change, ChunkParts, ChunkRow, Done, Found};
@@ -79,8 +80,14 @@ const REMOVE_EUICC_ROWS: Statement = set_statement!(
 );
 
 /// What goes with the profiles of a batch that is given up, by ICCID.
-pub(super) const REMOVE_PROFILES: &[&Statement] =
-    &[&REMOVE_HOME_IMSIS, &REMOVE_FURTHER_IMSIS, &REMOVE_PACKAGES, &REMOVE_PROFILE_ROWS];
+pub(super) const REMOVE_PROFILES: &[&Statement] = &[
+    &REMOVE_HOME_MSISDNS,
+    &REMOVE_FURTHER_MSISDNS,
+    &REMOVE_HOME_IMSIS,
+    &REMOVE_FURTHER_IMSIS,
+    &REMOVE_PACKAGES,
+    &REMOVE_PROFILE_ROWS,
+];
 
 /// What goes with its eUICCs, by EID.
 pub(super) const REMOVE_EUICCS: &[&Statement] = &[&REMOVE_EUICC_PROFILES, &REMOVE_EUICC_ROWS];
@@ -105,8 +112,15 @@ pub struct NewImsi {
     pub imsi: Imsi,
     /// What it is for.
     pub role: String,
-    /// Its telephone number, kept as delivered.
+    /// Its telephone number, kept as delivered; unique in the store but for other subscriptions of the same profile.
     pub msisdn: Option<String>,
+}
+
+impl NewImsi {
+    /// The digits of its telephone number.
+    fn number(&self) -> Option<&str> {
+        self.msisdn.as_deref().map(digits)
+    }
 }
 
 /// A profile of a batch.
@@ -138,6 +152,8 @@ pub enum HeldNumber {
     Iccid,
     /// The IMSI of the subscription at this place, 0 for the home one.
     Imsi(usize),
+    /// The telephone number of the subscription at this place, 0 for the home one.
+    Msisdn(usize),
     /// The EID.
     Eid,
     /// The ICCID of the profile at this place of those that are on an eUICC.
@@ -200,7 +216,14 @@ impl ChunkParts for Added {
                 ]
             }),
         );
-        vec![(&INSERT_PROFILES, profiles), (&INSERT_PACKAGES, packages), (&INSERT_IMSIS, imsis)]
+        let mut sets =
+            vec![(&INSERT_PROFILES, profiles), (&INSERT_PACKAGES, packages), (&INSERT_IMSIS, imsis)];
+        let numbers = || self.profiles.iter().flat_map(msisdns);
+        if numbers().next().is_some() {
+            let rows = numbers().map(|(profile, number)| [number.into(), profile.iccid.as_str().into()]);
+            sets.push((&INSERT_MSISDNS, Set::rows_of(["number", "iccid"], rows)));
+        }
+        sets
     }
 }
 
@@ -211,6 +234,15 @@ fn subscriptions(profiles: &[NewProfile]) -> impl Iterator<Item = (&NewProfile, 
     })
 }
 
+/// The telephone numbers of a profile as digits, each once: its subscriptions may share one.
+fn msisdns(profile: &NewProfile) -> impl Iterator<Item = (&NewProfile, &str)> {
+    let numbers = profile.imsis.iter().enumerate().filter_map(|(place, one)| Some((place, one.number()?)));
+    numbers.filter_map(move |(place, number)| {
+        let is_first = profile.imsis.iter().take(place).all(|other| other.number() != Some(number));
+        is_first.then_some((profile, number))
+    })
+}
+
 /// Profiles whose numbers are looked for.
 struct Looked(Arc<Vec<NewProfile>>);
 
@@ -218,7 +250,12 @@ impl ChunkParts for Looked {
     fn sets(&self) -> Vec<(&'static Statement, Set<'_>)> {
         let iccids = self.0.iter().map(|profile| profile.iccid.as_str());
         let imsis = subscriptions(&self.0).map(|(_, _, subscription)| subscription.imsi.as_str());
-        vec![(&HELD_ICCIDS, Set::column("iccid", iccids)), (&HELD_IMSIS, Set::column("imsi", imsis))]
+        let numbers = self.0.iter().flat_map(msisdns).map(|(_, number)| number);
+        vec![
+            (&HELD_ICCIDS, Set::column("iccid", iccids)),
+            (&HELD_IMSIS, Set::column("imsi", imsis)),
+            (&HELD_MSISDNS, Set::column("number", numbers)),
+        ]
     }
 }
 
@@ -261,8 +298,10 @@ impl Store {
         let found = self.chunk(batch, lease, Box::new(Looked(Arc::clone(profiles)))).await?;
         let mut found = found.into_iter();
         let (iccids, imsis) = (found.next().unwrap_or_default(), found.next().unwrap_or_default());
+        let msisdns = found.next().unwrap_or_default();
         let mut held = Vec::new();
         for (place, profile) in profiles.iter().enumerate() {
+            let before = held.len();
             if let Some(by) = iccids.get(profile.iccid.as_str()) {
                 held.push(Held { place, number: HeldNumber::Iccid, by: Holder::new(by) });
             }
@@ -270,6 +309,15 @@ impl Store {
                 if let Some(by) = imsis.get(subscription.imsi.as_str()) {
                     held.push(Held { place, number: HeldNumber::Imsi(of), by: Holder::new(by) });
                 }
+            }
+            // Of a subscription that is there already, the telephone number says nothing new.
+            let number = profile
+                .imsis
+                .iter()
+                .enumerate()
+                .find_map(|(of, one)| Some((of, msisdns.get(one.number()?)?)));
+            if let (true, Some((of, by))) = (held.len() == before, number) {
+                held.push(Held { place, number: HeldNumber::Msisdn(of), by: Holder::new(by) });
             }
         }
         Ok(held)

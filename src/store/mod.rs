@@ -19,6 +19,7 @@
 //! | `failures` | what went wrong with each order last |
 //! | `batches` | what manufacturers deliver: begun, published, removed |
 //! | `chunks` | the rows of a batch, some hundred at a time |
+//! | `msisdns` | whose telephone numbers are |
 //! | `device_certificates` | which certificates of devices stand for which EID |
 //! | `esipa_refusals` | what was refused on ESipa |
 //! | `euiccs` | the register of eUICCs |
@@ -77,6 +78,7 @@ mod idempotency;
 mod identities;
 mod labels;
 mod manual_changes;
+mod msisdns;
 mod operation_events;
 mod operations;
 mod operator_keys;
@@ -184,6 +186,7 @@ const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (18, "label", include_str!("migrations/sqlite/0018_label.sql")),
     (19, "eim_key", include_str!("migrations/sqlite/0019_eim_key.sql")),
     (20, "unverified", include_str!("migrations/sqlite/0020_unverified.sql")),
+    (21, "msisdn", include_str!("migrations/sqlite/0021_msisdn.sql")),
 ];
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "stock", include_str!("migrations/postgres/0001_stock.sql")),
@@ -206,6 +209,7 @@ const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (18, "label", include_str!("migrations/postgres/0018_label.sql")),
     (19, "eim_key", include_str!("migrations/postgres/0019_eim_key.sql")),
     (20, "unverified", include_str!("migrations/postgres/0020_unverified.sql")),
+    (21, "msisdn", include_str!("migrations/postgres/0021_msisdn.sql")),
 ];
 
 /// Where the data lies.
@@ -386,6 +390,7 @@ impl Store {
             relayed::STATEMENTS,
             batches::STATEMENTS,
             chunks::STATEMENTS,
+            msisdns::STATEMENTS,
             euiccs::STATEMENTS,
             eim_euiccs::STATEMENTS,
             eim_packages::STATEMENTS,
@@ -461,6 +466,8 @@ pub enum Constraint {
     Iccid,
     /// The IMSI is in the stock already.
     Imsi,
+    /// A subscription has the telephone number already.
+    Msisdn,
     /// Another order has the matching identifier.
     MatchingId,
     /// The EID is in the register already.
@@ -489,6 +496,7 @@ pub enum Constraint {
 const CONSTRAINTS: &[(Constraint, &str, &str)] = &[
     (Constraint::Iccid, "profile_key", "profile.iccid"),
     (Constraint::Imsi, "subscription_imsi_key", "subscription_imsi.imsi"),
+    (Constraint::Msisdn, "subscription_msisdn_key", "subscription_msisdn.number"),
     (Constraint::MatchingId, "profile_matching_id", "profile.matching_id"),
     (Constraint::Eid, "euicc_key", "euicc.eid"),
     (Constraint::Preloaded, "euicc_profile_key", "euicc_profile.iccid"),

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use simyard::domain::{CallIdentity, DeliveryId, DownloadOrderParameters, NamedBy, State};
+use simyard::domain::{CallIdentity, DeliveryId, DownloadOrderParameters, NamedBy, Person, State};
+use simyard::env::{Clock, Rng};
+use simyard::inventory::allocation::Allocator;
 use simyard::store::{
     Batch, BatchState, Begun, Constraint, Held, HeldNumber, Holder, Lease, NewProfile, PackageKind,
     StoreError, Totals,
@@ -15,6 +17,7 @@ crate::tests!(
     nobody_sees_a_batch_before_it_is_published,
     a_batch_whose_receiver_died_is_removed_whole,
     a_chunk_goes_in_whole_or_not_at_all,
+    a_telephone_number_is_of_one_profile_at_a_time,
     older_stock_goes_first_and_what_is_not_published_is_passed_over,
 );
 
@@ -97,6 +100,50 @@ fn a_batch_whose_receiver_died_is_removed_whole() {
         store.remove_batch("02", "02", later).await.unwrap();
         assert_eq!(store.counts().await.unwrap()[0].profiles, 1102, "what is published stays");
     });
+}
+
+fn a_telephone_number_is_of_one_profile_at_a_time() {
+    on_both(|store, _| async move {
+        let with = |number: u32, msisdns: &[&str]| {
+            let mut profile = profile(number);
+            profile.imsis.extend(profile_of_further(number).imsis);
+            for (one, msisdn) in profile.imsis.iter_mut().zip(msisdns.iter().map(Some).chain([None, None])) {
+                one.msisdn = msisdn.map(|msisdn| (*msisdn).to_owned());
+            }
+            profile
+        };
+        let refused = async |name: &str, profile: NewProfile| {
+            let refused = store.insert_batch(&super::batch(name), &[profile], [0; 32]).await;
+            assert!(matches!(refused, Err(StoreError::InUse(Constraint::Msisdn))), "{name}: {refused:?}");
+        };
+        // Two subscriptions of one profile may share a number.
+        let first = [with(1, &["+4917", "4917"]), with(2, &["+4918", "+4919"]), with(3, &[]), with(4, &[])];
+        store.insert_batch(&super::batch("01"), &first, [0; 32]).await.unwrap();
+        refused("02", with(5, &["4917"])).await;
+        refused("03", with(5, &["+4920", "4919"])).await;
+        let (other, lease) = (super::batch("04"), lease_of("s", 60));
+        store.begin_batch(&other, &lease).await.unwrap();
+        let looked = some(&[with(5, &["4917"]), with(6, &["+4920", "+4919"]), with(7, &["4920"])]);
+        let held = store.held_numbers(&other, &lease, &looked).await.unwrap();
+        let of = |place, number| Held { place, number, by: Holder::Stock };
+        assert_eq!(held, [of(0, HeldNumber::Msisdn(0)), of(1, HeldNumber::Msisdn(1))]);
+        // One that does not come in whole leaves none, and neither does a batch that is given up.
+        store.add_to_batch(&other, &lease, &some(&[with(5, &["+4920", "+4921"])])).await.unwrap();
+        refused("05", with(6, &["4921"])).await;
+        store.remove_batch("04", "s", now()).await.unwrap();
+        store.insert_batch(&super::batch("06"), &[with(6, &["4921", "4920"])], [0; 32]).await.unwrap();
+        // Who is retired leaves its numbers to others.
+        let (clock, rng) = (Clock::fixed(now()), Rng::seeded(1));
+        let allocator = Allocator { store: store.clone(), clock, rng };
+        allocator.retire(&iccid(2), &Person::parse("ada").unwrap()).await.unwrap();
+        store.insert_batch(&super::batch("07"), &[with(7, &["4918", "4919"])], [0; 32]).await.unwrap();
+        refused("08", with(8, &["+4919"])).await;
+    });
+}
+
+/// The second subscription of a profile.
+fn profile_of_further(number: u32) -> NewProfile {
+    profile(number + 100_000)
 }
 
 fn a_chunk_goes_in_whole_or_not_at_all() {
