@@ -1,38 +1,16 @@
 //! ESipa over real mutual TLS: a card and its IPA with an eIM that asks, in both bindings; and what is no call, or none of
 //! this device.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 use simyard::binding::MessageBinding;
-use simyard::client::ConnectTo;
-use simyard::client::esipa::EsipaClient;
-use simyard::crypto::seal::{Sealer, SealingKey};
 use simyard::device::card::Card;
-use simyard::device::es10_client::Es10Client;
-use simyard::device::iot_state::IotSettings;
-use simyard::device::ipa::{Everywhere, Executed, Ipa, Pause, Pausing, Polled, Settings, Surroundings};
-use simyard::domain::{Actor, Deadlines, OperationId, Person, Task};
-use simyard::eim::introductions::Introductions;
-use simyard::eim::keys::EimKeys;
-use simyard::eim::laboratory::Laboratory;
-use simyard::eim::operations::{OperationRequest, create_operation};
-use simyard::eim::{Eim, POLL_WANTED_AFTER};
-use simyard::env::Rng;
-use simyard::ident::ServerAddress;
-use simyard::pki::Anchors;
-use simyard::pki::public_key::to_subject_public_key_info;
-use simyard::store::{Association, DownloadWay, Seen, SeenBy};
+use simyard::device::ipa::{Everywhere, Executed, Ipa, Polled};
+use simyard::domain::Task;
+use simyard::eim::operations::OperationRequest;
 use simyard_asn1::Encode as _;
-use simyard_asn1::iot::Implicit;
-use simyard_asn1::iot::configuration::{
-    AddInitialEimRequest, EimConfigurationData, EimPublicKey, REQUEST_TOKEN,
-};
 use simyard_asn1::iot::esipa::GetEimPackageRequest;
 
-use crate::eim::relayed::{NoServer, relay};
-use crate::server::{ADDRESS, Euicc, NOW, PKI, Reply, TestServer, euicc, reply};
+use crate::server::{ADDRESS, PKI, Reply, TestServer, euicc, reply};
 
 crate::tests!(
     a_card_introduces_itself_and_lists_its_profiles,
@@ -46,100 +24,20 @@ const SETTINGS: &str = "[eim]\nfqdn = \"smdp.example.com\"\nlisten = \"127.0.0.1
 const ASN1: &str = "asn1";
 const JSON: &str = "esipa/getEimPackage";
 
-#[derive(Debug)]
-struct NoPause;
-
-impl Pause for NoPause {
-    fn pause(&self, _: std::time::Duration) -> Pausing<'_> {
-        Box::pin(std::future::ready(()))
-    }
-}
-
-/// The eIM that the server runs, for operations.
-fn eim(server: &TestServer) -> Eim {
-    let rng = Rng::seeded(7);
-    Eim {
-        store: server.smdp().store.clone(),
-        sealer: Sealer::new(&SealingKey::generate(&rng), rng.clone()).unwrap(),
-        clock: server.clock.clone(),
-        rng,
-        eim_id: ADDRESS.to_owned(),
-        keys: EimKeys::new(Arc::new(PKI.eim_sign.key.signing_key().unwrap()), []),
-        anchors: Arc::new(Anchors::of_cis(vec![PKI.ci.certificate.clone()]).unwrap()),
-        download: DownloadWay::Direct,
-        deadlines: Deadlines::default(),
-        poll_wanted_after: POLL_WANTED_AFTER,
-        laboratory: Laboratory::Closed,
-        sub_classes: HashMap::new(),
-        contacts: Seen::new(SeenBy::Eim),
-        introductions: Introductions::default(),
-        relay: relay(Arc::new(NoServer), &server.clock),
-    }
-}
-
-/// A card that knows the eIM, which knows it.
-fn associated(server: &TestServer) -> Card {
-    let euicc = Euicc::new(0);
-    let settings = IotSettings::default();
-    let card =
-        Card::in_memory_iot(&euicc.material(), settings, server.clock.clone(), Rng::seeded(3)).unwrap();
-    let mut client = Es10Client::open(card).unwrap();
-    let key = to_subject_public_key_info(PKI.eim_sign.key.signing_key().unwrap().public_key());
-    let eim = EimConfigurationData {
-        eim_id: ADDRESS,
-        eim_fqdn: Some(ADDRESS),
-        counter_value: Some(0),
-        association_token: Some(REQUEST_TOKEN),
-        eim_public_key_data: Some(EimPublicKey::Spki(Implicit::from_der(&key).unwrap())),
-        ..EimConfigurationData::default()
-    };
-    let tokens = client.add_initial_eim(&AddInitialEimRequest { eims: vec![eim] }.to_der()).unwrap();
-    let association = Association {
-        eid: euicc.eid,
-        counter: 0,
-        association_token: tokens[0],
-        download: DownloadWay::Direct,
-    };
-    server.wait(server.smdp().store.associate(&[association], NOW)).unwrap();
-    client.close().unwrap()
-}
-
-fn ipa(server: &TestServer, card: Card, binding: MessageBinding) -> Ipa<Card> {
-    let address = ServerAddress::parse(ADDRESS).unwrap();
-    let connect_to = ConnectTo { host: ADDRESS.to_owned(), address: server.eim_socket(0) };
-    let client = EsipaClient::new(server.device_tls(Some(&PKI.device)), address, &[connect_to]).unwrap();
-    let around = Surroundings {
-        network: Box::new(Everywhere),
-        pauses: Box::new(NoPause),
-        clock: server.clock.clone(),
-    };
-    let card = Es10Client::open(card).unwrap();
-    let settings = Settings::default();
-    Ipa::new(card, client.with_binding(binding), server.es9plus_client(), around, settings).unwrap()
-}
-
 fn poll(server: &TestServer, ipa: &mut Ipa<Card>) -> Polled {
     server.callers.block_on(ipa.poll_once(&mut |_, _| {})).unwrap()
-}
-
-fn state(server: &TestServer, id: &OperationId) -> &'static str {
-    let kept = server.wait(server.smdp().store.operation(id)).unwrap().unwrap();
-    kept.operation.state.name().as_str()
 }
 
 fn a_card_introduces_itself_and_lists_its_profiles() {
     for binding in [MessageBinding::Asn1, MessageBinding::Json] {
         let server = TestServer::with(SETTINGS, None);
-        let mut ipa = ipa(&server, associated(&server), binding);
+        let mut ipa = server.ipa(server.associated_card(), binding, Everywhere);
         // Nobody delivered the eUICC's certificates: it is asked who it is.
         assert_eq!(poll(&server, &mut ipa), Polled::Executed(Executed::Data));
         assert_eq!(poll(&server, &mut ipa), Polled::Nothing);
-        let eim = eim(&server);
-        let request = OperationRequest::new(Task::Audit);
-        let person = Actor::Person(Person::parse("tester").unwrap());
-        let created = server.wait(create_operation(&eim, &euicc::eid(0), &request, &person)).unwrap();
+        let id = server.operate(&OperationRequest::new(Task::Audit));
         assert_eq!(poll(&server, &mut ipa), Polled::Executed(Executed::EuiccPackage));
-        assert_eq!(state(&server, &created.operation_id), "done");
+        assert_eq!(server.operation_state(&id), "done");
         assert_eq!(ipa.card().retrieve_euicc_package_results().unwrap(), []);
         assert_eq!(poll(&server, &mut ipa), Polled::Nothing);
     }
@@ -172,7 +70,7 @@ fn pair(reply: &Reply) -> String {
 
 fn a_device_speaks_for_its_own_eid_alone() {
     let server = TestServer::with(SETTINGS, None);
-    drop(associated(&server));
+    drop(server.associated_card());
     let other = GetEimPackageRequest::new(euicc::eid(1).to_bcd());
     let answer = call(&server, ASN1, other.to_der());
     assert_eq!((answer.status, hex::encode_upper(&answer.body).as_str()), (200, "BF4F03020102"));

@@ -78,7 +78,8 @@ pub fn run(files: &[&[Test]]) -> ExitCode {
     let settled = if arguments.list || (conclusion.has_failed() && !recording) {
         Ok(())
     } else {
-        crate::conformance::settle(conclusion.num_filtered_out == 0 && conclusion.num_ignored == 0)
+        let whole_run = conclusion.num_filtered_out == 0 && conclusion.num_ignored == 0;
+        crate::conformance::settle(whole_run).and(crate::conformance_iot::settle(whole_run))
     };
     let left_out = LEFT_OUT.lock().unwrap();
     let mut kinds = BTreeMap::<&str, usize>::new();

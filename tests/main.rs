@@ -24,6 +24,7 @@ mod binary;
 mod callbacks;
 mod cli;
 mod conformance;
+mod conformance_iot;
 mod content;
 mod crypto;
 mod device;
@@ -99,6 +100,12 @@ fn main() -> std::process::ExitCode {
         conformance::handle_notification::TESTS,
         conformance::initiate_authentication::TESTS,
         conformance::tls::TESTS,
+        conformance_iot::TESTS,
+        conformance_iot::commands::TESTS,
+        conformance_iot::downloads::TESTS,
+        conformance_iot::end_to_end::TESTS,
+        conformance_iot::polls::TESTS,
+        conformance_iot::results::TESTS,
         content::TESTS,
         crypto::TESTS,
         device::TESTS,

@@ -39,6 +39,7 @@ mod deaths;
 mod device;
 pub mod euicc;
 mod exchange;
+pub mod listen;
 pub mod log;
 pub mod operator;
 mod places;
@@ -596,7 +597,8 @@ impl TestServer {
 
     /// What an LPA calls servers with.
     pub fn es9plus_client(&self) -> Es9PlusClient {
-        let connect_to = ConnectTo { host: ADDRESS.to_owned(), address: self.socket(Interface::Es9Plus) };
+        let host = self.realm.address.to_owned();
+        let connect_to = ConnectTo { host, address: self.socket(Interface::Es9Plus) };
         let client = Es9PlusClient::new(client_config(self.verifier(), None).unwrap(), &[connect_to]);
         client.unwrap().with_binding(self.binding.get())
     }

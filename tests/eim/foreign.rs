@@ -60,13 +60,16 @@ fn credential(pki: &TestPki) -> CredentialMaterial {
     }
 }
 
-/// A card with certificates under both CIs.
-fn card(world: &World) -> Es10Client<Card> {
-    let material = Material {
+/// What a card is made from that has certificates under both CIs.
+pub fn material() -> Material {
+    Material {
         credentials: vec![credential(&PKI), credential(&FOREIGN_PKI)],
         ci_certificates: [&PKI.ci, &FOREIGN_PKI.ci].map(|ci| ci.certificate.der().to_vec()).to_vec(),
-    };
-    let card = Card::in_memory(&material, world.clock.clone(), world.smdp.rng.clone()).unwrap();
+    }
+}
+
+fn card(world: &World) -> Es10Client<Card> {
+    let card = Card::in_memory(&material(), world.clock.clone(), world.smdp.rng.clone()).unwrap();
     Es10Client::open(card).unwrap()
 }
 

@@ -310,13 +310,7 @@ impl World {
     /// As the eUICC signs it, with this hashCc.
     pub fn preparation(&self, offer: &AuthenticateClientOkDp, hash_cc: Option<&[u8]>) -> Vec<u8> {
         let id = offer.transaction_id.clone().unwrap();
-        let offer = Offer {
-            transaction_id: hex::encode_upper(&id),
-            smdp_signed2: offer.smdp_signed2.clone(),
-            smdp_signature2: offer.smdp_signature2.clone(),
-            answer: Value::Null,
-        };
-        self.euicc.preparation(&offer, &id, &otpk(1), hash_cc)
+        self.euicc.preparation(&Offer::relayed(offer), &id, &otpk(1), hash_cc)
     }
 
     pub fn package(

@@ -443,7 +443,9 @@ pub async fn deliver(store: &Store, delivered: Delivered, freedom_to_switch: Fre
     let mut batch = Batch::local("euiccs", owner, ProfileType::parse("P1").unwrap(), NOW);
     batch.kind = BatchKind::Euiccs;
     batch.sub_class = SubClassName::parse("Card Industrial");
-    let lease = Lease { receiver: "tests".to_owned(), until: NOW };
+    // A server that runs meanwhile takes what is leased no more for given up.
+    let until = NOW.plus(std::time::Duration::from_secs(3600));
+    let lease = Lease { receiver: "tests".to_owned(), until };
     store.begin_batch(&batch, &lease).await.unwrap();
     let eum = PKI.eum.certificate.der().to_vec();
     let certificates = (

@@ -13,6 +13,7 @@ use simyard::device::state::{CredentialMaterial, Material};
 use simyard::env::Rng;
 use simyard::ident::{Eid, Iccid, TransactionId};
 use simyard::pki::test_pki::Issued;
+use simyard_asn1::iot::esipa::AuthenticateClientOkDp;
 use simyard_asn1::rsp::SIGNATURE;
 use simyard_asn1::rsp::Version;
 use simyard_asn1::rsp::authentication::ServerSigned1;
@@ -94,6 +95,18 @@ pub struct Offer {
     pub smdp_signed2: Vec<u8>,
     pub smdp_signature2: Vec<u8>,
     pub answer: Value,
+}
+
+impl Offer {
+    /// What AuthenticateClient answered over ESipa.
+    pub fn relayed(ok: &AuthenticateClientOkDp) -> Self {
+        Self {
+            transaction_id: hex::encode_upper(ok.transaction_id.as_ref().unwrap()),
+            smdp_signed2: ok.smdp_signed2.clone(),
+            smdp_signature2: ok.smdp_signature2.clone(),
+            answer: Value::Null,
+        }
+    }
 }
 
 /// What euiccSigned1 says.

@@ -17,14 +17,13 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use simyard::client::webhook::Secret;
 use simyard::crypto::hmac::hmac_sha256;
-use simyard::env::{Clock, Rng};
-use simyard::http::listener::{Listener, ListenerLimits};
-use simyard::http::meter::Meter;
-use simyard::pki::tls::{TlsIdentity, server_config};
+use simyard::env::Rng;
+use simyard::pki::tls::TlsIdentity;
 use simyard_asn1::Oid;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
+use crate::server::listen::serve;
 use crate::server::{NOW, PKI, tls_identity};
 
 /// What the receiver answers.
@@ -137,19 +136,10 @@ impl Receiver {
 
     /// With this certificate.
     pub fn with(identity: &TlsIdentity) -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (sender, inbox) = mpsc::unbounded_channel();
         let desk = Arc::new(Desk { answers: Mutex::default(), heard: sender });
-        let tls = server_config(identity, None).unwrap();
-        let socket = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-        let port = socket.local_addr().unwrap().port();
         let router = Router::new().route("/hook", post(take)).with_state(Arc::clone(&desk));
-        let (end, ended) = watch::channel(false);
-        let limits = ListenerLimits::new(256);
-        let meter = Arc::new(Meter::new(Clock::fixed(NOW)));
-        let listener = Listener { name: "receiver", socket, tls: Some(Arc::new(tls)), router, limits, meter };
-        runtime.spawn(listener.serve(ended));
+        let (runtime, port, end) = serve("receiver", identity, router);
         Self { runtime: Some(runtime), port, desk, heard: Mutex::new(inbox), _end: end }
     }
 
