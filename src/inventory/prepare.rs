@@ -97,10 +97,6 @@ pub struct Preparation {
     pub sub_class: Option<Arc<SubClass>>,
 }
 
-/// What is said of a row that names an eUICC: it is not forgotten in silence.
-const EID_ELSEWHERE: &str =
-    "which profiles an eUICC has, the delivery of eUICCs says (its column iccids): pass over the column eid";
-
 impl Preparation {
     /// Reads `input` to its end on this thread and sends the pieces. Nobody who listens any more is no error.
     pub fn run(self, input: impl Read, source: Box<dyn Source>, to: &mpsc::Sender<Piece>) {
@@ -197,14 +193,6 @@ impl Desk<'_> {
     fn take(&mut self, line: usize, delivered: Delivered) -> Result<(), Fault> {
         match (delivered, self.kind) {
             (Delivered::Subscription(row), BatchKind::Subscriptions) => {
-                if let Some(eid) = &row.eid {
-                    return Err(Fault::Refused(vec![Refusal::of_number(
-                        line,
-                        "eid",
-                        eid.as_str(),
-                        EID_ELSEWHERE,
-                    )]));
-                }
                 let profile = self.of_data(line, &row.data)?;
                 self.profiles.push(profile);
             }
