@@ -617,7 +617,7 @@ pub fn failed_trigger_with(result: &EimPackageResult, code: i64) {
     let result = ProfileDownloadTriggerResult::from_der(der).unwrap();
     assert_eq!(result.eim_transaction_id, id());
     let ProfileDownloadTriggerOutcome::Error { reason, .. } = result.outcome else { panic!("{result:?}") };
-    assert_eq!(i64::from(reason.code()), code);
+    assert_eq!(reason.code(), code);
 }
 
 fn a_download_that_the_eim_refuses_is_reported() {

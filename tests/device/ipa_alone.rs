@@ -81,11 +81,11 @@ fn in_an_emergency_call_the_eim_is_put_off() {
         yard.queue(data());
         assert_eq!(poll(&mut ipa).unwrap(), Polled::Executed(Executed::Data));
         let said = yard.said();
-        let polls = said.heard.iter().filter_map(|request| match request {
+        let mut polls = said.heard.iter().filter_map(|request| match request {
             EsipaRequest::GetEimPackage(poll) => Some(poll.state_change_cause),
             _ => None,
         });
-        assert_eq!(polls.last(), Some(Some(StateChangeCause::EmergencyProfile)));
+        assert_eq!(polls.next_back(), Some(Some(StateChangeCause::EmergencyProfile)));
     }
 }
 
