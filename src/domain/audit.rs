@@ -149,6 +149,14 @@ impl Action {
     pub const OPERATION_CANCEL: Self = Self("operation.cancel");
     /// A call of the admin API that the right of its caller does not permit.
     pub const API_CALL: Self = Self("api.call");
+    /// A campaign was made.
+    pub const CAMPAIGN_CREATE: Self = Self("campaign.create");
+    /// A campaign was stopped for a while.
+    pub const CAMPAIGN_PAUSE: Self = Self("campaign.pause");
+    /// A campaign was let go on.
+    pub const CAMPAIGN_RESUME: Self = Self("campaign.resume");
+    /// A campaign was ended.
+    pub const CAMPAIGN_CANCEL: Self = Self("campaign.cancel");
     /// Values of persons were erased from the audit.
     pub const AUDIT_ERASE: Self = Self("audit.erase");
 

@@ -7,6 +7,7 @@
 //! | [`identity`] | who may call the admin API, and what each may do |
 //! | [`draining`] | so many of something in an hour |
 //! | [`kept_packages`] | packages kept for a repetition, so many octets at most |
+//! | [`campaign`] | one thing asked of many eUICCs, in waves and at a pace |
 //! | [`label`] | what the owner of a fleet calls eUICCs by |
 //! | [`last_failure`] | what went wrong with an order last |
 //! | [`mode`] | for tests or for people |
@@ -32,6 +33,7 @@
 
 pub mod architecture;
 pub mod audit;
+pub mod campaign;
 pub mod delivered;
 pub mod draining;
 pub mod eligibility;
@@ -62,6 +64,10 @@ pub use architecture::Architecture;
 pub use audit::{
     AUDIT_DETAIL_MAX, Action, Actor, AuditEntry, AuditOutcome, AuditSubject, Commitment, NewAuditEntry,
     Personal, SALT_OCTETS,
+};
+pub use campaign::{
+    Campaign, CampaignId, CampaignName, CampaignState, CampaignTask, Pace, PaceError, Step, TargetState,
+    WaveCounts,
 };
 pub use delivered::{Delivered, System};
 pub use eligibility::{

@@ -18,6 +18,7 @@
 //! | `refused_notifications` | notifications that nobody could believe |
 //! | `failures` | what went wrong with each order last |
 //! | `batches` | what manufacturers deliver: begun, published, removed |
+//! | `campaigns` | one thing asked of many eUICCs, and how it goes |
 //! | `chunks` | the rows of a batch, some hundred at a time |
 //! | `msisdns` | whose telephone numbers are |
 //! | `device_certificates` | which certificates of devices stand for which EID |
@@ -61,6 +62,7 @@ mod audit;
 mod available;
 mod batches;
 mod callbacks;
+mod campaigns;
 mod chunks;
 mod deliveries;
 mod device_certificates;
@@ -113,6 +115,7 @@ pub use allocations::{Allocation, Aside, Content, SetAside, Shelved, Subject};
 pub use audit::{AUDIT_PAGE_MAX, AuditHead, AuditSelection, ERASED_MAX, Erasure};
 pub use batches::{BATCHES_MAX, Batch, BatchKind, BatchRecord, BatchState, Begun, Lease, Totals};
 pub use callbacks::{Attempt, Callback, CallbackCount, CallbackFailure, CallbackSelection, NewCallback};
+pub use campaigns::{CAMPAIGNS_MAX, CampaignChange, KeptCampaign, KeptTarget, NewTarget, TargetChange};
 pub use chunks::{Held, HeldNumber, Holder, NewImsi, NewProfile, ROWS_MAX};
 pub use deliveries::{Delivery, NewDelivery};
 pub use device_certificates::{DeviceCertificate, DevicePin, OtherPins, PinImport};
@@ -187,6 +190,7 @@ const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (19, "eim_key", include_str!("migrations/sqlite/0019_eim_key.sql")),
     (20, "unverified", include_str!("migrations/sqlite/0020_unverified.sql")),
     (21, "msisdn", include_str!("migrations/sqlite/0021_msisdn.sql")),
+    (22, "campaign", include_str!("migrations/sqlite/0022_campaign.sql")),
 ];
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "stock", include_str!("migrations/postgres/0001_stock.sql")),
@@ -210,6 +214,7 @@ const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (19, "eim_key", include_str!("migrations/postgres/0019_eim_key.sql")),
     (20, "unverified", include_str!("migrations/postgres/0020_unverified.sql")),
     (21, "msisdn", include_str!("migrations/postgres/0021_msisdn.sql")),
+    (22, "campaign", include_str!("migrations/postgres/0022_campaign.sql")),
 ];
 
 /// Where the data lies.
@@ -398,6 +403,7 @@ impl Store {
             operation_events::STATEMENTS,
             device_certificates::STATEMENTS,
             labels::STATEMENTS,
+            campaigns::STATEMENTS,
             esipa_refusals::STATEMENTS,
             packages::STATEMENTS,
             failures::STATEMENTS,

@@ -306,6 +306,11 @@ const fn state_code(state: OperationStateName) -> i64 {
     }
 }
 
+/// The state of this code; `None` for one of a later version.
+pub(super) fn state_of_code(code: i64) -> Option<OperationStateName> {
+    OperationStateName::ALL.into_iter().find(|state| state_code(*state) == code)
+}
+
 fn kept_operation(row: &Row) -> Result<KeptOperation, StoreError> {
     let key = row.text("operation_id")?;
     let corrupt = |column| StoreError::Corrupt { column, key: key.clone() };
