@@ -18,6 +18,9 @@
 //! | [`report`] | what was done, with all that was signed, for third parties | |
 //! | [`laboratory`] | situations that a laboratory wants, and an eIM does not get into by itself | |
 //! | [`answers`] | what came back, for people | |
+//! | [`campaigns`] | one thing asked of many eUICCs | |
+//! | [`campaign_report`] | what a report claims of a campaign, and whether it hangs together | |
+//! | [`campaign_targets`] | lists of eUICCs with what each is to get | |
 //! | [`introductions`] | eUICCs that nobody introduced are asked who they are | |
 //! | [`caller`] | who calls on ESipa, and for which EID it may speak | 5.7 |
 //! | [`ecos`] | eIMs added to eUICCs, changed and deleted; a fleet that moves to another eIM | 2.11.1.1 |
@@ -49,6 +52,9 @@ pub mod answers;
 pub mod association;
 pub mod authenticate_client;
 pub mod caller;
+pub mod campaign_report;
+pub mod campaign_targets;
+pub mod campaigns;
 pub mod cancel_session;
 pub mod device_certificates;
 pub mod downloads;

@@ -7,6 +7,8 @@
 //! echo the packages, and the end that is claimed must follow from what was signed. The eIM's key is not taken from the
 //! report either: without one from elsewhere, signatures of packages are not looked at, and that is said.
 
+use std::io::Write;
+
 use serde::{Deserialize, Serialize};
 use simyard_asn1::Decode as _;
 use simyard_asn1::iot::package::EuiccPackageSigned;
@@ -15,6 +17,7 @@ use simyard_asn1::iot::signed_bytes;
 use simyard_asn1::rsp::notification::{FinalResult, ProfileInstallationResult, error_reason};
 
 use super::Eim;
+use super::campaign_report::ReportedCampaign;
 use super::verify::{Unbelieved, verify_certificates, verify_result, verify_signature};
 use crate::crypto::ecdsa::PublicKey;
 use crate::domain::{Occurrence, OperationId, OperationKind, OperationStateName};
@@ -40,6 +43,9 @@ pub struct Report {
     pub made_at: String,
     /// eimId.
     pub eim_id: String,
+    /// The campaign whose operations these are.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub campaign: Option<ReportedCampaign>,
     /// The operations.
     pub operations: Vec<ReportedOperation>,
 }
@@ -115,8 +121,59 @@ pub async fn report(eim: &Eim, operations: &[OperationId]) -> Result<Report, Sto
         simyard_report: VERSION,
         made_at: eim.clock.now().to_string(),
         eim_id: eim.eim_id.clone(),
+        campaign: None,
         operations: reported,
     })
+}
+
+/// Why a report is not written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteReportError {
+    /// There is no such operation.
+    #[error("there is no operation {0}")]
+    Unknown(OperationId),
+    /// It cannot be written.
+    #[error("the report cannot be written: {0}")]
+    Write(#[from] std::io::Error),
+    /// The store failed.
+    #[error("the store failed: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// Writes the report of a campaign, an operation after the other: its memory does not grow with them. Returns how many
+/// operations it has.
+///
+/// # Errors
+/// [`WriteReportError`]; what was written is no report then.
+pub async fn write_report(
+    eim: &Eim,
+    campaign: &ReportedCampaign,
+    out: &mut (dyn Write + Send),
+) -> Result<usize, WriteReportError> {
+    let head = Report {
+        simyard_report: VERSION,
+        made_at: eim.clock.now().to_string(),
+        eim_id: eim.eim_id.clone(),
+        campaign: Some(campaign.clone()),
+        operations: Vec::new(),
+    };
+    let head = serde_json::to_string(&head).map_err(std::io::Error::from)?;
+    // The operations are its last member, and there are none yet.
+    out.write_all(head.strip_suffix("]}").unwrap_or(&head).as_bytes())?;
+    let mut written = 0_usize;
+    for number in campaign.targets.iter().flat_map(|target| &target.operations) {
+        let Some(operation_id) = OperationId::parse(number) else { continue };
+        let kept = eim.store.operation(&operation_id).await?;
+        let kept = kept.ok_or(WriteReportError::Unknown(operation_id))?;
+        let reported = serde_json::to_string(&reported_operation(eim, &kept).await?);
+        let separator = if written == 0 { "\n" } else { ",\n" };
+        out.write_all(separator.as_bytes())?;
+        out.write_all(reported.map_err(std::io::Error::from)?.as_bytes())?;
+        written = written.saturating_add(1);
+    }
+    out.write_all(b"\n]}\n")?;
+    out.flush()?;
+    Ok(written)
 }
 
 async fn reported_operation(eim: &Eim, kept: &KeptOperation) -> Result<ReportedOperation, StoreError> {

@@ -146,7 +146,7 @@ fn certificates(store: &Store) -> DeviceCertificates {
 }
 
 /// The text of a file of so many octets at most; - is standard input.
-pub(super) fn read(path: &Path, most: u64) -> anyhow::Result<String> {
+pub(in crate::cli) fn read(path: &Path, most: u64) -> anyhow::Result<String> {
     let input: Box<dyn std::io::Read> = if path == Path::new("-") {
         Box::new(std::io::stdin())
     } else {

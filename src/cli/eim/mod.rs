@@ -28,6 +28,8 @@ mod label;
 mod operation;
 mod refused;
 
+pub(in crate::cli) use devices::read as read_text;
+
 /// Look after the eIM: what eUICCs and it have of each other, devices' certificates, what was refused on ESipa, and
 /// notifications that wait for their receivers.
 #[derive(Args)]

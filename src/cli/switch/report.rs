@@ -9,13 +9,17 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::cli::eim::read_text;
 use crate::cli::operation::{Desk, parse_id};
 use crate::cli::output::{self, line};
 use crate::cli::serve::ConfigArgs;
 use crate::crypto::keyfile::load_certificates;
 use crate::domain::OperationId;
+use crate::eim::campaign_report::{Contradiction, ReportedCampaign, TOLD_MAX, contradictions};
+use crate::eim::campaign_targets::{MAX_FILE_OCTETS, read_list};
 use crate::eim::report::{Report, Verdict, Verified, report, verify};
 use crate::env::{Clock, Timestamp};
+use crate::ident::Eid;
 use crate::pki::{Anchors, Certificate};
 
 /// The largest report that is read, in octets.
@@ -41,6 +45,9 @@ pub(super) struct VerifyArgs {
     /// The eIM's certificate, from elsewhere than the report: then its signatures are checked too.
     #[arg(long, value_name = "FILE")]
     eim_certificate: Option<PathBuf>,
+    /// Of the report of a campaign: hold its targets against this list, CSV with a column eid.
+    #[arg(long, value_name = "FILE")]
+    targets: Option<PathBuf>,
     /// Check the certificates as of this time, not now: RFC 3339.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     at: Option<Timestamp>,
@@ -86,9 +93,22 @@ pub(super) fn check(args: &VerifyArgs) -> anyhow::Result<()> {
         .iter()
         .filter(|one| matches!(one.verdict, Verdict::NotProven(_) | Verdict::Refused(_)))
         .count();
+    let wanted = match &args.targets {
+        Some(file) => Some(wanted(file)?),
+        None => None,
+    };
+    if wanted.is_some() && report.campaign.is_none() {
+        bail!("--targets goes with the report of a campaign, and this is none");
+    }
+    let contradictions = contradictions(&report, wanted.as_deref());
     if args.json {
         let all: Vec<Value> = verified.iter().map(value).collect();
-        output::json(&json!({ "operations": all, "eim_signatures_checked": key.is_some() }));
+        let against: Vec<String> = contradictions.iter().map(ToString::to_string).collect();
+        let campaign = report.campaign.as_ref().map(|campaign| {
+            json!({ "campaign_id": campaign.campaign_id, "counts": campaign.counts, "contradictions": against })
+        });
+        let checked = key.is_some();
+        output::json(&json!({ "operations": all, "campaign": campaign, "eim_signatures_checked": checked }));
     } else {
         for one in &verified {
             let (word, why) = words(&one.verdict);
@@ -97,6 +117,9 @@ pub(super) fn check(args: &VerifyArgs) -> anyhow::Result<()> {
                 line(&format!("    {said}"));
             }
         }
+        if let Some(campaign) = &report.campaign {
+            tell_campaign(campaign, &contradictions, wanted.is_some());
+        }
         if key.is_none() {
             line("the eIM's signatures were not checked: --eim-certificate names its certificate");
         }
@@ -104,7 +127,33 @@ pub(super) fn check(args: &VerifyArgs) -> anyhow::Result<()> {
     if bad > 0 {
         bail!("{bad} of {} operations are not what the report claims", verified.len())
     }
+    if !contradictions.is_empty() {
+        bail!("the report of the campaign contradicts itself or the list, {} times", contradictions.len())
+    }
     Ok(())
+}
+
+fn tell_campaign(campaign: &ReportedCampaign, contradictions: &[Contradiction], is_held_against_list: bool) {
+    let counts: Vec<String> =
+        campaign.counts.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
+    let (name, targets) = (&campaign.name, campaign.targets.len());
+    line(&format!("campaign {} ({name}): {targets} targets, {}", campaign.campaign_id, counts.join(", ")));
+    for one in contradictions.iter().take(TOLD_MAX) {
+        line(&format!("    CONTRADICTION: {one}"));
+    }
+    if contradictions.len() > TOLD_MAX {
+        line(&format!("    and {} more", contradictions.len().saturating_sub(TOLD_MAX)));
+    }
+    if !is_held_against_list {
+        line("that no target was left out was not checked: --targets names the list");
+    }
+}
+
+/// The EIDs of a list.
+fn wanted(file: &Path) -> anyhow::Result<Vec<Eid>> {
+    let text = read_text(file, MAX_FILE_OCTETS).with_context(|| file.display().to_string())?;
+    let rows = read_list(&text).with_context(|| file.display().to_string())?;
+    Ok(rows.into_iter().map(|row| row.eid).collect())
 }
 
 fn read(file: &Path) -> anyhow::Result<Report> {
