@@ -25,6 +25,7 @@ use crate::jobs::deliver_webhooks::DeliverWebhooks;
 use crate::jobs::end_reservations::end_reservations;
 use crate::jobs::forward_notifications::ForwardNotifications;
 use crate::jobs::remove_given_up::remove_given_up;
+use crate::jobs::run_campaigns::RunCampaigns;
 use crate::jobs::{erase_personal, expire_operations};
 use crate::pki::tls::{ClientVerifier, PeerIdentity};
 use crate::pki::{AnchorError, Anchors};
@@ -228,6 +229,7 @@ pub struct App {
     listeners: Vec<Listener>,
     eim: Option<(EimDoor, Vec<Listener>)>,
     operations: Option<Arc<Eim>>,
+    campaigns: Option<RunCampaigns>,
     forward_notifications: Option<ForwardNotifications>,
     callbacks: DeliverCallbacks,
     webhooks: DeliverWebhooks,
@@ -370,6 +372,8 @@ impl App {
             limits: ListenerLimits::new(ADMIN_CONNECTIONS),
             meter,
         }));
+        let orders = orders_for_euiccs(config, &smdp.store, &smdp.clock, &smdp.rng)?.map(Arc::new);
+        let campaigns = operations.clone().map(|eim| RunCampaigns { eim, orders });
         let forward_notifications = config.eim.as_ref().zip(operations.as_deref());
         let forward_notifications =
             forward_notifications.map(|(setting, eim)| relay::forward_notifications(setting, eim));
@@ -380,6 +384,7 @@ impl App {
             listeners,
             eim,
             operations,
+            campaigns,
             forward_notifications,
             callbacks,
             webhooks,
@@ -405,6 +410,9 @@ impl App {
         interfaces.spawn(self.webhooks.run(end.clone()));
         if let Some(eim) = self.operations {
             interfaces.spawn(expire_operations::run(eim, end.clone()));
+        }
+        if let Some(campaigns) = self.campaigns {
+            interfaces.spawn(campaigns.run(end.clone()));
         }
         if let Some(forward) = self.forward_notifications {
             interfaces.spawn(forward.run(end.clone()));

@@ -8,6 +8,7 @@
 //! | [`remove_given_up`] | removes batches whose receivers died |
 //! | [`erase_personal`] | erases values of persons from the audit when they are old |
 //! | [`expire_operations`] | lets operations of eUICCs expire, be overdue, or go on |
+//! | [`run_campaigns`] | begins targets of campaigns at their pace, goes to their next waves, and stops them |
 //! | [`end_reservations`] | puts into quarantine what nobody has any more, and back into the stock |
 //!
 //! Each job may run in several processes on one store, may be killed at any instruction, and is done at least once.
@@ -20,3 +21,4 @@ pub mod erase_personal;
 pub mod expire_operations;
 pub mod forward_notifications;
 pub mod remove_given_up;
+pub mod run_campaigns;
