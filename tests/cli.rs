@@ -13,6 +13,7 @@ use crate::harness::{left_out, vectors};
 pub mod admin;
 pub mod audit;
 pub mod callbacks;
+pub mod campaign;
 pub mod card;
 pub mod card_eim;
 pub mod doctor;

@@ -1,5 +1,6 @@
 //! The eIM (SGP.32): its services, and what its jobs do.
 
+pub mod campaigns;
 pub mod ecos;
 pub mod foreign;
 pub mod forward;

@@ -13,6 +13,7 @@ pub mod audit;
 pub mod batch;
 pub mod bench;
 pub mod callbacks;
+pub mod campaign;
 pub mod card;
 mod common;
 pub mod demo;
@@ -82,6 +83,8 @@ enum Command {
     Callbacks(Box<callbacks::CallbacksArgs>),
     /// Switch a device in the field to another operator's profile, and watch how it goes.
     Switch(Box<switch::SwitchArgs>),
+    /// Ask one thing of many eUICCs, in waves and at a pace.
+    Campaign(campaign::CampaignArgs),
     /// Ask single operations of eUICCs in the field, and watch them.
     Operation(Box<operation::OperationArgs>),
     /// Tell other systems of what happens, over HTTPS.
@@ -148,6 +151,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Es2plus(args) => es2plus::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Callbacks(args) => callbacks::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Switch(args) => switch::run(*args).await.map(|()| ExitCode::SUCCESS),
+        Command::Campaign(args) => campaign::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Operation(args) => operation::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Webhook(args) => webhook::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Order(args) => order::run(*args).await.map(|()| ExitCode::SUCCESS),
