@@ -178,13 +178,19 @@ pub(super) async fn believed(
                 again: matches!(*error_reason, error_reason::INTERRUPTION),
             },
         };
-        if awaits_result(turn) {
+        let awaits_result = awaits_result(turn);
+        let is_news = matches!(occurrence, Occurrence::Installed { .. })
+            && (awaits_result || !is_confirming(turn, iccid.as_ref()));
+        if is_news {
+            // The list lacks it until the next one, and the operation may end before that comes.
+            let now = turn.now();
+            turn.beside().staleness = Staleness::Since(now);
+        }
+        if awaits_result {
             keep(turn, pir);
             turn.answered();
             turn.occur_quietly(occurrence);
-        } else if matches!(occurrence, Occurrence::Installed { .. }) && !is_confirming(turn, iccid.as_ref()) {
-            let now = turn.now();
-            turn.beside().staleness = Staleness::Since(now);
+        } else if is_news {
             turn.begin_next();
         }
         Ok(())

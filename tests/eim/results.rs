@@ -35,6 +35,7 @@ crate::tests!(
     errors_that_the_euicc_signs_end_the_operation,
     what_an_ipa_cannot_execute_is_told,
     an_installation_is_heard_of_though_the_next_trigger_is_queued,
+    a_switch_that_ends_between_download_and_list_leaves_the_list_in_doubt,
     an_euicc_that_nobody_introduced_is_asked_who_it_is,
     certificates_of_another_euicc_are_refused,
     a_poll_that_tells_of_something_is_written_down_and_followed_by_an_audit,
@@ -231,6 +232,32 @@ fn what_an_ipa_cannot_execute_is_told() {
         world.turn().await;
         assert_eq!(world.profiles().await, [(iccid(1), true), (iccid(2), false)]);
         assert!(world.is_idle().await);
+    });
+}
+
+fn a_switch_that_ends_between_download_and_list_leaves_the_list_in_doubt() {
+    block_on(async {
+        let world = World::new().await;
+        let id = world.request(World::switch(OldProfile::Keep)).await.unwrap();
+        world.turn().await;
+        let pir = world.card.lock().unwrap().installation_result(&iccid(2));
+        world.poll().await.unwrap();
+        let pir = [&[0xBF, 0x54][..], &length(pir.len()), &pir].concat();
+        world.answer(EimPackageResult::ProfileDownloadTriggerResult(pir)).await.unwrap();
+        assert_eq!(world.state(&id).await, "downloaded");
+        assert_eq!(world.profiles().await, [(iccid(1), true)]);
+        let is_stale =
+            async || world.eim.store.eim_euicc(&eid()).await.unwrap().unwrap().stale_since.is_some();
+        assert!(is_stale().await);
+
+        // The eUICC takes no package for its list: the switch ends, and the eUICC is asked again.
+        world.turn_with_error(EuiccPackageErrorCode::InvalidEid).await;
+        assert_eq!(world.state(&id).await, "failed");
+        assert!(is_stale().await);
+        world.card.lock().unwrap().profiles.push((iccid(2), false));
+        world.turn().await;
+        assert_eq!(world.profiles().await, [(iccid(1), true), (iccid(2), false)]);
+        assert!(!is_stale().await);
     });
 }
 
