@@ -398,9 +398,12 @@ impl Card {
                 let outcome = load.accept(&self.state, part);
                 (Some(load), outcome)
             }
-            None => match self.begin_load(&prepared, part) {
-                Ok((load, outcome)) => (Some(Box::new(load)), outcome),
-                Err(failure) => (None, Err(failure)),
+            None => match self.faults.of_installation() {
+                Some(reason) => (None, Err(Failure::new(bpp_command::INITIALISE_SECURE_CHANNEL, reason))),
+                None => match self.begin_load(&prepared, part) {
+                    Ok((load, outcome)) => (Some(Box::new(load)), outcome),
+                    Err(failure) => (None, Err(failure)),
+                },
             },
         };
         match (load, outcome) {

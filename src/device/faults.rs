@@ -17,6 +17,8 @@ pub enum Fault {
     Operation(EuiccResultData<'static>),
     /// The next ProfileRollback is answered with this code.
     Rollback(RollbackCode),
+    /// The next bound profile package is not installed, for this errorReason (SGP.22 2.5.6).
+    Installation(u32),
 }
 
 /// The faults that a card still has. A copy is of the same ones: who keeps it can add more.
@@ -27,6 +29,12 @@ impl Faults {
     /// Adds a fault behind those that wait.
     pub fn add(&self, fault: Fault) {
         self.waiting().push_back(fault);
+    }
+
+    /// Takes away those that wait.
+    #[must_use]
+    pub fn take_all(&self) -> Vec<Fault> {
+        self.waiting().drain(..).collect()
     }
 
     /// How many wait.
@@ -55,14 +63,21 @@ impl Faults {
     pub(super) fn of_package(&self) -> Option<EuiccPackageErrorCode> {
         match self.take(|fault| matches!(fault, Fault::Package(_)))? {
             Fault::Package(code) => Some(code),
-            Fault::Operation(_) | Fault::Rollback(_) => None,
+            Fault::Operation(_) | Fault::Rollback(_) | Fault::Installation(_) => None,
+        }
+    }
+
+    pub(super) fn of_installation(&self) -> Option<u32> {
+        match self.take(|fault| matches!(fault, Fault::Installation(_)))? {
+            Fault::Installation(reason) => Some(reason),
+            Fault::Package(_) | Fault::Operation(_) | Fault::Rollback(_) => None,
         }
     }
 
     pub(super) fn of_rollback(&self) -> Option<RollbackCode> {
         match self.take(|fault| matches!(fault, Fault::Rollback(_)))? {
             Fault::Rollback(code) => Some(code),
-            Fault::Operation(_) | Fault::Package(_) => None,
+            Fault::Operation(_) | Fault::Package(_) | Fault::Installation(_) => None,
         }
     }
 
@@ -103,11 +118,11 @@ impl Faults {
             Fault::Operation(result) => {
                 matches!(result, EuiccResultData::ProcessingTerminated(_)) || answers(result)
             }
-            Fault::Package(_) | Fault::Rollback(_) => false,
+            Fault::Package(_) | Fault::Rollback(_) | Fault::Installation(_) => false,
         };
         match self.take(fits)? {
             Fault::Operation(result) => Some(result),
-            Fault::Package(_) | Fault::Rollback(_) => None,
+            Fault::Package(_) | Fault::Rollback(_) | Fault::Installation(_) => None,
         }
     }
 }
