@@ -15,6 +15,7 @@ crate::tests!(
     a_seed_tells_its_story_again,
     devices_that_fall_silent_leave_the_others_alone,
     an_eim_switches_devices_on_bad_days,
+    an_old_profile_is_deleted_in_the_end,
     who_loses_coverage_goes_back,
     a_seed_of_an_eim_tells_its_story_again,
 );
@@ -92,18 +93,29 @@ fn devices_that_fall_silent_leave_the_others_alone() {
 }
 
 fn an_eim_switches_devices_on_bad_days() {
-    let faults = "drop=80,double=80,delay=60,death=250,power-cut=40,silence=0,coverage=300".parse().unwrap();
+    let faults = "drop=80,double=80,delay=60,death=250,power-cut=40,silence=0,coverage=300,card-error=40,forge=60,replay=60";
+    let faults = faults.parse().unwrap();
     let figures = stories(Options { fleet: Fleet::Iot, faults, profiles: 2 }, 1..4);
     for (what, count) in [
         ("lost", figures.dropped),
         ("doubled", figures.doubled),
         ("deaths", figures.deaths),
         ("power cuts", figures.power_cuts),
+        ("forged", figures.forged),
+        ("replayed", figures.replayed),
+        ("errors of cards", figures.card_errors.values().sum()),
     ] {
         assert!(count >= 5, "{what}: {figures:?}");
     }
     assert_eq!(figures.switches.values().sum::<u64>(), 3 * DEVICES as u64, "each ended: {figures:?}");
     assert!(figures.switches.get("done").is_some_and(|count| *count > 0), "{figures:?}");
+}
+
+fn an_old_profile_is_deleted_in_the_end() {
+    let faults = Faults { delete_old: 1000, ..Faults::NONE };
+    let figures = stories(Options { fleet: Fleet::Iot, faults, profiles: 2 }, 1..2);
+    assert_eq!(figures.switches, [("done".to_owned(), DEVICES as u64)].into(), "{figures:?}");
+    assert!(figures.switch_times.percentile(1) >= Some(300), "the old one is held: {figures:?}");
 }
 
 fn who_loses_coverage_goes_back() {

@@ -44,7 +44,9 @@ pub struct SimulateArgs {
     /// Many seeds, one after the other; the last one is not among them.
     #[arg(long, value_name = "A..B", value_parser = seeds)]
     seeds: Option<Range<u64>>,
-    /// What goes wrong, of a thousand times: drop, double, delay, death, power-cut, silence, coverage (of iot: of a thousand switches); `none` sets all to 0.
+    /// What goes wrong, of a thousand times: drop, double, delay, death (of more than 100 devices the server dies no more
+    /// often than of 100), power-cut, silence, card-error, forge, replay; of a thousand switches of iot coverage
+    /// and delete-old; `none` sets all to 0.
     #[arg(long, value_name = "NAME=N,…", default_value_t = Faults::default())]
     faults: Faults,
     /// Seeds at a time, each on a thread of its own.
@@ -232,8 +234,20 @@ impl Simulation {
             "profiles enabled: {}; left open by silence: {}",
             figures.enabled, figures.open
         ));
+        output::line(&format!(
+            "requests forged: {}, replayed: {}; errors of cards: {}",
+            figures.forged,
+            figures.replayed,
+            figures.card_errors.values().sum::<u64>()
+        ));
+        for (answer, count) in &figures.card_errors {
+            output::line(&format!("  {answer}: {count}"));
+        }
         for (state, count) in &figures.switches {
             output::line(&format!("switches that ended as {state}: {count}"));
+        }
+        if let Some(line) = of_switches(figures) {
+            output::line(&line);
         }
         for (why, count) in &figures.not_enabled {
             output::line(&format!("not enabled: {count}, {why}"));
@@ -244,6 +258,20 @@ impl Simulation {
         };
         output::line(&verdict);
     }
+}
+
+/// What switches took, if there were some.
+#[expect(clippy::cast_precision_loss, reason = "it is read, not counted on")]
+fn of_switches(figures: &Figures) -> Option<String> {
+    let times = &figures.switch_times;
+    let [p50, p99] = [times.percentile(50)?, times.percentile(99)?];
+    let per_switch = |count: u64| count as f64 / times.count() as f64;
+    Some(format!(
+        "a switch: {p50} simulated s in the middle, {p99} s at the 99th percentile; {:.1} commits, {:.1} changes, with all that went \
+         on beside them",
+        per_switch(figures.commits_of_switches),
+        per_switch(figures.changes_of_switches)
+    ))
 }
 
 /// A story in a line.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use simyard_asn1::Decode as _;
-use simyard_asn1::iot::esipa::{EimPackage, EsipaResponse, GetEimPackageResponse};
+use simyard_asn1::iot::esipa::{EimPackage, EsipaResponse, Function, GetEimPackageResponse};
 use simyard_asn1::iot::package::EuiccPackageRequest;
 use simyard_asn1::rsp::notification::PendingNotification;
 
@@ -14,12 +14,16 @@ use super::SimulationError;
 use super::device::{Device, Errand, Outcome};
 use super::world::World;
 use crate::admin::audit;
+use crate::binding::esipa;
 use crate::device::card::Card;
 use crate::domain::{Limits, OperationStateName, Order, RunTimeState, State};
 use crate::env::Timestamp;
 use crate::ident::{Eid, Iccid};
 use crate::store::Store;
 
+/// Where packages leave the eIM: in the ASN.1 binding, and in the JSON binding.
+const PATH_ASN1: &str = "/gsma/rsp2/asn1";
+const PATH_POLL: &str = "/gsma/rsp2/esipa/getEimPackage";
 /// Orders that are read at a time.
 const PAGE: u32 = 500;
 
@@ -270,7 +274,7 @@ async fn of_eim(
         device.notebook.errands().into_iter().filter(|errand| errand.operation_id.is_some()).collect();
     // The last one decides which profile is enabled; what a silent device did since nobody knows.
     let last = switches.last().filter(|_| !device.silent);
-    if let Some((errand, Outcome::Ended(state))) =
+    if let Some((errand, Outcome::Ended(state, _))) =
         last.and_then(|errand| Some((errand, errand.outcome.as_ref()?)))
     {
         let is_on_it = enabled == Some(&errand.iccid);
@@ -307,7 +311,7 @@ async fn of_eim(
     Ok(())
 }
 
-/// The packages that left the eIM in the ASN.1 binding: the first that was seen of each eUICC and counter.
+/// The packages that left the eIM, in either binding: the first that was seen of each eUICC and counter.
 #[derive(Default)]
 pub(super) struct Packages {
     seen: BTreeMap<(String, i64), Vec<u8>>,
@@ -316,10 +320,15 @@ pub(super) struct Packages {
 
 impl Packages {
     /// Looks at an answer; most are none with a package.
-    pub(super) fn look_at(&mut self, answer: &[u8]) {
-        let Ok(EsipaResponse::GetEimPackage(GetEimPackageResponse::Package(
+    pub(super) fn look_at(&mut self, path: &str, answer: &[u8]) {
+        let response = match path {
+            PATH_ASN1 => EsipaResponse::from_der(answer).ok(),
+            PATH_POLL => esipa::read_response(Function::GetEimPackage, answer).ok(),
+            _ => None,
+        };
+        let Some(EsipaResponse::GetEimPackage(GetEimPackageResponse::Package(
             EimPackage::EuiccPackageRequest(package),
-        ))) = EsipaResponse::from_der(answer)
+        ))) = response
         else {
             return;
         };
@@ -506,6 +515,42 @@ mod tests {
         assert_eq!(holders(&holdings, &mut violations).len(), 3);
         let expected = Violation::OnTwoEuiccs { iccid: iccid(1).unwrap(), first: eid(1), second: eid(2) };
         assert_eq!(violations, [expected]);
+    }
+
+    #[test]
+    fn a_counter_that_is_used_twice_is_seen_in_either_binding() {
+        use simyard_asn1::Encode as _;
+        use simyard_asn1::Raw;
+        use simyard_asn1::iot::package::{EuiccPackage, EuiccPackageSigned, Psmo};
+        let package = |counter_value, signature| {
+            let eid = eid(1).to_bcd();
+            let value = EuiccPackageSigned {
+                eim_id: "eim.example.com",
+                eid: &eid,
+                counter_value,
+                eim_transaction_id: None,
+                operations: EuiccPackage::Psmo(vec![Psmo::GetRat]),
+            };
+            let bytes = value.to_der();
+            let euicc_package_signed = Raw { bytes: &bytes, value };
+            let package = EuiccPackageRequest { euicc_package_signed, eim_signature: &[signature; 64] };
+            EsipaResponse::GetEimPackage(GetEimPackageResponse::Package(EimPackage::EuiccPackageRequest(
+                package.to_der(),
+            )))
+        };
+        for path in [PATH_ASN1, PATH_POLL] {
+            let mut packages = Packages::default();
+            let mut look_at = |package: &EsipaResponse| {
+                let body = if path == PATH_ASN1 { package.to_der() } else { esipa::response(package, None) };
+                packages.look_at(path, &body);
+                packages.violations().collect::<Vec<_>>()
+            };
+            let expected = Violation::CounterTwice { eid: eid(1).to_string(), counter: 5 };
+            assert_eq!(look_at(&package(5, 1)), []);
+            assert_eq!(look_at(&package(6, 2)), []);
+            assert_eq!(look_at(&package(5, 1)), [], "the same package comes again");
+            assert_eq!(look_at(&package(5, 3)), [expected], "{path}");
+        }
     }
 
     #[tokio::test]

@@ -21,10 +21,11 @@ use crate::binding::MessageBinding;
 use crate::client::es9plus::Es9PlusClient;
 use crate::device::card::Card;
 use crate::device::es10_client::{Es10Client, Es10Error, ProfileAction};
+use crate::device::faults::Faults as CardFaults;
 use crate::device::iot_state::IotSettings;
 use crate::device::lpa::{DownloadRequest, Lpa};
 use crate::device::transport::ApduTransport;
-use crate::domain::{OperationId, OperationStateName};
+use crate::domain::{OperationId, OperationStateName, ReasonCode};
 use crate::env::{Clock, Rng};
 use crate::ident::{Eid, Iccid, MatchingId, Peer, ServerAddress};
 
@@ -64,8 +65,8 @@ pub(super) enum Outcome {
     NotOrdered(String),
     /// The user gave up, and why.
     GaveUp(String),
-    /// The operation of the eIM ended in this state.
-    Ended(OperationStateName),
+    /// The operation of the eIM ended in this state, and why if it was not meant to.
+    Ended(OperationStateName, Option<ReasonCode>),
 }
 
 /// One profile that the device is to download and enable.
@@ -128,6 +129,8 @@ pub(super) struct Device {
     pub(super) coverage: Coverage,
     /// What its IPA does not forget.
     pub(super) memory: Memory,
+    /// Errors that its card is still to answer with.
+    pub(super) faults: CardFaults,
     /// Whether its card has been associated with the eIM.
     is_associated: bool,
     number: usize,
@@ -153,6 +156,8 @@ impl Device {
             Fleet::Consumer => Card::in_memory(material, clock.clone(), rng)?,
             Fleet::Iot => Card::in_memory_iot(material, IotSettings::default(), clock.clone(), rng)?,
         };
+        let faults = CardFaults::default();
+        let card = card.with_faults(faults.clone());
         let below = u32::try_from(number).unwrap_or(u32::MAX) & 0x00FF_FFFF;
         let peer = Peer::from(IpAddr::V4(Ipv4Addr::from_bits(0x0A00_0000 | below)));
         Ok(Self {
@@ -163,6 +168,7 @@ impl Device {
             silent: false,
             coverage: Coverage::default(),
             memory: Memory::default(),
+            faults,
             is_associated: false,
             number,
             caller: Caller { peer, certificate: ground.devices.get(number).cloned() },

@@ -1,7 +1,7 @@
 //! The driver: one event after the other, in the order of simulated time; two of one moment in the order in which they were
 //! planned.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::pin::Pin;
@@ -24,11 +24,15 @@ use super::report::{Figures, SeedReport};
 use super::world::{Death, Heard, World};
 use crate::client::ClientError;
 use crate::client::exchange::Limits;
-use crate::domain::SwitchObstacle;
+use crate::domain::{OldProfile, SwitchObstacle};
 use crate::eim::operations::CreateOperationError;
 use crate::env::{Clock, Rng, Timestamp};
 use crate::ident::{ActivationCode, Peer};
 use crate::store::watch::CommitPhase;
+
+mod harm;
+
+use harm::Earlier;
 
 /// How long a message takes.
 const LATENCY: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(400)];
@@ -46,6 +50,10 @@ const BETWEEN_ORDERS: [Duration; 2] = [Duration::from_secs(30), Duration::from_s
 const TURNS: Duration = Duration::from_secs(60);
 /// Which commit of a request is deadly: none has more.
 const COMMITS_OF_REQUEST: u64 = 2;
+/// Devices whose requests all have their chance to be deadly; of more of them the server dies no more often.
+const DEVICES_OF_DEATHS: usize = 100;
+/// How long an old profile is held before it is deleted: less than a device polls before it rests.
+const HOLD: Duration = Duration::from_secs(300);
 /// Events of one device at most; a story that needs more goes in circles.
 const EVENTS_OF_DEVICE_MAX: u64 = 20_000;
 
@@ -154,7 +162,14 @@ struct Driver<'g> {
     queue: BTreeMap<(Timestamp, u64), Event>,
     planned: u64,
     act: Act,
+    is_restart_planned: bool,
     resting: Arc<AtomicBool>,
+    /// The latest requests of each device, if one may come again.
+    earlier: BTreeMap<usize, Earlier>,
+    /// Profiles, by their numbers, whose switches delete the one before.
+    deleting: BTreeSet<usize>,
+    /// Commits and changes until the factory ended.
+    of_factory: (u64, u64),
     packages: Packages,
     figures: Figures,
     violations: Vec<Violation>,
@@ -211,7 +226,11 @@ impl<'g> Driver<'g> {
             queue: BTreeMap::new(),
             planned: 0,
             act: Act::Storm,
+            is_restart_planned: false,
             resting: Arc::default(),
+            earlier: BTreeMap::new(),
+            deleting: BTreeSet::new(),
+            of_factory: (0, 0),
             packages: Packages::default(),
             figures: Figures::default(),
             violations: Vec::new(),
@@ -231,6 +250,7 @@ impl<'g> Driver<'g> {
             device.associate(self.ground)?;
         }
         self.act = Act::Storm;
+        self.of_factory = (self.world.commits(), self.world.changes());
         Ok(())
     }
 
@@ -264,8 +284,9 @@ impl<'g> Driver<'g> {
         if !self.world.is_alive() {
             self.world.start().await?;
         }
-        for device in 0..self.devices.len() {
-            self.plan(Duration::ZERO, Event::PowerOn(device));
+        for number in 0..self.devices.len() {
+            self.heal(number);
+            self.plan(Duration::ZERO, Event::PowerOn(number));
         }
         self.plan(TURNS, Event::Turn);
         self.until(None).await
@@ -279,7 +300,13 @@ impl<'g> Driver<'g> {
                 let Some(operation_id) = errand.operation_id else { continue };
                 let kept = store.operation(&operation_id).await?;
                 let ended = kept.filter(|kept| kept.operation.state.is_end());
-                let outcome = ended.map(|kept| Outcome::Ended(kept.operation.state.name()));
+                let outcome = ended.map(|kept| {
+                    let operation = kept.operation;
+                    let took = operation.changed_at.as_secs().saturating_sub(operation.created_at.as_secs());
+                    self.figures.switch_times.note(u64::try_from(took).unwrap_or(0));
+                    let reason = operation.state.reason().map(|reason| reason.code);
+                    Outcome::Ended(operation.state.name(), reason)
+                });
                 device.notebook.change(&errand.iccid, |errand| errand.outcome = outcome);
             }
         }
@@ -341,6 +368,7 @@ impl<'g> Driver<'g> {
             }
             Event::Restart => {
                 tracing::debug!(at = %self.clock.now(), "the server is started again");
+                self.is_restart_planned = false;
                 self.world.start().await?;
             }
             Event::Turn => {
@@ -375,7 +403,9 @@ impl<'g> Driver<'g> {
         };
         let death = self.death();
         let was_alive = self.world.is_alive();
-        let again = match self.world.switch(&eid, &iccid, code, death).await {
+        let old =
+            if self.deleting.contains(&profile) { OldProfile::DeleteAfter(HOLD) } else { OldProfile::Keep };
+        let again = match self.world.switch(&eid, &iccid, code, old, death).await {
             Some(Ok(operation_id)) => {
                 notebook.change(&iccid, |errand| errand.operation_id = Some(operation_id));
                 false
@@ -465,6 +495,9 @@ impl<'g> Driver<'g> {
         if let (true, Some(device), Ok(iccid)) = (no_coverage, self.devices.get(number), iccid(profile)) {
             device.coverage.lose(iccid);
         }
+        if self.dice.happens(self.faults().delete_old) {
+            self.deleting.insert(profile);
+        }
         self.plan(Duration::ZERO, Event::Switch(profile));
     }
 
@@ -484,6 +517,7 @@ impl<'g> Driver<'g> {
             if self.dice.happens(faults.silence) {
                 self.fall_silent(device);
             }
+            self.do_harm(device, &message);
         }
         if self.dice.happens(faults.double) {
             self.figures.doubled += 1;
@@ -510,7 +544,9 @@ impl<'g> Driver<'g> {
 
     /// Whether and where the server is to die, at what happens next.
     fn death(&mut self) -> Option<Death> {
-        self.dice.happens(self.faults().death).then(|| Death {
+        let rarity = u64::try_from(self.devices.len() / DEVICES_OF_DEATHS).unwrap_or(u64::MAX);
+        let comes = self.dice.happens(self.faults().death) && (rarity < 2 || self.dice.below(rarity) == 0);
+        comes.then(|| Death {
             commit: self.dice.below(COMMITS_OF_REQUEST),
             phase: if self.dice.happens(500) { CommitPhase::Before } else { CommitPhase::After },
         })
@@ -527,7 +563,7 @@ impl<'g> Driver<'g> {
         let heard = self.world.call(caller, request, death).await;
         let called = match heard {
             Heard::Answer(answer) => {
-                self.packages.look_at(answer.body());
+                self.packages.look_at(&path, answer.body());
                 if answer.status().is_server_error() {
                     let status = answer.status().as_u16();
                     self.violations.push(Violation::ServerError { path, status });
@@ -554,7 +590,8 @@ impl<'g> Driver<'g> {
 
     /// Sees to it that a server that just died is started again.
     fn mourn(&mut self) {
-        if !self.world.is_alive() && !self.queue.values().any(|event| matches!(event, Event::Restart)) {
+        if !self.world.is_alive() && !self.is_restart_planned {
+            self.is_restart_planned = true;
             tracing::debug!(at = %self.clock.now(), "the server died");
             self.figures.deaths += 1;
             let pause = self.throw(DEAD);
@@ -587,14 +624,20 @@ impl<'g> Driver<'g> {
         let mut figures = self.figures.clone();
         let passed = self.clock.now().as_secs().saturating_sub(BEGIN.as_secs());
         figures.simulated_s = u64::try_from(passed).unwrap_or(0);
-        figures.commits = self.world.commits();
+        (figures.commits, figures.changes) = (self.world.commits(), self.world.changes());
+        if self.options.fleet == Fleet::Iot {
+            let (commits, changes) = self.of_factory;
+            figures.commits_of_switches = figures.commits.saturating_sub(commits);
+            figures.changes_of_switches = figures.changes.saturating_sub(changes);
+        }
         for device in &self.devices {
             figures.silent += u64::from(device.silent);
             for errand in device.notebook.errands() {
                 match errand.outcome {
                     Some(Outcome::Enabled) => figures.enabled += 1,
-                    Some(Outcome::Ended(state)) => {
-                        *figures.switches.entry(state.to_string()).or_default() += 1;
+                    Some(Outcome::Ended(state, reason)) => {
+                        let why = reason.map_or_else(String::new, |reason| format!(": {}", reason.name()));
+                        *figures.switches.entry(format!("{state}{why}")).or_default() += 1;
                     }
                     Some(Outcome::GaveUp(why) | Outcome::NotOrdered(why)) => {
                         *figures.not_enabled.entry(why).or_default() += 1;

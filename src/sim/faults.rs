@@ -25,13 +25,21 @@ pub struct Faults {
     pub silence: u32,
     /// A device reaches nothing with the profile that it is to switch to.
     pub coverage: u32,
+    /// A card answers a function with an error that it has no reason for.
+    pub card_error: u32,
+    /// Before a request of a device comes another one, in which one octet is changed.
+    pub forge: u32,
+    /// An earlier request of a device comes once more.
+    pub replay: u32,
+    /// A switch deletes the old profile in the end.
+    pub delete_old: u32,
 }
 
 /// A member of [`Faults`].
 type Member = fn(&mut Faults) -> &mut u32;
 
 /// All of them by the names of the command line.
-const MEMBERS: [(&str, Member); 7] = [
+const MEMBERS: [(&str, Member); 11] = [
     ("drop", |faults| &mut faults.drop),
     ("double", |faults| &mut faults.double),
     ("delay", |faults| &mut faults.delay),
@@ -39,18 +47,45 @@ const MEMBERS: [(&str, Member); 7] = [
     ("power-cut", |faults| &mut faults.power_cut),
     ("silence", |faults| &mut faults.silence),
     ("coverage", |faults| &mut faults.coverage),
+    ("card-error", |faults| &mut faults.card_error),
+    ("forge", |faults| &mut faults.forge),
+    ("replay", |faults| &mut faults.replay),
+    ("delete-old", |faults| &mut faults.delete_old),
 ];
 
 impl Faults {
     /// Nothing goes wrong.
-    pub const NONE: Self =
-        Self { drop: 0, double: 0, delay: 0, death: 0, power_cut: 0, silence: 0, coverage: 0 };
+    pub const NONE: Self = Self {
+        drop: 0,
+        double: 0,
+        delay: 0,
+        death: 0,
+        power_cut: 0,
+        silence: 0,
+        coverage: 0,
+        card_error: 0,
+        forge: 0,
+        replay: 0,
+        delete_old: 0,
+    };
 }
 
 impl Default for Faults {
     /// A bad day: most downloads meet some fault, and most come to their end.
     fn default() -> Self {
-        Self { drop: 40, double: 20, delay: 20, death: 15, power_cut: 20, silence: 2, coverage: 200 }
+        Self {
+            drop: 40,
+            double: 20,
+            delay: 20,
+            death: 15,
+            power_cut: 20,
+            silence: 2,
+            coverage: 200,
+            card_error: 10,
+            forge: 10,
+            replay: 20,
+            delete_old: 300,
+        }
     }
 }
 

@@ -62,6 +62,11 @@ struct Remembered {
 }
 
 impl Memory {
+    /// The card failed.
+    pub(super) fn failed(&self, why: &str) {
+        lock(&self.0).trouble = Some(why.to_owned());
+    }
+
     /// What the card failed with; it has no reason to.
     pub(super) fn trouble(&self) -> Option<String> {
         lock(&self.0).trouble.clone()
@@ -85,7 +90,7 @@ pub(super) struct IotLife {
 impl IotLife {
     pub(super) async fn run(self) {
         if let Err(error) = self.poll().await {
-            lock(&self.memory.0).trouble = Some(error.to_string());
+            self.memory.failed(&error.to_string());
         }
     }
 

@@ -14,6 +14,7 @@
 //! | `iot` | a device without a user: its IPA polls the eIM |
 //! | `device` | a device with its card: what it does with the codes that it gets |
 //! | `driver` | one event after the other, in the order of simulated time |
+//! | `driver::harm` | what cards do wrong, and whoever speaks in the name of a device |
 //! | [`checkers`] | what must hold when all has come to rest |
 //! | [`report`] | what a run came to |
 //!

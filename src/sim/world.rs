@@ -7,6 +7,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -77,10 +78,16 @@ pub(super) struct Death {
 struct Fate {
     sentence: Mutex<Option<Death>>,
     died: Notify,
+    /// Changes of commits that were made, of all servers together.
+    changes: Arc<AtomicU64>,
 }
 
 impl CommitWatch for Fate {
-    fn at_commit(&self, phase: CommitPhase, _: &[ChangeKind]) -> Verdict {
+    fn at_commit(&self, phase: CommitPhase, changes: &[ChangeKind]) -> Verdict {
+        if phase == CommitPhase::After {
+            let count = u64::try_from(changes.len()).unwrap_or(u64::MAX);
+            self.changes.fetch_add(count, Ordering::Relaxed);
+        }
         let mut sentence = lock(&self.sentence);
         let Some(death) = sentence.as_mut().filter(|death| death.phase == phase) else {
             return Verdict::GoOn;
@@ -192,7 +199,7 @@ impl<'g> World<'g> {
     /// Starts the server on what the one before has left.
     pub(super) async fn start(&mut self) -> Result<(), SimulationError> {
         self.kill();
-        self.fate = Arc::default();
+        self.fate = Arc::new(Fate { changes: Arc::clone(&self.fate.changes), ..Fate::default() });
         let store = Store::open_watched(&self.url, Arc::clone(&self.fate) as _).await?;
         let (clock, rng) = (self.clock.clone(), self.rng.clone());
         let orders = Orders {
@@ -298,6 +305,11 @@ impl<'g> World<'g> {
         self.commits + self.store().map_or(0, Store::commits)
     }
 
+    /// How many changes were in them.
+    pub(super) fn changes(&self) -> u64 {
+        self.fate.changes.load(Ordering::Relaxed)
+    }
+
     /// Takes a manufacturer's file into the stock.
     pub(super) async fn ingest(&self, file: Vec<u8>) -> Result<(), SimulationError> {
         let Some(inventory) = self.inventory() else { return Ok(()) };
@@ -357,11 +369,11 @@ impl<'g> World<'g> {
         eid: &Eid,
         iccid: &Iccid,
         code: ActivationCode,
+        old: OldProfile,
         death: Option<Death>,
     ) -> Option<Result<OperationId, CreateOperationError>> {
         let eim = Arc::clone(&self.alive.as_ref()?.eim);
-        let task =
-            Task::Switch { to: SwitchTarget::Downloaded, rollback: Rollback::Granted, old: OldProfile::Keep };
+        let task = Task::Switch { to: SwitchTarget::Downloaded, rollback: Rollback::Granted, old };
         let request = OperationRequest {
             activation_code: Some(code),
             key: Some(iccid.to_string()),
