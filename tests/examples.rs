@@ -1,6 +1,6 @@
-//! Recorded wire examples: each function of ES2+ and ES9+ answered, and each of its errors, as they went over HTTPS.
+//! Recorded wire examples: each function of ES2+, ES9+ and ESipa answered, and each of its errors, as they went over HTTPS.
 //!
-//! They are kept in `testvectors/sgp22`, one file for each function, and made anew by every run with a clock that stands
+//! They are kept in `testvectors/sgp22` and `testvectors/sgp32`, one file for each function, and made anew by every run with a clock that stands
 //! still and seeded randomness. What the run makes must be what is recorded, but for the ECDSA signatures, whose nonces
 //! nobody can fix: in both they are masked, in messages and certificates. `SIMYARD_RECORD=1` writes the files.
 
@@ -17,16 +17,21 @@ use crate::server::{Exchange, TestServer};
 
 mod es2plus;
 mod es9plus;
+mod esipa;
 
-crate::tests!(what_goes_over_the_wire_is_what_was_recorded, signatures_alone_are_masked,);
+crate::tests!(
+    what_goes_over_the_wire_is_what_was_recorded,
+    what_goes_over_esipa_is_what_was_recorded,
+    signatures_alone_are_masked,
+);
 
-/// Where a function stands in the standard, and its error enum in `src/smdp`.
+/// Where a function stands in the standard, and its error enum in `src/smdp`, or in `src/eim` for ESipa.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Function {
     pub interface: &'static str,
     /// Its name in paths.
     pub name: &'static str,
-    /// The name of its file in `src/smdp`.
+    /// The name of its file there.
     pub file: &'static str,
     pub clause: &'static str,
 }
@@ -54,7 +59,43 @@ pub const FUNCTIONS: &[Function] = &[
     Function { interface: "ES9+", name: "cancelSession", file: "cancel_session", clause: "5.6.5" },
 ];
 
-/// One example: the error's name in `src/smdp`, or what was answered, and the exchange.
+/// The functions of ESipa, which are named as those of ES9+.
+pub const ESIPA_FUNCTIONS: &[Function] = &[
+    Function {
+        interface: "ESipa",
+        name: "initiateAuthentication",
+        file: "initiate_authentication",
+        clause: "5.14.1",
+    },
+    Function {
+        interface: "ESipa",
+        name: "getBoundProfilePackage",
+        file: "get_bound_profile_package",
+        clause: "5.14.2",
+    },
+    Function {
+        interface: "ESipa",
+        name: "authenticateClient",
+        file: "authenticate_client",
+        clause: "5.14.3",
+    },
+    Function { interface: "ESipa", name: "getEimPackage", file: "get_eim_package", clause: "5.14.5" },
+    Function {
+        interface: "ESipa",
+        name: "provideEimPackageResult",
+        file: "provide_eim_package_result",
+        clause: "5.14.6",
+    },
+    Function {
+        interface: "ESipa",
+        name: "handleNotification",
+        file: "handle_notification",
+        clause: "5.14.7",
+    },
+    Function { interface: "ESipa", name: "cancelSession", file: "cancel_session", clause: "5.14.8" },
+];
+
+/// One example: the error's name in its enum, or what was answered, and the exchange.
 pub struct Example {
     function: &'static str,
     name: &'static str,
@@ -101,15 +142,12 @@ impl<'s> Recorder<'s> {
     }
 }
 
-/// Where the files are.
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("testvectors/sgp22")
-}
-
 /// The file of a function.
 pub fn path(function: Function) -> PathBuf {
+    let standard = if function.interface == "ESipa" { "sgp32" } else { "sgp22" };
     let interface = function.interface.to_lowercase().replace('+', "plus");
-    folder().join(interface).join(format!("{}.json", function.file))
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testvectors").join(standard);
+    folder.join(interface).join(format!("{}.json", function.file))
 }
 
 /// What a body says: JSON as it is, DER in hexadecimal digits.
@@ -194,9 +232,18 @@ fn masked(value: &Value) -> Value {
 fn what_goes_over_the_wire_is_what_was_recorded() {
     let mut json = es2plus::examples();
     json.extend(es9plus::examples(MessageBinding::Json));
-    let asn1 = es9plus::examples(MessageBinding::Asn1);
-    for function in FUNCTIONS {
-        let made = file(*function, &json, &asn1);
+    compare(FUNCTIONS, &json, &es9plus::examples(MessageBinding::Asn1));
+}
+
+fn what_goes_over_esipa_is_what_was_recorded() {
+    let json = esipa::examples(MessageBinding::Json);
+    compare(ESIPA_FUNCTIONS, &json, &esipa::examples(MessageBinding::Asn1));
+}
+
+/// Compares what was made with what is recorded, or writes it.
+fn compare(functions: &[Function], json: &[Example], asn1: &[Example]) {
+    for function in functions {
+        let made = file(*function, json, asn1);
         assert!(made["examples"].as_array().unwrap().len() > 1, "{function:?}");
         let path = path(*function);
         let recorded = std::fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok());

@@ -388,7 +388,12 @@ fn bsp() -> simyard::crypto::bsp::BspError {
 
 /// The variants of the public error in a file of `src/smdp`, as they are written.
 fn variants(file: &str) -> Vec<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/smdp/{file}.rs"));
+    variants_of(&format!("src/smdp/{file}.rs"))
+}
+
+/// The variants of the error enum in a source file.
+pub fn variants_of(source: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
     let text = fs::read_to_string(path).unwrap();
     let body = text.split_once("Error {\n").unwrap().1.split_once("\n}\n").unwrap().0;
     body.lines()
