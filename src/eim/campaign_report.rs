@@ -427,7 +427,9 @@ mod tests {
         let changes: [(Change, &str); 12] = [
             (|_, it| *it.counts.get_mut("done").unwrap() += 1, "3 targets are claimed to be \"done\""),
             (
-                |_, it| drop(it.counts.insert("failed".to_owned(), 1)),
+                |_, it| {
+                    it.counts.insert("failed".to_owned(), 1);
+                },
                 "1 targets are claimed to be \"failed\"",
             ),
             (|_, it| drop(it.targets.remove(0)), "belongs to no target"),

@@ -848,25 +848,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_fails_is_seen() {
-        let (ground, folder) = (Ground::new(1).unwrap(), tempfile::tempdir().unwrap());
-        let options = Options { fleet: Fleet::Consumer, faults: Faults::NONE, profiles: 1 };
-        let mut driver = Driver::new(&ground, options, 1, folder.path()).unwrap();
-        driver.world.start().await.unwrap();
-        driver.world.store().unwrap().close().await;
-        driver.begin(TaskId::Order(0)).unwrap();
-        driver.until(None).await.unwrap();
-        let path = "/gsma/rsp2/es2plus/downloadOrder".to_owned();
-        assert!(
-            driver.violations.iter().any(|violation| {
-                matches!(violation, Violation::ServerError { path: found, .. } if *found == path)
-            }),
-            "{:#?}",
-            driver.violations
-        );
-    }
-
-    #[tokio::test]
     async fn an_errand_that_nobody_ended_is_seen() {
         let (ground, folder) = (Ground::new(1).unwrap(), tempfile::tempdir().unwrap());
         let options = Options { fleet: Fleet::Consumer, faults: Faults::NONE, profiles: 1 };

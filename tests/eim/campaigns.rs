@@ -229,6 +229,7 @@ fn a_campaign_is_cancelled_with_what_has_not_left() {
         let id = create_campaign(server.eim(), &new, &person()).await.unwrap();
         server.run_after(SECOND).await;
         // The device of the first one has the trigger.
+        world.clock.advance(SECOND);
         world.poll().await.unwrap();
         // One more is begun, and whoever did it dies before it is noted.
         server.clock.advance(SECOND);
@@ -261,6 +262,7 @@ fn a_report_of_a_campaign_is_checked() {
         let new = audit_of(eids.clone(), pace);
         let id = create_campaign(server.eim(), &new, &person()).await.unwrap();
         server.run_after(SECOND).await;
+        world.clock.advance(SECOND);
         world.turn().await;
         server.run_after(HOUR).await;
         let claimed = report_campaign(server.eim(), &id).await.unwrap().unwrap();
