@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
@@ -145,7 +145,9 @@ fn a_silent_reader_counts_as_gone() {
 /// The daemon of PC/SC with the virtual reader on a port of its own.
 struct Daemon {
     child: Child,
-    log: BufReader<ChildStdout>,
+    log: Receiver<String>,
+    /// What the log said so far: the card may be there before the daemon is ready.
+    said: String,
 }
 
 impl Daemon {
@@ -161,22 +163,20 @@ impl Daemon {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let log = BufReader::new(child.stdout.take().unwrap());
-        Self { child, log }
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (sender, log) = mpsc::channel();
+        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self { child, log, said: String::new() }
     }
 
-    /// Reads its log up to a line; what the log says instead, if it ends.
+    /// Waits until its log has said this; all that it said, if it ends or is silent instead.
     fn wait_for(&mut self, text: &str) -> Result<(), String> {
-        let mut read = String::new();
-        loop {
-            let start = read.len();
-            if self.log.read_line(&mut read).unwrap() == 0 {
-                return Err(read);
-            }
-            if read[start..].contains(text) {
-                return Ok(());
-            }
+        while !self.said.contains(text) {
+            let Ok(line) = self.log.recv_timeout(PATIENCE) else { return Err(self.said.clone()) };
+            self.said.push_str(&line);
+            self.said.push('\n');
         }
+        Ok(())
     }
 }
 
