@@ -58,7 +58,7 @@ mod tidy;
 mod webhooks;
 
 fn main() -> std::process::ExitCode {
-    harness::run(&[
+    let ended = harness::run(&[
         abuse::TESTS,
         admin_api::TESTS,
         admin_api::labels::TESTS,
@@ -191,5 +191,7 @@ fn main() -> std::process::ExitCode {
         strangers::TESTS,
         tidy::TESTS,
         webhooks::TESTS,
-    ])
+    ]);
+    postgres::stop();
+    ended
 }

@@ -1,15 +1,15 @@
-//! A PostgreSQL server for the tests, started for the first that asks and stopped behind the last that uses it.
+//! A PostgreSQL server for the tests, started for the first that asks and stopped behind all of them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use simyard::store::StoreUrl;
 
 use crate::harness::left_out;
 
-static RUNNING: Mutex<Weak<Server>> = Mutex::new(Weak::new());
+static RUNNING: Mutex<Option<Arc<Server>>> = Mutex::new(None);
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
 /// An empty database of its own for one test.
@@ -29,21 +29,26 @@ impl Database {
 /// A fresh database; `None`, and said so, where PostgreSQL or its user are absent.
 pub fn database() -> Option<Database> {
     let server = {
-        let mut running = RUNNING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match running.upgrade() {
-            Some(server) => server,
-            None => {
-                let server = Arc::new(Server::start()?);
-                *running = Arc::downgrade(&server);
-                server
-            }
+        let mut running = running();
+        if running.is_none() {
+            *running = Some(Arc::new(Server::start()?));
         }
+        Arc::clone(running.as_ref()?)
     };
     let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::SeqCst));
     let host = server.folder.path().to_str().unwrap();
     let mut create = server.command("createdb", &["-h", host, "-U", "simyard", &name]);
     assert!(run(&mut create), "createdb");
     Some(Database { server, name })
+}
+
+/// Stops the server, once no test runs any more.
+pub fn stop() {
+    drop(running().take());
+}
+
+fn running() -> MutexGuard<'static, Option<Arc<Server>>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A server in a folder of its own, without a port: it listens on a Unix socket there.
