@@ -249,7 +249,10 @@ fn what_is_enabled_by_hand_is_listed_again() {
             let mut forged = world.card.lock().unwrap().say(&package, &done);
             *forged.last_mut().unwrap() ^= 1;
             let refused = world.answer(EimPackageResult::EuiccPackageResult(forged)).await;
-            assert!(matches!(refused, Err(ProvideEimPackageResultError::Unbelieved(_))), "as any other answer");
+            assert!(
+                matches!(refused, Err(ProvideEimPackageResultError::Unbelieved(_))),
+                "as any other answer"
+            );
         }
         let numbers = world.turn_saying(&done).await;
         assert!(!numbers.is_empty());
