@@ -50,12 +50,14 @@ const ALLOCATIONS: Statement = Statement::common(
      FROM allocation WHERE allocation_id > $1 ORDER BY allocation_id LIMIT $2",
 );
 
-/// Behind [`Places::take`], which found these rows as they are.
+/// Behind [`Places::take`], which found these rows as they are. State and shelf stand in a sum, here and below: by themselves they
+/// are what a partial index is of, and PostgreSQL, before it has counted a new table, would read all of that index instead of
+/// looking for the rows that are named.
 const SET_ASIDE: Statement = set_statement!(
     [iccid text, version bigint, shelf_until bigint, allocation_id text]
     "UPDATE profile SET shelf = 1, shelf_until = change.shelf_until, allocation_id = change.allocation_id, \
      version = profile.version + 1 FROM change WHERE profile.iccid = change.iccid \
-     AND profile.version = change.version AND profile.state = 0 AND profile.shelf = 0 \
+     AND profile.version = change.version AND profile.state + profile.shelf = 0 \
      RETURNING profile.iccid, profile.version"
 );
 
@@ -112,7 +114,7 @@ const RELIEVE: Statement = Statement {
 pub(super) const QUARANTINE_CANCELLED: Statement = set_statement!(
     [iccid text, cancelled_at bigint]
     "UPDATE profile SET shelf = 2, shelf_until = change.cancelled_at + allocation.quarantine_ms \
-     FROM change, allocation WHERE profile.iccid = change.iccid AND profile.state = 0 AND profile.shelf = 1 \
+     FROM change, allocation WHERE profile.iccid = change.iccid AND profile.state + 0 = 0 AND profile.shelf + 0 = 1 \
      AND allocation.allocation_id = profile.allocation_id AND allocation.held_until <= change.cancelled_at \
      RETURNING profile.iccid, profile.version"
 );

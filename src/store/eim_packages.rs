@@ -39,18 +39,20 @@ pub(super) const INSERT_PACKAGES: Statement = set_statement!(
      JOIN eim_euicc ON eim_euicc.eid = change.eid WHERE true RETURNING transaction_id, number"
 );
 
+/// As of [`super::allocations`]: nothing that the index of outstanding packages is of stands by itself, here and below.
 pub(super) const HAND_OVER: Statement = change_statement!(
     [transaction_id text, handed_over_at bigint, association_token bigint, signature octets]
     "UPDATE eim_package SET handed_over_at = change.handed_over_at, association_token = change.association_token, \
      signature = change.signature FROM change WHERE eim_package.transaction_id = change.transaction_id \
-     AND eim_package.ended_at IS NULL AND eim_package.handed_over_at IS NULL";
+     AND COALESCE(eim_package.ended_at, eim_package.handed_over_at, 0) = 0";
     returning "eim_package.transaction_id"
 );
 
 pub(super) const END_PACKAGES: Statement = change_statement!(
     [transaction_id text, ended_at bigint, outcome bigint]
     "UPDATE eim_package SET ended_at = change.ended_at, outcome = change.outcome \
-     FROM change WHERE eim_package.transaction_id = change.transaction_id AND eim_package.ended_at IS NULL";
+     FROM change WHERE eim_package.transaction_id = change.transaction_id \
+     AND COALESCE(eim_package.ended_at, 0) = 0";
     returning "eim_package.transaction_id"
 );
 
