@@ -155,6 +155,8 @@ impl Action {
     pub const CAMPAIGN_PAUSE: Self = Self("campaign.pause");
     /// A campaign was let go on.
     pub const CAMPAIGN_RESUME: Self = Self("campaign.resume");
+    /// Targets of a campaign were asked once more.
+    pub const CAMPAIGN_RETRY: Self = Self("campaign.retry");
     /// A campaign was ended.
     pub const CAMPAIGN_CANCEL: Self = Self("campaign.cancel");
     /// Values of persons were erased from the audit.

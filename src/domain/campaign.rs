@@ -198,6 +198,12 @@ impl TargetState {
         }
     }
 
+    /// Whether it ended in a way in which it may be asked once more: anything but what was wanted, or left out.
+    #[must_use]
+    pub const fn may_be_retried(self) -> bool {
+        matches!(self, Self::RolledBack | Self::Failed | Self::Expired | Self::Cancelled | Self::Refused)
+    }
+
     /// Whether an operation stands behind it.
     #[must_use]
     pub const fn has_operation(self) -> bool {
@@ -265,6 +271,42 @@ pub struct Pace {
     pub soak: Duration,
     /// How long an operation may wait to begin; without it, as long as it takes.
     pub validity: Option<Duration>,
+}
+
+impl Default for Pace {
+    /// What a campaign has where nobody says otherwise.
+    fn default() -> Self {
+        Self {
+            shares: vec![10, 100, 1000],
+            per_hour: 600,
+            at_most: 500,
+            failure_budget: 20,
+            soak: Duration::from_secs(3600),
+            validity: Some(Duration::from_secs(7 * 24 * 3600)),
+        }
+    }
+}
+
+/// Reads a share of the whole, such as `2.5%`: 0 to 100 with one digit behind the point at most. Returns it per mille; `None`
+/// for any other text.
+#[must_use]
+pub fn parse_share(text: &str) -> Option<u16> {
+    let number = text.strip_suffix('%')?;
+    let (whole, tenth) = number.split_once('.').unwrap_or((number, "0"));
+    let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|digit| digit.is_ascii_digit());
+    if !is_digits(whole) || !is_digits(tenth) || tenth.len() != 1 || whole.len() > 3 {
+        return None;
+    }
+    format!("{whole}{tenth}").parse().ok().filter(|per_mille| *per_mille <= 1000)
+}
+
+/// A share per mille as [`parse_share`] reads it.
+#[must_use]
+pub fn share_text(per_mille: u16) -> String {
+    match (per_mille / 10, per_mille % 10) {
+        (whole, 0) => format!("{whole}%"),
+        (whole, tenth) => format!("{whole}.{tenth}%"),
+    }
 }
 
 /// Why a pace cannot be.
@@ -578,6 +620,17 @@ mod tests {
         ] {
             assert_eq!(pace.check(), Err(error));
         }
+    }
+
+    #[test]
+    fn shares_have_a_sign_behind_them() {
+        for (text, per_mille) in [("0%", 0), ("1%", 10), ("2.5%", 25), ("100%", 1000), ("0.1%", 1)] {
+            assert_eq!((parse_share(text), share_text(per_mille).as_str()), (Some(per_mille), text));
+        }
+        for text in ["", "1", "%", "101%", "1.25%", "-1%", "1.%", ".5%", "1000%"] {
+            assert_eq!(parse_share(text), None, "{text}");
+        }
+        assert_eq!(Pace::default().check(), Ok(()));
     }
 
     #[test]

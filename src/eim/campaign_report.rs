@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::Eim;
+use super::campaigns::operations_of_target;
 use super::report::{OPERATIONS_MAX, Report, ReportedOperation};
 use crate::domain::{CampaignId, OperationStateName, TargetState};
 use crate::ident::Eid;
@@ -80,7 +81,7 @@ pub async fn report_campaign(
         let Some(last) = page.last() else { break };
         after = last.place;
         for kept in &page {
-            targets.push(reported_target(eim, kept).await?);
+            targets.push(reported_target(eim, campaign_id, kept).await?);
         }
     }
     let mut sizes: BTreeMap<u32, u32> = BTreeMap::new();
@@ -95,27 +96,33 @@ pub async fn report_campaign(
         state: campaign.state.as_str().to_owned(),
         created_by: campaign.creator,
         created_at: campaign.created_at.to_string(),
-        waves: sizes.into_values().collect(),
+        // A wave whose targets are all asked once more, in another one, has none.
+        waves: (1..=campaign.waves).map(|wave| sizes.get(&wave).copied().unwrap_or_default()).collect(),
         counts: counts(targets.iter().map(|target| target.outcome.as_str())),
         targets,
     }))
 }
 
 /// What stands behind a target is its operation: where that ended and nobody noted it yet, it counts all the same.
-async fn reported_target(eim: &Eim, kept: &KeptTarget) -> Result<ReportedTarget, StoreError> {
+async fn reported_target(
+    eim: &Eim,
+    campaign_id: &CampaignId,
+    kept: &KeptTarget,
+) -> Result<ReportedTarget, StoreError> {
     let (mut state, mut reason) = (kept.state, kept.reason.clone());
-    if let Some(operation_id) = &kept.operation_id
+    if let Some(operation_id) = kept.operation_id.as_ref().filter(|_| state.has_operation())
         && let Some(found) = eim.store.operation(operation_id).await?
     {
         state = TargetState::of(found.operation.state.name());
         reason = found.operation.state.reason().map(|reason| reason.code.name().to_owned());
     }
+    let operations = operations_of_target(eim, campaign_id, kept).await?;
     Ok(ReportedTarget {
         eid: kept.target.eid.to_string(),
         wave: kept.target.wave,
         outcome: state.as_str().to_owned(),
         reason,
-        operations: kept.operation_id.iter().map(ToString::to_string).collect(),
+        operations: operations.iter().map(ToString::to_string).collect(),
     })
 }
 

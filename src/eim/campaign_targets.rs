@@ -8,12 +8,16 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use super::Eim;
+use crate::domain::LabelSelection;
+use crate::domain::campaign::TARGETS_MAX;
 use crate::ident::{ActivationCode, Eid, Iccid};
+use crate::store::StoreError;
 
-/// Targets of a list at most.
-pub const TARGETS_MAX: usize = 200_000;
 /// Octets of a list at most.
 pub const MAX_FILE_OCTETS: u64 = 64 * 1024 * 1024;
+/// EIDs of one look.
+const PAGE: u32 = 1000;
 /// The longest confirmation code, in octets.
 pub const CONFIRMATION_CODE_MAX: usize = 255;
 
@@ -71,6 +75,23 @@ pub enum TargetsError {
     /// Longer than [`TARGETS_MAX`].
     #[error("more than {TARGETS_MAX} eUICCs: divide the list")]
     TooLong,
+}
+
+/// The eUICCs that have these labels, in the order of their EIDs: one more than [`TARGETS_MAX`] at most.
+///
+/// # Errors
+/// [`StoreError`] if the store fails.
+pub async fn labelled_targets(eim: &Eim, selection: &LabelSelection) -> Result<Vec<TargetRow>, StoreError> {
+    let mut targets: Vec<TargetRow> = Vec::new();
+    loop {
+        let after = targets.last().map(|row| row.eid.to_string()).unwrap_or_default();
+        let page = eim.store.labelled(selection, &after, PAGE).await?;
+        if page.is_empty() || targets.len() > TARGETS_MAX {
+            targets.truncate(TARGETS_MAX.saturating_add(1));
+            return Ok(targets);
+        }
+        targets.extend(page.into_iter().map(TargetRow::of));
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

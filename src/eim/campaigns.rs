@@ -6,6 +6,7 @@
 //! goes on after a death finds the operations by their keys: no target is begun twice. Nobody else begins targets while the
 //! campaign is held; what people do to it meanwhile counts all the same, and the note is written behind it.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -29,7 +30,7 @@ pub use crate::store::{KeptCampaign, KeptTarget, TargetChange};
 /// How long whoever begins targets holds a campaign: longer than a step takes.
 const HELD: Duration = Duration::from_secs(60);
 /// How often a change that lost a race is tried.
-const RACES: usize = 16;
+pub(super) const RACES: usize = 16;
 /// Targets of one look.
 const PAGE: u32 = 1000;
 
@@ -54,6 +55,9 @@ pub enum CampaignError {
     /// More than [`TARGETS_MAX`].
     #[error("the campaign has {0} targets, more than {TARGETS_MAX}")]
     TooMany(usize),
+    /// An eUICC that is named twice.
+    #[error("eUICC {0} is a target twice")]
+    TargetTwice(Eid),
     /// A pace that cannot be.
     #[error(transparent)]
     Pace(#[from] PaceError),
@@ -84,6 +88,15 @@ pub enum CampaignError {
     /// It would stop at once again.
     #[error("it would stop at once again: {0}; a higher failure budget lets it go on")]
     StopsAgain(String),
+    /// Nobody is asked once more.
+    #[error("no target of the campaign stands so: nobody is asked once more")]
+    NothingToRetry,
+    /// An eUICC that is no target.
+    #[error("eUICC {0} is no target of the campaign")]
+    NoTarget(Eid),
+    /// More than [`WAVES_MAX`] waves.
+    #[error("the campaign has {WAVES_MAX} waves already: make another one for those that are left")]
+    TooManyWaves,
     /// Somebody else changed it again and again.
     #[error("the campaign is in use: try again")]
     Race,
@@ -117,11 +130,11 @@ pub struct CampaignView {
     pub overdue: u32,
 }
 
-fn activation_code_place(campaign_id: &CampaignId, place: usize) -> String {
+pub(super) fn activation_code_place(campaign_id: &CampaignId, place: usize) -> String {
     format!("campaign.activation_code/{campaign_id}/{place}")
 }
 
-fn confirmation_code_place(campaign_id: &CampaignId, place: usize) -> String {
+pub(super) fn confirmation_code_place(campaign_id: &CampaignId, place: usize) -> String {
     format!("campaign.confirmation_code/{campaign_id}/{place}")
 }
 
@@ -132,6 +145,10 @@ fn check(new: &NewCampaign) -> Result<Vec<Task>, CampaignError> {
         0 => return Err(CampaignError::NoTargets),
         count if count > TARGETS_MAX => return Err(CampaignError::TooMany(count)),
         _ => {}
+    }
+    let mut seen = HashSet::with_capacity(new.targets.len());
+    if let Some(twice) = new.targets.iter().find(|row| !seen.insert(row.eid.as_str())) {
+        return Err(CampaignError::TargetTwice(twice.eid.clone()));
     }
     if new.task.profile_type.is_some()
         && !matches!(new.task.kind, OperationKind::Download | OperationKind::Switch)
@@ -245,12 +262,12 @@ pub async fn create_campaign(
     Ok(campaign_id)
 }
 
-fn entry(eim: &Eim, campaign: &Campaign, action: Action, actor: &Actor) -> NewAuditEntry {
+pub(super) fn entry(eim: &Eim, campaign: &Campaign, action: Action, actor: &Actor) -> NewAuditEntry {
     let subject = AuditSubject::new("campaign", &campaign.campaign_id.to_string());
     NewAuditEntry::new(eim.clock.now(), actor.clone(), action, subject)
 }
 
-fn event(campaign: &Campaign, kind: EventKind) -> Event {
+pub(super) fn event(campaign: &Campaign, kind: EventKind) -> Event {
     Event {
         kind,
         at: campaign.changed_at,
@@ -495,14 +512,42 @@ fn refused(target: &KeptTarget, why: &str) -> TargetChange {
     TargetChange { place: target.place, state: TargetState::Refused, operation_id: None, reason }
 }
 
-/// The key under which the operation of a target is made.
-fn key(campaign: &Campaign, target: &KeptTarget) -> String {
-    format!("campaign/{}/{}", campaign.campaign_id, target.place)
+/// The key under which the operation of a target's attempt is made.
+fn key(campaign_id: &CampaignId, place: u32, attempt: u32) -> String {
+    match attempt {
+        0 | 1 => format!("campaign/{campaign_id}/{place}"),
+        attempt => format!("campaign/{campaign_id}/{place}/{attempt}"),
+    }
+}
+
+/// The operations that were made for a target, those of its attempts before among them, in their order.
+///
+/// # Errors
+/// [`StoreError`] if the store fails.
+pub async fn operations_of_target(
+    eim: &Eim,
+    campaign_id: &CampaignId,
+    target: &KeptTarget,
+) -> Result<Vec<OperationId>, StoreError> {
+    if target.attempt <= 1 {
+        return Ok(target.operation_id.into_iter().collect());
+    }
+    let mut made = Vec::new();
+    for attempt in 1..=target.attempt {
+        let key = key(campaign_id, target.place, attempt);
+        let found = eim.store.operation_of_call(&creator(), &key).await?;
+        made.extend(found.map(|kept| kept.operation.operation_id));
+    }
+    Ok(made)
 }
 
 /// Who makes the operations of campaigns: the server, for the campaign.
 fn creator() -> String {
     format!("{}:{}", Actor::Server.kind(), Actor::Server.name())
+}
+
+fn of_target(campaign: &Campaign, target: &KeptTarget) -> String {
+    key(&campaign.campaign_id, target.place, target.attempt)
 }
 
 /// The operation of a target that was begun by somebody who did not come to note it.
@@ -514,7 +559,7 @@ pub async fn begun_before(
     campaign: &Campaign,
     target: &KeptTarget,
 ) -> Result<Option<OperationId>, StoreError> {
-    let found = eim.store.operation_of_call(&creator(), &key(campaign, target)).await?;
+    let found = eim.store.operation_of_call(&creator(), &of_target(campaign, target)).await?;
     Ok(found.map(|kept| kept.operation.operation_id))
 }
 
@@ -561,7 +606,7 @@ pub async fn begin(
         return Ok(Some(refused(target, "invalid")));
     };
     let mut request = OperationRequest::new(task);
-    request.key = Some(key(campaign, target));
+    request.key = Some(of_target(campaign, target));
     request.campaign_id = Some(campaign.campaign_id.to_string());
     request.valid_until = campaign.pace.validity.map(|validity| eim.clock.now().plus(validity));
     let place = usize::try_from(*place).unwrap_or(usize::MAX);

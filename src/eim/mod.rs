@@ -20,6 +20,7 @@
 //! | [`answers`] | what came back, for people | |
 //! | [`campaigns`] | one thing asked of many eUICCs | |
 //! | [`campaign_report`] | what a report claims of a campaign, and whether it hangs together | |
+//! | [`campaign_retry`] | targets that are asked once more | |
 //! | [`campaign_targets`] | lists of eUICCs with what each is to get | |
 //! | [`introductions`] | eUICCs that nobody introduced are asked who they are | |
 //! | [`caller`] | who calls on ESipa, and for which EID it may speak | 5.7 |
@@ -53,6 +54,7 @@ pub mod association;
 pub mod authenticate_client;
 pub mod caller;
 pub mod campaign_report;
+pub mod campaign_retry;
 pub mod campaign_targets;
 pub mod campaigns;
 pub mod cancel_session;

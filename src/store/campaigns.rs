@@ -53,10 +53,10 @@ const INSERT_TARGETS: Statement = set_statement!(
 
 const UPDATE: Statement = set_statement!(
     [campaign_id text, version bigint, failure_budget bigint, state bigint, reason text, changed_at bigint,
-     wave bigint, settled_at bigint, next_at bigint, held_until bigint]
+     wave bigint, waves bigint, settled_at bigint, next_at bigint, held_until bigint]
     "UPDATE campaign SET version = campaign.version + 1, failure_budget = change.failure_budget, state = change.state, \
-     reason = change.reason, changed_at = change.changed_at, wave = change.wave, settled_at = change.settled_at, \
-     next_at = change.next_at, held_until = change.held_until FROM change \
+     reason = change.reason, changed_at = change.changed_at, wave = change.wave, waves = change.waves, \
+     settled_at = change.settled_at, next_at = change.next_at, held_until = change.held_until FROM change \
      WHERE campaign.campaign_id = change.campaign_id AND campaign.version = change.version \
      RETURNING campaign.campaign_id"
 );
@@ -69,6 +69,16 @@ const UPDATE_TARGETS: Statement = set_statement!(
      activation_code = NULL, confirmation_code = NULL FROM change \
      WHERE campaign_target.campaign_id = change.campaign_id AND campaign_target.place = change.place \
      RETURNING campaign_target.campaign_id"
+);
+
+/// Targets that ended are asked once more. The operation before stays noted until there is another one.
+const RETRY: Statement = set_statement!(
+    [campaign_id text, place bigint, iccid text, activation_code octets, confirmation_code octets, wave bigint]
+    "UPDATE campaign_target SET state = 0, attempt = campaign_target.attempt + 1, wave = change.wave, \
+     iccid = change.iccid, activation_code = change.activation_code, \
+     confirmation_code = change.confirmation_code, reason = NULL FROM change \
+     WHERE campaign_target.campaign_id = change.campaign_id AND campaign_target.place = change.place \
+     AND campaign_target.state > 1 RETURNING campaign_target.campaign_id"
 );
 
 const LEAVE_OUT: Statement = Statement::common(
@@ -88,7 +98,7 @@ const ACTIVE: Statement = Statement::common(select_campaign!(
 macro_rules! select_target {
     ($rest:literal) => {
         concat!(
-            "SELECT place, eid, iccid, activation_code, confirmation_code, wave, state, operation_id, reason \
+            "SELECT place, eid, iccid, activation_code, confirmation_code, wave, state, operation_id, reason, attempt \
              FROM campaign_target ",
             $rest
         )
@@ -133,6 +143,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
     INSERT_TARGETS,
     UPDATE,
     UPDATE_TARGETS,
+    RETRY,
     LEAVE_OUT,
     CAMPAIGN,
     CAMPAIGNS,
@@ -183,6 +194,17 @@ pub struct KeptTarget {
     pub operation_id: Option<OperationId>,
     /// Why it stands there, if it is not done.
     pub reason: Option<String>,
+    /// How often it was asked, this time included; 1 before the first.
+    pub attempt: u32,
+}
+
+/// A target that is asked once more: what it gets this time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetriedTarget {
+    /// Its place.
+    pub place: u32,
+    /// What it is now; the wave is the new one.
+    pub target: NewTarget,
 }
 
 /// Where a target stands from now on.
@@ -221,6 +243,7 @@ set_row! {
         reason: Option<&'a str>,
         changed_at: i64,
         wave: i64,
+        waves: i64,
         settled_at: Option<i64>,
         next_at: i64,
         held_until: Option<i64>,
@@ -242,7 +265,6 @@ set_row! {
         soak_ms: i64,
         validity_ms: Option<i64>,
         targets: i64,
-        waves: i64,
         standing: StandingRow<'a>,
     }
 }
@@ -257,6 +279,7 @@ impl<'a> StandingRow<'a> {
             reason: campaign.reason.as_deref(),
             changed_at: campaign.changed_at.as_millis(),
             wave: i64::from(campaign.wave),
+            waves: i64::from(campaign.waves),
             settled_at: campaign.settled_at.map(Timestamp::as_millis),
             next_at: campaign.next_at.as_millis(),
             held_until: campaign.held_until.map(Timestamp::as_millis),
@@ -289,7 +312,6 @@ impl<'a> CampaignRow<'a> {
             soak_ms: millis(pace.soak),
             validity_ms: pace.validity.map(millis),
             targets: i64::from(campaign.targets),
-            waves: i64::from(campaign.waves),
             standing: StandingRow::new(campaign),
         }
     }
@@ -362,6 +384,7 @@ fn target(row: &Row) -> Result<KeptTarget, StoreError> {
             .map(|text| OperationId::parse(&text).ok_or_else(|| corrupt("campaign_target.operation_id")))
             .transpose()?,
         reason: row.text_or_null("reason")?,
+        attempt: u32::try_from(row.integer("attempt")?).map_err(|_| corrupt("campaign_target.attempt"))?,
     })
 }
 
@@ -422,11 +445,7 @@ impl Store {
     pub async fn change_campaign(&self, change: CampaignChange<'_>) -> Result<(), StoreError> {
         let CampaignChange { campaign, leave_out, targets, event, entry } = change;
         let campaign_id = campaign.campaign_id.to_string();
-        let mut writing = self.pools.begin().await?;
-        let row = StandingRow::new(campaign);
-        if writing.fetch_set(&UPDATE, &Set::of(&[row])).await?.is_empty() {
-            return Err(StoreError::Conflict);
-        }
+        let mut writing = self.begin_campaign_change(campaign).await?;
         for chunk in targets.chunks(CHUNK) {
             let numbers: Vec<Option<String>> =
                 chunk.iter().map(|one| one.operation_id.map(|id| id.to_string())).collect();
@@ -450,6 +469,49 @@ impl Store {
         }
         audit::append(&mut writing, entry.as_slice()).await?;
         writing.commit().await
+    }
+
+    /// Has targets that ended asked once more, in one change with the campaign; what changed meanwhile stays as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if the campaign has another version; nothing was written then.
+    pub async fn retry_targets(
+        &self,
+        campaign: &Campaign,
+        targets: &[RetriedTarget],
+        event: Option<&Event>,
+        entry: NewAuditEntry,
+    ) -> Result<(), StoreError> {
+        let campaign_id = campaign.campaign_id.to_string();
+        let mut writing = self.begin_campaign_change(campaign).await?;
+        for chunk in targets.chunks(CHUNK) {
+            let rows = chunk.iter().map(|RetriedTarget { place, target }| {
+                [
+                    campaign_id.as_str().into(),
+                    i64::from(*place).into(),
+                    target.iccid.as_ref().map(Iccid::as_str).into(),
+                    target.sealed_activation_code.as_deref().into(),
+                    target.sealed_confirmation_code.as_deref().into(),
+                    i64::from(target.wave).into(),
+                ]
+            });
+            let names = ["campaign_id", "place", "iccid", "activation_code", "confirmation_code", "wave"];
+            writing.fetch_set(&RETRY, &Set::rows_of(names, rows)).await?;
+        }
+        if let Some(event) = event {
+            tell(&mut writing, event, campaign).await?;
+        }
+        audit::append(&mut writing, &[entry]).await?;
+        writing.commit().await
+    }
+
+    /// A change that begins with the campaign itself, under the version that was read.
+    async fn begin_campaign_change(&self, campaign: &Campaign) -> Result<Writing, StoreError> {
+        let mut writing = self.pools.begin().await?;
+        if writing.fetch_set(&UPDATE, &Set::of(&[StandingRow::new(campaign)])).await?.is_empty() {
+            return Err(StoreError::Conflict);
+        }
+        Ok(writing)
     }
 
     /// The campaign of this number; `None` if there is none.

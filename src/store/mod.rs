@@ -115,7 +115,9 @@ pub use allocations::{Allocation, Aside, Content, SetAside, Shelved, Subject};
 pub use audit::{AUDIT_PAGE_MAX, AuditHead, AuditSelection, ERASED_MAX, Erasure};
 pub use batches::{BATCHES_MAX, Batch, BatchKind, BatchRecord, BatchState, Begun, Lease, Totals};
 pub use callbacks::{Attempt, Callback, CallbackCount, CallbackFailure, CallbackSelection, NewCallback};
-pub use campaigns::{CAMPAIGNS_MAX, CampaignChange, KeptCampaign, KeptTarget, NewTarget, TargetChange};
+pub use campaigns::{
+    CAMPAIGNS_MAX, CampaignChange, KeptCampaign, KeptTarget, NewTarget, RetriedTarget, TargetChange,
+};
 pub use chunks::{Held, HeldNumber, Holder, NewImsi, NewProfile, ROWS_MAX};
 pub use deliveries::{Delivery, NewDelivery};
 pub use device_certificates::{DeviceCertificate, DevicePin, OtherPins, PinImport};
@@ -191,6 +193,7 @@ const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (20, "unverified", include_str!("migrations/sqlite/0020_unverified.sql")),
     (21, "msisdn", include_str!("migrations/sqlite/0021_msisdn.sql")),
     (22, "campaign", include_str!("migrations/sqlite/0022_campaign.sql")),
+    (23, "campaign_retry", include_str!("migrations/sqlite/0023_campaign_retry.sql")),
 ];
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "stock", include_str!("migrations/postgres/0001_stock.sql")),
@@ -215,6 +218,7 @@ const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (20, "unverified", include_str!("migrations/postgres/0020_unverified.sql")),
     (21, "msisdn", include_str!("migrations/postgres/0021_msisdn.sql")),
     (22, "campaign", include_str!("migrations/postgres/0022_campaign.sql")),
+    (23, "campaign_retry", include_str!("migrations/postgres/0023_campaign_retry.sql")),
 ];
 
 /// Where the data lies.

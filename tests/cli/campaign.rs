@@ -61,6 +61,10 @@ fn a_campaign_is_planned_made_and_ended() {
     place.run(&format!("campaign pause {id} --json")).failed("only a running one is paused");
     let line = format!("campaign resume {id} --failure-budget 5% --by bob --config simyard.toml --json");
     assert_eq!(place.run(&line).json()["failure_budget"], "5%");
+    let retry = format!(
+        "campaign retry {id} --state failed,expired --eids eids.csv --by bob --config simyard.toml --json"
+    );
+    place.run(&retry).failed("nobody is asked once more");
     let cancelled = place.run(&format!("campaign cancel {id} --by bob --config simyard.toml --json")).json();
     assert_eq!(cancelled["state"], "cancelling");
     let told = place.run(&format!("campaign report {id} --out report.json --config simyard.toml")).ok();
@@ -102,6 +106,7 @@ fn what_cannot_be_asked_of_a_fleet_is_told() {
         (format!("campaign show {none}"), "there is no campaign"),
         (format!("campaign targets {none}"), "there is no campaign"),
         (format!("campaign cancel {none}"), "there is no campaign"),
+        (format!("campaign retry {none}"), "there is no campaign"),
         (format!("campaign report {none} -o x.json"), "there is no campaign"),
     ] {
         place.run(&line).failed(says);
@@ -112,6 +117,7 @@ fn what_cannot_be_asked_of_a_fleet_is_told() {
         "campaign create audit --name x --eids eids.csv --rate 5",
         "campaign show 1",
         "campaign targets 1 --state flying",
+        "campaign retry 00000000000000000000000000000000 --state done",
     ] {
         assert_eq!(place.run(line).code, Some(2), "{line}");
     }

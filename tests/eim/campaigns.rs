@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use simyard::domain::{
     CampaignId, CampaignName, CampaignState, CampaignTask, OldProfile, OperationKind, Pace, Rollback,
-    TargetState,
+    SwitchTarget, TargetState, Task,
 };
 use simyard::eim::Eim;
 use simyard::eim::campaign_report::{contradictions, report_campaign};
+use simyard::eim::campaign_retry::{Retried, Retry, retry};
 use simyard::eim::campaign_targets::TargetRow;
 use simyard::eim::campaigns::{
     CampaignError, NewCampaign, Turn, begin, campaign, cancel, create_campaign, pause, plan_campaign, resume,
@@ -21,6 +22,8 @@ use simyard::ident::Eid;
 use simyard::jobs::run_campaigns::RunCampaigns;
 use simyard::pki::Anchors;
 use simyard::store::{Association, DownloadWay, OperationSelection};
+use simyard_asn1::iot::esipa::EimPackageResult;
+use simyard_asn1::iot::result::{EuiccResultData, RollbackProfileResult};
 
 use super::world::{World, code, eid, iccid, person};
 use crate::harness::block_on;
@@ -32,6 +35,8 @@ crate::tests!(
     a_campaign_is_paused_and_goes_on,
     a_campaign_is_cancelled_with_what_has_not_left,
     a_report_of_a_campaign_is_checked,
+    who_failed_is_asked_once_more_in_one_more_wave,
+    a_switch_is_asked_once_more_without_another_download,
     what_is_no_campaign_is_told,
 );
 
@@ -295,6 +300,115 @@ fn a_report_of_a_campaign_is_checked() {
     });
 }
 
+fn who_failed_is_asked_once_more_in_one_more_wave() {
+    block_on(async {
+        use TargetState::{Done, Expired, UnderWay};
+        let world = World::new().await;
+        let mut eids = vec![eid()];
+        eids.extend(silent(&world, 4).await);
+        let server = Server::of(&world, 78);
+        let pace = Pace { shares: vec![1000], per_hour: 1_000_000, at_most: 10, ..pace() };
+        let id = create_campaign(server.eim(), &audit_of(eids.clone(), pace), &person()).await.unwrap();
+        let only = |eids: &[Eid]| Retry {
+            targets: Some(eids.iter().cloned().map(TargetRow::of).collect()),
+            ..Retry::failed()
+        };
+        let early = retry(server.eim(), &id, &Retry::failed(), &person()).await;
+        assert!(matches!(early, Err(CampaignError::NothingToRetry)), "{early:?}");
+        server.run_after(SECOND).await;
+        server.run_after(HOUR).await;
+        assert_eq!(server.look(&id).await, (CampaignState::Stopped, 1, vec![(Expired, 5)]));
+
+        // Two of five are asked once more: three of three that are left failed, and it stays stopped.
+        let retried = retry(server.eim(), &id, &only(&eids[..2]), &person()).await.unwrap();
+        assert_eq!(retried, Retried { targets: 2, wave: 2, state: CampaignState::Stopped });
+        let again = retry(server.eim(), &id, &only(&eids[..2]), &person()).await;
+        assert!(matches!(again, Err(CampaignError::NothingToRetry)), "{again:?}");
+        let stopped = resume(server.eim(), &id, None, &person()).await;
+        assert!(matches!(stopped, Err(CampaignError::StopsAgain(_))), "{stopped:?}");
+        resume(server.eim(), &id, Some(1000), &person()).await.unwrap();
+        server.run_after(SECOND).await;
+        server.run_after(60 * SECOND).await;
+        assert_eq!(server.look(&id).await, (CampaignState::Running, 2, vec![(UnderWay, 2)]));
+        world.clock.advance(HOUR + 62 * SECOND);
+        world.turn().await;
+        server.run_after(HOUR).await;
+        assert_eq!(server.look(&id).await, (CampaignState::Done, 2, vec![(Done, 1), (Expired, 1)]));
+        assert_eq!(server.operations().await, 7);
+
+        // One that is done goes on; operations of every attempt stand in the report.
+        let retried = retry(server.eim(), &id, &only(&eids[1..2]), &person()).await.unwrap();
+        assert_eq!((retried.wave, retried.state), (3, CampaignState::Running));
+        server.run_after(SECOND).await;
+        server.run_after(HOUR).await;
+        assert_eq!(server.look(&id).await, (CampaignState::Done, 3, vec![(Expired, 1)]));
+        let claimed = report_campaign(server.eim(), &id).await.unwrap().unwrap();
+        let asked: Vec<usize> = claimed.targets.iter().map(|target| target.operations.len()).collect();
+        assert_eq!((asked, claimed.waves.as_slice()), (vec![2, 3, 1, 1, 1], [3, 1, 1].as_slice()));
+        let mut written = Vec::new();
+        assert_eq!(write_report(server.eim(), &claimed, &mut written).await.unwrap(), 8);
+        assert_eq!(contradictions(&Report::read(&written).unwrap(), Some(&eids)), []);
+
+        let stranger = retry(server.eim(), &id, &only(&[other(999)]), &person()).await;
+        assert!(matches!(stranger, Err(CampaignError::NoTarget(_))), "{stranger:?}");
+        let refused = Retry { states: vec![TargetState::Refused], targets: None };
+        let nobody = retry(server.eim(), &id, &refused, &person()).await;
+        assert!(matches!(nobody, Err(CampaignError::NothingToRetry)), "{nobody:?}");
+    });
+}
+
+fn a_switch_is_asked_once_more_without_another_download() {
+    block_on(async {
+        let world = World::new().await;
+        let server = Server::of(&world, 78);
+        let pace = Pace { shares: vec![1000], failure_budget: 1000, validity: None, ..pace() };
+        let mut new = audit_of(vec![eid()], pace);
+        new.task.kind = OperationKind::Switch;
+        new.task.rollback = Rollback::Granted;
+        new.targets[0].activation_code = Some(code());
+        let id = create_campaign(server.eim(), &new, &person()).await.unwrap();
+        server.run_after(SECOND).await;
+        world.clock.advance(SECOND);
+        world.turn().await;
+        world.download(2).await;
+        world.turn().await;
+        let package = world.package().await;
+        let rollback = [EuiccResultData::Rollback(RollbackProfileResult::Ok)];
+        let result = world.card.lock().unwrap().say(&package, &rollback);
+        world.answer(EimPackageResult::EuiccPackageResult(result)).await.unwrap();
+        server.run_after(SECOND).await;
+        assert_eq!(server.look(&id).await.2, [(TargetState::RolledBack, 1)]);
+
+        retry(server.eim(), &id, &Retry::failed(), &person()).await.unwrap();
+        server.run_after(SECOND).await;
+        let target = server.eim().store.campaign_targets(&id, None, 0, 10).await.unwrap().remove(0);
+        assert_eq!((target.attempt, target.target.iccid.as_ref()), (2, Some(&iccid(2))));
+        let made = world.operation(&target.operation_id.unwrap()).await;
+        assert!(matches!(made.task, Task::Switch { to: SwitchTarget::Installed(to), .. } if to == iccid(2)));
+
+        // A download that failed leaves nothing to switch to: its code was used.
+        let mut new =
+            audit_of(vec![other(0)], Pace { shares: vec![1000], failure_budget: 1000, ..self::pace() });
+        silent(&world, 1).await;
+        new.task.kind = OperationKind::Download;
+        new.targets[0].activation_code = Some(code());
+        let id = create_campaign(server.eim(), &new, &person()).await.unwrap();
+        server.run_after(SECOND).await;
+        server.run_after(HOUR).await;
+        let used = retry(server.eim(), &id, &Retry::failed(), &person()).await.unwrap_err().to_string();
+        assert!(used.contains("its activation_code was used"), "{used}");
+        let mut row = TargetRow::of(other(0));
+        row.activation_code = Some(code());
+        let wanted = Retry { targets: Some(vec![row]), ..Retry::failed() };
+        retry(server.eim(), &id, &wanted, &person()).await.unwrap();
+        server.run_after(SECOND).await;
+        assert_eq!(server.look(&id).await.2, [(TargetState::UnderWay, 1)]);
+        cancel(server.eim(), &id, &person()).await.unwrap();
+        let ended = retry(server.eim(), &id, &wanted, &person()).await;
+        assert!(matches!(ended, Err(CampaignError::State { .. })), "{ended:?}");
+    });
+}
+
 fn what_is_no_campaign_is_told() {
     block_on(async {
         let world = World::new().await;
@@ -306,6 +420,7 @@ fn what_is_no_campaign_is_told() {
         };
         for (new, says) in [
             (with(&|it| it.targets.clear()), "has no targets"),
+            (with(&|it| it.targets.push(TargetRow::of(eid()))), "is a target twice"),
             (with(&|it| it.pace.per_hour = 0), "rate: expected"),
             (with(&|it| it.targets[0].iccid = Some(iccid(1))), "nothing is asked of one"),
             (with(&|it| it.task.kind = OperationKind::Enable), "iccid is missing"),

@@ -1,6 +1,6 @@
 //! `simyard campaign create`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -12,16 +12,14 @@ use crate::cli::hand::HandArgs;
 use crate::cli::operation::{Common, Desk};
 use crate::cli::order::parse_duration;
 use crate::cli::output::{self, error_line, line};
-use crate::domain::campaign::TARGETS_MAX;
+use crate::domain::campaign::{self, TARGETS_MAX};
 use crate::domain::{
     Actor, CampaignName, CampaignTask, Label, LabelSelection, OldProfile, OperationKind, Pace, ProfileType,
     Rollback,
 };
-use crate::eim::campaign_targets::{MAX_FILE_OCTETS, TargetRow, read_list};
+use crate::eim::campaign_targets::{MAX_FILE_OCTETS, TargetRow, labelled_targets, read_list};
 use crate::eim::campaigns::{NewCampaign, create_campaign, plan_campaign};
 
-/// EIDs of one look.
-const PAGE: u32 = 1000;
 /// Refused targets that a plan names.
 const NAMED_MAX: usize = 20;
 
@@ -150,26 +148,23 @@ fn task(args: &CreateArgs) -> anyhow::Result<CampaignTask> {
 
 async fn targets(desk: &Desk, args: &CreateArgs) -> anyhow::Result<Vec<TargetRow>> {
     if let Some(file) = &args.eids {
-        let text = read_text(file, MAX_FILE_OCTETS).with_context(|| file.display().to_string())?;
-        return read_list(&text).with_context(|| file.display().to_string());
+        return read_targets(file);
     }
     let selection = LabelSelection::of(args.label.clone())?;
-    let mut targets = Vec::new();
-    loop {
-        let after = targets.last().map(|row: &TargetRow| row.eid.to_string()).unwrap_or_default();
-        let page = desk.eim.store.labelled(&selection, &after, PAGE).await?;
-        if page.is_empty() {
-            break;
-        }
-        targets.extend(page.into_iter().map(TargetRow::of));
-        if targets.len() > TARGETS_MAX {
-            bail!("more than {TARGETS_MAX} eUICCs have {selection}");
-        }
+    let targets = labelled_targets(&desk.eim, &selection).await?;
+    if targets.len() > TARGETS_MAX {
+        bail!("more than {TARGETS_MAX} eUICCs have {selection}");
     }
     if targets.is_empty() {
         bail!("no eUICC has {selection}");
     }
     Ok(targets)
+}
+
+/// Reads a list of targets; - is standard input.
+pub(super) fn read_targets(file: &Path) -> anyhow::Result<Vec<TargetRow>> {
+    let text = read_text(file, MAX_FILE_OCTETS).with_context(|| file.display().to_string())?;
+    read_list(&text).with_context(|| file.display().to_string())
 }
 
 async fn plan(desk: &Desk, args: &CreateArgs, new: &NewCampaign) -> anyhow::Result<()> {
@@ -207,15 +202,8 @@ fn parse_profile_type(text: &str) -> Result<ProfileType, String> {
 
 /// Reads a percentage, with one digit behind the point at most, as per mille.
 pub(super) fn parse_share(text: &str) -> Result<u16, String> {
-    let expected = || "expected 0% to 100%, with one digit behind the point at most, as in 2.5%".to_owned();
-    let number = text.strip_suffix('%').ok_or_else(expected)?;
-    let (whole, tenth) = number.split_once('.').unwrap_or((number, "0"));
-    let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|digit| digit.is_ascii_digit());
-    if !is_digits(whole) || !is_digits(tenth) || tenth.len() != 1 || whole.len() > 3 {
-        return Err(expected());
-    }
-    let per_mille = format!("{whole}{tenth}").parse::<u16>().map_err(|_| expected())?;
-    if per_mille > 1000 { Err(expected()) } else { Ok(per_mille) }
+    campaign::parse_share(text)
+        .ok_or_else(|| "expected 0% to 100%, with one digit behind the point at most, as in 2.5%".to_owned())
 }
 
 /// Reads a rate, as so many an hour.
@@ -239,13 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_and_rates_have_units() {
-        for (text, per_mille) in [("0%", 0), ("1%", 10), ("2.5%", 25), ("100%", 1000), ("0.1%", 1)] {
-            assert_eq!(parse_share(text), Ok(per_mille));
-        }
-        for text in ["", "1", "%", "101%", "1.25%", "-1%", "1.%", ".5%", "1000%"] {
-            assert!(parse_share(text).is_err(), "{text}");
-        }
+    fn rates_have_units() {
         for (text, rate) in [("600/h", 600), ("1/s", 3600), ("10/m", 600), ("48/d", 2)] {
             assert_eq!(parse_rate(text), Ok(rate));
         }

@@ -17,8 +17,9 @@ use super::hand::HandArgs;
 use super::operation::{Common, Desk};
 use super::output::{self, error_line, line};
 use super::serve::ConfigArgs;
-use crate::domain::{Actor, CampaignId, TargetState};
+use crate::domain::{Actor, CampaignId, CampaignState, TargetState};
 use crate::eim::campaign_report::report_campaign;
+use crate::eim::campaign_retry::{Retry, retry};
 use crate::eim::campaigns::{campaign, cancel, pause, resume};
 use crate::eim::report::write_report;
 
@@ -50,6 +51,8 @@ enum CampaignCommand {
     Pause(ChangeArgs),
     /// Let a campaign go on that was paused, or that stopped by itself.
     Resume(ResumeArgs),
+    /// Ask targets that ended otherwise than it was meant once more, in one more wave of the campaign.
+    Retry(RetryArgs),
     /// End a campaign: what has not left yet is cancelled, what is under way ends by itself.
     Cancel(ChangeArgs),
     /// Write what became of every target, with all that eUICCs and eIM signed: 'switch verify' checks it.
@@ -115,6 +118,20 @@ struct ResumeArgs {
 }
 
 #[derive(Args)]
+struct RetryArgs {
+    #[command(flatten)]
+    which: WhichArgs,
+    /// Those that stand so: failed, rolled_back, expired, cancelled, refused.
+    #[arg(long, value_name = "STATE,…", value_delimiter = ',', default_value = "failed,rolled_back,expired", value_parser = parse_ended)]
+    state: Vec<TargetState>,
+    /// Of them these alone: CSV as for create; - for standard input. Who downloads with a code of its own needs another one.
+    #[arg(long, value_name = "FILE")]
+    eids: Option<PathBuf>,
+    #[command(flatten)]
+    hand: HandArgs,
+}
+
+#[derive(Args)]
 struct ReportArgs {
     /// The number of the campaign.
     #[arg(value_name = "CAMPAIGN", value_parser = parse_id)]
@@ -138,6 +155,7 @@ pub async fn run(args: CampaignArgs) -> anyhow::Result<()> {
         CampaignCommand::Targets(args) => &args.common.config,
         CampaignCommand::Pause(args) | CampaignCommand::Cancel(args) => &args.which.common.config,
         CampaignCommand::Resume(args) => &args.which.common.config,
+        CampaignCommand::Retry(args) => &args.which.common.config,
         CampaignCommand::Report(args) => &args.config,
     };
     let desk = Desk::open(config).await?;
@@ -159,6 +177,7 @@ pub async fn run(args: CampaignArgs) -> anyhow::Result<()> {
             let done = resume(&desk.eim, id, args.failure_budget, &actor).await;
             changed(&desk, &args.which, done.map_err(Into::into)).await
         }
+        CampaignCommand::Retry(args) => ask_again(&desk, args).await,
         CampaignCommand::Report(args) => report(&desk, args).await,
     };
     desk.closed(outcome).await
@@ -171,6 +190,17 @@ fn actor(hand: &HandArgs) -> Actor {
 async fn changed(desk: &Desk, which: &WhichArgs, done: anyhow::Result<()>) -> anyhow::Result<()> {
     done?;
     show(desk, which).await
+}
+
+async fn ask_again(desk: &Desk, args: &RetryArgs) -> anyhow::Result<()> {
+    let targets = args.eids.as_deref().map(create::read_targets).transpose()?;
+    let wanted = Retry { states: args.state.clone(), targets };
+    let retried = retry(&desk.eim, &args.which.campaign_id, &wanted, &actor(&args.hand)).await?;
+    error_line(&format!("targets asked once more, as wave {}: {}", retried.wave, retried.targets));
+    if matches!(retried.state, CampaignState::Paused | CampaignState::Stopped) {
+        error_line(&format!("the campaign is {}: 'simyard campaign resume' lets it go on", retried.state));
+    }
+    show(desk, &args.which).await
 }
 
 async fn list(desk: &Desk, args: &ListArgs) -> anyhow::Result<()> {
@@ -242,6 +272,14 @@ async fn report(desk: &Desk, args: &ReportArgs) -> anyhow::Result<()> {
 
 fn parse_id(text: &str) -> Result<CampaignId, String> {
     CampaignId::parse(text).ok_or_else(|| "expected the 32 hexadecimal digits of a campaign".to_owned())
+}
+
+fn parse_ended(text: &str) -> Result<TargetState, String> {
+    TargetState::parse(text).filter(|state| state.may_be_retried()).ok_or_else(|| {
+        let all = TargetState::ALL.iter().filter(|state| state.may_be_retried());
+        let names: Vec<&str> = all.map(|state| state.as_str()).collect();
+        format!("expected one of {}", names.join(", "))
+    })
 }
 
 fn parse_state(text: &str) -> Result<TargetState, String> {

@@ -2,15 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::domain::campaign::share_text;
 use crate::domain::{Campaign, TargetState, WaveCounts};
 use crate::eim::campaigns::{CampaignView, KeptTarget};
-
-fn percent(per_mille: u16) -> String {
-    match (per_mille / 10, per_mille % 10) {
-        (whole, 0) => format!("{whole}%"),
-        (whole, tenth) => format!("{whole}.{tenth}%"),
-    }
-}
 
 /// One line for a campaign.
 pub(super) fn row(campaign: &Campaign) -> String {
@@ -55,7 +49,7 @@ pub(super) fn show(view: &CampaignView) -> Vec<String> {
     for (reason, count) in &view.reasons {
         lines.push(format!("why          {count} {reason}"));
     }
-    let budget = percent(pace.failure_budget);
+    let budget = share_text(pace.failure_budget);
     lines.push(format!(
         "pace         {} an hour, {} under way at most; stops beyond {budget} failed of a wave",
         pace.per_hour, pace.at_most
@@ -84,7 +78,7 @@ pub(super) fn value(campaign: &Campaign) -> Value {
         "waves": campaign.waves,
         "per_hour": pace.per_hour,
         "at_most": pace.at_most,
-        "failure_budget": percent(pace.failure_budget),
+        "failure_budget": share_text(pace.failure_budget),
         "soak_s": pace.soak.as_secs(),
         "validity_s": pace.validity.map(|validity| validity.as_secs()),
         "created_by": campaign.creator,
@@ -101,7 +95,9 @@ fn counts_value(counts: &WaveCounts) -> Value {
 /// One with how it goes.
 pub(super) fn value_of(view: &CampaignView) -> Value {
     let mut shown = value(&view.kept.campaign);
-    let waves: Vec<Value> = view.waves.iter().map(|(_, counts)| counts_value(counts)).collect();
+    let none = WaveCounts::default();
+    let of = |wave| view.waves.iter().find(|(number, _)| *number == wave).map_or(&none, |(_, counts)| counts);
+    let waves: Vec<Value> = (1..=view.kept.campaign.waves).map(|wave| counts_value(of(wave))).collect();
     let reasons: Vec<Value> =
         view.reasons.iter().map(|(reason, count)| json!({ "reason": reason, "targets": count })).collect();
     if let Some(members) = shown.as_object_mut() {
@@ -114,8 +110,11 @@ pub(super) fn value_of(view: &CampaignView) -> Value {
 
 /// One line for a target.
 pub(super) fn target_row(target: &KeptTarget) -> String {
-    let KeptTarget { place, target: asked, state, operation_id, reason } = target;
+    let KeptTarget { place, target: asked, state, operation_id, reason, attempt } = target;
     let mut text = format!("{place:>6}  {}  wave {}  {state:<11}", asked.eid, asked.wave);
+    if *attempt > 1 {
+        text += &format!("  attempt {attempt}");
+    }
     if let Some(operation_id) = operation_id {
         text += &format!("  {operation_id}");
     }
@@ -132,6 +131,7 @@ pub(super) fn target_value(target: &KeptTarget) -> Value {
         "eid": target.target.eid,
         "iccid": target.target.iccid,
         "wave": target.target.wave,
+        "attempt": target.attempt,
         "state": target.state.as_str(),
         "reason": target.reason,
         "operation_id": target.operation_id.map(|id| id.to_string()),
