@@ -11,6 +11,7 @@ use simyard::pki::test_pki::Issued;
 
 use crate::server::{ADDRESS, OrderOptions, PKI, PROFILE_TYPE, TestServer};
 
+pub mod campaigns;
 pub mod changes;
 pub mod labels;
 pub mod operations;
@@ -152,7 +153,8 @@ fn operations() -> Vec<(String, String, Permission)> {
                 .replace("{eid}", "89049032999999999999999999999999")
                 .replace("{name}", "nobody")
                 .replace("{number}", "999999")
-                .replace("{operation_id}", "00000000000000000000000000000000");
+                .replace("{operation_id}", "00000000000000000000000000000000")
+                .replace("{campaign_id}", "00000000000000000000000000000000");
             assert!(!path.contains('{'), "{path}");
             operations.push((method.to_uppercase(), path, permission));
         }

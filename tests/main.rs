@@ -61,6 +61,7 @@ fn main() -> std::process::ExitCode {
     let ended = harness::run(&[
         abuse::TESTS,
         admin_api::TESTS,
+        admin_api::campaigns::TESTS,
         admin_api::labels::TESTS,
         admin_api::changes::TESTS,
         admin_api::operations::TESTS,

@@ -1,5 +1,5 @@
-//! The admin API: stock, subscriptions, orders, pools, allocations, eUICCs and their operations, audit, identities and webhooks, for
-//! programs.
+//! The admin API: stock, subscriptions, orders, pools, allocations, eUICCs, their operations and campaigns, audit, identities and
+//! webhooks, for programs.
 //!
 //! | file | resource | right |
 //! |---|---|---|
@@ -21,6 +21,7 @@
 //! | `identities` | `/v1/identities` | admin |
 //! | `switch_plan` | `/v1/euiccs/EID/switch-plan` | any |
 //! | `webhooks` | `/v1/webhooks` | admin |
+//! | `campaigns` | `/v1/campaigns` | any; to make and to change: fleet, admin |
 //! | `operations` | `/v1/operations`, `/v1/euiccs/EID/operations` | any; to create and to cancel: fleet, admin |
 //!
 //! Every caller is a named identity: by its client certificate, or by a token in the header `Authorization: Bearer`. What is
@@ -31,6 +32,7 @@ mod allocations;
 mod audit;
 mod batches;
 pub mod caller;
+mod campaigns;
 mod euiccs;
 mod identities;
 mod labels;
@@ -126,6 +128,14 @@ fn routes_and_document() -> (Router<Api>, OpenApi) {
         .routes(routes!(operations::list))
         .routes(routes!(operations::show))
         .routes(routes!(operations::cancel))
+        .routes(routes!(campaigns::list, campaigns::create))
+        .routes(routes!(campaigns::plan))
+        .routes(routes!(campaigns::show))
+        .routes(routes!(campaigns::targets))
+        .routes(routes!(campaigns::pause))
+        .routes(routes!(campaigns::resume))
+        .routes(routes!(campaigns::retry))
+        .routes(routes!(campaigns::cancel))
         .routes(routes!(webhooks::list, webhooks::add))
         .routes(routes!(webhooks::remove))
         .routes(routes!(webhooks::rotate))
@@ -137,7 +147,7 @@ fn routes_and_document() -> (Router<Api>, OpenApi) {
 fn description() -> OpenApi {
     let mut info = Info::new("Simyard admin API", env!("CARGO_PKG_VERSION"));
     info.description = Some(
-        "Stock, subscriptions, orders, pools, allocations, eUICCs, operations of eUICCs, audit, identities and webhooks. Times are RFC 3339 in UTC. Listings go by pages: the header Link names the \
+        "Stock, subscriptions, orders, pools, allocations, eUICCs, operations of eUICCs, campaigns, audit, identities and webhooks. Times are RFC 3339 in UTC. Listings go by pages: the header Link names the \
          next one. What is refused is told as a problem document (RFC 9457)."
             .to_owned(),
     );
