@@ -166,6 +166,14 @@ fn deliveries_and_allocation_are_measured_and_nothing_given_twice() {
         );
         assert!(allocation[kind]["commits"].as_u64().unwrap() <= 60, "{figures}");
     }
+    let downloads = &figures["downloads"];
+    assert_eq!(downloads["rows"], 2000);
+    for (when, most) in [("alone", 10..=10), ("beside", 1..=10)] {
+        let measured = &downloads[when];
+        assert!(most.contains(&measured["downloads"].as_u64().unwrap()), "{figures}");
+        assert_eq!(measured["functions"].as_array().unwrap().len(), 4);
+        assert!(measured["together"]["p99_ms"].as_f64().unwrap() > 0.0, "{figures}");
+    }
     assert!(dir.join("x.db").exists());
     let told = text(&run(&[]).stdout);
     for name in [
@@ -178,6 +186,9 @@ fn deliveries_and_allocation_are_measured_and_nothing_given_twice() {
         "numbers, 16 callers: 60 in",
         "subscriptions, 16 callers: 60 in",
         "bulk insert: ",
+        "ingestion API: 2000 rows in",
+        "downloads alone: 10, p50 ",
+        "downloads beside the delivery: ",
     ] {
         assert!(told.lines().any(|line| line.starts_with(name)), "{name} is missing in\n{told}");
     }

@@ -1,6 +1,7 @@
 //! Random data for a template, and the manufacturer's file that delivers them. They are of no card.
 
 use std::io::Read;
+use std::ops::Range;
 
 use crate::env::Rng;
 use crate::ident::{Iccid, Imsi};
@@ -140,20 +141,20 @@ pub struct Made {
     requirements: Requirements,
     rng: Rng,
     block: u32,
-    next: usize,
-    count: usize,
+    /// Of the profiles that are still to be made.
+    numbers: Range<usize>,
     text: String,
     /// How much of `text` was read.
     read: usize,
 }
 
 impl Made {
-    /// A file of the first `count` profiles of a block, at most ten million.
+    /// A file of those profiles of a block, whose numbers are below ten million.
     #[must_use]
-    pub fn new(template: Template, block: u32, count: usize, rng: Rng) -> Self {
+    pub fn new(template: Template, block: u32, numbers: Range<usize>, rng: Rng) -> Self {
         let requirements = template.requirements();
         let text = columns(&template, &requirements);
-        Self { template, requirements, rng, block, next: 0, count, text, read: 0 }
+        Self { template, requirements, rng, block, numbers, text, read: 0 }
     }
 }
 
@@ -162,11 +163,11 @@ impl Read for Made {
         if self.read == self.text.len() {
             self.text.clear();
             self.read = 0;
-            while self.next < self.count && self.text.len() < buffer.len() {
-                let data = profile(&self.template, &self.requirements, (self.block, self.next), &self.rng);
+            while self.text.len() < buffer.len() {
+                let Some(number) = self.numbers.next() else { break };
+                let data = profile(&self.template, &self.requirements, (self.block, number), &self.rng);
                 let data = data.map_err(std::io::Error::other)?;
                 push_row(&mut self.text, &data, &self.template, &self.requirements);
-                self.next += 1;
             }
         }
         let count = self.text.as_bytes().get(self.read..).unwrap_or_default().read(buffer)?;
@@ -214,7 +215,7 @@ mod tests {
         let profile = |number| profile(&template, &requirements, (7, number), &rng).unwrap();
         let file = to_csv(&(0..50).map(profile).collect::<Vec<_>>(), &template);
         for buffer in [1, 100, 5_000, 1 << 20] {
-            let mut made = Made::new(template.clone(), 7, 50, Rng::seeded(1));
+            let mut made = Made::new(template.clone(), 7, 0..50, Rng::seeded(1));
             let (mut read, mut part) = (Vec::new(), vec![0; buffer]);
             loop {
                 let count = made.read(&mut part).unwrap();

@@ -6,6 +6,7 @@
 //! [`Devices::run`] is a closed loop: whoever is done starts the next download, so that a slow server is asked less
 //! often. [`Devices::run_on_schedule`] is an open one: downloads begin at fixed moments whatever the server does, and
 //! one that has to wait for a free worker has waited for the server, which its first function is charged with.
+//! [`Devices::run_until`] is such a one that ends with something else.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -71,12 +72,14 @@ pub struct Outcome {
     /// Octets of the last bound profile package.
     pub package_octets: usize,
     times: Times,
+    /// How long the functions of each download took together.
+    together: Vec<Duration>,
 }
 
 /// How long one function took.
 #[derive(Clone, Debug, Serialize)]
 pub struct Latency {
-    /// Its name in the standard.
+    /// Its name in the standard, or `download` for all of one together.
     pub function: &'static str,
     /// Half of the calls were faster.
     pub p50_ms: f64,
@@ -116,7 +119,7 @@ impl Devices {
     /// # Errors
     /// [`BenchError`] of a download that failed.
     pub fn run(&mut self, jobs: &[Job]) -> Result<Outcome, BenchError> {
-        self.run_from(jobs, None)
+        self.run_from(jobs, Pace::ClosedLoop)
     }
 
     /// As [`Devices::run`], but one download begins every `interval`, while a worker is free. How long the first function
@@ -125,10 +128,23 @@ impl Devices {
     /// # Errors
     /// As [`Devices::run`].
     pub fn run_on_schedule(&mut self, jobs: &[Job], interval: Duration) -> Result<Outcome, BenchError> {
-        self.run_from(jobs, Some(interval))
+        self.run_from(jobs, Pace::Every(interval, None))
     }
 
-    fn run_from(&mut self, jobs: &[Job], interval: Option<Duration>) -> Result<Outcome, BenchError> {
+    /// As [`Devices::run_on_schedule`], but no download begins once `ended`, except the first.
+    ///
+    /// # Errors
+    /// As [`Devices::run`].
+    pub fn run_until(
+        &mut self,
+        ended: &AtomicBool,
+        jobs: &[Job],
+        interval: Duration,
+    ) -> Result<Outcome, BenchError> {
+        self.run_from(jobs, Pace::Every(interval, Some(ended)))
+    }
+
+    fn run_from(&mut self, jobs: &[Job], pace: Pace<'_>) -> Result<Outcome, BenchError> {
         let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
         let outcome = Mutex::new(Outcome::default());
         let (server, clock, rng) = (&self.server, &self.clock, &self.rng);
@@ -140,9 +156,7 @@ impl Devices {
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let Some(job) = jobs.get(number).filter(|_| !failed.load(Ordering::Relaxed)) else { break };
-                let due = interval.map(|interval| {
-                    first.saturating_add(interval.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX)))
-                });
+                let due = pace.due(number, first);
                 if let Err(error) = worker.download(job, due, server, clock, rng, &mut own) {
                     failed.store(true, Ordering::Relaxed);
                     return Err(error);
@@ -156,20 +170,51 @@ impl Devices {
             running.into_iter().try_for_each(|thread| thread.join().map_err(|_| BenchError::Thread)?)
         })?;
         let mut outcome = outcome.into_inner().map_err(|_| BenchError::Thread)?;
-        let lead = if interval.is_some() { SCHEDULE_LEAD } else { Duration::ZERO };
+        let lead = match pace {
+            Pace::ClosedLoop => Duration::ZERO,
+            Pace::Every(..) => SCHEDULE_LEAD,
+        };
         outcome.took = clock.monotonic().saturating_sub(start).saturating_sub(lead);
         for times in outcome.times.values_mut() {
             times.sort_unstable();
         }
+        outcome.together.sort_unstable();
         Ok(outcome)
     }
 }
 
+/// How downloads follow each other.
+#[derive(Clone, Copy)]
+enum Pace<'a> {
+    /// Whoever is done begins the next one.
+    ClosedLoop,
+    /// One begins every so often, until that has ended.
+    Every(Duration, Option<&'a AtomicBool>),
+}
+
+/// When a download begins.
+struct Due<'a> {
+    /// The moment of the clock.
+    at: Duration,
+    /// What may end before.
+    unless: Option<&'a AtomicBool>,
+}
+
+impl<'a> Pace<'a> {
+    /// When the download of this number begins, if not at once; `first` is when the first one does.
+    fn due(self, number: usize, first: Duration) -> Option<Due<'a>> {
+        let Self::Every(interval, ended) = self else { return None };
+        let later = interval.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX));
+        Some(Due { at: first.saturating_add(later), unless: ended.filter(|_| number > 0) })
+    }
+}
+
 impl Worker {
+    /// Makes one download, or none if what it is due beside has ended.
     fn download(
         &self,
         job: &Job,
-        due: Option<Duration>,
+        due: Option<Due<'_>>,
         server: &ServerAddress,
         clock: &Clock,
         rng: &Rng,
@@ -179,16 +224,23 @@ impl Worker {
         let mut lpa = Lpa::new(card, self.client.clone(), clock.clone());
         let request = DownloadRequest::new(server.clone(), job.matching_id.clone());
         let times = &mut outcome.times;
-        let mut late = due.map_or(Duration::ZERO, |due| wait_until(due, clock));
+        let mut late = due.as_ref().map_or(Duration::ZERO, |due| wait_until(due.at, clock));
+        if due.and_then(|due| due.unless).is_some_and(|ended| ended.load(Ordering::Relaxed)) {
+            return Ok(());
+        }
+        let mut together = Duration::ZERO;
         let mut observer = |name: &'static str, took: Duration| {
             if FUNCTIONS.contains(&name) {
-                times.entry(name).or_default().push(took + std::mem::take(&mut late));
+                let took = took + std::mem::take(&mut late);
+                together += took;
+                times.entry(name).or_default().push(took);
             }
         };
         let report = self.runtime.block_on(lpa.download(&request, &mut observer))?;
         if let Some((_, reason)) = report.delivery.kept.into_iter().next() {
             return Err(BenchError::NotDelivered(reason));
         }
+        outcome.together.push(together);
         outcome.downloads += 1;
         outcome.package_octets = report.package_octets;
         Ok(())
@@ -210,6 +262,7 @@ impl Outcome {
     fn add(&mut self, other: Self) {
         self.downloads += other.downloads;
         self.package_octets = self.package_octets.max(other.package_octets);
+        self.together.extend(other.together);
         for (name, times) in other.times {
             self.times.entry(name).or_default().extend(times);
         }
@@ -223,6 +276,13 @@ impl Outcome {
             Latency { function, p50_ms: percentile_ms(times, 50), p99_ms: percentile_ms(times, 99) }
         };
         FUNCTIONS.into_iter().map(latency).collect()
+    }
+
+    /// How long the functions of one download took together.
+    #[must_use]
+    pub fn together(&self) -> Latency {
+        let (p50_ms, p99_ms) = (percentile_ms(&self.together, 50), percentile_ms(&self.together, 99));
+        Latency { function: "download", p50_ms, p99_ms }
     }
 
     /// Downloads in a second.
@@ -252,6 +312,17 @@ mod tests {
         let passed = clock.monotonic();
         while clock.monotonic() == passed {}
         assert!(!wait_until(passed, &clock).is_zero());
+    }
+
+    #[test]
+    fn a_schedule_goes_on_until_what_it_is_beside_has_ended() {
+        let (ended, ms) = (AtomicBool::new(false), Duration::from_millis);
+        assert!(Pace::ClosedLoop.due(7, ms(5)).is_none());
+        let pace = Pace::Every(ms(20), Some(&ended));
+        let due = |number| pace.due(number, ms(5)).map(|due| (due.at, due.unless.is_some()));
+        // One is made in any case: a figure of none would be no figure.
+        assert_eq!([due(0), due(3)], [Some((ms(5), false)), Some((ms(65), true))]);
+        assert!(Pace::Every(ms(20), None).due(3, ms(5)).is_some_and(|due| due.unless.is_none()));
     }
 
     #[test]

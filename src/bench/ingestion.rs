@@ -1,6 +1,6 @@
 //! How fast a large delivery is taken in, and what others notice of it: a file of a manufacturer goes the way of every
 //! delivery, read, checked, sealed and stored chunk by chunk, while look-ups and orders come at a steady pace, against the
-//! same look-ups and orders alone.
+//! same look-ups and orders alone. What downloads notice, [`super::beside`] measures at a server of its own.
 //!
 //! The rows are made while they are read, on the thread that reads them: what that takes is measured beside it.
 
@@ -148,7 +148,7 @@ impl Bench {
     ) -> Result<(u64, Duration), BenchError> {
         let Inventory { clock, rng, .. } = &self.inventory;
         let template = delivery.template.clone().ok_or(BenchError::NoTemplate)?;
-        let file = Made::new(template, block, count, rng.clone());
+        let file = Made::new(template, block, 0..count, rng.clone());
         let options = Options { format: Some(Format::Csv), ..self.inventory.options(delivery) };
         let source = Box::new(AnyForm { options, accompanying: None });
         let (mut before, mut longest) = (clock.monotonic(), Duration::ZERO);
@@ -166,7 +166,7 @@ impl Bench {
         let Inventory { clock, rng, .. } = &self.inventory;
         let count = self.rows.min(MADE_MAX);
         let begun = clock.monotonic();
-        let mut file = Made::new(template.clone(), block, count, rng.clone());
+        let mut file = Made::new(template.clone(), block, 0..count, rng.clone());
         std::io::copy(&mut file, &mut std::io::sink()).map_err(|_| BenchError::Thread)?;
         let seconds = clock.monotonic().saturating_sub(begun).as_secs_f64();
         Ok(per_second(u64::try_from(count).unwrap_or(u64::MAX), seconds))
@@ -249,6 +249,6 @@ fn latency(mut times: Vec<Duration>) -> Latency {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate is no exact number")]
-fn per_second(count: u64, seconds: f64) -> f64 {
+pub(super) fn per_second(count: u64, seconds: f64) -> f64 {
     if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
 }

@@ -5,6 +5,7 @@
 //! | [`download`] | complete downloads by many devices at a time against a server in another process |
 //! | [`stock`] | what they download: a batch, ordered and released, and an eUICC for each |
 //! | [`batch`] | random data for a template, as a manufacturer delivers them |
+//! | [`beside`] | downloads from a server that takes deliveries in, and what they notice of them |
 //! | [`ingestion`] | a large delivery taken in, and what orders and look-ups notice of it |
 //! | [`allocation`] | numbers and subscriptions allocated by many callers at a time |
 //! | [`bound`] | the time that the cryptography of one download takes at least |
@@ -35,6 +36,7 @@ use crate::store::StoreError;
 
 pub mod allocation;
 pub mod batch;
+pub mod beside;
 pub mod bound;
 pub mod download;
 pub mod handshake;

@@ -176,19 +176,37 @@ async fn fill(
     if !durability.full {
         bail!("{durability}: a commit there is not durable. Set what is reduced to full durability");
     }
+    let stock = Stock { store, sealer };
+    let released = release(config, &stock, count, &clock, &rng).await?;
+    stock.store.close().await;
+    Ok((released, Medium { durability: durability.to_string(), file_system }))
+}
+
+/// Delivers so many profiles of the first type, and orders and releases each.
+pub(super) async fn release(
+    config: &Config,
+    stock: &Stock,
+    count: usize,
+    clock: &Clock,
+    rng: &Rng,
+) -> anyhow::Result<Vec<MatchingId>> {
     let setting = config.profile_types.first().context("no profile type")?;
     let delivery = Delivery::local(setting.owner.clone(), setting.name.clone(), template_of(setting)?);
     let orders = Orders {
-        store: store.clone(),
+        store: stock.store.clone(),
         clock: clock.clone(),
         rng: rng.clone(),
         settings: OrderSettings::default(),
     };
     // Its keys were drawn here, and travel nowhere: in the clear they are as safe as enciphered.
-    let inventory = Inventory { store: store.clone(), sealer, clock, rng, mode: Mode::Test };
-    let released = release_batch(&inventory, &orders, &delivery, count).await?;
-    store.close().await;
-    Ok((released, Medium { durability: durability.to_string(), file_system }))
+    let inventory = Inventory {
+        store: stock.store.clone(),
+        sealer: stock.sealer.clone(),
+        clock: clock.clone(),
+        rng: rng.clone(),
+        mode: Mode::Test,
+    };
+    Ok(release_batch(&inventory, &orders, &delivery, count).await?)
 }
 
 /// What the runs showed.

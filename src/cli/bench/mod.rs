@@ -3,6 +3,7 @@
 
 use clap::{Args, Subcommand};
 
+mod beside;
 mod download;
 mod figures;
 mod inventory;
@@ -32,7 +33,9 @@ enum BenchCommand {
     ///
     /// The delivery goes the way of every other, its rows made while they are read; look-ups and orders come at a steady
     /// pace, beside it and alone. Then each caller asks for one, and again as soon as it is answered. What was given is
-    /// looked through for duplicates: one is a failure. The engine's own bulk insert is measured beside it.
+    /// looked through for duplicates: one is a failure. The engine's own bulk insert is measured beside it. At last it
+    /// starts `simyard serve` on the same store as a process of its own, and devices download at a steady pace, alone and
+    /// while a manufacturer delivers as many rows over the ingestion API.
     Inventory(inventory::InventoryArgs),
     /// Idle polls of devices over mutual TLS: how many a second, and the server's CPU time for one beside a bare handshake's.
     ///

@@ -1,6 +1,6 @@
 //! The server that is measured: `simyard serve` in a process of its own.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -14,6 +14,8 @@ use crate::bench::process;
 pub(super) const ES9PLUS: &str = "ES9+ on ";
 /// What it prints before the address of ESipa.
 pub(super) const ESIPA: &str = "ESipa on ";
+/// What it prints before the address of the ingestion API, behind that of ES9+.
+pub(super) const INGEST: &str = "ingestion API on ";
 /// As a server logs by default, but for what it says of its settings at the start: they are for tests on purpose.
 const LOG_FILTER: &str = "simyard=info,simyard::app=error,error";
 
@@ -39,24 +41,27 @@ impl Server {
             .spawn()
             .context("the server does not start")?;
         let mut stdout = BufReader::new(process.stdout.take().context("the server has no stdout")?);
-        let address = loop {
-            let mut told = String::new();
-            if stdout.read_line(&mut told)? == 0 {
-                let _ = process.kill();
-                let _ = process.wait();
-                bail!("the server did not start: see above");
-            }
-            let address = told.strip_prefix(named).and_then(|rest| rest.split([' ', ',']).next());
-            if let Some(address) = address.and_then(|address| address.trim().parse().ok()) {
-                break address;
-            }
+        let Some(address) = next_address(&mut stdout, named)? else {
+            let _ = process.kill();
+            let _ = process.wait();
+            bail!("the server did not start: see above");
         };
         Ok(Self { process, stdout, address })
+    }
+
+    /// Where another interface is, which it names behind those that were asked for.
+    pub(super) fn further(&mut self, named: &str) -> anyhow::Result<SocketAddr> {
+        next_address(&mut self.stdout, named)?.context("the server ended before it was asked anything")
     }
 
     /// Where the interface is.
     pub(super) const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The most memory that it held so far, in octets, where the system tells.
+    pub(super) fn peak_memory(&self) -> Option<u64> {
+        process::peak_memory(self.process.id())
     }
 
     /// What it has used so far, where the system tells.
@@ -74,6 +79,20 @@ impl Server {
             .lines()
             .find_map(|line| line.strip_prefix("ended after ")?.strip_suffix(" commits")?.parse().ok());
         commits.with_context(|| format!("the server ended with {status} and told no number of commits"))
+    }
+}
+
+/// Reads on to the address behind `named`; `None` if the server ends before.
+fn next_address(told: &mut impl BufRead, named: &str) -> anyhow::Result<Option<SocketAddr>> {
+    loop {
+        let mut line = String::new();
+        if told.read_line(&mut line)? == 0 {
+            return Ok(None);
+        }
+        let address = line.strip_prefix(named).and_then(|rest| rest.split([' ', ',']).next());
+        if let Some(address) = address.and_then(|address| address.trim().parse().ok()) {
+            return Ok(Some(address));
+        }
     }
 }
 
