@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::formats::{AnyForm, Format, Options};
-use super::goods::Goods;
+use super::goods::{Goods, Remembered};
 use super::prepare::{Piece, Preparation, PrepareError, Rows, Wanted};
 use super::receipt::{Receipt, Refusal, Refusals, counted};
 use super::rows::{Heading, Source};
@@ -237,6 +237,7 @@ impl Inventory {
                     intent,
                     totals: Counted::default(),
                     refusals: Refusals::default(),
+                    remembered: Remembered::default(),
                 };
                 let outcome = desk.take(&mut pieces, &mut progress).await;
                 desk.end(outcome).await
@@ -498,6 +499,8 @@ struct Desk<'a> {
     intent: Intent,
     totals: Counted,
     refusals: Refusals,
+    /// Numbers of rows that were good and went nowhere.
+    remembered: Remembered,
 }
 
 impl Desk<'_> {
@@ -561,13 +564,14 @@ impl Desk<'_> {
             }
             let mut held = goods.held(&inventory.store, batch, lease).await?;
             if held.is_empty() {
-                held = goods.repeated(&batch.batch_id);
+                held = goods.repeated(&self.remembered, &batch.batch_id);
             }
             if held.iter().any(|held| self.waits_for(held)) {
                 sleep(WAIT_FOR_OTHER).await;
                 continue;
             }
             if held.is_empty() && !self.is_storing() {
+                goods.remember(&mut self.remembered);
                 break;
             }
             self.refuse_held(&mut goods, &mut lines, &held);
@@ -631,9 +635,9 @@ impl Desk<'_> {
         let Batch { manufacturer, delivery_id, profile_type, .. } = &self.batch;
         let called = delivery_id.as_ref().map(|id| format!(" {:?}", id.as_str())).unwrap_or_default();
         let detail = format!(
-            "delivery{called} of {manufacturer}: {} of type {profile_type}, {} rows refused, SHA-256 {}",
+            "delivery{called} of {manufacturer}: {} of type {profile_type}, {} refused, SHA-256 {}",
             counted(self.batch.kind, totals.taken),
-            totals.refused,
+            crate::ident::counted(totals.refused, "row"),
             hex::encode(totals.digest),
         );
         let subject = AuditSubject::new("batch", &self.batch.batch_id);
