@@ -4,17 +4,19 @@ use simyard::crypto::milenage::opc_from_op;
 use simyard::crypto::seal::{Sealer, SealingKey};
 use simyard::domain::{Mode, Operator, ProfileType};
 use simyard::env::{Clock, Rng, Timestamp};
-use simyard::ident::Iccid;
-use simyard::inventory::formats::AnyForm;
+use simyard::ident::{Iccid, Imsi};
+use simyard::inventory::formats::{AnyForm, Format, Options};
 use simyard::inventory::receipt::REFUSALS_MAX;
 use simyard::inventory::{Delivery, IngestError, Intent, Inventory, Receipt};
+use simyard::profile::identity::{PackageIdentity, PackageImsi};
 use simyard::profile::personal_data::{CodeName, PersonalData};
 use simyard::profile::plan::Template;
-use simyard::store::{Package, PackageKind, Store, StoreUrl};
+use simyard::store::{Identifier, Package, PackageKind, Store, StoreUrl};
 
 use simyard_asn1::saip;
 
 use crate::harness::{block_on, vectors};
+use crate::profile::multi_imsi;
 
 pub mod export;
 pub mod killed;
@@ -27,6 +29,8 @@ crate::tests!(
     numbers_that_are_in_the_stock_are_told_by_line_and_nothing_is_taken,
     op_gives_the_opc_that_it_should,
     a_ready_made_package_is_kept_whole_under_its_own_number,
+    every_imsi_of_a_ready_made_package_is_its_own,
+    what_goes_nowhere_is_looked_through_for_numbers_that_stand_twice,
     rows_are_held_against_the_template_of_their_type,
 );
 
@@ -320,6 +324,82 @@ fn a_ready_made_package_is_kept_whole_under_its_own_number() {
         assert!(twice[0].starts_with("line 2, iccid 8"), "{twice:?}");
         assert!(twice[0].ends_with("stands in this delivery already"), "{twice:?}");
         other.inventory.ingest_package(cursor(&der), &delivery()).await.unwrap();
+    });
+}
+
+fn every_imsi_of_a_ready_made_package_is_its_own() {
+    let text = format!(
+        "{}{}",
+        multi_imsi::second_usim(),
+        multi_imsi::file(&format!("{{ multi_imsi = {} }}", multi_imsi::TABLE))
+    );
+    let der = multi_imsi::with(&text);
+    let identity = PackageIdentity::read(&saip::Package::from_der(&der).unwrap()).unwrap();
+    // The second USIM is a copy of the first one, and has nothing of its own.
+    let further: Vec<_> =
+        identity.further_imsis.iter().map(|one| (one.role.as_str(), one.imsi.as_str())).collect();
+    assert_eq!(further, [("brazil", "724680000000001"), ("global", "901405100000001")]);
+    let home = identity.imsi.unwrap();
+    let other_usim = text.replace(home.as_str(), "901405100000009");
+    assert_ne!(other_usim, text, "the template says its IMSI in digits");
+    let other = multi_imsi::with(&other_usim);
+    let other = PackageIdentity::read(&saip::Package::from_der(&other).unwrap()).unwrap();
+    let own = PackageImsi { role: "imsi2".to_owned(), imsi: Imsi::parse("901405100000009").unwrap() };
+    assert_eq!(
+        (other.imsi, other.further_imsis.first(), other.further_imsis.len()),
+        (Some(home), Some(&own), 3)
+    );
+    let row = |imsi: &str| file([row(1).replace("901400000000001", imsi)]);
+    block_on(async {
+        let yard = Yard::new().await;
+        yard.inventory.ingest_package(cursor(&der), &delivery()).await.unwrap();
+        for (_, imsi) in further {
+            let by = Identifier::Imsi(Imsi::parse(imsi).unwrap());
+            let found = yard.inventory.store.stock_items_of(&by).await.unwrap();
+            assert_eq!(found[0].iccid, identity.iccid);
+            let told = faults(yard.ingest(&row(imsi)).await);
+            assert!(
+                told[0].starts_with("line 2, imsi ") && told[0].ends_with("is in the stock already"),
+                "{told:?}"
+            );
+        }
+        // And the other way round: whoever came first has it.
+        let yard = Yard::new().await;
+        yard.ingest(&row("901405100000001")).await.unwrap();
+        let told = faults(yard.inventory.ingest_package(cursor(&der), &delivery()).await);
+        assert!(
+            told[0].starts_with("line 1, imsi3 ") && told[0].ends_with("is in the stock already"),
+            "{told:?}"
+        );
+    });
+}
+
+fn what_goes_nowhere_is_looked_through_for_numbers_that_stand_twice() {
+    // More rows than two chunks, so that the two are far apart.
+    let last = 1_200;
+    let twice = row(last).replace(&format!("+88{last:010}"), &format!("88{:010}", 1));
+    let rows = file((1..last).map(row).chain([twice]));
+    let wrong = rows.replacen(&iccid(1), "no number", 1);
+    block_on(async {
+        let yard = Yard::new().await;
+        let take = async |text: &str, intent: Intent| {
+            let options = Options { format: Some(Format::Csv), ..yard.inventory.options(&delivery()) };
+            let source = Box::new(AnyForm { options, accompanying: None });
+            yard.inventory.ingest(cursor(text.as_bytes()), source, &delivery(), intent, |_| {}).await
+        };
+        let tried = take(&rows, Intent::Try).await.unwrap();
+        let told: Vec<String> = tried.refusals.iter().map(ToString::to_string).collect();
+        assert_eq!((tried.rows, tried.profiles, tried.refused), (1_200, 1_199, 1), "{told:?}");
+        assert!(told[0].starts_with("line 1201, msisdn"), "{told:?}");
+        assert!(told[0].ends_with("stands in this delivery already"), "{told:?}");
+        // A delivery that is taken says the same.
+        assert_eq!(faults(take(&rows, Intent::TakeWhole).await), told);
+        // Once a row is refused no other goes in; what is wrong with them is told all the same. The first one has the number
+        // here, and is no row of the delivery.
+        let second = wrong.replacen(&format!("+88{:010}", 2), &format!("+88{:010}", 1), 1);
+        let refused = faults(take(&second, Intent::TakeWhole).await);
+        assert_eq!((refused.len(), &refused[1]), (2, &told[0]), "{refused:?}");
+        assert_eq!(faults(take(&wrong, Intent::TakeWhole).await).len(), 1);
     });
 }
 

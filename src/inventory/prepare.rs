@@ -18,7 +18,7 @@ use super::sub_class::SubClass;
 use crate::crypto::hash::{Sha256Stream, sha256};
 use crate::crypto::seal::{SealError, Sealer};
 use crate::domain::{FreedomToSwitch, Mode};
-use crate::profile::identity::PackageIdentity;
+use crate::profile::identity::{PackageIdentity, PackageImsi};
 use crate::profile::needs::needs;
 use crate::profile::personal_data::{HOME, PersonalData};
 use crate::profile::plan::{Personaliser, Template};
@@ -299,10 +299,12 @@ impl Desk<'_> {
             return Err(refused(reason));
         }
         let sealed = self.preparation.sealer.seal(&Package::place(&identity.iccid), der)?;
-        let home = identity.imsi.map(|imsi| NewImsi { imsi, role: HOME.to_owned(), msisdn: None });
+        let home = identity.imsi.map(|imsi| (HOME.to_owned(), imsi));
+        let further = identity.further_imsis.into_iter().map(|PackageImsi { role, imsi }| (role, imsi));
+        let imsis = home.into_iter().chain(further);
         Ok(NewProfile {
             iccid: identity.iccid,
-            imsis: home.into_iter().collect(),
+            imsis: imsis.map(|(role, imsi)| NewImsi { imsi, role, msisdn: None }).collect(),
             package: Package { kind: PackageKind::ReadyMade, sealed, needs: needs(&read) },
         })
     }

@@ -1,9 +1,14 @@
-//! What a package says about itself: ICCID, IMSI, version. Read once, when a package is ingested.
+//! What a package says about itself: ICCID, IMSIs, version. Read once, when a package is ingested.
+//!
+//! Of an applet with several IMSIs, those of a table that it can be read from ([`super::multi_imsi`]) are known; what other applets
+//! keep in their own form is not.
 //!
 //! Whether the package can be installed is the matter of [`super::image`].
 
 use simyard_asn1::saip::{ElementKind, FileElement, FileField, Package, ProfileElement};
 
+use super::multi_imsi::{self, Entry, Object};
+use super::personal_data::MAX_SUBSCRIPTIONS;
 use crate::ident::{Iccid, Imsi, InvalidIdentifier};
 
 /// Field of PE-MF that holds EF.ICCID.
@@ -21,6 +26,9 @@ pub struct PackageIdentity {
     pub iccid: Iccid,
     /// EF.IMSI of the first USIM; `None` without a USIM, or if the file holds no number yet.
     pub imsi: Option<Imsi>,
+    /// The IMSIs of the USIMs behind it and of the tables of a multi-IMSI applet, each once, in the order of the package, and
+    /// none that is `imsi`.
+    pub further_imsis: Vec<PackageImsi>,
     /// The version of the package format: major, minor.
     pub version: (u8, u8),
     /// profileType: free text that may serve as name of the profile.
@@ -29,6 +37,15 @@ pub struct PackageIdentity {
     pub size: usize,
     /// Elements of the package.
     pub elements: usize,
+}
+
+/// An IMSI of a package beside that of its first USIM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackageImsi {
+    /// What it is for: the role in the table, or `imsi2` for that of the second USIM.
+    pub role: String,
+    /// The number.
+    pub imsi: Imsi,
 }
 
 /// Why a package says nothing reliable about itself.
@@ -46,6 +63,9 @@ pub enum IdentityError {
     /// No element gives EF.ICCID.
     #[error("the package gives no EF.ICCID of ten octets; every profile needs one in its MF element")]
     NoEfIccid,
+    /// More IMSIs than a profile may have.
+    #[error("the package has more than {MAX_SUBSCRIPTIONS} IMSIs")]
+    TooManyImsis,
     /// Header and EF.ICCID name two numbers.
     #[error("the profile header names ICCID {header}, EF.ICCID says {file}; make them equal")]
     IccidMismatch {
@@ -73,9 +93,11 @@ impl PackageIdentity {
         if file != iccid.to_bcd() {
             return Err(IdentityError::IccidMismatch { header: iccid, file: hex::encode_upper(file) });
         }
+        let imsi = Self::ef_imsis(package)?.into_iter().next().flatten();
         Ok(Self {
             iccid,
-            imsi: Self::ef_imsi(package)?,
+            further_imsis: Self::further_imsis(package, imsi.as_ref())?,
+            imsi,
             version: (header.major_version, header.minor_version),
             profile_type: header.profile_type.map(str::to_owned),
             size: package.octets().len(),
@@ -93,15 +115,45 @@ impl PackageIdentity {
         }
     }
 
-    fn ef_imsi(package: &Package<'_>) -> Result<Option<Imsi>, IdentityError> {
-        let octets: Option<[u8; 9]> = match package.first(ElementKind::Usim) {
-            Some(usim) => content(usim, EF_IMSI)?,
-            None => match package.first(ElementKind::Iot) {
-                Some(iot) => content(iot, EF_IMSI_OF_IOT)?,
-                None => None,
-            },
+    /// EF.IMSI of each USIM, or, in a package without one, of each PE-IoT.
+    fn ef_imsis(package: &Package<'_>) -> Result<Vec<Option<Imsi>>, IdentityError> {
+        let of_kind = |kind: ElementKind, field: u32| {
+            let elements = package.elements().iter().filter(move |element| element.kind == kind);
+            elements.map(move |element| {
+                let octets: Option<[u8; 9]> = content(element, field)?;
+                Ok(octets.and_then(|octets| Imsi::from_ef(&octets).ok()))
+            })
         };
-        Ok(octets.and_then(|octets| Imsi::from_ef(&octets).ok()))
+        match package.first(ElementKind::Usim) {
+            Some(_) => of_kind(ElementKind::Usim, EF_IMSI).collect(),
+            None => of_kind(ElementKind::Iot, EF_IMSI_OF_IOT).collect(),
+        }
+    }
+
+    fn further_imsis(package: &Package<'_>, first: Option<&Imsi>) -> Result<Vec<PackageImsi>, IdentityError> {
+        let of_usims = Self::ef_imsis(package)?.into_iter().enumerate().skip(1);
+        let of_usims = of_usims.filter_map(|(place, imsi)| {
+            Some(PackageImsi { role: format!("imsi{}", place + 1), imsi: imsi? })
+        });
+        // A table that cannot be read is one of another applet, as far as anybody knows here.
+        let tables = multi_imsi::find(package).into_iter().filter_map(|found| found.read().ok());
+        let of_tables = tables.flat_map(|object| match object {
+            Object::Table(table) => table.entries,
+            Object::Keys(_) => Vec::new(),
+        });
+        let of_tables = of_tables.map(|Entry { role, imsi, .. }| PackageImsi { role, imsi });
+        let mut further: Vec<PackageImsi> = Vec::new();
+        for one in of_usims.chain(of_tables) {
+            if first == Some(&one.imsi) || further.iter().any(|other| other.imsi == one.imsi) {
+                continue;
+            }
+            // The first USIM's is one of them.
+            if further.len() + 1 >= MAX_SUBSCRIPTIONS {
+                return Err(IdentityError::TooManyImsis);
+            }
+            further.push(one);
+        }
+        Ok(further)
     }
 }
 
