@@ -5,7 +5,8 @@ use clap::{Args, Subcommand};
 
 use super::output::{self, line};
 use super::serve::ConfigArgs;
-use crate::inventory::sub_class::{ImsiSlot, SubClass};
+use crate::domain::Architecture;
+use crate::inventory::sub_class::{ImsiSlot, SubClass, architecture_name};
 
 /// Look at the SIM sub-classes: form factors, eUICC, IMSIs.
 #[derive(Args)]
@@ -76,7 +77,7 @@ fn form_factors(sub_class: &SubClass) -> String {
 }
 
 fn row(sub_class: &SubClass) -> String {
-    let architecture = if sub_class.euicc { sub_class.architecture.name() } else { "no eUICC" };
+    let architecture = sub_class.architecture.map_or("no eUICC", Architecture::name);
     let imsis = sub_class.imsis();
     let plural = if imsis == 1 { "" } else { "s" };
     format!("{:<24} {:<14} {architecture:<9} {imsis} IMSI{plural}", sub_class.name, form_factors(sub_class))
@@ -88,9 +89,14 @@ fn lines(sub_class: &SubClass) -> Vec<String> {
         if sub_class.ruggedised { "ruggedised".to_owned() } else { "not ruggedised".to_owned() },
     ];
     if sub_class.euicc {
-        lines.push(format!("eUICC of {}", sub_class.architecture.name()));
+        lines.push(format!("eUICC of {}", architecture_name(sub_class.architecture)));
         for range in &sub_class.eid_ranges {
-            lines.push(format!("  {} for EIDs {} to {}", range.architecture.name(), range.first, range.last));
+            lines.push(format!(
+                "  {} for EIDs {} to {}",
+                architecture_name(range.architecture),
+                range.first,
+                range.last
+            ));
         }
     } else {
         lines.push("no eUICC".to_owned());

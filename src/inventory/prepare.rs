@@ -215,7 +215,7 @@ impl Desk<'_> {
     /// What the row does not say, the sub-class says.
     fn of_euicc(&self, line: usize, euicc: DeliveredEuicc) -> Result<NewEuicc, Fault> {
         let sub_class = self.preparation.sub_class.as_deref();
-        let of_sub_class = sub_class.and_then(|sub_class| sub_class.architecture_of(&euicc.eid).of_euicc());
+        let of_sub_class = sub_class.and_then(|sub_class| sub_class.architecture_of(&euicc.eid));
         let Some(architecture) = euicc.architecture.or(of_sub_class) else {
             return Err(Fault::Refused(vec![Refusal {
                 line,

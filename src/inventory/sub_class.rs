@@ -52,42 +52,26 @@ impl FormFactor {
     }
 }
 
-/// How profiles come onto an eUICC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RspArchitecture {
-    /// Not at all.
-    None,
-    /// M2M, pushed by an SM-SR.
-    Sgp02,
-    /// Consumer, pulled by an LPA.
-    Sgp22,
-    /// IoT, by an IPA and an eIM.
-    Sgp32,
+/// The name of what has no eUICC.
+const NO_ARCHITECTURE: &str = "none";
+
+/// What a sub-class or a range of EIDs says of its architecture: `none`, where there is no eUICC, or its name.
+#[must_use]
+pub fn architecture_name(architecture: Option<Architecture>) -> &'static str {
+    architecture.map_or(NO_ARCHITECTURE, Architecture::name)
 }
 
-impl RspArchitecture {
-    /// The standard that an eUICC of it follows; `None` where there is no eUICC.
-    #[must_use]
-    pub const fn of_euicc(self) -> Option<Architecture> {
-        match self {
-            Self::None => None,
-            Self::Sgp02 => Some(Architecture::Sgp02),
-            Self::Sgp22 => Some(Architecture::Sgp22),
-            Self::Sgp32 => Some(Architecture::Sgp32),
-        }
-    }
+/// Reads such a name; `None` if it is none.
+#[must_use]
+pub fn parse_architecture(text: &str) -> Option<Option<Architecture>> {
+    if text == NO_ARCHITECTURE { Some(None) } else { Architecture::parse(text).map(Some) }
+}
 
-    /// Its name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Sgp02 => "sgp02",
-            Self::Sgp22 => "sgp22",
-            Self::Sgp32 => "sgp32",
-        }
-    }
+fn serialize_architecture<S: serde::Serializer>(
+    architecture: &Option<Architecture>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(architecture_name(*architecture))
 }
 
 /// eUICCs with these EIDs have another architecture than their sub-class says.
@@ -98,7 +82,8 @@ pub struct EidRange {
     /// The last EID, which belongs to the range.
     pub last: Eid,
     /// The architecture.
-    pub architecture: RspArchitecture,
+    #[serde(serialize_with = "serialize_architecture")]
+    pub architecture: Option<Architecture>,
 }
 
 /// A place for IMSIs on the card.
@@ -143,8 +128,9 @@ pub struct SubClass {
     pub ruggedised: bool,
     /// Whether it holds an eUICC.
     pub euicc: bool,
-    /// How profiles come onto it, unless a range of EIDs says otherwise.
-    pub architecture: RspArchitecture,
+    /// How profiles come onto it, unless a range of EIDs says otherwise; `None` without an eUICC.
+    #[serde(serialize_with = "serialize_architecture")]
+    pub architecture: Option<Architecture>,
     /// EIDs for which it is otherwise; no two ranges have an EID in common.
     pub eid_ranges: Vec<EidRange>,
     /// Freedom to Switch, as it is delivered.
@@ -170,7 +156,7 @@ impl SubClass {
             form_factors: Vec::new(),
             ruggedised: false,
             euicc: false,
-            architecture: RspArchitecture::None,
+            architecture: None,
             eid_ranges: Vec::new(),
             freedom_to_switch: FreedomToSwitch::Absent,
             switchable: false,
@@ -187,7 +173,7 @@ impl SubClass {
 
     /// The architecture of the eUICC with this EID.
     #[must_use]
-    pub fn architecture_of(&self, eid: &Eid) -> RspArchitecture {
+    pub fn architecture_of(&self, eid: &Eid) -> Option<Architecture> {
         let range = self.eid_ranges.iter().find(|range| range.first <= *eid && *eid <= range.last);
         range.map_or(self.architecture, |range| range.architecture)
     }
@@ -200,7 +186,7 @@ impl SubClass {
         if self.form_factors.is_empty() {
             return Err(SubClassError::NoFormFactor);
         }
-        if self.euicc != (self.architecture != RspArchitecture::None) {
+        if self.euicc != self.architecture.is_some() {
             return Err(SubClassError::Architecture);
         }
         if !self.euicc && (self.switchable || self.freedom_to_switch != FreedomToSwitch::Absent) {
@@ -211,7 +197,7 @@ impl SubClass {
         }
         self.check_slots()?;
         for (number, range) in self.eid_ranges.iter().enumerate() {
-            if range.first > range.last || !self.euicc || range.architecture == RspArchitecture::None {
+            if range.first > range.last || !self.euicc || range.architecture.is_none() {
                 return Err(SubClassError::EidRange);
             }
             let others = self.eid_ranges.iter().skip(number + 1);
@@ -314,7 +300,7 @@ pub fn shipped() -> Vec<SubClass> {
     let industrial = |name: &'static str, form_factors: &[FormFactor], slots| SubClass {
         ruggedised: true,
         euicc: true,
-        architecture: RspArchitecture::Sgp02,
+        architecture: Some(Architecture::Sgp02),
         freedom_to_switch: FreedomToSwitch::Inactive,
         switchable: true,
         ..base(name, form_factors, slots)
@@ -366,7 +352,7 @@ mod tests {
             assert_eq!((home.role.as_str(), home.count), (HOME, 1), "{}", sub_class.name);
             assert_eq!(
                 sub_class.euicc,
-                sub_class.architecture == RspArchitecture::Sgp02,
+                sub_class.architecture == Some(Architecture::Sgp02),
                 "{}",
                 sub_class.name
             );
@@ -400,18 +386,18 @@ mod tests {
         let range = |first, last| EidRange {
             first: eid(first),
             last: eid(last),
-            architecture: RspArchitecture::Sgp32,
+            architecture: Some(Architecture::Sgp32),
         };
         sub_class.eid_ranges = vec![range(100, 199), range(300, 300)];
         assert_eq!(sub_class.check(), Ok(()));
         for (number, architecture) in [
-            (99, RspArchitecture::Sgp02),
-            (100, RspArchitecture::Sgp32),
-            (199, RspArchitecture::Sgp32),
-            (200, RspArchitecture::Sgp02),
-            (300, RspArchitecture::Sgp32),
+            (99, Architecture::Sgp02),
+            (100, Architecture::Sgp32),
+            (199, Architecture::Sgp32),
+            (200, Architecture::Sgp02),
+            (300, Architecture::Sgp32),
         ] {
-            assert_eq!(sub_class.architecture_of(&eid(number)), architecture, "{number}");
+            assert_eq!(sub_class.architecture_of(&eid(number)), Some(architecture), "{number}");
         }
         sub_class.eid_ranges.push(range(199, 250));
         assert_eq!(sub_class.check(), Err(SubClassError::EidRangesOverlap));
@@ -427,7 +413,7 @@ mod tests {
             sub_class.check()
         };
         assert_eq!(with(|own| own.form_factors.clear()), Err(SubClassError::NoFormFactor));
-        assert_eq!(with(|own| own.architecture = RspArchitecture::None), Err(SubClassError::Architecture));
+        assert_eq!(with(|own| own.architecture = None), Err(SubClassError::Architecture));
         assert_eq!(with(|own| own.switchable = false), Err(SubClassError::FreedomWithoutSwitch));
         assert_eq!(with(|own| own.imsi_slots[0].role = "brazil".to_owned()), Err(SubClassError::NoHome));
         assert_eq!(with(|own| own.imsi_slots[0].count = 2), Err(SubClassError::NoHome));

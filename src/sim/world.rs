@@ -25,8 +25,8 @@ use crate::client::es9plus::Es9PlusClient;
 use crate::client::exchange::{Exchange, Exchanging, Limits};
 use crate::crypto::seal::{Sealer, SealingKey};
 use crate::domain::{
-    Actor, Deadlines, FreedomToSwitch, Mode, NotEligible, OldProfile, OperationId, Operator, Rollback,
-    SwitchTarget, Switching, Task,
+    Actor, Architecture, Deadlines, FreedomToSwitch, Mode, NotEligible, OldProfile, OperationId, Operator,
+    Rollback, SwitchTarget, Switching, Task,
 };
 use crate::eim::caller::{ClientAuth, Devices, EidField, POLLS_PER_HOUR};
 use crate::eim::introductions::Introductions;
@@ -42,7 +42,7 @@ use crate::http::caller::Operators;
 use crate::http::{es2plus, es9plus, esipa};
 use crate::ident::{ActivationCode, Eid, Iccid, Peer};
 use crate::inventory::formats::{AnyForm, Format, Options};
-use crate::inventory::sub_class::{RspArchitecture, SubClass};
+use crate::inventory::sub_class::SubClass;
 use crate::inventory::{Delivery, Intent, Inventory};
 use crate::jobs::end_reservations::end_reservations;
 use crate::jobs::expire_operations::expire_operations;
@@ -324,7 +324,7 @@ impl<'g> World<'g> {
         let (Some(inventory), Some(store)) = (self.inventory(), self.store()) else { return Ok(()) };
         let sub_class = SubClass {
             euicc: true,
-            architecture: RspArchitecture::Sgp32,
+            architecture: Some(Architecture::Sgp32),
             freedom_to_switch: FreedomToSwitch::Active,
             switchable: true,
             ..SubClass::new(self.ground.sub_class.clone())

@@ -5,10 +5,10 @@ use toml::Spanned;
 
 use super::ConfigError;
 use super::file::{Reader, Text};
-use crate::domain::{FreedomToSwitch, NumberKind, Pool, SubClassName};
+use crate::domain::{Architecture, FreedomToSwitch, NumberKind, Pool, SubClassName};
 use crate::ident::Eid;
 use crate::inventory::sub_class::{
-    AppletRules, EidRange, FormFactor, ImsiSlot, RspArchitecture, SubClass, shipped,
+    AppletRules, EidRange, FormFactor, ImsiSlot, SubClass, parse_architecture, shipped,
 };
 
 #[derive(Deserialize)]
@@ -18,7 +18,7 @@ pub(super) struct SubClassTable {
     form_factors: Option<Vec<FormFactor>>,
     ruggedised: Option<bool>,
     euicc: Option<bool>,
-    architecture: Option<RspArchitecture>,
+    architecture: Text,
     eid_range: Option<Vec<EidRangeTable>>,
     freedom_to_switch: Option<FreedomToSwitch>,
     switchable: Option<bool>,
@@ -31,7 +31,7 @@ pub(super) struct SubClassTable {
 struct EidRangeTable {
     first: Spanned<String>,
     last: Spanned<String>,
-    architecture: RspArchitecture,
+    architecture: Spanned<String>,
 }
 
 #[derive(Deserialize)]
@@ -100,13 +100,14 @@ impl Reader<'_> {
             Some(slots) => slots.into_iter().map(|slot| self.slot(slot, pools)).collect::<Result<_, _>>()?,
             None => base.imsi_slots,
         };
+        let architecture = table.architecture.as_ref().map(|text| self.architecture(text)).transpose()?;
         let applet = table.applet.map(|applet| self.applet(&applet)).transpose()?;
         Ok(SubClass {
             name: base.name,
             form_factors: table.form_factors.unwrap_or(base.form_factors),
             ruggedised: table.ruggedised.unwrap_or(base.ruggedised),
             euicc: table.euicc.unwrap_or(base.euicc),
-            architecture: table.architecture.unwrap_or(base.architecture),
+            architecture: architecture.unwrap_or(base.architecture),
             eid_ranges,
             freedom_to_switch: table.freedom_to_switch.unwrap_or(base.freedom_to_switch),
             switchable: table.switchable.unwrap_or(base.switchable),
@@ -120,7 +121,15 @@ impl Reader<'_> {
             Eid::parse(value.get_ref())
                 .map_err(|error| self.error(Some(value.span()), "sub_class.eid_range", error.to_string()))
         };
-        Ok(EidRange { first: eid(&table.first)?, last: eid(&table.last)?, architecture: table.architecture })
+        let architecture = self.architecture(&table.architecture)?;
+        Ok(EidRange { first: eid(&table.first)?, last: eid(&table.last)?, architecture })
+    }
+
+    fn architecture(&self, text: &Spanned<String>) -> Result<Option<Architecture>, ConfigError> {
+        parse_architecture(text.get_ref()).ok_or_else(|| {
+            let message = "expected none, sgp02, sgp22 or sgp32";
+            self.error(Some(text.span()), "sub_class.architecture", message)
+        })
     }
 
     /// A slot of the file draws from a pool of the file.
@@ -184,9 +193,9 @@ mod tests {
         let all = parse(text).unwrap().sub_classes;
         let find = |name: &str| all.iter().find(|sub_class| sub_class.name.as_str() == name).unwrap();
         let changed = find("Chip Industrial");
-        assert_eq!(changed.architecture, RspArchitecture::Sgp32);
+        assert_eq!(changed.architecture, Some(Architecture::Sgp32));
         let eid = Eid::parse("89049032000000000000279973200019").unwrap();
-        assert_eq!(changed.architecture_of(&eid), RspArchitecture::Sgp22);
+        assert_eq!(changed.architecture_of(&eid), Some(Architecture::Sgp22));
         let shipped = shipped().into_iter().find(|sub_class| sub_class.name == changed.name).unwrap();
         assert_eq!(
             (&changed.form_factors, &changed.imsi_slots),
