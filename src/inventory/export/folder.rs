@@ -399,10 +399,7 @@ impl Exporter<'_> {
         let mut line = Zeroizing::new(String::with_capacity(LINE));
         for batch in batches {
             let mut after = None;
-            loop {
-                let page = self.store.stock_contents(batch, after.as_ref(), PAGE).await?;
-                let Some((last, _)) = page.last() else { break };
-                after = Some(last.iccid.clone());
+            while let Some(page) = self.page(batch, &mut after, counted).await? {
                 for (item, package) in &page {
                     let mut state = serde_json::to_string(&StateLine::new(item)).unwrap_or_default();
                     state.push('\n');
@@ -429,7 +426,6 @@ impl Exporter<'_> {
                     file.write(line.as_bytes())?;
                     rows += 1;
                 }
-                counted.read += page.len() as u64;
                 progress(Progress::Read(counted.read, counted.total));
             }
         }
@@ -460,10 +456,7 @@ impl Exporter<'_> {
         let mut line = Zeroizing::new(String::with_capacity(LINE));
         for batch in batches {
             let mut after = None;
-            loop {
-                let page = self.store.stock_contents(batch, after.as_ref(), PAGE).await?;
-                let Some((last, _)) = page.last() else { break };
-                after = Some(last.iccid.clone());
+            while let Some(page) = self.page(batch, &mut after, counted).await? {
                 for (item, package) in &page {
                     let subscription = |package: &&Package| package.kind == PackageKind::PersonalData;
                     let Some(package) = package.as_ref().filter(subscription) else { continue };
@@ -472,11 +465,24 @@ impl Exporter<'_> {
                     file.write(line.as_bytes())?;
                     rows += 1;
                 }
-                counted.read += page.len() as u64;
                 progress(Progress::Read(counted.read, counted.total));
             }
         }
         folder.keep(&name, file, rows, batches.first().copied())
+    }
+
+    /// The next profiles of a batch with their contents, which are counted as read; `None` behind the last.
+    async fn page(
+        &self,
+        batch: &StockBatch,
+        after: &mut Option<Iccid>,
+        counted: &mut Counted,
+    ) -> Result<Option<Vec<(StockItem, Option<Package>)>>, ExportError> {
+        let page = self.store.stock_contents(batch, after.as_ref(), PAGE).await?;
+        let Some((last, _)) = page.last() else { return Ok(None) };
+        *after = Some(last.iccid.clone());
+        counted.read += page.len() as u64;
+        Ok(Some(page))
     }
 
     fn opened(&self, item: &StockItem, package: &Package) -> Result<Zeroizing<Vec<u8>>, ExportError> {
