@@ -16,7 +16,7 @@ use crate::app::config::Config;
 use crate::app::open_store;
 use crate::domain::{AllocationId, ProfileType};
 use crate::env::{Clock, Rng};
-use crate::ident::Iccid;
+use crate::ident::{Iccid, counted};
 use crate::inventory::allocation::{Allocator, Outcome, TypeRules};
 
 /// What is done with profiles of the stock.
@@ -178,7 +178,7 @@ async fn bring_back(
             Back::Retire => "retired, and their keys wiped",
             Back::Lost => "declared lost with their eUICCs",
         };
-        bail!("{} profiles would be {what}: --yes does it", iccids.len());
+        bail!("{} would be {what}: --yes does it", counted(iccids.len(), "profile"));
     }
     let person = args.common.hand.person();
     let mut done = Vec::with_capacity(iccids.len());

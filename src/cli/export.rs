@@ -15,7 +15,7 @@ use crate::app::Stock;
 use crate::app::config::Config;
 use crate::domain::{KeyPartner, Mode, Person, Platform, ProfileType, System};
 use crate::env::{Clock, Rng};
-use crate::ident::Iccid;
+use crate::ident::{Iccid, counted};
 use crate::inventory::Inventory;
 use crate::inventory::export::layout::Layout;
 use crate::inventory::export::split::{Chosen, Repeated, SplitReport};
@@ -172,10 +172,10 @@ async fn write(
 
 fn tell(path: &Path, report: &SplitReport) {
     line(&format!(
-        "{}: {} lines of {} subscriptions, SHA-256 {}",
+        "{}: {} of {}, SHA-256 {}",
         path.display(),
-        report.lines,
-        report.subscriptions,
+        counted(report.lines, "line"),
+        counted(report.subscriptions, "subscription"),
         report.sha256
     ));
     if report.delivered_already > 0 {

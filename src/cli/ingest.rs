@@ -165,7 +165,12 @@ async fn one(
             keep_refusals(args, &receipt)?;
             print(&receipt, args.json)?;
             if receipt.dry_run && receipt.refused > 0 {
-                bail!("{}: {} of {} rows would be refused", of_file(path), receipt.refused, receipt.rows);
+                bail!(
+                    "{}: {} of {} would be refused",
+                    of_file(path),
+                    receipt.refused,
+                    crate::ident::counted(receipt.rows, "row")
+                );
             }
             Ok(())
         }
@@ -250,7 +255,7 @@ fn print(receipt: &Receipt, json: bool) -> anyhow::Result<()> {
     }
     line(&format!("file SHA-256 {}, taken {}", receipt.sha256, receipt.received_at));
     if receipt.refused > 0 {
-        line(&format!("{} of {} rows refused", receipt.refused, receipt.rows));
+        line(&format!("{} of {} refused", receipt.refused, crate::ident::counted(receipt.rows, "row")));
         refusals(receipt).iter().for_each(|refusal| line(refusal));
     }
     Ok(())

@@ -14,6 +14,7 @@ use super::output::{self, error_line, line};
 use crate::app::open_store;
 use crate::domain::{AllocationId, Pool};
 use crate::env::{Clock, Rng};
+use crate::ident::counted;
 use crate::inventory::pools::{Fate, Pools, is_low};
 use crate::store::{COUNTED_MAX, PoolLevel, PoolNumber};
 
@@ -150,8 +151,8 @@ async fn list(desk: &Pools, args: &ListArgs) -> anyhow::Result<()> {
         line(&format!("{name:<20} {:<6} {operator:<12} {} left", kind.name(), level.left()));
         if is_low(pool, level) {
             error_line(&format!(
-                "pool {name} has {} numbers left, fewer than {}",
-                level.left(),
+                "pool {name} has {} left, fewer than {}",
+                counted(level.left(), "number"),
                 pool.low_water
             ));
         }
@@ -183,7 +184,7 @@ async fn show(desk: &Pools, args: &ShowArgs) -> anyhow::Result<()> {
     }
     let ends = [range.number(0), range.number(range.size() - 1)].map(Option::unwrap_or_default);
     let digit = if range.has_check_digit() { ", with check digit" } else { "" };
-    line(&format!("{} to {}, {} numbers{digit}", ends[0], ends[1], range.size()));
+    line(&format!("{} to {}, {}{digit}", ends[0], ends[1], counted(range.size(), "number")));
     line(&format!("{} left, {} of them given back earlier", level.left(), level.free_again));
     for (name, numbers) in [
         ("reserved", level.reserved),
@@ -270,13 +271,13 @@ async fn change(desk: &Pools, args: &ChangeArgs, fate: Fate, done: &str) -> anyh
         None => args.number.clone(),
     };
     if !args.yes {
-        bail!("{} numbers of pool {} would be {done}: --yes does it", numbers.len(), pool.name);
+        bail!("{} of pool {} would be {done}: --yes does it", counted(numbers.len(), "number"), pool.name);
     }
     desk.change(pool, &numbers, fate, &args.hand.person()).await?;
     if args.common.json {
         output::json(&json!({ "pool": pool.name.as_str(), "numbers": numbers, "done": done }));
     } else {
-        line(&format!("{} numbers of pool {} are {done}", numbers.len(), pool.name));
+        line(&format!("{} of pool {} {done}", counted(numbers.len(), "number"), pool.name));
     }
     Ok(())
 }

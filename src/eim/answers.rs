@@ -8,7 +8,7 @@ use simyard_asn1::iot::trigger::{ProfileDownloadTriggerOutcome, ProfileDownloadT
 use simyard_asn1::rsp::metadata::ProfileInfo;
 use simyard_asn1::rsp::notification::{FinalResult, ProfileInstallationResult};
 
-use crate::ident::Iccid;
+use crate::ident::{Iccid, counted};
 
 /// What an answer says, one line for each thing.
 #[must_use]
@@ -17,7 +17,7 @@ pub fn told(answer: &[u8]) -> Vec<String> {
         Ok(EimPackageResult::EuiccPackageResult(octets)) => of_package(&octets),
         Ok(EimPackageResult::EprAndNotifications { euicc_package_result, notifications }) => {
             let mut lines = of_package(&euicc_package_result);
-            lines.push(format!("{} notifications", notifications.len()));
+            lines.push(counted(notifications.len(), "notification"));
             lines
         }
         Ok(EimPackageResult::IpaEuiccDataResponse(octets)) => of_data(&octets),
@@ -61,7 +61,7 @@ fn of_result(result: &EuiccResultData<'_>) -> Vec<String> {
         EuiccResultData::Delete(code) => one("delete", code),
         EuiccResultData::ListProfileInfo(Err(code)) => one("listProfileInfo", code),
         EuiccResultData::ListProfileInfo(Ok(profiles)) => {
-            let mut lines = vec![format!("listProfileInfo: {} profiles", profiles.len())];
+            let mut lines = vec![format!("listProfileInfo: {}", counted(profiles.len(), "profile"))];
             lines.extend(profiles.iter().map(of_profile));
             lines
         }

@@ -23,7 +23,7 @@ use crate::domain::{
     EventKind, NewAuditEntry, OperationId, OperationKind, Pace, PaceError, Step, SwitchObstacle, TargetState,
     Task, WaveCounts,
 };
-use crate::ident::{ActivationCode, Eid};
+use crate::ident::{ActivationCode, Eid, counted};
 use crate::store::{CampaignChange, NewTarget, StoreError};
 pub use crate::store::{KeptCampaign, KeptTarget, TargetChange};
 
@@ -255,7 +255,7 @@ pub async fn create_campaign(
         next_at: now,
         held_until: None,
     };
-    let detail = format!("{} {} of {} eUICCs", campaign.name, new.task.kind, targets.len());
+    let detail = format!("{} {} of {}", campaign.name, new.task.kind, counted(targets.len(), "eUICC"));
     let entry = entry(eim, &campaign, Action::CAMPAIGN_CREATE, actor).detail(detail);
     let event = event(&campaign, EventKind::CampaignRunning);
     eim.store.add_campaign(&campaign, &targets, &event, entry).await?;

@@ -1,8 +1,9 @@
-//! Identifiers that are parsed once and then trusted.
+//! Identifiers that are parsed once and then trusted; and how many of something there are, in words.
 //!
 //! Each type has one canonical form inside, accepts the notations its users write, and prints the canonical one.
 
 mod activation_code;
+mod counted;
 mod eid;
 mod iccid;
 mod imsi;
@@ -15,6 +16,7 @@ mod server_address;
 mod transaction_id;
 
 pub use activation_code::ActivationCode;
+pub use counted::counted;
 pub use eid::{Eid, EidPrefix};
 pub use iccid::Iccid;
 pub use imsi::Imsi;

@@ -138,13 +138,13 @@ pub struct Receipt {
 /// So many of what a batch holds: `1 profile`, `2 eUICCs`.
 #[must_use]
 pub fn counted(kind: BatchKind, count: u64) -> String {
-    let what = match (kind, count) {
-        (BatchKind::Subscriptions, 1) => "profile",
-        (BatchKind::Subscriptions, _) => "profiles",
-        (BatchKind::Euiccs, 1) => "eUICC",
-        (BatchKind::Euiccs, _) => "eUICCs",
-    };
-    format!("{count} {what}")
+    crate::ident::counted(
+        count,
+        match kind {
+            BatchKind::Subscriptions => "profile",
+            BatchKind::Euiccs => "eUICC",
+        },
+    )
 }
 
 impl Receipt {

@@ -20,7 +20,7 @@ use crate::domain::{
     ProfileType, Shelf,
 };
 use crate::env::Timestamp;
-use crate::ident::Iccid;
+use crate::ident::{Iccid, counted};
 
 /// Profiles whose quarantine ended, and that are put back on the way, before somebody is told that none is left.
 const PUT_BACK_MAX: i64 = 1000;
@@ -314,8 +314,7 @@ impl SetAsideRow {
     pub(super) fn audit_entry(&self) -> NewAuditEntry {
         let action = if self.held_until.is_some() { Action::STOCK_RESERVE } else { Action::STOCK_ALLOCATE };
         let subject = AuditSubject::new("allocation", &self.allocation_id);
-        let profiles = if self.count == 1 { "profile" } else { "profiles" };
-        let detail = format!("{} {profiles} of type {} of {}", self.count, self.source, self.owner);
+        let detail = format!("{} of type {} of {}", counted(self.count, "profile"), self.source, self.owner);
         NewAuditEntry::new(Timestamp::from_millis(self.made_at), actor(&self.person), action, subject)
             .detail(detail)
     }

@@ -15,11 +15,11 @@ fn euiccs_are_labelled_by_hand_and_by_a_list() {
     place.run(&format!("eim label set {EID} {OTHER_EID} region=north")).failed("neither in the register nor");
     place.run(&format!("eim associate {OTHER_EID}")).ok();
     let line = format!("eim label set {EID} {OTHER_EID} region=north site=7 --by anna --config simyard.toml");
-    assert_eq!(place.run(&line).ok(), "4 labels were changed, 0 were so already\n");
+    assert_eq!(place.run(&line).ok(), "4 labels changed, 0 so already\n");
     place.write("labels.csv", &format!("eid,region,site\n{EID},,8\n{OTHER_EID},north,\n"));
     assert_eq!(
         place.run("eim label set --file labels.csv").ok(),
-        "1 labels were changed, 1 were so already\n"
+        "1 label changed, 1 so already\n"
     );
     assert_eq!(
         place.run(&format!("eim label list {EID} --config simyard.toml")).ok(),
@@ -34,7 +34,7 @@ fn euiccs_are_labelled_by_hand_and_by_a_list() {
     assert_eq!(rest.json(), json!({ "eids": [EID], "next": null }));
     assert_eq!(place.run("eim label list --label region=north --label site=8").ok(), format!("{EID}\n"));
     let removed = place.run(&format!("eim label remove {EID} region absent --by anna --config simyard.toml"));
-    assert_eq!(removed.ok(), "1 labels were changed, 1 were so already\n");
+    assert_eq!(removed.ok(), "1 label changed, 1 so already\n");
     assert!(place.run(&format!("eim show {EID}")).ok().contains("labels site=8\n"));
     assert_eq!(place.run(&format!("eim show {EID} --json")).json()["labels"], json!({ "site": "8" }));
 

@@ -115,7 +115,7 @@ fn numbers_are_drawn_given_back_and_retired() {
     assert_eq!(place.run("pool quarantine home --id absent --json --yes").code, Some(1), "no number at all");
     let retired =
         place.run("pool retire home --number 724680000000000 --number 724680000000002 --yes --by x").ok();
-    assert_eq!(retired.trim(), "2 numbers of pool home are retired");
+    assert_eq!(retired.trim(), "2 numbers of pool home retired");
     place
         .run("pool retire home --id absent --json --config simyard.toml")
         .failed("0 numbers of pool home would be");
@@ -159,7 +159,7 @@ fn profiles_are_set_aside_and_come_back() {
 
     place
         .run(&format!("stock release {}", ICCIDS[0]))
-        .failed("1 profiles would be taken back: --yes does it");
+        .failed("1 profile would be taken back: --yes does it");
     let back = place.run("stock release --id one --yes --by x --json --config simyard.toml").json();
     assert_eq!((&back[0]["iccid"], &back[0]["state"]), (&ICCIDS[0].into(), &"quarantined".into()));
     // Its quarantine of no day is over: whoever needs it finds it.

@@ -89,7 +89,7 @@ fn files_for_other_systems_are_written_and_orders_wait_for_them() {
     place.run(&format!("order release {}", ICCIDS[0])).ok();
     let run = place.run("export --for auc --profile-type iot --clear-keys --output auc-2.csv").ok();
     assert!(
-        run.contains("1 lines of 1 subscriptions") && run.contains("2 subscriptions were delivered already"),
+        run.contains("1 line of 1 subscription") && run.contains("2 subscriptions were delivered already"),
         "{run}"
     );
     place.run("export --for auc --profile-type iot --clear-keys -o auc-3.csv").failed("nothing to export");

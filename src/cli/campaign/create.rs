@@ -19,6 +19,7 @@ use crate::domain::{
 };
 use crate::eim::campaign_targets::{MAX_FILE_OCTETS, TargetRow, labelled_targets, read_list};
 use crate::eim::campaigns::{NewCampaign, create_campaign, plan_campaign};
+use crate::ident::counted;
 
 /// Refused targets that a plan names.
 const NAMED_MAX: usize = 20;
@@ -176,7 +177,12 @@ async fn plan(desk: &Desk, args: &CreateArgs, new: &NewCampaign) -> anyhow::Resu
         return Ok(());
     }
     let sizes: Vec<String> = planned.waves.iter().map(ToString::to_string).collect();
-    line(&format!("{} of {} eUICCs, in waves of {}", new.task.kind, new.targets.len(), sizes.join(", ")));
+    line(&format!(
+        "{} of {}, in waves of {}",
+        new.task.kind,
+        counted(new.targets.len(), "eUICC"),
+        sizes.join(", ")
+    ));
     line(&format!("{} an hour, {} under way at most", new.pace.per_hour, new.pace.at_most));
     line(&format!("{} of them would be refused at this moment", planned.refused.len()));
     for (eid, why) in planned.refused.iter().take(NAMED_MAX) {

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::campaign::share_text;
 use crate::domain::{Campaign, TargetState, WaveCounts};
 use crate::eim::campaigns::{CampaignView, KeptTarget};
+use crate::ident::counted;
 
 /// One line for a campaign.
 pub(super) fn row(campaign: &Campaign) -> String {
@@ -32,7 +33,7 @@ pub(super) fn show(view: &CampaignView) -> Vec<String> {
     }
     let mut lines = vec![
         format!("campaign     {} ({})", campaign.campaign_id, campaign.name),
-        format!("asks         {} of {} eUICCs", campaign.task.kind, campaign.targets),
+        format!("asks         {} of {}", campaign.task.kind, counted(campaign.targets, "eUICC")),
         match &campaign.reason {
             Some(reason) => format!("state        {}: {reason}", campaign.state),
             None => format!("state        {}", campaign.state),
@@ -44,7 +45,7 @@ pub(super) fn show(view: &CampaignView) -> Vec<String> {
     }
     for (wave, counts) in &view.waves {
         let here = if *wave == campaign.wave { " <" } else { "" };
-        lines.push(format!("wave {wave:<8}{} targets: {}{here}", counts.all(), told(counts)));
+        lines.push(format!("wave {wave:<8}{}: {}{here}", counted(counts.all(), "target"), told(counts)));
     }
     for (reason, count) in &view.reasons {
         lines.push(format!("why          {count} {reason}"));

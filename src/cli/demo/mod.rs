@@ -36,7 +36,7 @@ use crate::device::lpa::{DownloadRequest, Lpa};
 use crate::device::state::{CredentialMaterial, Material};
 use crate::domain::{RunTimeState, State};
 use crate::env::{Clock, Rng};
-use crate::ident::{ActivationCode, Eid, Iccid, ServerAddress};
+use crate::ident::{ActivationCode, Eid, Iccid, ServerAddress, counted};
 use crate::pki::Anchors;
 use crate::pki::test_pki::{Existing, Issued, TestPki, TestPkiOptions};
 use crate::pki::tls::{ServerVerifier, TlsIdentity, client_config};
@@ -177,8 +177,11 @@ impl World {
         let deliver = async |file: Vec<u8>| -> anyhow::Result<String> {
             let octets = file.len();
             let receipt = client.deliver("demo-1", &setting.name, file).await?;
-            let profiles = if receipt.profiles == 1 { "profile" } else { "profiles" };
-            Ok(format!("batch {}, {} {profiles}, {octets} octets", receipt.batch_id, receipt.profiles))
+            Ok(format!(
+                "batch {}, {}, {octets} octets",
+                receipt.batch_id,
+                counted(receipt.profiles, "profile")
+            ))
         };
         match &args.profile {
             Some(path) => {

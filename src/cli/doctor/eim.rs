@@ -11,6 +11,7 @@ use crate::cli::eim::keys::{KeyCount, KeyPlace, known_keys};
 use crate::eim::caller::{ClientAuth, EidField};
 use crate::eim::laboratory::Laboratory;
 use crate::env::Timestamp;
+use crate::ident::counted;
 use crate::store::Store;
 
 const GROUP: &str = "eim";
@@ -109,7 +110,9 @@ pub(super) async fn keys(config: &Config, store: &Store, report: &mut Report) {
     for KeyCount { digest, euiccs, place } in &all {
         let key = format!("key {}", short(digest));
         match place {
-            KeyPlace::First => report.good(GROUP, format!("{key}, eim.signing_key: {euiccs} eUICCs")),
+            KeyPlace::First => {
+                report.good(GROUP, format!("{key}, eim.signing_key: {}", counted(*euiccs, "eUICC")))
+            }
             KeyPlace::Further if *euiccs == 0 => report.good(GROUP, format!("{key}: no eUICCs")),
             KeyPlace::Further => report.warning(
                 GROUP,

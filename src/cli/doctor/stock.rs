@@ -4,6 +4,7 @@ use super::Report;
 use crate::app::config::Config;
 use crate::domain::Standing;
 use crate::env::Clock;
+use crate::ident::counted;
 use crate::inventory::pools::is_low;
 use crate::store::{Count, Store};
 
@@ -18,7 +19,7 @@ pub(super) async fn pools(config: &Config, store: &Store, clock: &Clock, report:
             Ok(level) => level,
             Err(error) => return report.bad(GROUP, error.to_string(), "look at the database's log"),
         };
-        let text = format!("pool {}: {} numbers left", pool.name, level.left());
+        let text = format!("pool {}: {} left", pool.name, counted(level.left(), "number"));
         if level.left() == 0 || is_low(pool, &level) {
             report.warning(GROUP, text, "give it a longer range");
         } else {
@@ -43,7 +44,7 @@ pub(super) async fn check(config: &Config, store: &Store, report: &mut Report) {
         };
         let (all, available, failed) =
             (sum(None), sum(Some(Standing::Available)), sum(Some(Standing::Failed)));
-        let text = format!("{name}: {available} of {all} profiles can be ordered");
+        let text = format!("{name}: {available} of {} can be ordered", counted(all, "profile"));
         let is_low = setting.low_water.map_or(available.saturating_mul(LOW) < all, |mark| available < mark);
         if available == 0 || is_low {
             report.warning(GROUP, text, "ingest another batch");
@@ -51,7 +52,7 @@ pub(super) async fn check(config: &Config, store: &Store, report: &mut Report) {
             report.good(GROUP, text);
         }
         if failed > 0 {
-            let text = format!("{name}: {failed} orders are in state Error");
+            let text = format!("{name}: {} in state Error", counted(failed, "order"));
             report.warning(GROUP, text, "simyard order list --state Error says why");
         }
     }

@@ -18,7 +18,7 @@ use crate::eim::association::{
     Association, MAX_FILE_OCTETS, associate, parse_counter, parse_token, read_list,
 };
 use crate::env::Clock;
-use crate::ident::Eid;
+use crate::ident::{Eid, counted};
 use crate::store::{EimEuicc, KeptOperation, Store};
 
 #[derive(Args)]
@@ -73,7 +73,7 @@ pub(super) async fn run(args: &AssociateArgs) -> anyhow::Result<()> {
     let associated = associate(&store, &associations, &args.hand.person(), Clock::system().now()).await;
     store.close().await;
     associated?;
-    line(&format!("{} eUICCs are associated with this eIM", associations.len()));
+    line(&format!("{} associated with this eIM", counted(associations.len(), "eUICC")));
     Ok(())
 }
 

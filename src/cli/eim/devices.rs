@@ -15,7 +15,7 @@ use crate::eim::device_certificates::{
     DeviceCertificate, DeviceCertificates, MAX_FILE_OCTETS, OtherPins, parse_fingerprint, read_list,
 };
 use crate::env::Clock;
-use crate::ident::Eid;
+use crate::ident::{Eid, counted};
 use crate::store::Store;
 
 /// Look after the list of certificates that stand for an EID although they name none.
@@ -101,7 +101,7 @@ async fn import(args: &ImportArgs) -> anyhow::Result<()> {
     store.close().await;
     let changed = imported?;
     let same = pins.len().saturating_sub(changed);
-    line(&format!("{changed} certificates were taken, {same} were there already"));
+    line(&format!("{} taken, {same} there already", counted(changed, "certificate")));
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use crate::cli::profile::read_limited;
 use crate::domain::{Actor, Task};
 use crate::eim::ecos::{Moved, add_eim, delete_eim, list_eims, moved, update_eim};
 use crate::eim::operations::{OperationRequest, create_operation};
-use crate::ident::Eid;
+use crate::ident::{Eid, counted};
 
 /// Octets of a file with configuration data at most: they have few hundred, certificates few thousand.
 const CONFIGURATION_MAX: usize = 64 * 1024;
@@ -147,7 +147,7 @@ pub(super) async fn start_move(args: &MoveArgs) -> anyhow::Result<()> {
         }
     }
     if refused > 0 {
-        bail!("{refused} of {} eUICCs are not moved", eids.len());
+        bail!("not moved: {refused} of {}", counted(eids.len(), "eUICC"));
     }
     Ok(())
 }
@@ -167,7 +167,7 @@ pub(super) async fn list_moved(args: &MovedArgs) -> anyhow::Result<()> {
             line(&format!("{},{},{token}", one.eid, one.counter));
         }
         let left = found.iter().filter(|one| one.left_at.is_some()).count();
-        error_line(&format!("{} eUICCs have another eIM, {left} of them deleted this one", found.len()));
+        error_line(&format!("{} with another eIM, {left} without this one", counted(found.len(), "eUICC")));
     });
     desk.closed(outcome).await
 }

@@ -8,7 +8,7 @@ use crate::cli::output::{self, error_line, line};
 use crate::cli::serve::ConfigArgs;
 use crate::domain::ProfileEvent;
 use crate::env::{Clock, Timestamp};
-use crate::ident::{Eid, ServerAddress};
+use crate::ident::{Eid, ServerAddress, counted};
 use crate::store::{Forwarded, ForwardedCount, ForwardedSelection, Store};
 
 /// Look at the notifications that wait for their receivers, try them at once, or drop them.
@@ -147,7 +147,7 @@ async fn list(store: &Store, args: &ListArgs, now: Timestamp) -> anyhow::Result<
 
 async fn retry(store: &Store, args: &RetryArgs, now: Timestamp) -> anyhow::Result<()> {
     let retried = store.retry_forwarded(&args.common.selection(), now).await?;
-    args.common.tell("retried", retried, &format!("{retried} notifications are due at once"));
+    args.common.tell("retried", retried, &format!("{} due at once", counted(retried, "notification")));
     Ok(())
 }
 
@@ -155,7 +155,7 @@ async fn drop_them(store: &Store, args: &DropArgs) -> anyhow::Result<()> {
     let selection = args.common.selection();
     if args.yes {
         let dropped = store.drop_forwarded(&selection).await?;
-        args.common.tell("dropped", dropped, &format!("{dropped} notifications are dropped"));
+        args.common.tell("dropped", dropped, &format!("{} dropped", counted(dropped, "notification")));
         return Ok(());
     }
     let found = store.forwarded_notifications(&selection, 0, u32::MAX, false).await?.len();

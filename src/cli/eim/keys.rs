@@ -12,7 +12,7 @@ use crate::cli::output::{self, error_line, line};
 use crate::crypto::keyfile::load_certificates;
 use crate::domain::Actor;
 use crate::eim::keys::{EimKeys, Rotated, key_digest, rotate};
-use crate::ident::Eid;
+use crate::ident::{Eid, counted};
 use crate::pki::Certificate;
 use crate::store::EIM_EUICCS_MAX;
 
@@ -103,7 +103,7 @@ pub(super) async fn list(args: &KeysArgs) -> anyhow::Result<()> {
             return;
         }
         for KeyCount { digest, euiccs, place } in &all {
-            line(&format!("{digest}  {euiccs} eUICCs  {}", place.text()));
+            line(&format!("{digest}  {}  {}", counted(*euiccs, "eUICC"), place.text()));
         }
     });
     desk.closed(outcome).await
@@ -152,7 +152,7 @@ async fn rotate_those(desk: &Desk, new: &str, args: &RotateArgs) -> anyhow::Resu
         ));
     }
     if refused > 0 {
-        bail!("{refused} eUICCs are not told of the key");
+        bail!("not told of the key: {}", counted(refused, "eUICC"));
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::cli::output::{self, error_line, line};
 use crate::cli::serve::ConfigArgs;
 use crate::domain::{Label, LabelName, LabelSelection};
 use crate::env::{Clock, Rng};
-use crate::ident::Eid;
+use crate::ident::{Eid, counted};
 use crate::inventory::Inventory;
 use crate::inventory::labels::{LabelChange, MAX_FILE_OCTETS, read_list};
 use crate::store::Store;
@@ -123,7 +123,7 @@ async fn change(changes: &[LabelChange], hand: &HandArgs, config: &ConfigArgs) -
     inventory.store.close().await;
     let changed = changed?;
     let same = changes.len().saturating_sub(changed);
-    line(&format!("{changed} labels were changed, {same} were so already"));
+    line(&format!("{} changed, {same} so already", counted(changed, "label")));
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use crate::cli::hand::HandArgs;
 use crate::cli::output::{self, line};
 use crate::crypto::ecdsa::SigningKey;
 use crate::env::Rng;
+use crate::ident::counted;
 use crate::inventory::Inventory;
 use crate::inventory::export::folder::FolderReport;
 use crate::inventory::export::manifest::{Manifest, fingerprint};
@@ -99,7 +100,7 @@ fn make(path: &std::path::Path) -> anyhow::Result<()> {
 
 fn tell(args: &ExportArgs, report: &FolderReport) {
     for file in &report.files {
-        line(&format!("{}  {} rows, SHA-256 {}", file.name, file.rows, file.sha256));
+        line(&format!("{}  {}, SHA-256 {}", file.name, counted(file.rows, "row"), file.sha256));
     }
     line(&format!(
         "{} profiles in {}: {} subscriptions, {} ready-made packages",

@@ -362,8 +362,10 @@ impl Exporter<'_> {
         };
         // What is whole is in the audit: the manifest, which makes it so, comes last.
         let detail = format!(
-            "{} subscriptions and {} packages, keys {}",
-            counted.subscriptions, counted.packages, manifest.keys
+            "{} and {}, keys {}",
+            crate::ident::counted(counted.subscriptions, "subscription"),
+            crate::ident::counted(counted.packages, "package"),
+            manifest.keys
         );
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let entry = self.audit_entry(AuditSubject::new("folder", &name), detail);

@@ -19,7 +19,7 @@ use super::{ExportError, Keys, PAGE, PROFILES_MAX, Progress};
 use crate::crypto::seal::Sealer;
 use crate::domain::{Action, Actor, AuditSubject, NewAuditEntry, Person, System};
 use crate::env::{Clock, Rng};
-use crate::ident::Iccid;
+use crate::ident::{Iccid, counted};
 use crate::store::{NewDelivery, Package, StockBatch, StockItem, StockSelection, Store};
 
 /// Profiles that are marked before somebody hears of it.
@@ -202,7 +202,8 @@ impl Exporter<'_> {
             at: self.clock.now(),
         };
         let detail = format!(
-            "{subscriptions} subscriptions for the {}, {}, SHA-256 {}",
+            "{} for the {}, {}, SHA-256 {}",
+            counted(subscriptions, "subscription"),
             layout.system,
             delivery.file,
             hex::encode(done.sha256)
