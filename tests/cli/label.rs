@@ -17,10 +17,7 @@ fn euiccs_are_labelled_by_hand_and_by_a_list() {
     let line = format!("eim label set {EID} {OTHER_EID} region=north site=7 --by anna --config simyard.toml");
     assert_eq!(place.run(&line).ok(), "4 labels changed, 0 so already\n");
     place.write("labels.csv", &format!("eid,region,site\n{EID},,8\n{OTHER_EID},north,\n"));
-    assert_eq!(
-        place.run("eim label set --file labels.csv").ok(),
-        "1 label changed, 1 so already\n"
-    );
+    assert_eq!(place.run("eim label set --file labels.csv").ok(), "1 label changed, 1 so already\n");
     assert_eq!(
         place.run(&format!("eim label list {EID} --config simyard.toml")).ok(),
         "region=north\nsite=8\n"

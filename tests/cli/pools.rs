@@ -157,9 +157,7 @@ fn profiles_are_set_aside_and_come_back() {
         .failed("acme has not 2 profiles of type iot in stock");
     place.run("stock allocate --profile-type absent").failed("no [[profile_type]] absent");
 
-    place
-        .run(&format!("stock release {}", ICCIDS[0]))
-        .failed("1 profile would be taken back: --yes does it");
+    place.run(&format!("stock release {}", ICCIDS[0])).failed("1 profile would be taken back: --yes does it");
     let back = place.run("stock release --id one --yes --by x --json --config simyard.toml").json();
     assert_eq!((&back[0]["iccid"], &back[0]["state"]), (&ICCIDS[0].into(), &"quarantined".into()));
     // Its quarantine of no day is over: whoever needs it finds it.
