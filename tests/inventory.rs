@@ -30,6 +30,7 @@ crate::tests!(
     op_gives_the_opc_that_it_should,
     a_ready_made_package_is_kept_whole_under_its_own_number,
     every_imsi_of_a_ready_made_package_is_its_own,
+    a_profile_that_is_on_an_euicc_is_none_for_the_stock,
     what_goes_nowhere_is_looked_through_for_numbers_that_stand_twice,
     rows_are_held_against_the_template_of_their_type,
 );
@@ -371,6 +372,27 @@ fn every_imsi_of_a_ready_made_package_is_its_own() {
             told[0].starts_with("line 1, imsi3 ") && told[0].ends_with("is in the stock already"),
             "{told:?}"
         );
+    });
+}
+
+fn a_profile_that_is_on_an_euicc_is_none_for_the_stock() {
+    let eid = "89049032000000000000700000001195";
+    let text = format!("{HEADER},eid\n{},{eid}\n{},\n", row(1), row(2));
+    block_on(async {
+        let yard = Yard::new().await;
+        let told = faults(yard.ingest(&text).await);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with("line 2, eid 8904903…195: the row names an eUICC"), "{told:?}");
+        assert!(told[0].contains("euiccs") && told[0].contains("--pass-over eid"), "{told:?}");
+        let passed_over = vec!["eid".to_owned()];
+        let options =
+            Options { passed_over, format: Some(Format::Csv), ..yard.inventory.options(&delivery()) };
+        let source = Box::new(AnyForm { options, accompanying: None });
+        let taken = yard
+            .inventory
+            .ingest(cursor(text.as_bytes()), source, &delivery(), Intent::TakeWhole, |_| {})
+            .await;
+        assert_eq!(taken.unwrap().profiles, 2);
     });
 }
 

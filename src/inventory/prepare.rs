@@ -35,6 +35,12 @@ pub const MAX_ROWS: u64 = 2_000_000;
 /// The largest ready-made package.
 pub const MAX_PACKAGE_OCTETS: usize = 1024 * 1024;
 
+/// Why a row that names an eUICC is refused: whatever is in stock may be ordered, and a second card would have its numbers and
+/// keys.
+const ON_EUICC: &str = "the row names an eUICC that has the profile: profiles in stock are to be downloaded, and this one \
+                        would be there twice. Deliver the eUICC, with the ICCID among its iccids, in the form euiccs; or \
+                        pass over the column (--pass-over eid) if the profile is not on it";
+
 /// What is done with the rows of a delivery whose heading was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
@@ -193,6 +199,14 @@ impl Desk<'_> {
     fn take(&mut self, line: usize, delivered: Delivered) -> Result<(), Fault> {
         match (delivered, self.kind) {
             (Delivered::Subscription(row), BatchKind::Subscriptions) => {
+                if let Some(eid) = &row.eid {
+                    return Err(Fault::Refused(vec![Refusal::of_number(
+                        line,
+                        "eid",
+                        eid.as_str(),
+                        ON_EUICC,
+                    )]));
+                }
                 let profile = self.of_data(line, &row.data)?;
                 self.profiles.push(profile);
             }

@@ -53,7 +53,8 @@ impl Heading {
 
 /// What one row delivers. No `Debug`: it holds secrets.
 pub enum Delivered {
-    /// A profile's own data, for the template of its type, and the eUICC that it goes to or is on, if the row names it.
+    /// A profile's own data, for the template of its type, and the eUICC that has it, if the row names one: then it is no profile
+    /// for the stock.
     Subscription(Box<RowData>),
     /// A ready-made, unprotected profile package in DER.
     Package(Zeroizing<Vec<u8>>),

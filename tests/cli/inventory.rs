@@ -61,7 +61,9 @@ fn a_delivery_under_transport_keys_goes_from_the_request_to_the_stock() {
     let enciphered = "--transport-key 2 --ota-transport-key 3 --pass-over impu";
     let receipts = place.run(&format!("{ingest} classic.txt subscriptions.jsonl {enciphered} --json"));
     assert_eq!(receipts.ok().matches("\"profiles\"").count(), 2);
-    place.run(&format!("{ingest} header_line.txt")).failed("the template is for 1 subscriptions");
+    place.run(&format!("{ingest} header_line.txt")).failed("the row names an eUICC");
+    let without = format!("{ingest} header_line.txt --pass-over eid");
+    place.run(&without).failed("the template is for 1 subscriptions");
     let named = "--pass-over box,imsi_2,role_2 --batch-id 703";
     place.run(&format!("{ingest} subscriptions.csv --transport-key 2 {named}")).ok();
     let again = place.run(&format!("{ingest} subscriptions.jsonl {enciphered} --format json-lines"));

@@ -6,7 +6,7 @@
 //!
 //! | column | what |
 //! |---|---|
-//! | `eid` | the eUICC that the profile goes to, or is on |
+//! | `eid` | the eUICC that has the profile; the stock refuses such rows |
 //! | `algorithm` | `milenage`, `tuak`, `xor`; `topc` is the OPc of TUAK |
 //! | `acc` | follows from the IMSI where it is absent |
 //! | `mnclength` | digits of the MNC: 2 or 3 |
