@@ -391,6 +391,7 @@ mod tests {
             simyard_report: VERSION,
             made_at: String::new(),
             eim_id: "eim.example.com".to_owned(),
+            eim_keys: Vec::new(),
             campaign: Some(ReportedCampaign {
                 campaign_id: "0".repeat(32),
                 name: "north".to_owned(),

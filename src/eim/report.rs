@@ -4,8 +4,9 @@
 //! A report is JSON. For each operation it has what is claimed (what was asked, how it ended) and the evidence: the packages
 //! with the eIM's signatures, the answers with the eUICC's, and the eUICC's certificates. [`verify`] believes the CIs that it
 //! is given, and nothing of the report: the certificates must lie under them, the answers must be signed by the eUICC and
-//! echo the packages, and the end that is claimed must follow from what was signed. The eIM's key is not taken from the
-//! report either: without one from elsewhere, signatures of packages are not looked at, and that is said.
+//! echo the packages, and the end that is claimed must follow from what was signed. The eIM's keys are not taken from the
+//! report either: without one from elsewhere, signatures of packages are not looked at, and that is said. While eUICCs are told
+//! of another key there are packages under both, so that a report names the keys that the eIM has, and several can be believed.
 
 use std::io::Write;
 
@@ -18,6 +19,7 @@ use simyard_asn1::rsp::notification::{FinalResult, ProfileInstallationResult, er
 
 use super::Eim;
 use super::campaign_report::ReportedCampaign;
+use super::keys::{EimKeys, key_digest};
 use super::verify::{Unbelieved, verify_certificates, verify_result, verify_signature};
 use crate::crypto::ecdsa::PublicKey;
 use crate::domain::{Occurrence, OperationId, OperationKind, OperationStateName};
@@ -43,6 +45,10 @@ pub struct Report {
     pub made_at: String,
     /// eimId.
     pub eim_id: String,
+    /// [`key_digest`] of the keys that the eIM has, the one that eUICCs are given first: a claim, by which a reader knows which
+    /// certificates to ask for.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub eim_keys: Vec<String>,
     /// The campaign whose operations these are.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub campaign: Option<ReportedCampaign>,
@@ -121,9 +127,14 @@ pub async fn report(eim: &Eim, operations: &[OperationId]) -> Result<Report, Sto
         simyard_report: VERSION,
         made_at: eim.clock.now().to_string(),
         eim_id: eim.eim_id.clone(),
+        eim_keys: digests(&eim.keys),
         campaign: None,
         operations: reported,
     })
+}
+
+fn digests(keys: &EimKeys) -> Vec<String> {
+    keys.all().map(|one| one.digest.clone()).collect()
 }
 
 /// Why a report is not written.
@@ -154,6 +165,7 @@ pub async fn write_report(
         simyard_report: VERSION,
         made_at: eim.clock.now().to_string(),
         eim_id: eim.eim_id.clone(),
+        eim_keys: digests(&eim.keys),
         campaign: Some(campaign.clone()),
         operations: Vec::new(),
     };
@@ -259,6 +271,8 @@ pub struct Verified {
     pub verdict: Verdict,
     /// What the eUICC signed, in order, for people.
     pub signed: Vec<String>,
+    /// [`key_digest`] of the believed keys under which its packages verify, each once, in the order of the packages.
+    pub eim_keys: Vec<String>,
 }
 
 /// What follows from the evidence of an operation.
@@ -282,7 +296,7 @@ enum Refused {
     Member(&'static str),
     #[error("a package is for another eUICC, or from another eIM")]
     OtherPackage,
-    #[error("the signature of package {0} is not the eIM's")]
+    #[error("the signature of package {0} is not the eIM's, by the keys that are believed")]
     EimSignature(i64),
     #[error("counter {0} is used twice, or not in order")]
     Counter(i64),
@@ -296,18 +310,13 @@ enum Refused {
     Certificates(Unbelieved),
 }
 
-/// Checks a report at `now` under these CIs; with a key, the eIM's signatures too.
+/// Checks a report at `now` under these CIs; with keys, the eIM's signatures too: each must verify under one of them.
 #[must_use]
-pub fn verify(
-    report: &Report,
-    anchors: &Anchors,
-    eim_key: Option<&PublicKey>,
-    now: Timestamp,
-) -> Vec<Verified> {
+pub fn verify(report: &Report, anchors: &Anchors, eim_keys: &[PublicKey], now: Timestamp) -> Vec<Verified> {
     let check = |operation: &ReportedOperation| {
-        let mut signed = Vec::new();
-        let context = Context { eim_id: &report.eim_id, anchors, eim_key, now };
-        let verdict = match context.evidence(operation, &mut signed) {
+        let mut said = Said::default();
+        let context = Context { eim_id: &report.eim_id, anchors, eim_keys, now };
+        let verdict = match context.evidence(operation, &mut said) {
             Err(refused) => Verdict::Refused(refused.to_string()),
             Ok(evidence) => evidence.verdict(operation),
         };
@@ -316,7 +325,8 @@ pub fn verify(
             eid: operation.eid.clone(),
             state: operation.state.clone(),
             verdict,
-            signed,
+            signed: said.lines,
+            eim_keys: said.eim_keys.iter().map(key_digest).collect(),
         }
     };
     report.operations.iter().map(check).collect()
@@ -325,8 +335,15 @@ pub fn verify(
 struct Context<'a> {
     eim_id: &'a str,
     anchors: &'a Anchors,
-    eim_key: Option<&'a PublicKey>,
+    eim_keys: &'a [PublicKey],
     now: Timestamp,
+}
+
+/// What is told of the evidence, also where it is refused later on.
+#[derive(Default)]
+struct Said {
+    lines: Vec<String>,
+    eim_keys: Vec<PublicKey>,
 }
 
 /// What an eUICC signed, as far as claims follow from it.
@@ -342,12 +359,13 @@ struct Evidence {
 }
 
 impl Context<'_> {
-    fn evidence(&self, operation: &ReportedOperation, signed: &mut Vec<String>) -> Result<Evidence, Refused> {
+    fn evidence(&self, operation: &ReportedOperation, said: &mut Said) -> Result<Evidence, Refused> {
         let eid = Eid::parse(&operation.eid).map_err(|_| Refused::Member("eid"))?;
         let mut evidence = Evidence::default();
         let mut last = None;
         for package in &operation.packages {
-            let kept = self.package(&eid, package)?;
+            let (kept, key) = self.package(&eid, package)?;
+            said.eim_keys.extend(key.filter(|key| !said.eim_keys.contains(key)));
             let counter = kept.package.counter.unwrap_or_default();
             if last.is_some_and(|last| counter <= last) {
                 return Err(Refused::Counter(counter));
@@ -358,14 +376,14 @@ impl Context<'_> {
                 let Some(octets) = octets else { continue };
                 let octets = hex::decode(octets).map_err(|_| Refused::Member(what))?;
                 let occurrence = self.answer(&eid, operation, &kept, &octets)?;
-                signed.push(told(counter, &occurrence));
+                said.lines.push(told(counter, &occurrence));
                 evidence.take(occurrence);
             }
         }
         for octets in &operation.installations {
             let octets = hex::decode(octets).map_err(|_| Refused::Member("installations"))?;
             let (iccid, text) = self.installation(&eid, operation, &octets)?;
-            signed.push(text);
+            said.lines.push(text);
             evidence.installed.extend(iccid);
         }
         Ok(evidence)
@@ -408,7 +426,12 @@ impl Context<'_> {
         verify_certificates(self.anchors, eid, &certificates, self.now).map_err(Refused::Certificates)
     }
 
-    fn package(&self, eid: &Eid, package: &ReportedPackage) -> Result<EimPackage, Refused> {
+    /// A package, and the key under which it verifies, if any is believed.
+    fn package(
+        &self,
+        eid: &Eid,
+        package: &ReportedPackage,
+    ) -> Result<(EimPackage, Option<PublicKey>), Refused> {
         let content = hex::decode(&package.content).map_err(|_| Refused::Member("content"))?;
         let signature = hex::decode(&package.signature).map_err(|_| Refused::Member("signature"))?;
         let read = EuiccPackageSigned::from_der(&content).map_err(|_| Refused::Member("content"))?;
@@ -416,15 +439,17 @@ impl Context<'_> {
             return Err(Refused::OtherPackage);
         }
         let counter = read.counter_value;
-        if let Some(key) = self.eim_key {
-            let message = signed_bytes(&content, package.association_token);
-            verify_signature(key, &message, &signature).map_err(|_| Refused::EimSignature(counter))?;
+        let message = signed_bytes(&content, package.association_token);
+        let is_its = |key: &&PublicKey| verify_signature(key, &message, &signature).is_ok();
+        let key = self.eim_keys.iter().find(is_its).copied();
+        if key.is_none() && !self.eim_keys.is_empty() {
+            return Err(Refused::EimSignature(counter));
         }
         let transaction_id =
             read.eim_transaction_id.and_then(|id| TransactionId::from_octets(id.as_octets()));
         let command = command_of(&read);
         let transaction_id = transaction_id.ok_or(Refused::Member("content"))?;
-        Ok(EimPackage {
+        let package = EimPackage {
             number: 0,
             eid: eid.clone(),
             package: NewPackage {
@@ -443,7 +468,8 @@ impl Context<'_> {
             rollback_result: None,
             result_at: None,
             unverified: false,
-        })
+        };
+        Ok((package, key))
     }
 
     fn answer(

@@ -352,6 +352,7 @@ fn euiccs_are_associated_and_shown() {
         "counter 0, no token, downloads direct",
         "no poll with a certificate of its device is written down yet",
         "its profiles are not known",
+        "packages under the first key of the settings",
     ] {
         assert!(text.contains(says), "{says}: {text}");
     }
@@ -472,10 +473,16 @@ fn euiccs_are_told_of_a_new_key() {
     assert_eq!((&first["asked"], &first["refused"]), (&json!(1), &json!(0)));
     let told = place.run(&format!("{rotate} --all")).ok();
     assert!(told.contains("1 eUICCs are told") && told.contains("1 are being told, 0 know it"), "{told}");
+    // Whose keys nobody said are written down as those of the first one, before it changes.
+    let shown = place.run(&format!("eim show {EID} --json")).json();
+    let digest = shown["key_sha256"].as_str().unwrap();
+    let text = place.run(&format!("eim show {EID}")).ok();
+    assert!(text.contains(&format!("packages under key {digest}\n")), "{text}");
     let known = place.run("eim rotate --all --new-key pki/eim-sign.pem --json").json();
     assert_eq!(known["known"], 2);
     let keys = place.run("eim keys --json --config simyard.toml").json();
     assert_eq!((&keys["keys"][0]["euiccs"], &keys["keys"][1]["euiccs"]), (&json!(2), &json!(0)));
+    assert_eq!(keys["keys"][0]["key_sha256"], digest);
     let text = place.run("eim keys").ok();
     assert!(
         text.contains("2 eUICCs  eUICCs are given it") && text.contains("0 eUICCs  a further key"),

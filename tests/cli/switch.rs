@@ -181,6 +181,13 @@ fn a_report_is_made_and_checked() {
     let verified = place.run("switch verify report.json --ci pki/ci.pem");
     assert!(verified.ok().contains("cancelled: nothing to prove"), "{verified:?}");
     assert!(verified.stdout.contains("signatures were not checked"), "{verified:?}");
+    // Two keys that the eIM has at once: a reader who has the certificate of the other one alone is told.
+    let other = "--eim-certificate pki/wrong/eim-sign-expired.pem";
+    let verified = place.run(&format!("switch verify report.json --ci pki/ci.pem {other}")).ok();
+    assert!(verified.contains("no --eim-certificate is of it"), "{verified}");
+    let both = format!("{other} --eim-certificate pki/eim-sign.pem");
+    let verified = place.run(&format!("switch verify report.json --ci pki/ci.pem {both}")).ok();
+    assert!(!verified.contains("--eim-certificate"), "{verified}");
     // What is claimed beyond what was signed is not proven.
     let claimed = report.to_string().replace("cancelled", "done");
     place.write("claimed.json", &claimed);

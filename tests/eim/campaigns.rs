@@ -276,7 +276,7 @@ fn a_report_of_a_campaign_is_checked() {
         let report = Report::read(&written).unwrap();
         assert_eq!(contradictions(&report, Some(&eids)), []);
         let anchors = Anchors::of_cis(vec![PKI.ci.certificate.clone()]).unwrap();
-        let verified = verify(&report, &anchors, None, NOW);
+        let verified = verify(&report, &anchors, &[], NOW);
         assert_eq!(verified.iter().filter(|one| one.verdict == Verdict::Proven).count(), 1);
         assert!(verified.iter().all(|one| matches!(one.verdict, Verdict::Proven | Verdict::Consistent)));
 
@@ -290,13 +290,13 @@ fn a_report_of_a_campaign_is_checked() {
         let mut forged = report.clone();
         forged.operations.iter_mut().for_each(|operation| operation.state = "done".to_owned());
         assert_eq!(contradictions(&forged, None).len(), 2, "operations that are others");
-        let unproven = verify(&forged, &anchors, None, NOW);
+        let unproven = verify(&forged, &anchors, &[], NOW);
         assert_eq!(unproven.iter().filter(|one| one.verdict == Verdict::Proven).count(), 1);
         let mut forged = report;
         let result = forged.operations[0].packages[0].result.as_mut().unwrap();
         let digit = result.pop().unwrap();
         result.push(if digit == '0' { '1' } else { '0' });
-        assert!(matches!(verify(&forged, &anchors, None, NOW)[0].verdict, Verdict::Refused(_)), "a result");
+        assert!(matches!(verify(&forged, &anchors, &[], NOW)[0].verdict, Verdict::Refused(_)), "a result");
     });
 }
 

@@ -6,6 +6,8 @@ use simyard::crypto::ecdsa::{Curve, SigningKey};
 use simyard::domain::Task;
 use simyard::eim::get_eim_package::GetEimPackageError;
 use simyard::eim::keys::{EimKeys, RotateError, Rotated, key_digest, rotate};
+use simyard::eim::report::{Verdict, report, verify};
+use simyard::pki::Anchors;
 use simyard_asn1::iot::data::IpaEuiccDataResponse;
 use simyard_asn1::iot::esipa::{EimPackage, EimPackageResult};
 use simyard_asn1::iot::package::EuiccPackageRequest;
@@ -17,13 +19,14 @@ use simyard_asn1::{Decode as _, Encode as _};
 
 use super::world::{EIM_ID, TOKEN, World, eid, person, transaction_of};
 use crate::harness::block_on;
-use crate::server::PKI;
+use crate::server::{NOW, PKI};
 
 crate::tests!(
     an_euicc_goes_on_under_its_old_key_until_it_signed_that_it_has_the_new_one,
     an_euicc_that_has_the_new_key_already_is_asked_for_what_it_kept,
     an_euicc_that_refuses_the_new_key_stays_with_the_old_one,
     a_key_that_the_settings_do_not_have_signs_nothing,
+    a_report_across_a_rotation_is_checked_with_both_keys,
 );
 
 fn old() -> Arc<SigningKey> {
@@ -142,5 +145,37 @@ fn a_key_that_the_settings_do_not_have_signs_nothing() {
         world.eim.keys = EimKeys::new(new(), [old()]);
         assert!(is_under(&world.package().await, &new()));
         assert_eq!(world.state(&id).await, "checking");
+    });
+}
+
+fn a_report_across_a_rotation_is_checked_with_both_keys() {
+    block_on(async {
+        let world = world().await;
+        let before = world.ask(Task::Audit).await;
+        world.turn().await;
+        let rotation = told(&world).await;
+        world.turn_saying(&[TAKEN]).await;
+        world.card.lock().unwrap().eim_key = *new().public_key();
+        let after = world.ask(Task::Audit).await;
+        world.turn().await;
+        let report = report(&world.eim, &[before, rotation, after]).await.unwrap();
+        assert_eq!(report.eim_keys, [digest(&old()), digest(&new())]);
+        let anchors = Anchors::of_cis(vec![PKI.ci.certificate.clone()]).unwrap();
+        let (old, new) = (old(), new());
+        let checked = verify(&report, &anchors, &[*old.public_key(), *new.public_key()], NOW);
+        assert!(checked.iter().all(|one| one.verdict == Verdict::Proven), "{checked:?}");
+        let under: Vec<&[String]> = checked.iter().map(|one| one.eim_keys.as_slice()).collect();
+        assert_eq!(under, [[digest(&old)], [digest(&old)], [digest(&new)]]);
+        for (key, refused) in [(&old, [false, false, true]), (&new, [true, true, false])] {
+            let checked = verify(&report, &anchors, &[*key.public_key()], NOW);
+            let are: Vec<bool> = checked
+                .iter()
+                .map(|one| matches!(&one.verdict, Verdict::Refused(why) if why.contains("is not the eIM's")))
+                .collect();
+            assert_eq!(are, refused);
+        }
+        // Without a key from elsewhere, what the report says of keys is believed no more than the rest.
+        let unchecked = verify(&report, &anchors, &[], NOW);
+        assert!(unchecked.iter().all(|one| one.eim_keys.is_empty() && one.verdict == Verdict::Proven));
     });
 }

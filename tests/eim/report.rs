@@ -52,17 +52,14 @@ async fn done_report() -> simyard::eim::report::ReportedOperation {
 
 fn verdicts(report: &Report, anchors: &Anchors) -> Vec<Verdict> {
     let key = PKI.eim_sign.key.signing_key().unwrap();
-    verify(report, anchors, Some(key.public_key()), NOW)
-        .into_iter()
-        .map(|verified| verified.verdict)
-        .collect()
+    verify(report, anchors, &[*key.public_key()], NOW).into_iter().map(|verified| verified.verdict).collect()
 }
 
 fn a_switch_is_proven_without_the_store() {
     block_on(async {
         let report = reported().await;
         assert_eq!(verdicts(&report, &anchors()), [Verdict::Proven, Verdict::Consistent, Verdict::Proven]);
-        let told = &verify(&report, &anchors(), None, NOW)[2].signed;
+        let told = &verify(&report, &anchors(), &[], NOW)[2].signed;
         let (old, new) = (iccid(1), iccid(2));
         assert_eq!(
             *told,
@@ -166,7 +163,7 @@ fn evidence_that_was_changed_is_refused() {
         assert!(matches!(verdicts(&report, &others)[2], Verdict::Refused(_)), "another CI");
         // Certificates count at the time of the check.
         let later = NOW.plus(Duration::from_secs(100 * 365 * 24 * 3600));
-        let verified = verify(&report, &anchors(), None, later);
+        let verified = verify(&report, &anchors(), &[], later);
         assert!(matches!(verified[2].verdict, Verdict::Refused(_)));
     });
 }

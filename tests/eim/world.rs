@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use simyard::crypto::ecdsa::SigningKey;
+use simyard::crypto::ecdsa::{PublicKey, SigningKey};
 use simyard::crypto::seal::{Sealer, SealingKey};
 use simyard::domain::{
     Actor, Architecture, Deadlines, FreedomToSwitch, ListedProfile, OldProfile, Operation, OperationId,
@@ -60,6 +60,8 @@ pub struct World {
 /// The eUICC: what it holds, and what it signs with.
 pub struct Card {
     pub key: SigningKey,
+    /// The key that it knows the eIM by.
+    pub eim_key: PublicKey,
     pub token: i64,
     pub counter: i64,
     pub seq_number: u32,
@@ -288,6 +290,7 @@ impl Card {
     pub fn new() -> Self {
         Self {
             key: PKI.euicc.key.signing_key().unwrap(),
+            eim_key: *PKI.eim_sign.key.signing_key().unwrap().public_key(),
             token: TOKEN,
             counter: 7,
             seq_number: 40,
@@ -298,12 +301,17 @@ impl Card {
     /// The operations of a package, once its signature and counter are right.
     fn open<'a>(&self, package: &'a [u8]) -> EuiccPackageRequest<'a> {
         let request = EuiccPackageRequest::from_der(package).unwrap();
-        let message = signed_bytes(request.euicc_package_signed.bytes, Some(self.token));
-        let signature = request.eim_signature.try_into().unwrap();
-        let key = PKI.eim_sign.key.signing_key().unwrap();
-        key.public_key().verify(&message, signature).expect("the eIM signed it with this token");
+        assert!(self.believes(package), "the eIM signed it with this token");
         assert_eq!(request.euicc_package_signed.value.eid, &eid().to_bcd());
         request
+    }
+
+    /// Whether a package is signed under the key that it knows, with its token.
+    pub fn believes(&self, package: &[u8]) -> bool {
+        let request = EuiccPackageRequest::from_der(package).unwrap();
+        let message = signed_bytes(request.euicc_package_signed.bytes, Some(self.token));
+        let signature = request.eim_signature.try_into().unwrap();
+        self.eim_key.verify(&message, signature).is_ok()
     }
 
     /// Does what a package says; answers a replay with the error for it.

@@ -142,6 +142,10 @@ fn lines(euicc: &EimEuicc) -> Vec<String> {
         format!("{eid}  associated since {}", euicc.associated_at),
         format!("counter {counter}, {token}, downloads {}, certificates {known}", download.name()),
     ];
+    lines.push(match &euicc.signing_key {
+        None => "packages under the first key of the settings".to_owned(),
+        Some(digest) => format!("packages under key {digest}"),
+    });
     lines.push(match (euicc.last_contact_at, euicc.expected_at()) {
         (None, _) => "no poll with a certificate of its device is written down yet".to_owned(),
         // A running server notes later polls once a minute.
@@ -189,6 +193,7 @@ fn value(
         "association_token": association_token,
         "download": download.name(),
         "associated_at": euicc.associated_at.to_string(),
+        "key_sha256": euicc.signing_key,
         "certificates_known": euicc.certificates.is_some(),
         "last_contact_at": time(euicc.last_contact_at),
         "expected_at": time(euicc.expected_at()),

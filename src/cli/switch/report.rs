@@ -13,10 +13,12 @@ use crate::cli::eim::read_text;
 use crate::cli::operation::{Desk, parse_id};
 use crate::cli::output::{self, line};
 use crate::cli::serve::ConfigArgs;
+use crate::crypto::ecdsa::PublicKey;
 use crate::crypto::keyfile::load_certificates;
 use crate::domain::OperationId;
 use crate::eim::campaign_report::{Contradiction, ReportedCampaign, TOLD_MAX, contradictions};
 use crate::eim::campaign_targets::{MAX_FILE_OCTETS, read_list};
+use crate::eim::keys::key_digest;
 use crate::eim::report::{Report, Verdict, Verified, report, verify};
 use crate::env::{Clock, Timestamp};
 use crate::ident::Eid;
@@ -42,9 +44,10 @@ pub(super) struct VerifyArgs {
     /// Certificates of the CIs that you trust, in PEM or DER.
     #[arg(long, value_name = "FILE", required = true)]
     ci: Vec<PathBuf>,
-    /// The eIM's certificate, from elsewhere than the report: then its signatures are checked too.
+    /// The eIM's certificate, from elsewhere than the report: then its signatures are checked too. Once for each key that it
+    /// signs with, while eUICCs are told of another one.
     #[arg(long, value_name = "FILE")]
-    eim_certificate: Option<PathBuf>,
+    eim_certificate: Vec<PathBuf>,
     /// Of the report of a campaign: hold its targets against this list, CSV with a column eid.
     #[arg(long, value_name = "FILE")]
     targets: Option<PathBuf>,
@@ -79,16 +82,10 @@ pub(super) fn check(args: &VerifyArgs) -> anyhow::Result<()> {
         trusted.extend(certificates(file)?);
     }
     let anchors = Anchors::of_cis(trusted)?;
-    let eim_certificate = match &args.eim_certificate {
-        Some(file) => certificates(file)?.into_iter().next(),
-        None => None,
-    };
-    let key = match &eim_certificate {
-        Some(certificate) => Some(certificate.public_key().context("the eIM's certificate")?),
-        None => None,
-    };
+    let keys: Vec<PublicKey> =
+        args.eim_certificate.iter().map(|file| eim_key(file)).collect::<anyhow::Result<_>>()?;
     let now = args.at.unwrap_or_else(|| Clock::system().now());
-    let verified = verify(&report, &anchors, key, now);
+    let verified = verify(&report, &anchors, &keys, now);
     let bad = verified
         .iter()
         .filter(|one| matches!(one.verdict, Verdict::NotProven(_) | Verdict::Refused(_)))
@@ -107,8 +104,12 @@ pub(super) fn check(args: &VerifyArgs) -> anyhow::Result<()> {
         let campaign = report.campaign.as_ref().map(|campaign| {
             json!({ "campaign_id": campaign.campaign_id, "counts": campaign.counts, "contradictions": against })
         });
-        let checked = key.is_some();
-        output::json(&json!({ "operations": all, "campaign": campaign, "eim_signatures_checked": checked }));
+        output::json(&json!({
+            "operations": all,
+            "campaign": campaign,
+            "eim_signatures_checked": !keys.is_empty(),
+            "eim_keys": report.eim_keys,
+        }));
     } else {
         for one in &verified {
             let (word, why) = words(&one.verdict);
@@ -116,13 +117,14 @@ pub(super) fn check(args: &VerifyArgs) -> anyhow::Result<()> {
             for said in &one.signed {
                 line(&format!("    {said}"));
             }
+            if one.eim_keys.len() > 1 {
+                line(&format!("    packages under the keys {}", one.eim_keys.join(", ")));
+            }
         }
         if let Some(campaign) = &report.campaign {
             tell_campaign(campaign, &contradictions, wanted.is_some());
         }
-        if key.is_none() {
-            line("the eIM's signatures were not checked: --eim-certificate names its certificate");
-        }
+        tell_keys(&report, &keys);
     }
     if bad > 0 {
         bail!("{bad} of {} operations are not what the report claims", verified.len())
@@ -147,6 +149,24 @@ fn tell_campaign(campaign: &ReportedCampaign, contradictions: &[Contradiction], 
     if !is_held_against_list {
         line("that no target was left out was not checked: --targets names the list");
     }
+}
+
+/// Says which keys the eIM claims to have, where the reader lacks them.
+fn tell_keys(report: &Report, keys: &[PublicKey]) {
+    if keys.is_empty() {
+        line("the eIM's signatures were not checked: --eim-certificate names its certificate");
+    }
+    let believed: Vec<String> = keys.iter().map(key_digest).collect();
+    for missing in report.eim_keys.iter().filter(|digest| !believed.contains(digest)) {
+        line(&format!("the eIM says to have the key {missing}, and no --eim-certificate is of it"));
+    }
+}
+
+/// The key of the first certificate in a file: those behind it are of its CAs.
+fn eim_key(file: &Path) -> anyhow::Result<PublicKey> {
+    let all = certificates(file)?;
+    let first = all.first().with_context(|| format!("{} holds no certificate", file.display()))?;
+    Ok(*first.public_key().with_context(|| file.display().to_string())?)
 }
 
 /// The EIDs of a list.
@@ -191,5 +211,6 @@ fn value(one: &Verified) -> Value {
         "verdict": verdict,
         "why": why,
         "signed": one.signed,
+        "eim_keys": one.eim_keys,
     })
 }
