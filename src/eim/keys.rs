@@ -67,6 +67,60 @@ impl EimKeys {
     }
 }
 
+/// A key, and how many eUICCs know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyCount {
+    /// [`key_digest`].
+    pub digest: String,
+    /// How many eUICCs.
+    pub euiccs: i64,
+    /// What the settings have it as.
+    pub place: KeyPlace,
+}
+
+/// What the settings have a key as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyPlace {
+    /// eUICCs are given it.
+    First,
+    /// A further one.
+    Further,
+    /// They do not have it.
+    Missing,
+}
+
+impl KeyPlace {
+    /// Its name, for programs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Further => "further",
+            Self::Missing => "missing",
+        }
+    }
+}
+
+/// The keys of the settings, the first one first, and those that eUICCs know beside them; `counts` is what the store counts.
+#[must_use]
+pub fn known_keys(keys: &EimKeys, counts: &[(Option<String>, i64)]) -> Vec<KeyCount> {
+    let first = &keys.first().digest;
+    let count = |digest: &str| {
+        let is_of = |known: &Option<String>| known.as_ref().unwrap_or(first) == digest;
+        counts.iter().filter(|(known, _)| is_of(known)).map(|(_, count)| count).sum()
+    };
+    let ours = keys.all().map(|one| KeyCount {
+        digest: one.digest.clone(),
+        euiccs: count(&one.digest),
+        place: if one.digest == *first { KeyPlace::First } else { KeyPlace::Further },
+    });
+    let missing = counts.iter().filter_map(|(known, count)| {
+        let known = known.as_ref().filter(|known| keys.known(Some(known)).is_none())?;
+        Some(KeyCount { digest: known.clone(), euiccs: *count, place: KeyPlace::Missing })
+    });
+    ours.chain(missing).collect()
+}
+
 /// What became of the wish to tell an eUICC of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rotated {

@@ -15,6 +15,7 @@ crate::tests!(
     freedom_to_switch_is_activated_where_it_is_part_of_the_sim,
     what_cannot_be_asked_is_told_as_a_problem,
     an_euicc_is_configured_and_moved,
+    an_euicc_is_told_of_another_key,
     without_an_eim_there_are_no_operations,
 );
 
@@ -39,7 +40,11 @@ fn eid() -> Eid {
 
 /// With two eUICCs of a switchable kind, one of which follows SGP.22.
 fn api() -> Api {
-    let api = Api::with(SETTINGS);
+    api_with("")
+}
+
+fn api_with(more: &str) -> Api {
+    let api = Api::with(&format!("{SETTINGS}{more}"));
     let file = format!("eid,architecture,eim_id,counter\n{EID},SGP.32,eim.test,0\n{CONSUMER},sgp22,,\n");
     ingest_euiccs_of(&api, file, Some("Card Industrial"));
     api
@@ -74,6 +79,52 @@ fn an_euicc_is_configured_and_moved() {
     let own = json!({ "kind": "configure", "commands": "oQypCoAIZWltLnRlc3Q=" });
     let refused = api.post(&fleet, &path(EID), &own, None);
     assert!(refused.text.contains("they delete this eIM itself"), "{}", refused.text);
+}
+
+fn an_euicc_is_told_of_another_key() {
+    let next = "pki/wrong/eim-sign-expired";
+    let api = api_with(&format!("[[eim.keys]]\ncertificate = \"{next}.pem\"\nkey = \"{next}.key.pem\"\n"));
+    let fleet = api.token("fleet", Right::Fleet);
+    let keys = api.get(&fleet, "/v1/eim-keys").ok()["items"].clone();
+    let told = |number: usize| {
+        let key = &keys[number];
+        (key["place"].as_str().unwrap().to_owned(), key["key_sha256"].as_str().unwrap().to_owned())
+    };
+    let ((first, old), (further, new)) = (told(0), told(1));
+    assert_eq!((first.as_str(), further.as_str(), keys.as_array().unwrap().len()), ("first", "further", 2));
+    let set = |eid: &str, digest: &str| {
+        let body = json!({ "key_sha256": digest });
+        api.call(&fleet, "PUT", &format!("/v1/euiccs/{eid}/eim-key"), Some(&body), None)
+    };
+    let asked = set(EID, &new.to_uppercase());
+    assert_eq!((asked.status, &asked.ok()["outcome"]), (202, &json!("asked")));
+    let id = asked.ok()["operation_id"].as_str().unwrap().to_owned();
+    let location = format!("/v1/operations/{id}");
+    assert_eq!(asked.headers["location"], location.as_str());
+    let operation = api.get(&fleet, &location).ok();
+    assert_eq!(
+        (&operation["kind"], &operation["created_by"]),
+        (&json!("rotate_key"), &json!("identity:fleet"))
+    );
+    let again = set(EID, &new);
+    assert_eq!((again.status, &again.ok()["outcome"]), (202, &json!("under_way")));
+    assert_eq!(again.ok()["operation_id"], id.as_str());
+    // Nothing is told to those who know it.
+    let known = set(EID, &old);
+    assert_eq!(
+        (known.status, known.ok()),
+        (200, json!({ "eid": EID, "outcome": "known", "operation_id": null }))
+    );
+    let keys = api.get(&fleet, "/v1/eim-keys").ok();
+    assert_eq!((&keys["items"][0]["euiccs"], &keys["items"][1]["euiccs"]), (&json!(1), &json!(0)));
+    for (eid, digest, expected) in [
+        (EID, "00", problem(400, "invalid-parameter")),
+        ("1", new.as_str(), problem(400, "invalid-parameter")),
+        (EID, &"0".repeat(64), problem(409, "not-possible")),
+        (CONSUMER, &new, problem(409, "not-possible")),
+    ] {
+        assert_eq!(set(eid, digest).problem(), expected, "{eid} {digest}");
+    }
 }
 
 fn path(eid: &str) -> String {
@@ -235,6 +286,8 @@ fn without_an_eim_there_are_no_operations() {
         ("GET", "/v1/operations".to_owned()),
         ("GET", path(EID)),
         ("GET", format!("/v1/euiccs/{EID}/switch-plan")),
+        ("GET", "/v1/eim-keys".to_owned()),
+        ("PUT", format!("/v1/euiccs/{EID}/eim-key")),
         ("GET", format!("/v1/operations/{}", "0".repeat(32))),
         ("POST", format!("/v1/operations/{}/cancel", "0".repeat(32))),
     ] {

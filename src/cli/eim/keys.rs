@@ -11,7 +11,7 @@ use crate::cli::operation::{Common, Desk};
 use crate::cli::output::{self, error_line, line};
 use crate::crypto::keyfile::load_certificates;
 use crate::domain::Actor;
-use crate::eim::keys::{EimKeys, Rotated, key_digest, rotate};
+use crate::eim::keys::{KeyCount, KeyPlace, Rotated, key_digest, known_keys, rotate};
 use crate::ident::{Eid, counted};
 use crate::pki::Certificate;
 use crate::store::EIM_EUICCS_MAX;
@@ -39,54 +39,13 @@ pub(super) struct RotateArgs {
     common: Common,
 }
 
-/// A key, and how many eUICCs know it.
-pub(in crate::cli) struct KeyCount {
-    /// Its digest.
-    pub(in crate::cli) digest: String,
-    /// How many eUICCs.
-    pub(in crate::cli) euiccs: i64,
-    /// What the settings have it as.
-    pub(in crate::cli) place: KeyPlace,
-}
-
-/// What the settings have a key as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::cli) enum KeyPlace {
-    /// eUICCs are given it.
-    First,
-    /// A further one.
-    Further,
-    /// They do not have it.
-    Missing,
-}
-
-impl KeyPlace {
-    const fn text(self) -> &'static str {
-        match self {
-            Self::First => "eUICCs are given it",
-            Self::Further => "a further key",
-            Self::Missing => "not in the settings",
-        }
+/// What the settings have a key as, for people.
+const fn place_text(place: KeyPlace) -> &'static str {
+    match place {
+        KeyPlace::First => "eUICCs are given it",
+        KeyPlace::Further => "a further key",
+        KeyPlace::Missing => "not in the settings",
     }
-}
-
-/// The keys of the settings, the first one first, and those that eUICCs know beside them.
-pub(in crate::cli) fn known_keys(keys: &EimKeys, counts: &[(Option<String>, i64)]) -> Vec<KeyCount> {
-    let first = &keys.first().digest;
-    let count = |digest: &str| {
-        let is_of = |known: &Option<String>| known.as_ref().unwrap_or(first) == digest;
-        counts.iter().filter(|(known, _)| is_of(known)).map(|(_, count)| count).sum()
-    };
-    let ours = keys.all().map(|one| KeyCount {
-        digest: one.digest.clone(),
-        euiccs: count(&one.digest),
-        place: if one.digest == *first { KeyPlace::First } else { KeyPlace::Further },
-    });
-    let missing = counts.iter().filter_map(|(known, count)| {
-        let known = known.as_ref().filter(|known| keys.known(Some(known)).is_none())?;
-        Some(KeyCount { digest: known.clone(), euiccs: *count, place: KeyPlace::Missing })
-    });
-    ours.chain(missing).collect()
 }
 
 /// Runs `simyard eim keys`.
@@ -103,7 +62,7 @@ pub(super) async fn list(args: &KeysArgs) -> anyhow::Result<()> {
             return;
         }
         for KeyCount { digest, euiccs, place } in &all {
-            line(&format!("{digest}  {}  {}", counted(*euiccs, "eUICC"), place.text()));
+            line(&format!("{digest}  {}  {}", counted(*euiccs, "eUICC"), place_text(*place)));
         }
     });
     desk.closed(outcome).await

@@ -20,6 +20,7 @@
 //! | `audit` | `/v1/audit` | auditor, admin |
 //! | `identities` | `/v1/identities` | admin |
 //! | `switch_plan` | `/v1/euiccs/EID/switch-plan` | any |
+//! | `eim_keys` | `/v1/eim-keys`, `/v1/euiccs/EID/eim-key` | any; to tell an eUICC of a key: fleet, admin |
 //! | `webhooks` | `/v1/webhooks` | admin |
 //! | `campaigns` | `/v1/campaigns` | any; to make and to change: fleet, admin |
 //! | `operations` | `/v1/operations`, `/v1/euiccs/EID/operations` | any; to create and to cancel: fleet, admin |
@@ -33,6 +34,7 @@ mod audit;
 mod batches;
 pub mod caller;
 mod campaigns;
+mod eim_keys;
 mod euiccs;
 mod identities;
 mod labels;
@@ -125,6 +127,8 @@ fn routes_and_document() -> (Router<Api>, OpenApi) {
         .routes(routes!(identities::rotate))
         .routes(routes!(operations::create, operations::list_of_euicc))
         .routes(routes!(switch_plan::show))
+        .routes(routes!(eim_keys::list))
+        .routes(routes!(eim_keys::set))
         .routes(routes!(operations::list))
         .routes(routes!(operations::show))
         .routes(routes!(operations::cancel))

@@ -478,7 +478,7 @@ fn seconds_of(name: &str, seconds: u64) -> Result<Duration, Problem> {
     }
 }
 
-fn eid(text: &str) -> Result<Eid, Problem> {
+pub(super) fn eid(text: &str) -> Result<Eid, Problem> {
     Eid::parse(text).map_err(|error| invalid(format!("eid: {error}")))
 }
 
@@ -512,7 +512,7 @@ async fn find(eim: &Eim, id: &OperationId) -> Result<Kept, Problem> {
     found.ok_or_else(|| Problem::new(ProblemKind::NotFound).detail(format!("there is no operation {id}")))
 }
 
-fn not_created(error: CreateOperationError) -> Problem {
+pub(super) fn not_created(error: CreateOperationError) -> Problem {
     let detail = error.to_string();
     match error {
         CreateOperationError::NotEligible(obstacles) => {
