@@ -23,7 +23,7 @@ crate::tests!(
 );
 
 /// What another eIM says of itself.
-fn configuration(eim_id: &str, counter: Option<i64>) -> Vec<u8> {
+pub fn configuration(eim_id: &str, counter: Option<i64>) -> Vec<u8> {
     let key = to_subject_public_key_info(PKI.eim_sign.key.signing_key().unwrap().public_key());
     EimConfigurationData {
         eim_id,
