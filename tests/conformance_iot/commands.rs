@@ -6,6 +6,8 @@ use simyard::device::card::Card;
 use simyard::device::faults::{Fault, Faults};
 use simyard::device::ipa::{Everywhere, Ipa, LostOn, Network};
 use simyard::domain::{OperationId, Rollback, Task};
+use simyard::eim::ecos::{add_eim, moved};
+use simyard::eim::keys::{Rotated, rotate};
 use simyard::eim::operations::OperationRequest;
 use simyard::ident::Iccid;
 use simyard::pki::public_key::to_subject_public_key_info;
@@ -21,6 +23,7 @@ use simyard_asn1::iot::result::{
 };
 
 use super::{BINDINGS, Lab, lab};
+use crate::eim::ecos::configuration;
 use crate::eim::world::{self, eid};
 use crate::server::euicc::{nested, tlv};
 use crate::server::{OrderOptions, PKI, TestServer};
@@ -29,6 +32,7 @@ crate::tests!(
     profiles_are_enabled_disabled_and_deleted,
     other_psmos_are_executed_or_refused,
     ecos_are_executed_or_refused,
+    the_key_of_the_eim_is_changed_and_the_eim_left,
     packages_that_were_cut_short_end_the_operation,
     a_device_without_network_goes_back,
 );
@@ -53,7 +57,15 @@ impl Device {
         binding: MessageBinding,
         network: impl FnOnce(&[Iccid; 2]) -> N,
     ) -> Self {
-        let server = TestServer::with(&lab::settings(), None);
+        Self::of(binding, &lab::settings(), network)
+    }
+
+    fn of<N: Network + 'static>(
+        binding: MessageBinding,
+        settings: &str,
+        network: impl FnOnce(&[Iccid; 2]) -> N,
+    ) -> Self {
+        let server = TestServer::with(settings, None);
         let mut card = server.associated_card();
         let orders = [(); 2].map(|()| server.order(OrderOptions::default()));
         for order in &orders {
@@ -353,6 +365,48 @@ fn last_results(device: &Device) -> Vec<Vec<u8>> {
         };
         data.value.results.iter().map(Encode::to_der).collect()
     })
+}
+
+fn the_key_of_the_eim_is_changed_and_the_eim_left() {
+    const NEXT: &str = "[[eim.keys]]\ncertificate = \"pki/wrong/eim-sign-expired.pem\"\n\
+                        key = \"pki/wrong/eim-sign-expired.key.pem\"\n";
+    for binding in BINDINGS {
+        let mut device = Device::of(binding, &format!("{}{NEXT}", lab::settings()), |_| Everywhere);
+        let eim = device.server.eim();
+        let [old, next] = [0, 1].map(|number| eim.keys.all().nth(number).unwrap().digest.clone());
+        let told = |device: &mut Device| {
+            let rotated = device.server.wait(rotate(&eim, &eid(), &next, &world::person())).unwrap();
+            let Rotated::Asked(id) = rotated else { panic!("{rotated:?}") };
+            device.run();
+            let euicc = device.server.wait(eim.store.eim_euicc(&eid())).unwrap().unwrap();
+            (device.server.operation_state(&id), euicc.signing_key)
+        };
+        super::row(binding, "Rotation_Refused", || {
+            let refused = UpdateEimResult::CommandError;
+            device.faults.add(Fault::Operation(EuiccResultData::UpdateEim(refused)));
+            let (state, key) = told(&mut device);
+            assert_eq!(state, after("updateEim", refused.code(), &refused));
+            assert_eq!((device.does(Task::Audit).as_str(), key), ("done", Some(old.clone())));
+        });
+        super::row(binding, "Rotation", || {
+            assert_eq!(told(&mut device), ("done".to_owned(), Some(next.clone())));
+            // The card knows one key: what is under the old one, it would refuse.
+            assert_eq!(device.does(Task::Audit), "done");
+        });
+        let moving = || Task::Move { commands: add_eim(&configuration("other", Some(0))).unwrap() };
+        super::row(binding, "Move_Refused", || {
+            let full = AddEimCode::InsufficientMemory;
+            let state = device.does_with(EuiccResultData::AddEim(AddEimResult::Code(full)), moving());
+            assert_eq!(state, after("addEim", full.code(), &full));
+            assert_eq!(device.does(Task::Audit), "done");
+        });
+        super::row(binding, "Move", || {
+            assert_eq!(device.does(moving()), "done");
+            let (found, _) = device.server.wait(moved(&eim, None, 10)).unwrap();
+            let [one] = found.as_slice() else { panic!("{found:?}") };
+            assert_eq!((one.eim_id.as_str(), one.left_at), ("other", Some(device.server.clock.now())));
+        });
+    }
 }
 
 fn packages_that_were_cut_short_end_the_operation() {

@@ -145,6 +145,12 @@ fn commands() -> Vec<Group> {
     ecos.extend(codes!("DeleteEim": DeleteEimResult));
     ecos.extend(codes!("UpdateEim": UpdateEimResult));
     ecos.extend(codes!("ListEim": ListEimError));
+    ecos.extend(rows(&[
+        ("Rotation_Refused", "the eUICC takes no other key of this eIM: packages go on under the one that it knows"),
+        ("Rotation", "another key of this eIM is told under the old one, and signs once the eUICC signed that it has it"),
+        ("Move_Refused", "the eUICC adds no other eIM: this one is not deleted"),
+        ("Move", "another eIM is added, and this one deleted once the eUICC signed that it has the other"),
+    ]));
     let mut ends = rows(&[("Rollback", "the new profile has no network: the device goes back by itself")]);
     ends.extend(codes!("RollbackResult": RollbackProfileResult));
     ends.extend(codes!("ProcessingTerminated": ProcessingTerminated));

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use simyard::app::signing_keys;
 use simyard::binding::MessageBinding;
 use simyard::client::ConnectTo;
 use simyard::client::es9plus::Es9PlusClient;
@@ -17,7 +18,6 @@ use simyard::device::ipa::{Ipa, Network, Pause, Pausing, Polled, Settings, Surro
 use simyard::device::state::Material;
 use simyard::domain::{Actor, Deadlines, OperationId, Person, StateName, SubClassName, Switching};
 use simyard::eim::introductions::Introductions;
-use simyard::eim::keys::EimKeys;
 use simyard::eim::laboratory::Laboratory;
 use simyard::eim::operations::{OperationRequest, create_operation};
 use simyard::eim::{Eim, POLL_WANTED_AFTER};
@@ -112,7 +112,7 @@ impl TestServer {
             clock: self.clock.clone(),
             rng: self.rng.clone(),
             eim_id: self.config.eim.as_ref().unwrap().id.clone(),
-            keys: EimKeys::new(Arc::new(PKI.eim_sign.key.signing_key().unwrap()), []),
+            keys: signing_keys(self.config.eim.as_ref().unwrap()).unwrap(),
             anchors: Arc::new(Anchors::of_cis(vec![PKI.ci.certificate.clone()]).unwrap()),
             download: DownloadWay::Direct,
             deadlines: Deadlines::default(),
