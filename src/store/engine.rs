@@ -20,6 +20,7 @@ use sqlx::{Executor as _, Postgres, Row as _, SqlSafeStr as _, Transaction};
 use super::StoreError;
 use super::set::Set;
 use super::sqlite::{Sqlite, SqliteRow, SqliteWriting};
+use super::watch::{Beside, CommitPhase, Verdict};
 
 /// One statement in both dialects.
 #[derive(Clone, Copy)]
@@ -252,8 +253,8 @@ impl Row {
 /// The connections of a store.
 #[derive(Clone)]
 pub(super) enum Pools {
-    Sqlite(Sqlite),
-    Postgres(PgPool),
+    Sqlite(Sqlite, Beside),
+    Postgres(PgPool, Beside),
 }
 
 impl Pools {
@@ -264,30 +265,37 @@ impl Pools {
         arguments: [Argument; N],
     ) -> Result<Vec<Row>, StoreError> {
         Ok(match self {
-            Self::Sqlite(sqlite) => {
+            Self::Sqlite(sqlite, _) => {
                 let rows = sqlite.read(|reader| reader.fetch(statement, &arguments))?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
-            Self::Postgres(pool) => {
+            Self::Postgres(pool, _) => {
                 let rows = query!(statement.postgres, arguments).fetch_all(pool).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })
     }
 
-    /// Starts a transaction that may write.
+    /// Starts a transaction that may write, beside the writer.
     pub(super) async fn begin(&self) -> Result<Writing, StoreError> {
-        Ok(match self {
-            Self::Sqlite(sqlite) => Writing::Sqlite(SqliteWriting::new(sqlite).await?),
-            Self::Postgres(pool) => Writing::Postgres(pool.begin().await?),
-        })
+        let (Self::Sqlite(_, beside) | Self::Postgres(_, beside)) = self;
+        Ok(Writing { beside: beside.clone(), ..self.begin_of_writer().await? })
+    }
+
+    /// Starts a transaction of the writer, which tells of its commits itself.
+    pub(super) async fn begin_of_writer(&self) -> Result<Writing, StoreError> {
+        let open = match self {
+            Self::Sqlite(sqlite, _) => Open::Sqlite(SqliteWriting::new(sqlite).await?),
+            Self::Postgres(pool, _) => Open::Postgres(pool.begin().await?),
+        };
+        Ok(Writing { open, beside: Beside::default() })
     }
 
     /// Prepares a statement without running it.
     pub(super) async fn prepare(&self, statement: &Statement) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(sqlite) => sqlite.read(|reader| reader.prepare(statement))?,
-            Self::Postgres(pool) => {
+            Self::Sqlite(sqlite, _) => sqlite.read(|reader| reader.prepare(statement))?,
+            Self::Postgres(pool, _) => {
                 drop(pool.acquire().await?.prepare(statement.postgres.into_sql_str()).await?)
             }
         }
@@ -296,8 +304,8 @@ impl Pools {
 
     pub(super) async fn close(&self) {
         match self {
-            Self::Sqlite(sqlite) => sqlite.close().await,
-            Self::Postgres(pool) => pool.close().await,
+            Self::Sqlite(sqlite, _) => sqlite.close().await,
+            Self::Postgres(pool, _) => pool.close().await,
         }
     }
 }
@@ -313,7 +321,13 @@ pub(super) struct Part {
 }
 
 /// A transaction that writes; dropped without [`Writing::commit`], it never was.
-pub(super) enum Writing {
+pub(super) struct Writing {
+    open: Open,
+    /// Who hears of its commit.
+    beside: Beside,
+}
+
+enum Open {
     Sqlite(SqliteWriting),
     Postgres(Transaction<'static, Postgres>),
 }
@@ -325,12 +339,12 @@ impl Writing {
         statement: &Statement,
         arguments: [Argument; N],
     ) -> Result<Vec<Row>, StoreError> {
-        Ok(match self {
-            Self::Sqlite(writing) => {
+        Ok(match &mut self.open {
+            Open::Sqlite(writing) => {
                 let rows = writing.begun()?.fetch(statement, &arguments)?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
-            Self::Postgres(transaction) => {
+            Open::Postgres(transaction) => {
                 let rows = query!(statement.postgres, arguments).fetch_all(&mut **transaction).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
@@ -343,12 +357,12 @@ impl Writing {
         statement: &Statement,
         set: &Set<'_>,
     ) -> Result<Vec<Row>, StoreError> {
-        Ok(match self {
-            Self::Sqlite(writing) => {
+        Ok(match &mut self.open {
+            Open::Sqlite(writing) => {
                 let rows = writing.begun()?.fetch_set(statement, set)?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
-            Self::Postgres(transaction) => fetch_set(transaction, statement.postgres, set).await?,
+            Open::Postgres(transaction) => fetch_set(transaction, statement.postgres, set).await?,
         })
     }
 
@@ -358,10 +372,10 @@ impl Writing {
         postgres: &'static str,
         set: impl FnOnce() -> Set<'a>,
     ) -> Result<(), StoreError> {
-        match self {
+        match &mut self.open {
             // The one transaction that writes has the file for itself.
-            Self::Sqlite(_) => Ok(()),
-            Self::Postgres(transaction) => fetch_set(transaction, postgres, &set()).await.map(drop),
+            Open::Sqlite(_) => Ok(()),
+            Open::Postgres(transaction) => fetch_set(transaction, postgres, &set()).await.map(drop),
         }
     }
 
@@ -373,10 +387,10 @@ impl Writing {
     ) -> Result<Vec<Said>, StoreError> {
         let mut answers = Vec::with_capacity(parts.len());
         for part in parts {
-            answers.push(match (sets.get(part.set), &mut *self) {
+            answers.push(match (sets.get(part.set), &mut self.open) {
                 (None, _) => Vec::new(),
-                (Some(set), Self::Sqlite(writing)) => writing.begun()?.change_set(part.statement, set)?,
-                (Some(set), Self::Postgres(transaction)) => {
+                (Some(set), Open::Sqlite(writing)) => writing.begun()?.change_set(part.statement, set)?,
+                (Some(set), Open::Postgres(transaction)) => {
                     change_set(transaction, part.statement.postgres, set).await?
                 }
             });
@@ -385,11 +399,24 @@ impl Writing {
     }
 
     pub(super) async fn commit(self) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(writing) => writing.commit()?,
-            Self::Postgres(transaction) => transaction.commit().await?,
+        let Self { open, beside } = self;
+        let beside = match &open {
+            // Nobody can tell such a commit from none.
+            Open::Sqlite(writing) if writing.is_empty() => Beside::default(),
+            Open::Sqlite(_) | Open::Postgres(_) => beside,
+        };
+        if beside.stand(CommitPhase::Before) == Verdict::Die {
+            drop(open);
+            return std::future::pending().await;
         }
-        Ok(())
+        match open {
+            Open::Sqlite(writing) => writing.commit()?,
+            Open::Postgres(transaction) => transaction.commit().await?,
+        }
+        match beside.stand(CommitPhase::After) {
+            Verdict::GoOn => Ok(()),
+            Verdict::Die => std::future::pending().await,
+        }
     }
 }
 

@@ -155,7 +155,7 @@ pub use webhooks::{
 
 use engine::{Pools, Statement};
 use sqlite::{Connection, Sqlite};
-use watch::CommitWatch;
+use watch::{Beside, CommitWatch};
 use writer::Writer;
 
 /// Connections to PostgreSQL.
@@ -307,12 +307,13 @@ impl Store {
     }
 
     async fn start(url: &StoreUrl, watch: Option<Arc<dyn CommitWatch>>) -> Result<Self, StoreError> {
+        let beside = Beside(watch.clone());
         let pools = match url {
             StoreUrl::Sqlite(path) => {
                 keep_private(path).map_err(sqlx::Error::Io)?;
                 let mut write = Connection::writing(path)?;
                 write.migrate(SQLITE_MIGRATIONS)?;
-                Pools::Sqlite(Sqlite::new(path, write))
+                Pools::Sqlite(Sqlite::new(path, write), beside)
             }
             StoreUrl::Postgres(address) => {
                 let options = PgConnectOptions::from_str(address)?.options(PLANNER);
@@ -321,7 +322,7 @@ impl Store {
                 migrator(POSTGRES_MIGRATIONS).run(&mut first).await?;
                 first.close().await?;
                 let pool = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS);
-                Pools::Postgres(pool.connect_lazy_with(options))
+                Pools::Postgres(pool.connect_lazy_with(options), beside)
             }
         };
         Ok(Self { writer: Writer::start(pools.clone(), watch)?, pools, url: url.clone() })
@@ -339,13 +340,23 @@ impl Store {
         self.writer.commits()
     }
 
+    /// How many rows were inserted, changed or deleted by what was committed since the store was opened, whoever wrote it;
+    /// `None` where the engine does not count them.
+    #[must_use]
+    pub fn rows_written(&self) -> Option<u64> {
+        match &self.pools {
+            Pools::Sqlite(sqlite, _) => Some(sqlite.rows_written()),
+            Pools::Postgres(..) => None,
+        }
+    }
+
     /// What a commit survives: where the data lies and how it is flushed, as the engine itself says.
     ///
     /// # Errors
     /// [`StoreError`] if the engine does not answer.
     pub async fn durability(&self) -> Result<Durability, StoreError> {
         match (&self.pools, &self.url) {
-            (Pools::Sqlite(sqlite), url) => {
+            (Pools::Sqlite(sqlite, _), url) => {
                 let write = sqlite.write().await;
                 let write = write.as_ref().ok_or(StoreError::Closed)?;
                 let journal: String = write.setting("journal_mode")?;
@@ -363,7 +374,7 @@ impl Store {
                 let settings = format!("journal_mode={journal}, synchronous={synchronous}");
                 Ok(Durability { engine: "SQLite", place, settings, full })
             }
-            (Pools::Postgres(pool), _) => {
+            (Pools::Postgres(pool, _), _) => {
                 let setting = |name| sqlx::query_scalar::<_, String>("SELECT current_setting($1)").bind(name);
                 let folder = setting("data_directory").fetch_one(pool).await?;
                 let commit = setting("synchronous_commit").fetch_one(pool).await?;
@@ -662,7 +673,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&StoreUrl::Sqlite(folder.path().join("simyard.db"))).await.unwrap();
         let (mut scans, mut by_call) = (Vec::new(), String::new());
-        let Pools::Sqlite(sqlite) = &store.pools else { panic!("SQLite") };
+        let Pools::Sqlite(sqlite, _) = &store.pools else { panic!("SQLite") };
         for statement in Store::statements() {
             for step in sqlite.read(|reader| reader.plan(statement)).unwrap() {
                 if step.contains("profile_by_call") {

@@ -10,6 +10,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -285,6 +286,8 @@ pub(super) struct Sqlite {
     write: Arc<AsyncMutex<Option<Connection>>>,
     /// Those that nobody uses; `None` once the store is closed.
     read: Arc<Mutex<Option<Vec<Connection>>>>,
+    /// Rows that were inserted, changed or deleted by what was committed.
+    rows: Arc<AtomicU64>,
 }
 
 impl Sqlite {
@@ -294,7 +297,13 @@ impl Sqlite {
             path: path.into(),
             write: Arc::new(AsyncMutex::new(Some(write))),
             read: Arc::new(Mutex::new(Some(Vec::new()))),
+            rows: Arc::default(),
         }
+    }
+
+    /// Rows that were inserted, changed or deleted by what was committed since the store was opened.
+    pub(super) fn rows_written(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Option<Vec<Connection>>> {
@@ -336,6 +345,10 @@ impl Sqlite {
 pub(super) struct SqliteWriting {
     connection: OwnedMutexGuard<Option<Connection>>,
     begun: bool,
+    /// Rows that the connection changed before it began.
+    rows_before: u64,
+    /// Of all that were committed.
+    written: Arc<AtomicU64>,
 }
 
 impl SqliteWriting {
@@ -344,7 +357,19 @@ impl SqliteWriting {
         if connection.is_none() {
             return Err(StoreError::Closed);
         }
-        Ok(Self { connection, begun: false })
+        Ok(Self { connection, begun: false, rows_before: 0, written: Arc::clone(&sqlite.rows) })
+    }
+
+    /// Whether no statement changed a row: a commit makes nothing durable.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows() == 0
+    }
+
+    /// Rows that were changed since it began.
+    fn rows(&self) -> u64 {
+        let connection = self.connection.as_ref().filter(|_| self.begun);
+        connection
+            .map_or(0, |connection| connection.connection.total_changes().saturating_sub(self.rows_before))
     }
 
     /// The connection, in the transaction.
@@ -353,6 +378,7 @@ impl SqliteWriting {
         if !self.begun {
             connection.run(BEGIN)?;
             self.begun = true;
+            self.rows_before = connection.connection.total_changes();
         }
         Ok(connection)
     }
@@ -360,6 +386,7 @@ impl SqliteWriting {
     pub(super) fn commit(mut self) -> Result<(), StoreError> {
         if self.begun {
             self.begun()?.run(COMMIT)?;
+            self.written.fetch_add(self.rows(), Ordering::Relaxed);
             self.begun = false;
         }
         Ok(())

@@ -4,7 +4,11 @@
 //! stands at both places, says whether the writer goes on, and lets a test see there what a caller sees of a killed
 //! server: no answer, ever. Without a watch a commit asks nothing.
 //!
+//! Most changes go through the writer. What is written beside it ([`ChangeKind::Beside`]) passes the same two places.
+//!
 //! And hearing of commits: jobs that wait for work look at the store when there may be some.
+
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
@@ -25,7 +29,7 @@ pub enum Verdict {
     /// It goes on.
     GoOn,
     /// It stops for good, as if the process had been killed: what is not committed is lost, and no caller gets an
-    /// answer.
+    /// answer. Behind a commit beside the writer that is its caller alone: whoever plays the killed server ends the others.
     Die,
 }
 
@@ -64,6 +68,8 @@ pub enum ChangeKind {
     Forward,
     /// A package was kept that is handed to a device.
     Relay,
+    /// Something was written beside the writer: by a job, for a campaign, or of what comes rarely.
+    Beside,
 }
 
 impl ChangeKind {
@@ -89,10 +95,21 @@ impl ChangeKind {
     }
 }
 
-/// Hears of every commit of the writer; see [`super::Store::open_watched`].
+/// Hears of every commit; see [`super::Store::open_watched`].
 pub trait CommitWatch: Send + Sync {
-    /// The writer stands before or behind a commit of these changes.
+    /// A commit of these changes comes next, or was made.
     fn at_commit(&self, phase: CommitPhase, changes: &[ChangeKind]) -> Verdict;
+}
+
+/// Whoever hears of commits that are made beside the writer, if anybody does.
+#[derive(Clone, Default)]
+pub(super) struct Beside(pub(super) Option<Arc<dyn CommitWatch>>);
+
+impl Beside {
+    /// What comes next, before or behind such a commit.
+    pub(super) fn stand(&self, phase: CommitPhase) -> Verdict {
+        self.0.as_ref().map_or(Verdict::GoOn, |watch| watch.at_commit(phase, &[ChangeKind::Beside]))
+    }
 }
 
 /// Changes with every commit here that left work for a job; what other processes left shows when one looks.

@@ -210,7 +210,7 @@ impl Writer {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let commits = Arc::new(AtomicU64::new(0));
         let written = Written::default();
-        let has_thread = matches!(pools, Pools::Sqlite(_));
+        let has_thread = matches!(pools, Pools::Sqlite(..));
         let engine = Engine {
             pools,
             watch,
@@ -382,7 +382,7 @@ impl Failed {
 }
 
 async fn write(engine: &mut Engine, changes: &[&Change]) -> Result<Vec<Outcome>, Failed> {
-    let mut writing = engine.pools.begin().await.map_err(Failed::Broken)?;
+    let mut writing = engine.pools.begin_of_writer().await.map_err(Failed::Broken)?;
     let (mut outcomes, batch) =
         apply(&mut writing, changes, &mut engine.places).await.map_err(Failed::of_statement)?;
     engine.stand(CommitPhase::Before, changes)?;

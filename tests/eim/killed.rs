@@ -290,8 +290,8 @@ fn a_switch_survives_a_death_at_every_commit() {
         let counters: Vec<i64> = packages.iter().filter_map(|package| package.package.counter).collect();
         assert_eq!(counters, [8, 9, 10, 11], "{at}");
     });
-    // The order, and for each of five packages that it left and that it was answered.
-    assert_eq!(deaths, 2 * 11);
+    // The association and the order, and for each of five packages that it left and that it was answered.
+    assert_eq!(deaths, 2 * 12);
 }
 
 fn a_rotation_survives_a_death_at_every_commit() {
