@@ -32,6 +32,15 @@ pub struct RunCampaigns {
     pub orders: Option<Arc<OrdersForEuiccs>>,
 }
 
+/// How the targets of a step are begun.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beginning {
+    /// At the same time, so that they share commits.
+    Together,
+    /// One behind the other.
+    InOrder,
+}
+
 /// What beginning a target came to.
 enum Begun {
     /// It stands so now.
@@ -42,19 +51,52 @@ enum Begun {
     Stop(String),
 }
 
+/// What beginning the targets of a step came to.
+#[derive(Default)]
+struct Begins {
+    noted: Vec<TargetChange>,
+    stop: Option<String>,
+    failed: Option<CampaignError>,
+    later: bool,
+}
+
+impl Begins {
+    fn take(&mut self, begun: Result<Begun, CampaignError>) {
+        match begun {
+            Ok(Begun::Noted(change)) => self.noted.push(change),
+            Ok(Begun::Later) => self.later = true,
+            Ok(Begun::Stop(reason)) => self.stop = Some(reason),
+            Err(error) => self.failed = Some(error),
+        }
+    }
+}
+
 impl RunCampaigns {
     /// Takes every campaign as far as it goes at this moment.
     ///
     /// # Errors
     /// [`CampaignError`] if the store fails; what was done before stays so.
     pub async fn run_once(&self) -> Result<(), CampaignError> {
+        self.run_all(Beginning::Together).await
+    }
+
+    /// As [`RunCampaigns::run_once`], with the targets of a step one behind the other: on the same store, the same happens in the
+    /// same order.
+    ///
+    /// # Errors
+    /// As [`RunCampaigns::run_once`].
+    pub async fn run_once_in_order(&self) -> Result<(), CampaignError> {
+        self.run_all(Beginning::InOrder).await
+    }
+
+    async fn run_all(&self, beginning: Beginning) -> Result<(), CampaignError> {
         let mut after = 0;
         loop {
             let page = self.eim.store.active_campaigns(after, PAGE).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = last.number;
             for kept in &page {
-                self.advance(&kept.campaign.campaign_id).await?;
+                self.advance(&kept.campaign.campaign_id, beginning).await?;
             }
         }
     }
@@ -72,13 +114,13 @@ impl RunCampaigns {
         }
     }
 
-    async fn advance(&self, campaign_id: &CampaignId) -> Result<(), CampaignError> {
+    async fn advance(&self, campaign_id: &CampaignId, beginning: Beginning) -> Result<(), CampaignError> {
         for _ in 0..STEPS_MAX {
             match turn(&self.eim, campaign_id).await? {
                 Turn::Wait => return Ok(()),
                 Turn::Changed => {}
                 Turn::Begin(campaign, targets) => {
-                    if !self.begin_all(Arc::from(campaign), targets).await? {
+                    if !self.begin_all(Arc::from(campaign), targets, beginning).await? {
                         return Ok(());
                     }
                 }
@@ -87,37 +129,45 @@ impl RunCampaigns {
         Ok(())
     }
 
-    /// Begins targets at the same time, so that they share commits, and notes them. Returns whether there may be more to do
-    /// at once.
+    /// Begins targets, and notes them. Returns whether there may be more to do at once.
     async fn begin_all(
         &self,
         campaign: Arc<Campaign>,
         targets: Vec<KeptTarget>,
+        beginning: Beginning,
     ) -> Result<bool, CampaignError> {
-        let mut under_way = JoinSet::new();
-        for target in targets {
-            let (eim, orders) = (Arc::clone(&self.eim), self.orders.clone());
-            let campaign = Arc::clone(&campaign);
-            under_way.spawn(async move { begin_one(&eim, orders.as_deref(), &campaign, &target).await });
-        }
-        let (mut noted, mut stop, mut failed, mut later) = (Vec::new(), None, None, false);
-        while let Some(ended) = under_way.join_next().await {
-            match ended {
-                Ok(Ok(Begun::Noted(change))) => noted.push(change),
-                Ok(Ok(Begun::Later)) => later = true,
-                Ok(Ok(Begun::Stop(reason))) => stop = Some(reason),
-                Ok(Err(error)) => failed = Some(error),
-                Err(error) => {
-                    tracing::error!(%error, "the beginning of a target broke off");
-                    later = true;
-                }
+        let mut begins = Begins::default();
+        if beginning == Beginning::InOrder {
+            for target in &targets {
+                begins.take(begin_one(&self.eim, self.orders.as_deref(), &campaign, target).await);
             }
+        } else {
+            self.begin_together(&campaign, targets, &mut begins).await;
         }
         // What was begun is noted in any case.
+        let Begins { noted, stop, failed, later } = begins;
         note(&self.eim, &campaign.campaign_id, &noted, stop.as_deref()).await?;
         match failed {
             Some(error) => Err(error),
             None => Ok(!later),
+        }
+    }
+
+    async fn begin_together(&self, campaign: &Arc<Campaign>, targets: Vec<KeptTarget>, begins: &mut Begins) {
+        let mut under_way = JoinSet::new();
+        for target in targets {
+            let (eim, orders) = (Arc::clone(&self.eim), self.orders.clone());
+            let campaign = Arc::clone(campaign);
+            under_way.spawn(async move { begin_one(&eim, orders.as_deref(), &campaign, &target).await });
+        }
+        while let Some(ended) = under_way.join_next().await {
+            match ended {
+                Ok(begun) => begins.take(begun),
+                Err(error) => {
+                    tracing::error!(%error, "the beginning of a target broke off");
+                    begins.later = true;
+                }
+            }
         }
     }
 }
