@@ -6,17 +6,23 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use serde::Serialize;
 
 use super::folder::{Folder, Keep};
 use super::output::{self, Style};
+use crate::bench::process;
+use crate::domain::Pace;
 use crate::env::Clock;
 use crate::sim::faults::Faults;
 use crate::sim::ground::Ground;
 use crate::sim::report::{Figures, SeedReport};
 use crate::sim::{DEVICES_MAX, Fleet, Options, simulate};
+
+mod pace;
+
+use pace::PaceArgs;
 
 /// Seeds of one run at most of which each is told by itself.
 const TOLD_ONE_BY_ONE: u64 = 20;
@@ -38,6 +44,8 @@ pub struct SimulateArgs {
     /// Profiles that each device is to get, one after the other.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=8))]
     profiles: u8,
+    #[command(flatten)]
+    pace: PaceArgs,
     /// The seed.
     #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "seeds")]
     seed: u64,
@@ -96,8 +104,14 @@ struct Simulation {
     devices: usize,
     profiles: u8,
     faults: Faults,
+    /// How campaigns begin the switches, as on the command line; `None` if each is begun by itself.
+    campaign: Option<String>,
     seeds: u64,
     seconds: f64,
+    /// Of all threads; `None` where the system does not tell.
+    cpu_seconds: Option<f64>,
+    /// The most memory that was held, in octets; `None` where the system does not tell.
+    peak_memory: Option<u64>,
     /// Of all seeds together.
     figures: Figures,
     /// Of each seed, where they are few; of those in which something does not hold.
@@ -119,9 +133,18 @@ fn run_blocking(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
         Some(dir) => Folder::new("simulation", Some(dir), Keep::IfNamed)?,
         None => Folder::in_memory("simulation")?,
     };
+    let pace = args.pace.pace();
+    if let Some(pace) = &pace {
+        pace.check()?;
+        if args.fleet == Fleet::Consumer {
+            bail!("--campaign goes with --fleet iot: nobody asks phones for a switch");
+        }
+    }
     let start = clock.monotonic();
+    let cpu = || process::cpu_time(std::process::id());
+    let cpu_before = cpu();
     let ground = Ground::new(args.devices)?;
-    let reports = Stories { args, ground: &ground, folder: folder.path() }.tell()?;
+    let reports = Stories { args, pace: pace.as_ref(), ground: &ground, folder: folder.path() }.tell()?;
     let seconds = clock.monotonic().saturating_sub(start).as_secs_f64();
     let mut figures = Figures::default();
     reports.iter().for_each(|report| figures.add(&report.figures));
@@ -133,8 +156,11 @@ fn run_blocking(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
         devices: args.devices,
         profiles: args.profiles,
         faults: args.faults,
+        campaign: pace.as_ref().map(pace::options),
         seeds,
         seconds,
+        cpu_seconds: cpu().zip(cpu_before).map(|(now, before)| now.saturating_sub(before).as_secs_f64()),
+        peak_memory: process::peak_memory(std::process::id()),
         figures,
         told: told.collect(),
         failed,
@@ -153,6 +179,7 @@ fn run_blocking(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
 /// The stories of all seeds.
 struct Stories<'a> {
     args: &'a SimulateArgs,
+    pace: Option<&'a Pace>,
     ground: &'a Ground,
     folder: &'a Path,
 }
@@ -189,6 +216,7 @@ impl Stories<'_> {
             fleet: self.args.fleet,
             faults: self.args.faults,
             profiles: usize::from(self.args.profiles),
+            campaign: self.pace.cloned(),
         };
         let report = runtime.block_on(simulate(self.ground, &options, seed, &folder))?;
         if self.args.dir.is_none() {
@@ -202,9 +230,9 @@ impl Simulation {
     /// The command that tells the story of a seed again.
     fn command(&self, seed: u64) -> String {
         let Self { devices, profiles, faults, .. } = self;
-        let fleet = fleet_name(self.fleet);
+        let (fleet, campaign) = (fleet_name(self.fleet), self.campaign.as_deref().unwrap_or_default());
         format!(
-            "simyard simulate --fleet {fleet} --devices {devices} --profiles {profiles} --faults {faults} --seed {seed}"
+            "simyard simulate --fleet {fleet} --devices {devices} --profiles {profiles}{campaign} --faults {faults} --seed {seed}"
         )
     }
 
@@ -221,7 +249,14 @@ impl Simulation {
             }
         }
         let figures = &self.figures;
-        output::line(&format!("{} seeds of {} devices in {:.1} s", self.seeds, self.devices, self.seconds));
+        output::line(&format!(
+            "{} seeds of {} devices in {:.1} s{}{}",
+            self.seeds,
+            self.devices,
+            self.seconds,
+            self.cpu_seconds.map_or_else(String::new, |cpu| format!(", {cpu:.1} s of CPU time")),
+            self.peak_memory.map_or_else(String::new, |octets| format!(", {} MiB at most", octets >> 20)),
+        ));
         output::line(&format!(
             "messages: {} requests, {} lost, {} doubled, {} late, {} found no server",
             figures.calls, figures.dropped, figures.doubled, figures.delayed, figures.unreachable
@@ -243,6 +278,7 @@ impl Simulation {
         for (answer, count) in &figures.card_errors {
             output::line(&format!("  {answer}: {count}"));
         }
+        of_campaigns(figures);
         for (state, count) in &figures.switches {
             output::line(&format!("switches that ended as {state}: {count}"));
         }
@@ -260,6 +296,23 @@ impl Simulation {
     }
 }
 
+/// How campaigns and their targets ended, if there were some.
+fn of_campaigns(figures: &Figures) {
+    for (state, count) in &figures.campaigns {
+        output::line(&format!("campaigns that ended as {state}: {count}"));
+    }
+    let times = &figures.campaign_times;
+    if let (Some(middle), Some(longest)) = (times.percentile(50), times.percentile(100)) {
+        output::line(&format!(
+            "a campaign: {middle} simulated s in the middle, {longest} s at most; let go on {} times after it had stopped",
+            figures.resumed
+        ));
+    }
+    for (state, count) in &figures.targets {
+        output::line(&format!("targets that are {state}: {count}"));
+    }
+}
+
 /// What switches took, if there were some.
 #[expect(clippy::cast_precision_loss, reason = "it is read, not counted on")]
 fn of_switches(figures: &Figures) -> Option<String> {
@@ -267,10 +320,11 @@ fn of_switches(figures: &Figures) -> Option<String> {
     let [p50, p99] = [times.percentile(50)?, times.percentile(99)?];
     let per_switch = |count: u64| count as f64 / times.count() as f64;
     Some(format!(
-        "a switch: {p50} simulated s in the middle, {p99} s at the 99th percentile; {:.1} commits, {:.1} changes, with all that went \
-         on beside them",
+        "a switch: {p50} simulated s in the middle, {p99} s at the 99th percentile; {:.1} commits, {:.1} changes, {:.1} rows \
+         written, with all that went on beside them",
         per_switch(figures.commits_of_switches),
-        per_switch(figures.changes_of_switches)
+        per_switch(figures.changes_of_switches),
+        per_switch(figures.rows_of_switches)
     ))
 }
 
@@ -299,22 +353,37 @@ mod tests {
             args: SimulateArgs,
         }
 
-        let simulation = Simulation {
+        let mut simulation = Simulation {
             fleet: Fleet::Consumer,
             devices: 7,
             profiles: 3,
             faults: "none,drop=5,power-cut=9".parse().unwrap(),
+            campaign: None,
             seeds: 1,
             seconds: 0.0,
+            cpu_seconds: None,
+            peak_memory: None,
             figures: Figures::default(),
             told: Vec::new(),
             failed: 1,
         };
-        let command = simulation.command(41);
-        let words = command.strip_prefix("simyard ").unwrap().split_whitespace();
-        let args = <Simyard as clap::Parser>::try_parse_from(words).unwrap().args;
+        let again = |simulation: &Simulation| {
+            let command = simulation.command(41);
+            let words = command.strip_prefix("simyard ").unwrap().split_whitespace();
+            <Simyard as clap::Parser>::try_parse_from(words).unwrap().args
+        };
+        let args = again(&simulation);
+        assert_eq!(args.pace.pace(), None);
         assert_eq!((args.devices, args.profiles, args.seed), (7, 3, 41));
         assert_eq!(args.faults, simulation.faults);
+
+        let words =
+            "simulate --campaign --waves 2.5%,100% --rate 90/m --failure-budget 7% --soak 2h".split(' ');
+        let pace = <Simyard as clap::Parser>::try_parse_from(words).unwrap().args.pace.pace();
+        simulation.campaign = pace.as_ref().map(pace::options);
+        assert!(pace.is_some() && again(&simulation).pace.pace() == pace, "{:?}", simulation.campaign);
+        let alone = <Simyard as clap::Parser>::try_parse_from("simulate --rate 1/h".split(' '));
+        assert!(alone.is_err(), "it goes with a campaign");
     }
 
     #[test]

@@ -16,10 +16,16 @@ use super::world::World;
 use crate::admin::audit;
 use crate::binding::esipa;
 use crate::device::card::Card;
-use crate::domain::{Limits, OperationStateName, Order, RunTimeState, State};
+use crate::domain::{
+    CampaignName, Limits, Operation, OperationId, OperationStateName, Order, RunTimeState, State, Task,
+};
 use crate::env::Timestamp;
 use crate::ident::{Eid, Iccid};
-use crate::store::Store;
+use crate::store::{OperationSelection, Store};
+
+pub mod campaigns;
+
+use campaigns::{CampaignViolation, Made, of_campaign};
 
 /// Where packages leave the eIM: in the ASN.1 binding, and in the JSON binding.
 const PATH_ASN1: &str = "/gsma/rsp2/asn1";
@@ -151,6 +157,24 @@ pub enum Violation {
         /// The number.
         seq_number: i64,
     },
+    /// Two switches of one eUICC were under way at a time.
+    #[error("of eUICC {eid} two switches were under way at a time, {first} and {second}")]
+    TwoSwitches {
+        /// The card.
+        eid: Eid,
+        /// The first one.
+        first: OperationId,
+        /// The one that began before that ended.
+        second: OperationId,
+    },
+    /// A campaign is not what it was to be.
+    #[error("campaign {name}: {what}")]
+    Campaign {
+        /// What people call it.
+        name: CampaignName,
+        /// What is wrong.
+        what: CampaignViolation,
+    },
     /// More attempts were counted than are allowed.
     #[error("{attempts} download attempts were counted for profile {iccid}")]
     TooManyAttempts {
@@ -219,6 +243,7 @@ impl Holding {
 pub(super) async fn check(
     world: &World<'_>,
     devices: &[Device],
+    campaigns: &[Made],
     now: Timestamp,
 ) -> Result<Vec<Violation>, SimulationError> {
     let Some(store) = world.store() else { return Ok(vec![Violation::NoServer]) };
@@ -254,8 +279,40 @@ pub(super) async fn check(
     of_server(store, now, &mut violations).await?;
     for device in devices.iter().filter(|device| device.is_iot()) {
         of_eim(store, device, &mut violations).await?;
+        violations.extend(two_switches(&switches_of(store, &device.eid).await?));
+    }
+    for made in campaigns {
+        violations.extend(of_campaign(store, made).await?);
     }
     Ok(violations)
+}
+
+/// The switches of an eUICC, in the order in which they were made.
+async fn switches_of(store: &Store, eid: &Eid) -> Result<Vec<Operation>, SimulationError> {
+    let selection = OperationSelection { eid: Some(eid.clone()), state: None };
+    let (mut switches, mut before) = (Vec::new(), None);
+    loop {
+        let page = store.operations(&selection, before, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        before = Some(last.number);
+        let operations = page.into_iter().map(|kept| kept.operation);
+        switches.extend(operations.filter(|operation| matches!(operation.task, Task::Switch { .. })));
+    }
+    switches.reverse();
+    Ok(switches)
+}
+
+/// The next switch begins when the one before has its end.
+fn two_switches(switches: &[Operation]) -> Vec<Violation> {
+    let pairs = switches.iter().zip(switches.iter().skip(1));
+    let overlap =
+        pairs.filter(|(first, second)| !first.state.is_end() || first.changed_at > second.created_at);
+    let told = |(first, second): (&Operation, &Operation)| Violation::TwoSwitches {
+        eid: first.eid.clone(),
+        first: first.operation_id,
+        second: second.operation_id,
+    };
+    overlap.map(told).collect()
 }
 
 /// Holds what the eIM believes of a device against its card.

@@ -6,6 +6,7 @@
 //! | `procedures` | what devices and operators do: begun, taken on, cut off |
 //! | `messages` | how requests travel, what the network does to them, and deaths of the server |
 //! | `switches` | somebody asks the eIM for a switch |
+//! | `campaigns` | a campaign asks it for the switches of all devices |
 //! | `harm` | what cards do wrong, and who speaks in the name of a device |
 //! | `outcomes` | how everything ended |
 
@@ -24,16 +25,18 @@ use super::faults::{Dice, Faults, mixed};
 use super::ground::{BEGIN, Ground, delivery};
 use super::network::{Called, Place};
 use super::report::{Figures, SeedReport};
-use super::world::{Death, World};
+use super::world::{World, Written};
+use crate::domain::Pace;
 use crate::env::{Clock, Rng, Timestamp};
-use crate::store::watch::CommitPhase;
 
+mod campaigns;
 mod harm;
 mod messages;
 mod outcomes;
 mod procedures;
 mod switches;
 
+use campaigns::Campaigns;
 use harm::Earlier;
 use messages::Message;
 use procedures::{Task, TaskId};
@@ -68,7 +71,7 @@ enum Act {
 }
 
 /// What decides a run beside its seed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// What kind of devices there are.
     pub fleet: Fleet,
@@ -76,6 +79,8 @@ pub struct Options {
     pub faults: Faults,
     /// How many profiles each device is to get, one after the other.
     pub profiles: usize,
+    /// How fast the campaigns go that begin the switches; without it somebody begins each of them when its profile is ordered.
+    pub campaign: Option<Pace>,
 }
 
 /// The parts of the world that have dice of their own.
@@ -107,6 +112,8 @@ enum Event {
     Turn,
     /// Somebody asks the eIM for the switch to the profile of this number.
     Switch(usize),
+    /// A campaign is made, or has its turn.
+    Campaign,
 }
 
 struct Driver<'g> {
@@ -126,8 +133,10 @@ struct Driver<'g> {
     earlier: BTreeMap<usize, Earlier>,
     /// Profiles, by their numbers, whose switches delete the one before.
     deleting: BTreeSet<usize>,
-    /// Commits and changes until the factory ended.
-    of_factory: (u64, u64),
+    /// The campaigns that begin the switches, if they do.
+    campaigns: Option<Campaigns>,
+    /// What was written until the factory ended.
+    of_factory: Written,
     packages: Packages,
     figures: Figures,
     violations: Vec<Violation>,
@@ -144,7 +153,7 @@ pub async fn simulate(
     seed: u64,
     folder: &Path,
 ) -> Result<SeedReport, SimulationError> {
-    let mut driver = Driver::new(ground, *options, seed, folder)?;
+    let mut driver = Driver::new(ground, options.clone(), seed, folder)?;
     driver.world.start().await?;
     let profiles = ground.devices().saturating_mul(options.profiles);
     let stock = Rng::seeded(mixed(seed, part::STOCK));
@@ -157,7 +166,7 @@ pub async fn simulate(
     driver.settle().await?;
     let mut violations = std::mem::take(&mut driver.violations);
     violations.extend(driver.packages.violations());
-    violations.extend(check(&driver.world, &driver.devices, driver.clock.now()).await?);
+    violations.extend(driver.check().await?);
     driver.world.end().await;
     Ok(SeedReport { seed, figures: driver.figures(), violations })
 }
@@ -171,6 +180,7 @@ impl<'g> Driver<'g> {
             Device::new(ground, options.fleet, number, dice, clock.clone(), cards.clone())
         };
         let devices = (0..ground.devices()).map(device).collect::<Result<_, _>>()?;
+        let campaigns = options.campaign.clone().map(Campaigns::new);
         let server = Rng::seeded(mixed(seed, part::SERVER));
         Ok(Self {
             ground,
@@ -187,7 +197,8 @@ impl<'g> Driver<'g> {
             resting: Arc::default(),
             earlier: BTreeMap::new(),
             deleting: BTreeSet::new(),
-            of_factory: (0, 0),
+            campaigns,
+            of_factory: Written::default(),
             packages: Packages::default(),
             figures: Figures::default(),
             violations: Vec::new(),
@@ -207,7 +218,7 @@ impl<'g> Driver<'g> {
             device.associate(self.ground)?;
         }
         self.act = Act::Storm;
-        self.of_factory = (self.world.commits(), self.world.changes());
+        self.of_factory = self.world.written();
         Ok(())
     }
 
@@ -217,12 +228,18 @@ impl<'g> Driver<'g> {
             Fleet::Consumer => None,
             Fleet::Iot => Some(self.clock.now().plus(STORM)),
         };
+        // The first profile of a device without a user came in the factory; campaigns order in rounds of their own.
+        let rounds = match (end, &self.campaigns) {
+            (_, Some(_)) => 0..0,
+            (Some(_), None) => 1..self.options.profiles,
+            (None, None) => 0..self.options.profiles,
+        };
         for device in 0..self.devices.len() {
             let mut begin = self.dice.time(Duration::ZERO, self.ground.beginning());
             if end.is_some() {
                 self.plan(begin, Event::Begin(TaskId::Life(device)));
             }
-            for round in usize::from(end.is_some())..self.options.profiles {
+            for round in rounds.clone() {
                 // In the order of the stock: the first profile of every device, then the second.
                 let profile = round.saturating_mul(self.devices.len()).saturating_add(device);
                 self.plan(begin, Event::Begin(TaskId::Order(profile)));
@@ -230,6 +247,7 @@ impl<'g> Driver<'g> {
                 begin += self.dice.time(least, most);
             }
         }
+        self.next_round();
         self.plan(TURNS, Event::Turn);
         self.until(end).await
     }
@@ -237,7 +255,7 @@ impl<'g> Driver<'g> {
     /// The second act: everything that still speaks ends what it began.
     async fn calm(&mut self) -> Result<(), SimulationError> {
         self.act = Act::Calm;
-        self.resting.store(true, Ordering::Relaxed);
+        self.resting.store(!self.awaits_campaigns(), Ordering::Relaxed);
         if !self.world.is_alive() {
             self.world.start().await?;
         }
@@ -247,6 +265,12 @@ impl<'g> Driver<'g> {
         }
         self.plan(TURNS, Event::Turn);
         self.until(None).await
+    }
+
+    /// Everything that does not hold.
+    async fn check(&self) -> Result<Vec<Violation>, SimulationError> {
+        let campaigns = self.campaigns.as_ref().map_or(&[][..], |campaigns| &campaigns.made);
+        check(&self.world, &self.devices, campaigns, self.clock.now()).await
     }
 
     fn faults(&self) -> Faults {
@@ -279,6 +303,10 @@ impl<'g> Driver<'g> {
                 return Err(SimulationError::Restless(most));
             }
             self.happen(event).await?;
+            // Behind the last campaign nobody asks for anything: whatever was to end then has no more to wait for.
+            if end.is_some() && self.campaigns.is_some() && !self.awaits_campaigns() {
+                break;
+            }
         }
         Ok(())
     }
@@ -308,15 +336,16 @@ impl<'g> Driver<'g> {
                 self.world.start().await?;
             }
             Event::Turn => {
-                let death = self.death().filter(|death| death.phase == CommitPhase::Before);
-                self.world.turn(death.map(|death| Death { commit: 0, ..death })).await?;
-                self.mourn();
+                let (death, was_alive) = (self.death_of_turn(), self.world.is_alive());
+                self.world.turn(death).await?;
+                self.mourn_if(was_alive);
                 let others = |event: &Event| !matches!(event, Event::Turn);
                 if self.queue.values().any(others) {
                     self.plan(TURNS, Event::Turn);
                 }
             }
             Event::Switch(profile) => self.switch(profile).await?,
+            Event::Campaign => self.see_to_campaign().await?,
         }
         Ok(())
     }

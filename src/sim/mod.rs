@@ -34,6 +34,7 @@ use crate::crypto::ecdsa::EcdsaError;
 use crate::crypto::seal::SealError;
 use crate::device::card::CardError;
 use crate::device::es10_client::Es10Error;
+use crate::eim::campaigns::CampaignError;
 use crate::eim::engine::TurnError;
 use crate::eim::operations::CreateOperationError;
 use crate::ident::InvalidIdentifier;
@@ -107,6 +108,9 @@ pub enum SimulationError {
     /// An operation could not be made, for a reason that has nothing to do with the eUICC.
     #[error("an operation could not be made: {0}")]
     Operation(#[from] CreateOperationError),
+    /// A campaign could not be made or taken forward.
+    #[error("a campaign: {0}")]
+    Campaign(#[from] CampaignError),
     /// A card does not answer.
     #[error("a card does not answer: {0}")]
     Es10(#[from] Es10Error),

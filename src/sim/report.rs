@@ -39,12 +39,24 @@ pub struct Figures {
     pub commits: u64,
     /// Changes in them, each of some rows.
     pub changes: u64,
+    /// Rows that were inserted, changed or deleted by them.
+    pub rows: u64,
     /// Commits behind the factory: those of the switches, and of everything beside them.
     pub commits_of_switches: u64,
     /// Changes in those.
     pub changes_of_switches: u64,
+    /// Rows in those.
+    pub rows_of_switches: u64,
     /// How long switches took in the simulated world that ended, from the moment in which they were asked for.
     pub switch_times: Times,
+    /// How long campaigns took, from the moment in which they were made until they were over.
+    pub campaign_times: Times,
+    /// Campaigns by the state in which they ended.
+    pub campaigns: BTreeMap<String, u64>,
+    /// How often one of them stopped by itself, and a person let it go on.
+    pub resumed: u64,
+    /// Their targets by state.
+    pub targets: BTreeMap<String, u64>,
     /// Profiles that were installed and enabled.
     pub enabled: u64,
     /// Profiles that were not, by what the device was told last.
@@ -73,6 +85,9 @@ impl Figures {
             (&mut self.replayed, other.replayed),
             (&mut self.commits, other.commits),
             (&mut self.changes, other.changes),
+            (&mut self.rows, other.rows),
+            (&mut self.rows_of_switches, other.rows_of_switches),
+            (&mut self.resumed, other.resumed),
             (&mut self.commits_of_switches, other.commits_of_switches),
             (&mut self.changes_of_switches, other.changes_of_switches),
             (&mut self.enabled, other.enabled),
@@ -81,9 +96,12 @@ impl Figures {
             *sum += one;
         }
         self.switch_times.0.extend(&other.switch_times.0);
+        self.campaign_times.0.extend(&other.campaign_times.0);
         for (sums, others) in [
             (&mut self.not_enabled, &other.not_enabled),
             (&mut self.switches, &other.switches),
+            (&mut self.campaigns, &other.campaigns),
+            (&mut self.targets, &other.targets),
             (&mut self.card_errors, &other.card_errors),
         ] {
             for (what, count) in others {

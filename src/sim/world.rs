@@ -64,6 +64,10 @@ use crate::store::{Association, DownloadWay, Seen, SeenBy, Store, StoreUrl};
 /// The largest answer that is carried: more than any that a client reads.
 const ANSWER_OCTETS_MAX: usize = 16 << 20;
 
+mod campaigns;
+
+pub(super) use campaigns::Hand;
+
 /// At which commit the server is to die.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Death {
@@ -78,15 +82,23 @@ pub(super) struct Death {
 struct Fate {
     sentence: Mutex<Option<Death>>,
     died: Notify,
-    /// Changes of commits that were made, of all servers together.
-    changes: Arc<AtomicU64>,
+    /// What was written, by all servers together.
+    written: Arc<WrittenByAll>,
+}
+
+/// What all servers wrote together.
+#[derive(Default)]
+struct WrittenByAll {
+    commits: AtomicU64,
+    changes: AtomicU64,
 }
 
 impl CommitWatch for Fate {
     fn at_commit(&self, phase: CommitPhase, changes: &[ChangeKind]) -> Verdict {
         if phase == CommitPhase::After {
             let count = u64::try_from(changes.len()).unwrap_or(u64::MAX);
-            self.changes.fetch_add(count, Ordering::Relaxed);
+            self.written.commits.fetch_add(1, Ordering::Relaxed);
+            self.written.changes.fetch_add(count, Ordering::Relaxed);
         }
         let mut sentence = lock(&self.sentence);
         let Some(death) = sentence.as_mut().filter(|death| death.phase == phase) else {
@@ -169,7 +181,19 @@ pub(super) struct World<'g> {
     rng: Rng,
     fate: Arc<Fate>,
     alive: Option<Alive>,
-    commits: u64,
+    /// Rows that servers wrote which do not live any more.
+    rows: u64,
+}
+
+/// What was written into the store.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Written {
+    /// Commits.
+    pub(super) commits: u64,
+    /// Changes in them; what is written beside the writer is one.
+    pub(super) changes: u64,
+    /// Rows that were inserted, changed or deleted.
+    pub(super) rows: u64,
 }
 
 /// Whoever shows the certificate of the test PKI's operator is the owner of all profiles.
@@ -192,14 +216,14 @@ impl<'g> World<'g> {
             rng,
             fate: Arc::default(),
             alive: None,
-            commits: 0,
+            rows: 0,
         }
     }
 
     /// Starts the server on what the one before has left.
     pub(super) async fn start(&mut self) -> Result<(), SimulationError> {
         self.kill();
-        self.fate = Arc::new(Fate { changes: Arc::clone(&self.fate.changes), ..Fate::default() });
+        self.fate = Arc::new(Fate { written: Arc::clone(&self.fate.written), ..Fate::default() });
         let store = Store::open_watched(&self.url, Arc::clone(&self.fate) as _).await?;
         let (clock, rng) = (self.clock.clone(), self.rng.clone());
         let orders = Orders {
@@ -286,7 +310,7 @@ impl<'g> World<'g> {
     /// Ends the server as a killed process ends: what it knew is gone but for its store.
     pub(super) fn kill(&mut self) {
         if let Some(alive) = self.alive.take() {
-            self.commits += alive.smdp.store.commits();
+            self.rows += alive.smdp.store.rows_written().unwrap_or(0);
         }
     }
 
@@ -300,14 +324,13 @@ impl<'g> World<'g> {
         self.alive.as_ref().map(|alive| &alive.smdp.store)
     }
 
-    /// How many commits there were, of all servers together.
-    pub(super) fn commits(&self) -> u64 {
-        self.commits + self.store().map_or(0, Store::commits)
-    }
-
-    /// How many changes were in them.
-    pub(super) fn changes(&self) -> u64 {
-        self.fate.changes.load(Ordering::Relaxed)
+    /// What was written by all servers together.
+    pub(super) fn written(&self) -> Written {
+        Written {
+            commits: self.fate.written.commits.load(Ordering::Relaxed),
+            changes: self.fate.written.changes.load(Ordering::Relaxed),
+            rows: self.rows + self.store().and_then(Store::rows_written).unwrap_or(0),
+        }
     }
 
     /// Takes a manufacturer's file into the stock.
@@ -402,7 +425,7 @@ impl<'g> World<'g> {
         self.unless_dead(answer(router, request)).await.map_or(Heard::Nothing, Heard::Answer)
     }
 
-    /// One turn of each job of the server; the store may die before the first commit.
+    /// One turn of each job of the server but that of campaigns, unless it dies over one of them.
     pub(super) async fn turn(&mut self, death: Option<Death>) -> Result<(), SimulationError> {
         let Some(alive) = &self.alive else { return Ok(()) };
         let (smdp, eim) = (Arc::clone(&alive.smdp), Arc::clone(&alive.eim));
@@ -451,6 +474,7 @@ fn forward_notifications(eim: &Eim) -> ForwardNotifications {
         clock: eim.clock.clone(),
         rng: eim.rng.clone(),
         servers: eim.relay.servers.clone(),
-        limits: ForwardLimits::default(),
+        // One call at a time: which of several ended first would be up to the threads of the store.
+        limits: ForwardLimits { concurrency: 1, of_receiver: 1, ..ForwardLimits::default() },
     }
 }

@@ -2,7 +2,11 @@
 
 use crate::binary::Place;
 
-crate::tests!(seeds_are_simulated_and_told_of, a_fault_that_nobody_knows_is_wrong_usage,);
+crate::tests!(
+    seeds_are_simulated_and_told_of,
+    a_campaign_is_simulated_and_told_of,
+    a_fault_that_nobody_knows_is_wrong_usage,
+);
 
 fn seeds_are_simulated_and_told_of() {
     let place = Place::new();
@@ -22,6 +26,22 @@ fn seeds_are_simulated_and_told_of() {
     place.run("simulate --devices 1 --seeds 1..3 --dir stores").failed("is not empty");
 }
 
+fn a_campaign_is_simulated_and_told_of() {
+    let place = Place::new();
+    let pace = "--campaign --waves 30%,100% --rate 60/m --failure-budget 50% --soak 5m";
+    let told = place.run(&format!("simulate --devices 3 {pace} --seed 3 --faults none")).ok();
+    for line in [
+        "campaigns that ended as done: 1\n",
+        "targets that are done: 3\n",
+        "switches that ended as done: 3\n",
+    ] {
+        assert!(told.contains(line), "{line} {told}");
+    }
+    assert!(told.contains(" rows written, ") && told.ends_with("everything holds\n"), "{told}");
+    place.run("simulate --fleet consumer --campaign").failed("--campaign goes with --fleet iot");
+    place.run("simulate --campaign --waves 50%").failed("rising shares");
+}
+
 fn a_fault_that_nobody_knows_is_wrong_usage() {
     for wrong in [
         "--fleet m2m",
@@ -30,6 +50,7 @@ fn a_fault_that_nobody_knows_is_wrong_usage() {
         "--seeds 3..3",
         "--devices 0",
         "--seed 1 --seeds 1..2",
+        "--rate 1/h",
     ] {
         let command = format!("simulate {wrong}");
         assert_eq!(Place::new().run(&command).code, Some(2), "{wrong}");

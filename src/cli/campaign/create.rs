@@ -207,13 +207,13 @@ fn parse_profile_type(text: &str) -> Result<ProfileType, String> {
 }
 
 /// Reads a percentage, with one digit behind the point at most, as per mille.
-pub(super) fn parse_share(text: &str) -> Result<u16, String> {
+pub(in crate::cli) fn parse_share(text: &str) -> Result<u16, String> {
     campaign::parse_share(text)
         .ok_or_else(|| "expected 0% to 100%, with one digit behind the point at most, as in 2.5%".to_owned())
 }
 
 /// Reads a rate, as so many an hour.
-fn parse_rate(text: &str) -> Result<u32, String> {
+pub(in crate::cli) fn parse_rate(text: &str) -> Result<u32, String> {
     let expected =
         || "expected a number, a slash, and s, m, h or d, as in 600/h; one an hour at least".to_owned();
     let (number, unit) = text.split_once('/').ok_or_else(expected)?;

@@ -26,6 +26,8 @@ use crate::eim::report::write_report;
 mod create;
 mod view;
 
+pub(super) use create::{parse_rate, parse_share};
+
 /// Ask one thing of many eUICCs: a switch, a download, or any other operation.
 ///
 /// A campaign goes in waves: a small one first, and the next one when nearly all of it has ended and nothing more went wrong

@@ -23,6 +23,8 @@ const DEAD: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
 const CUT: [Duration; 2] = [Duration::ZERO, Duration::from_secs(2)];
 /// Which commit of a request is deadly: none has more.
 const COMMITS_OF_REQUEST: u64 = 2;
+/// Which commit of a turn of jobs is deadly at most.
+const COMMITS_OF_TURN: u64 = 12;
 /// Devices whose requests all have their chance to be deadly; of more of them the server dies no more often.
 const DEVICES_OF_DEATHS: usize = 100;
 
@@ -94,6 +96,12 @@ impl Driver<'_> {
         })
     }
 
+    /// Whether and where the server is to die over a turn of its jobs, which may have many commits.
+    pub(super) fn death_of_turn(&mut self) -> Option<Death> {
+        let Death { phase, .. } = self.death()?;
+        Some(Death { commit: self.dice.below(COMMITS_OF_TURN), phase })
+    }
+
     /// A request reaches the server.
     pub(super) async fn arrive(&mut self, message: Message) {
         let Message { task, caller, request, place } = message;
@@ -113,11 +121,8 @@ impl Driver<'_> {
                 Ok(answer)
             }
             Heard::Nothing => {
-                if was_alive {
-                    self.mourn();
-                } else {
-                    self.figures.unreachable += 1;
-                }
+                self.figures.unreachable += u64::from(!was_alive);
+                self.mourn_if(was_alive);
                 Err(broken)
             }
         };
@@ -128,6 +133,13 @@ impl Driver<'_> {
         }
         let pause = self.travel();
         self.plan(pause, Event::Answer(task, place, Box::new(called)));
+    }
+
+    /// A server that lived before may have died.
+    pub(super) fn mourn_if(&mut self, was_alive: bool) {
+        if was_alive {
+            self.mourn();
+        }
     }
 
     /// Sees to it that a server that just died is started again.

@@ -5,10 +5,12 @@ use crate::sim::SimulationError;
 use crate::sim::device::Outcome;
 use crate::sim::ground::BEGIN;
 use crate::sim::report::Figures;
+use crate::sim::world::Written;
 
 impl Driver<'_> {
-    /// Looks how the switches ended that the eIM was asked for.
+    /// Looks how the switches ended that the eIM was asked for, and their campaigns.
     pub(super) async fn settle(&mut self) -> Result<(), SimulationError> {
+        self.settle_campaigns().await?;
         let Some(store) = self.world.store() else { return Ok(()) };
         for device in &self.devices {
             for errand in device.notebook.errands() {
@@ -28,15 +30,18 @@ impl Driver<'_> {
         Ok(())
     }
 
+    /// What everything came to.
     pub(super) fn figures(&self) -> Figures {
         let mut figures = self.figures.clone();
         let passed = self.clock.now().as_secs().saturating_sub(BEGIN.as_secs());
         figures.simulated_s = u64::try_from(passed).unwrap_or(0);
-        (figures.commits, figures.changes) = (self.world.commits(), self.world.changes());
+        let Written { commits, changes, rows } = self.world.written();
+        (figures.commits, figures.changes, figures.rows) = (commits, changes, rows);
         if self.options.fleet == Fleet::Iot {
-            let (commits, changes) = self.of_factory;
-            figures.commits_of_switches = figures.commits.saturating_sub(commits);
-            figures.changes_of_switches = figures.changes.saturating_sub(changes);
+            let before = self.of_factory;
+            figures.commits_of_switches = commits.saturating_sub(before.commits);
+            figures.changes_of_switches = changes.saturating_sub(before.changes);
+            figures.rows_of_switches = rows.saturating_sub(before.rows);
         }
         for device in &self.devices {
             figures.silent += u64::from(device.silent);

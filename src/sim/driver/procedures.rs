@@ -94,6 +94,9 @@ impl Driver<'_> {
         if self.dice.happens(self.faults().delete_old) {
             self.deleting.insert(profile);
         }
+        if self.campaigns.is_some() {
+            return self.ordered_for_campaign();
+        }
         self.plan(Duration::ZERO, Event::Switch(profile));
     }
 

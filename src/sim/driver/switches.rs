@@ -11,7 +11,7 @@ use crate::sim::device::Outcome;
 use crate::sim::ground::iccid;
 
 /// How long an old profile is held before it is deleted: less than a device polls before it rests.
-const HOLD: Duration = Duration::from_secs(300);
+pub(super) const HOLD: Duration = Duration::from_secs(300);
 /// How long somebody waits before he asks the eIM again.
 const ASK_AGAIN: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(600)];
 
@@ -52,9 +52,7 @@ impl Driver<'_> {
             }
             Some(Err(error)) => return Err(error.into()),
             None => {
-                if was_alive {
-                    self.mourn();
-                }
+                self.mourn_if(was_alive);
                 true
             }
         };

@@ -5,19 +5,20 @@ use crate::device::es10_client::{Es10Client, ProfileAction};
 use crate::domain::OperationStateName;
 use crate::sim::device::Outcome;
 use crate::sim::ground::iccid;
-use crate::sim::world::Heard;
+use crate::sim::world::{Death, Heard};
+use crate::store::watch::CommitPhase;
 use crate::store::{NewNotification, ResultChange};
 
 /// Everything that does not hold, as it is told.
 async fn found(driver: &Driver<'_>) -> Vec<String> {
-    let violations = check(&driver.world, &driver.devices, driver.clock.now()).await.unwrap();
+    let violations = driver.check().await.unwrap();
     violations.iter().map(ToString::to_string).collect()
 }
 
 #[tokio::test]
 async fn the_checkers_see_what_nobody_told_the_server() {
     let (ground, folder) = (Ground::new(2).unwrap(), tempfile::tempdir().unwrap());
-    let options = Options { fleet: Fleet::Consumer, faults: Faults::NONE, profiles: 1 };
+    let options = Options { fleet: Fleet::Consumer, faults: Faults::NONE, profiles: 1, campaign: None };
     let mut driver = Driver::new(&ground, options, 1, folder.path()).unwrap();
     driver.world.start().await.unwrap();
     driver.world.ingest(delivery(2, &Rng::seeded(1)).unwrap()).await.unwrap();
@@ -55,7 +56,7 @@ async fn the_checkers_see_what_nobody_told_the_server() {
 
 /// A story without faults, told to its end.
 async fn told<'g>(ground: &'g Ground, folder: &Path, fleet: Fleet) -> Driver<'g> {
-    let options = Options { fleet, faults: Faults::NONE, profiles: 2 };
+    let options = Options { fleet, faults: Faults::NONE, profiles: 2, campaign: None };
     let mut driver = Driver::new(ground, options, 1, folder).unwrap();
     driver.world.start().await.unwrap();
     let stock = delivery(2 * ground.devices(), &Rng::seeded(1)).unwrap();
@@ -90,7 +91,7 @@ async fn a_switch_that_the_card_contradicts_is_seen() {
     // Somebody exchanges the cards of two devices: everything that was believed of either is wrong.
     let (first, second) = (driver.devices[0].slot.clone(), driver.devices[1].slot.clone());
     (driver.devices[0].slot, driver.devices[1].slot) = (second, first);
-    let violations = check(&driver.world, &driver.devices, driver.clock.now()).await.unwrap();
+    let violations = driver.check().await.unwrap();
     let count = |is: fn(&Violation) -> bool| violations.iter().filter(|violation| is(violation)).count();
     let counts = [
         count(|violation| matches!(violation, Violation::NotBound { .. })),
@@ -104,7 +105,7 @@ async fn a_switch_that_the_card_contradicts_is_seen() {
 
     // Of a device that is silent nobody can know what it did since; that it has what another one was given is seen.
     driver.devices.iter_mut().for_each(|device| device.silent = true);
-    let violations = check(&driver.world, &driver.devices, driver.clock.now()).await.unwrap();
+    let violations = driver.check().await.unwrap();
     let not_bound = |violation: &Violation| matches!(violation, Violation::NotBound { .. });
     assert!(violations.len() == 4 && violations.iter().all(not_bound), "{violations:#?}");
 }
@@ -151,7 +152,7 @@ async fn profiles_on_two_cards_and_in_no_stock_are_seen() {
     std::fs::create_dir(&elsewhere).unwrap();
     let mut other = World::new(&ground, &elsewhere, driver.clock.clone(), Rng::seeded(2));
     other.start().await.unwrap();
-    let violations = check(&other, &driver.devices, driver.clock.now()).await.unwrap();
+    let violations = check(&other, &driver.devices, &[], driver.clock.now()).await.unwrap();
     let unknown = |violation: &Violation| matches!(violation, Violation::Unknown { .. });
     assert_eq!(violations.iter().filter(|violation| unknown(violation)).count(), 4, "{violations:#?}");
     assert!(violations.iter().all(unknown), "{violations:#?}");
@@ -192,7 +193,7 @@ async fn a_number_that_stands_for_two_notifications_is_seen() {
 #[tokio::test]
 async fn an_errand_that_nobody_ended_is_seen() {
     let (ground, folder) = (Ground::new(1).unwrap(), tempfile::tempdir().unwrap());
-    let options = Options { fleet: Fleet::Consumer, faults: Faults::NONE, profiles: 1 };
+    let options = Options { fleet: Fleet::Consumer, faults: Faults::NONE, profiles: 1, campaign: None };
     let mut driver = Driver::new(&ground, options, 1, folder.path()).unwrap();
     driver.world.start().await.unwrap();
     let (eid, iccid) = (driver.devices[0].eid.clone(), iccid(0).unwrap());
@@ -212,7 +213,7 @@ async fn a_server_dies_at_the_commit_it_is_sentenced_to() {
     {
         let folder = folder.path().join(format!("{phase:?}-{commit}"));
         std::fs::create_dir(&folder).unwrap();
-        let options = Options { fleet: Fleet::Consumer, faults: Faults::NONE, profiles: 1 };
+        let options = Options { fleet: Fleet::Consumer, faults: Faults::NONE, profiles: 1, campaign: None };
         let mut driver = Driver::new(&ground, options, 1, &folder).unwrap();
         driver.world.start().await.unwrap();
         driver.world.ingest(delivery(1, &Rng::seeded(1)).unwrap()).await.unwrap();
