@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::device::es10_client::{Es10Client, ProfileAction};
-use crate::domain::OperationStateName;
+use crate::domain::{Attempts, Limits, OperationStateName, Person};
 use crate::sim::device::Outcome;
 use crate::sim::ground::iccid;
 use crate::sim::world::{Death, Heard};
+use crate::smdp::manual_order::{Expiry, Goal, Hand as ByHand, NewOrder, Wanted, place_order};
 use crate::store::watch::CommitPhase;
 use crate::store::{NewNotification, ResultChange};
 
@@ -232,4 +233,110 @@ async fn a_server_dies_at_the_commit_it_is_sentenced_to() {
         let order = driver.world.store().unwrap().order(&iccid(0).unwrap()).await.unwrap().unwrap();
         assert_eq!(order.reservation().is_some(), ordered, "{phase:?} {commit}");
     }
+}
+
+/// A story of one device that got one of three profiles.
+async fn told_of_one<'g>(ground: &'g Ground, folder: &Path) -> Driver<'g> {
+    let options = Options { fleet: Fleet::Consumer, faults: Faults::NONE, profiles: 1, campaign: None };
+    let mut driver = Driver::new(ground, options, 1, folder).unwrap();
+    driver.world.start().await.unwrap();
+    driver.world.ingest(delivery(3, &Rng::seeded(1)).unwrap()).await.unwrap();
+    driver.storm().await.unwrap();
+    driver.calm().await.unwrap();
+    assert_eq!(found(&driver).await, [""; 0]);
+    driver
+}
+
+#[tokio::test]
+async fn too_many_attempts_and_what_a_job_left_are_seen() {
+    let (ground, folder) = (Ground::new(1).unwrap(), tempfile::tempdir().unwrap());
+    let driver = told_of_one(&ground, folder.path()).await;
+    let (store, now) = (driver.world.store().unwrap(), driver.clock.now());
+    let place = async |number, attempts, expiry| {
+        let new = NewOrder {
+            eid: None,
+            matching_id: None,
+            code_hash: None,
+            goal: Goal::Released,
+            expiry,
+            attempts,
+            key_mode: None,
+            metadata: None,
+            needed: Default::default(),
+        };
+        let (hand, wanted) =
+            (ByHand { person: Person::unknown(), at: now }, Wanted::Iccid(iccid(number).unwrap()));
+        place_order(store, &Rng::seeded(7), &hand, &wanted, &new).await.unwrap()
+    };
+    let attempts = Limits::default().download_attempts + 1;
+    let order = place(1, Attempts { download: attempts, confirmation: 0 }, Expiry::Never).await;
+    let too_many = format!("{attempts} download attempts were counted for profile {}", order.iccid);
+    assert_eq!(found(&driver).await, std::slice::from_ref(&too_many));
+    place(2, Attempts::default(), Expiry::At(now)).await;
+    assert_eq!(found(&driver).await, [too_many, "1 orders that expired are left".to_owned()]);
+}
+
+#[tokio::test]
+async fn an_audit_that_somebody_changed_is_seen() {
+    let (ground, folder) = (Ground::new(1).unwrap(), tempfile::tempdir().unwrap());
+    let driver = told_of_one(&ground, folder.path()).await;
+    let file = rusqlite::Connection::open(folder.path().join("simyard.db")).unwrap();
+    let change = "DROP TRIGGER audit_never_changes; UPDATE audit SET actor = 'nobody' WHERE number = 1";
+    file.execute_batch(change).unwrap();
+    let violations = driver.check().await.unwrap();
+    assert!(matches!(violations.as_slice(), [Violation::Audit(_)]), "{violations:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_answers_with_an_error_of_its_own_is_seen() {
+    let (ground, folder) = (Ground::new(1).unwrap(), tempfile::tempdir().unwrap());
+    let mut driver = told_of_one(&ground, folder.path()).await;
+    // There is something to tell, and a store that nothing can be written into.
+    let mut card = Es10Client::open(driver.devices[0].slot.clone()).unwrap();
+    card.manage_profile(ProfileAction::Disable, &iccid(0).unwrap()).unwrap();
+    card.close().unwrap();
+    driver.world.store().unwrap().close().await;
+    driver.begin(TaskId::Life(0)).unwrap();
+    driver.until(None).await.unwrap();
+    let path = "/gsma/rsp2/es9plus/handleNotification".to_owned();
+    let failed = Violation::ServerError { path, status: 503 };
+    assert!(driver.violations.contains(&failed), "{:?}", driver.violations);
+    assert!(driver.violations.iter().all(|violation| *violation == failed), "{:?}", driver.violations);
+}
+
+#[tokio::test]
+async fn two_switches_at_a_time_and_a_campaign_that_is_not_what_it_was_to_be_are_seen() {
+    let (ground, folder) = (Ground::new(1).unwrap(), tempfile::tempdir().unwrap());
+    let pace = Pace {
+        shares: vec![1000],
+        per_hour: 3600,
+        at_most: 1,
+        failure_budget: 0,
+        soak: Duration::ZERO,
+        validity: None,
+    };
+    let options = Options { fleet: Fleet::Iot, faults: Faults::NONE, profiles: 3, campaign: Some(pace) };
+    let mut driver = Driver::new(&ground, options, 1, folder.path()).unwrap();
+    driver.world.start().await.unwrap();
+    driver.world.ingest(delivery(3, &Rng::seeded(1)).unwrap()).await.unwrap();
+    driver.factory().await.unwrap();
+    driver.storm().await.unwrap();
+    driver.calm().await.unwrap();
+    driver.settle().await.unwrap();
+    assert_eq!(found(&driver).await, [""; 0]);
+
+    // The first of two switches ends behind the beginning of the second, and a target says that it never was.
+    let file = rusqlite::Connection::open(folder.path().join("simyard.db")).unwrap();
+    let change = "UPDATE operation SET changed_at = changed_at + 86400000 WHERE number = \
+                  (SELECT MIN(number) FROM operation WHERE campaign_id IS NOT NULL)";
+    assert_eq!(file.execute(change, []).unwrap(), 1);
+    let eid = driver.devices[0].eid.clone();
+    let seen = found(&driver).await;
+    let overlap = format!("of eUICC {eid} two switches were under way at a time, ");
+    assert!(seen.len() == 1 && seen[0].starts_with(&overlap), "{seen:?}");
+    file.execute("UPDATE campaign_target SET state = 4 WHERE campaign_id IN (SELECT campaign_id FROM campaign WHERE name = 'round 2')", [])
+        .unwrap();
+    let seen = found(&driver).await;
+    let told = format!("campaign round 2: target 1, eUICC {eid}, is failed, and its operation is done");
+    assert!(seen.len() == 2 && seen.contains(&told), "{seen:?}");
 }
