@@ -10,6 +10,8 @@ pub mod iot_packages;
 pub mod ipa;
 #[path = "device/ipa_alone.rs"]
 pub mod ipa_alone;
+#[path = "device/ipa_listens.rs"]
+pub mod ipa_listens;
 #[path = "device/lpa.rs"]
 pub mod lpa;
 #[path = "device/management.rs"]

@@ -116,6 +116,7 @@ fn main() -> std::process::ExitCode {
         device_caller::TESTS,
         device::ipa::TESTS,
         device::ipa_alone::TESTS,
+        device::ipa_listens::TESTS,
         device::lpa::TESTS,
         device::management::TESTS,
         device::refusals::TESTS,

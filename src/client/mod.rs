@@ -1,5 +1,5 @@
 //! Outgoing HTTPS: what an LPA calls at an SM-DP+ and an IPA at an eIM, what an operator or a manufacturer calls at one, what
-//! an SM-DP+ calls at an operator, and webhooks.
+//! an SM-DP+ calls at an operator, what an eIM calls at a device that listens, and webhooks.
 //!
 //! Trust is ours: the caller brings a TLS configuration whose verifier knows the certificates of SGP.22, or a way out
 //! ([`exchange`]) that needs none. Every answer is bounded in size and time.
@@ -25,6 +25,7 @@ pub mod es9plus;
 pub mod esipa;
 pub mod exchange;
 pub mod ingest;
+pub mod ipa;
 pub mod reachable;
 pub mod webhook;
 

@@ -102,7 +102,8 @@ const fn authentication_code(error: &ServerCertificateError) -> u32 {
         | ServerCertificateError::OtherCi
         | ServerCertificateError::OtherObjectIdentifier { .. }
         | ServerCertificateError::Purpose(_)
-        | ServerCertificateError::HostName { .. } => authenticate_error::INVALID_CERTIFICATE,
+        | ServerCertificateError::HostName { .. }
+        | ServerCertificateError::OtherKey => authenticate_error::INVALID_CERTIFICATE,
     }
 }
 

@@ -51,6 +51,28 @@ pub enum KeyForm {
     Certificate,
 }
 
+/// How packages come to devices (eimSupportedProtocol).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocols {
+    /// They poll.
+    #[default]
+    Retrieve,
+    /// They poll, or listen, and our eIM brings them.
+    RetrieveAndInject,
+}
+
+impl Protocols {
+    const fn bits(self) -> NamedBits {
+        let retrieve = NamedBits::bit(supported_protocol::RETRIEVE_HTTPS);
+        match self {
+            Self::Retrieve => retrieve,
+            Self::RetrieveAndInject => {
+                NamedBits(retrieve.0 | NamedBits::bit(supported_protocol::INJECT_HTTPS).0)
+            }
+        }
+    }
+}
+
 /// What is told of our eIM to an eUICC, beside who it is.
 #[derive(Clone, Debug)]
 pub struct ConfigurationOptions {
@@ -64,6 +86,8 @@ pub struct ConfigurationOptions {
     pub tls_trust: Option<Certificate>,
     /// How profiles are downloaded.
     pub download: DownloadWay,
+    /// How packages come to devices.
+    pub protocols: Protocols,
     /// The key identifier of the CI under which the eUICC is to sign for us.
     pub euicc_ci: Option<Vec<u8>>,
 }
@@ -110,7 +134,7 @@ impl EimIdentity<'_> {
             association_token: options.asks_token.then_some(REQUEST_TOKEN),
             eim_public_key_data: Some(public_key),
             trusted_public_key_data_tls: tls,
-            eim_supported_protocol: Some(NamedBits::bit(supported_protocol::RETRIEVE_HTTPS)),
+            eim_supported_protocol: Some(options.protocols.bits()),
             euicc_ci_pk_id: options.euicc_ci.as_deref(),
             indirect_profile_download: options.download == DownloadWay::Indirect,
             extensions: &[],
@@ -274,6 +298,7 @@ mod tests {
             key_form: KeyForm::Key,
             tls_trust: None,
             download: DownloadWay::Direct,
+            protocols: Protocols::Retrieve,
             euicc_ci: None,
         }
     }
@@ -301,12 +326,19 @@ mod tests {
         assert_eq!(key.to_der(), to_subject_public_key_info(certificate.public_key().unwrap()));
         assert!(certificate.der().windows(key.to_der().len()).any(|part| part == key.to_der()));
         assert!(!data.indirect_profile_download);
+        let injects = |data: &EimConfigurationData<'_>| {
+            let protocols = data.eim_supported_protocol.unwrap();
+            assert!(protocols.has(supported_protocol::RETRIEVE_HTTPS));
+            protocols.has(supported_protocol::INJECT_HTTPS)
+        };
+        assert!(!injects(&data));
 
         let all = ConfigurationOptions {
             asks_token: true,
             key_form: KeyForm::Certificate,
             tls_trust: Some(certificate.clone()),
             download: DownloadWay::Indirect,
+            protocols: Protocols::RetrieveAndInject,
             euicc_ci: Some(vec![1; 20]),
             ..options()
         };
@@ -314,6 +346,7 @@ mod tests {
         let data = read_configuration(&request).unwrap();
         assert_eq!((data.association_token, data.indirect_profile_download), (Some(-1), true));
         assert_eq!(data.euicc_ci_pk_id, Some(&[1; 20][..]));
+        assert!(injects(&data));
         for key in [data.eim_public_key_data, data.trusted_public_key_data_tls] {
             let Some(EimPublicKey::Certificate(told)) = key else { panic!("a certificate") };
             assert_eq!(told.to_der(), certificate.der());

@@ -9,6 +9,7 @@
 //! | [`es9plus`] | the five functions of ES9+ |
 //! | [`es2plus`] | the four functions of ES2+ |
 //! | [`esipa`] | the functions of ESipa |
+//! | [`ipa`] | TransferEimPackage, which eIMs call at devices |
 //! | [`ingest`] | manufacturers deliver |
 //! | [`problem`] | what went wrong, for programs
 //! | [`admin`] | metrics and health, for the machine's own; the admin API |
@@ -20,6 +21,7 @@ pub mod es9plus;
 pub mod esipa;
 pub mod function;
 pub mod ingest;
+pub mod ipa;
 pub mod listener;
 pub mod meter;
 pub mod problem;

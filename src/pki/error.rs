@@ -273,6 +273,9 @@ pub enum ServerCertificateError {
         /// The dNSNames of the certificate.
         names: Vec<String>,
     },
+    /// The peer is known by another key.
+    #[error("the certificate has another key than the one by which the peer is known")]
+    OtherKey,
 }
 
 impl ServerCertificateError {
@@ -285,7 +288,8 @@ impl ServerCertificateError {
             | Self::OtherCi
             | Self::OtherObjectIdentifier { .. }
             | Self::Purpose(_)
-            | Self::HostName { .. } => Refusal::Verification,
+            | Self::HostName { .. }
+            | Self::OtherKey => Refusal::Verification,
         }
     }
 }

@@ -1,16 +1,21 @@
-//! A TLS server that is known by its key, as an IPA knows its eIM (SGP.32 2.11.1.1, trustedPublicKeyDataTls).
+//! A peer in TLS that is known by its key, as an IPA knows its eIM (SGP.32 2.11.1.1, trustedPublicKeyDataTls): as a server
+//! that it calls, and as a client that brings it packages.
 //!
 //! What the eUICC was told may be a key, the eIM's own certificate, or that of the authority above it. The key of the first two is
 //! all that is trusted: the name and the lifetime of the certificate that shows it are not looked at, as the key stands for
-//! the eIM until the eUICC is told another one. Keys are those of TLS here, on P-256.
+//! the eIM until the eUICC is told another one. Below an authority, it is the name that counts: that of the host that is
+//! called, or eimFqdn of the client that calls. Keys are those of TLS here, on P-256.
 
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, SignatureScheme};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
 
 use super::certificate::Certificate;
+use super::chain::Anchors;
+use super::error::{PathError, ServerCertificateError, cut};
 use super::public_key::from_subject_public_key_info;
 use super::tls::{SCHEME, TlsError, verify_handshake};
 use super::web::WebVerifier;
@@ -35,10 +40,124 @@ pub fn trust_key(der: &[u8]) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
 /// [`TlsError`] for a certificate that cannot be read or used.
 pub fn trust_certificate(der: &[u8], clock: Clock) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
     let certificate = Certificate::from_der(der)?;
-    if certificate.basic_constraints.as_ref().is_some_and(|constraints| constraints.authority) {
+    if is_authority(&certificate) {
         return Ok(Arc::new(WebVerifier::new(&[der.to_vec()], clock)?));
     }
     Ok(Arc::new(PinnedKey(*certificate.public_key()?)))
+}
+
+fn is_authority(certificate: &Certificate) -> bool {
+    certificate.basic_constraints.as_ref().is_some_and(|constraints| constraints.authority)
+}
+
+/// Verifies that a client is the one that is known.
+#[derive(Debug)]
+struct KnownClient(KnownBy);
+
+#[derive(Debug)]
+enum KnownBy {
+    Key(PublicKey),
+    Name { anchors: Anchors, name: String, clock: Clock },
+}
+
+/// Lets in the client whose key this SubjectPublicKeyInfo has, in DER, and nobody else.
+///
+/// # Errors
+/// [`TlsError`] for a key that cannot be used.
+pub fn admit_key(der: &[u8]) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    Ok(Arc::new(KnownClient(KnownBy::Key(from_subject_public_key_info(der)?))))
+}
+
+/// Lets in the client of this name directly below the authority of this certificate, or, if it is none of an authority, the client
+/// whose it is.
+///
+/// # Errors
+/// [`TlsError`] for a certificate that cannot be read or used.
+pub fn admit_certificate(
+    der: &[u8],
+    name: &str,
+    clock: Clock,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let certificate = Certificate::from_der(der)?;
+    if is_authority(&certificate) {
+        return admit_below(vec![certificate], name, clock);
+    }
+    Ok(Arc::new(KnownClient(KnownBy::Key(*certificate.public_key()?))))
+}
+
+/// Lets in the client of this name directly below one of these authorities.
+///
+/// # Errors
+/// [`TlsError`] for a certificate that is none of an authority.
+pub fn admit_below(
+    authorities: Vec<Certificate>,
+    name: &str,
+    clock: Clock,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let anchors = Anchors::new(authorities).map_err(|error| TlsError::Library(error.to_string()))?;
+    Ok(Arc::new(KnownClient(KnownBy::Name { anchors, name: name.to_owned(), clock })))
+}
+
+impl KnownClient {
+    fn check(&self, leaf: &Certificate) -> Result<(), ServerCertificateError> {
+        match &self.0 {
+            KnownBy::Key(key) => {
+                let shown = leaf.public_key().map_err(PathError::Key)?;
+                if shown == key { Ok(()) } else { Err(ServerCertificateError::OtherKey) }
+            }
+            KnownBy::Name { anchors, name, clock } => {
+                anchors.verify_client(leaf, clock.now())?;
+                let names = leaf.dns_names();
+                if names.iter().any(|one| one.eq_ignore_ascii_case(name)) {
+                    return Ok(());
+                }
+                Err(ServerCertificateError::HostName { host: name.clone(), names: names.to_vec() })
+            }
+        }
+    }
+}
+
+impl ClientCertVerifier for KnownClient {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        let leaf = Certificate::from_der(end_entity).map_err(TlsError::from)?;
+        self.check(&leaf).map_err(|cause| TlsError::Client {
+            fingerprint: leaf.fingerprint(),
+            name: cut(leaf.common_name().unwrap_or_default()),
+            cause,
+        })?;
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_handshake(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_handshake(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SCHEME]
+    }
 }
 
 impl ServerCertVerifier for PinnedKey {

@@ -1,10 +1,29 @@
 //! `simyard ipa`: a card's IPA calls an eIM over mutual TLS, in both bindings.
 
+use std::sync::Arc;
+
+use simyard::binding::MessageBinding;
+use simyard::client::ClientError;
+use simyard::client::ipa::IpaClient;
+use simyard::client::reachable::Reach;
+use simyard::crypto::keyfile::{load_certificates, load_signing_key};
+use simyard::env::Clock;
+use simyard::ident::ServerAddress;
+use simyard::pki::pinned::trust_certificate;
+use simyard::pki::tls::{TlsIdentity, client_config};
+use simyard_asn1::Encode as _;
+use simyard_asn1::iot::data::{IpaEuiccDataRequest, requested};
+use simyard_asn1::iot::esipa::{
+    EimAcknowledgements, EimPackage, TransferEimPackageRequest, TransferEimPackageResponse,
+};
+
 use crate::binary::{Place, free_port};
+use crate::harness::block_on;
 
 crate::tests!(
     an_ipa_calls_its_eim_over_mutual_tls,
     an_ipa_goes_on_where_its_eim_is_away,
+    a_device_that_listens_takes_packages_of_its_eim_alone,
     what_is_no_run_of_an_ipa_is_wrong_usage,
 );
 
@@ -66,6 +85,60 @@ fn an_ipa_goes_on_where_its_eim_is_away() {
     running.wait_for("error");
 }
 
+fn a_device_that_listens_takes_packages_of_its_eim_alone() {
+    let place = Place::furnished();
+    let mut settings = std::fs::read_to_string(place.path().join("simyard.toml")).unwrap();
+    settings += "[eim]\nfqdn = \"smdp.example.com\"\nlisten = \"127.0.0.1:0\"\n";
+    std::fs::write(place.path().join("simyard.toml"), settings).unwrap();
+    place.run(&format!("pki device {EID}")).ok();
+    let listen = "ipa listen --card card --eim smdp.example.com --address 127.0.0.1:0 --json";
+    let certificate = format!("--certificate device-{EID}.pem --key device-{EID}.key.pem");
+    let retrieve =
+        "eim configuration --as add-initial-eim --format der --out eim.der --tls-trust pki/eim-ca.pem";
+    let inject = "eim configuration --inject --as add-initial-eim --format der --out eim.der --tls-trust pki/eim-ca.pem";
+    let configure = |line: &str| {
+        let _ = std::fs::remove_dir_all(place.path().join("card"));
+        place.run("card new card --pki pki --sgp32").ok();
+        place.run(line).ok();
+        place.run("card eim add card eim.der").ok();
+    };
+    configure(retrieve);
+    place.run(&format!("{listen} {certificate}")).failed("'simyard eim configuration --inject'");
+    configure(inject);
+    place.run(listen).failed("--certificate FILE and --key FILE");
+    let mut device = place.start(&format!("{listen} {certificate}"), "listening on ");
+    let address = device.address("listening on ");
+    let file = |name: &str| place.path().join(name);
+    let client = |certificate: &str, key: &str| {
+        let key = Arc::new(load_signing_key(&file(key)).unwrap());
+        let identity = TlsIdentity::new(load_certificates(&file(certificate)).unwrap(), key).unwrap();
+        let shown = load_certificates(&file(&format!("device-{EID}.pem"))).unwrap();
+        let trusted = trust_certificate(&shown[0], Clock::system()).unwrap();
+        let tls = client_config(trusted, Some(&identity)).unwrap();
+        IpaClient::new(Reach::Anywhere, tls, ServerAddress::parse(&address).unwrap()).unwrap()
+    };
+    let request = IpaEuiccDataRequest {
+        tag_list: vec![requested::EUICC_INFO1],
+        ci_pk_id_to_be_used: None,
+        notification_criteria: None,
+        euicc_package_result_seq_number: None,
+        eim_transaction_id: None,
+    };
+    let package = EimPackage::IpaEuiccDataRequest(request.to_der());
+    let request = TransferEimPackageRequest::Package(package);
+    let eim = client("pki/eim-tls.pem", "pki/eim-tls.key.pem");
+    let answer = block_on(eim.transfer_eim_package(&request)).unwrap();
+    assert!(matches!(answer, TransferEimPackageResponse::IpaEuiccDataResponse(_)), "{answer:?}");
+    device.wait_for("\"outcome\":\"data\"");
+    let acknowledged = TransferEimPackageRequest::Acknowledgements(EimAcknowledgements(vec![7]));
+    let eim = eim.with_binding(MessageBinding::Json);
+    let answer = block_on(eim.transfer_eim_package(&acknowledged)).unwrap();
+    assert_eq!(answer, TransferEimPackageResponse::Received);
+    device.wait_for("\"outcome\":\"acknowledged\"");
+    let other = client(&format!("device-{EID}.pem"), &format!("device-{EID}.key.pem"));
+    assert!(matches!(block_on(other.transfer_eim_package(&request)), Err(ClientError::Transport { .. })));
+}
+
 fn what_is_no_run_of_an_ipa_is_wrong_usage() {
     let place = Place::new();
     for line in [
@@ -82,6 +155,9 @@ fn what_is_no_run_of_an_ipa_is_wrong_usage() {
         "ipa run --card x --eim localhost --lose-coverage-on 1",
         "ipa run --card x --eim localhost --registered-in 26201",
         "ipa run --card x --eim localhost --registered-in 26-01",
+        "ipa listen --card x --eim localhost",
+        "ipa listen --card x --eim localhost --address localhost",
+        "ipa listen --card x --eim localhost --address 127.0.0.1:0 --once",
     ] {
         let run = place.run(line);
         assert_eq!(run.code, Some(2), "{line:?}: {run:?}");

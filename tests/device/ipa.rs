@@ -237,10 +237,10 @@ pub struct Yard {
     eim: Eim,
     said: Arc<Mutex<Said>>,
     pauses: Counted,
-    one: Iccid,
+    pub one: Iccid,
     pub two: Iccid,
     pub settings: Settings,
-    lost_on: Vec<Iccid>,
+    pub lost_on: Vec<Iccid>,
 }
 
 impl Yard {
@@ -291,9 +291,15 @@ impl Yard {
 
     /// The eIM has a package of these operations.
     pub fn queue_psmo(&mut self, operations: &[Psmo<'_>]) {
+        let package = self.psmo(operations);
+        self.queue(package);
+    }
+
+    /// The next package of the eIM.
+    pub fn psmo(&mut self, operations: &[Psmo<'_>]) -> EimPackage {
         let package = self.eim.package(&self.eim.signed(EuiccPackage::Psmo(operations.to_vec())));
         self.eim.counter += 1;
-        self.queue(EimPackage::EuiccPackageRequest(package));
+        EimPackage::EuiccPackageRequest(package)
     }
 
     pub fn said(&self) -> std::sync::MutexGuard<'_, Said> {
@@ -309,19 +315,19 @@ pub fn poll(ipa: &mut Ipa<Card>) -> Result<Polled, IpaError> {
     block_on(ipa.poll_once(&mut |_, _| {}))
 }
 
-fn enabled(ipa: &mut Ipa<Card>) -> Vec<Iccid> {
+pub fn enabled(ipa: &mut Ipa<Card>) -> Vec<Iccid> {
     let profiles = ipa.card().get_profiles_info().unwrap();
     profiles.into_iter().filter(|profile| profile.enabled).map(|profile| profile.iccid).collect()
 }
 
 /// How many notifications and results wait on the card.
-fn waiting(ipa: &mut Ipa<Card>) -> (usize, usize) {
+pub fn waiting(ipa: &mut Ipa<Card>) -> (usize, usize) {
     let notifications = ipa.card().retrieve_notifications().unwrap().len();
     (notifications, ipa.card().retrieve_euicc_package_results().unwrap().len())
 }
 
 /// The eUICC's results in a message, whose signature the eIM could verify.
-fn results_in(result: &EimPackageResult, with: impl Fn(&[EuiccResultData<'_>])) {
+pub fn results_in(result: &EimPackageResult, with: impl Fn(&[EuiccResultData<'_>])) {
     let der = match result {
         EimPackageResult::EuiccPackageResult(der)
         | EimPackageResult::EprAndNotifications { euicc_package_result: der, .. } => der,

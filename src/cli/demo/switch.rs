@@ -23,7 +23,7 @@ use crate::device::iot_state::IotSettings;
 use crate::device::ipa::{Executed, Ipa, Network, Pause, Pausing, Polled, Settings, Surroundings};
 use crate::domain::{Actor, OldProfile, OperationId, Person, ProfileType, Rollback, SwitchTarget, Task};
 use crate::eim::Eim;
-use crate::eim::association::{ConfigurationOptions, DownloadWay, EimIdentity, Envelope, KeyForm};
+use crate::eim::association::{ConfigurationOptions, DownloadWay, EimIdentity, Envelope, KeyForm, Protocols};
 use crate::eim::operations::{CodeScope, OperationRequest, create_operation, operation};
 use crate::ident::{Eid, Iccid};
 use crate::inventory::Inventory;
@@ -262,6 +262,7 @@ impl World {
             key_form: KeyForm::default(),
             tls_trust: Some(self.pki.eim_ca.certificate.clone()),
             download: DownloadWay::Direct,
+            protocols: Protocols::Retrieve,
             euicc_ci: None,
         };
         Ok(identity.configuration(&options, Envelope::AddInitialEim)?)

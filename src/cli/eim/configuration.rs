@@ -18,7 +18,7 @@ use crate::cli::output::line;
 use crate::cli::serve::ConfigArgs;
 use crate::crypto::keyfile::load_certificates;
 use crate::eim::association::{
-    ConfigurationOptions, EimIdentity, Envelope, KeyForm, parse_counter, read_configuration,
+    ConfigurationOptions, EimIdentity, Envelope, KeyForm, Protocols, parse_counter, read_configuration,
 };
 use crate::ident::Eid;
 use crate::pki::Certificate;
@@ -42,6 +42,9 @@ pub(super) struct ConfigurationArgs {
     /// The certificate by which the IPA knows the eIM's TLS, or that of its CA.
     #[arg(long, value_name = "FILE")]
     tls_trust: Option<PathBuf>,
+    /// Tell that this eIM brings packages to devices that listen, too (injectHttps).
+    #[arg(long)]
+    inject: bool,
     /// The key identifier of the CI under which the eUICC is to sign for this eIM.
     #[arg(long, value_name = "HEX", value_parser = parse_hex)]
     euicc_ci: Option<Octets>,
@@ -121,6 +124,7 @@ pub(super) async fn run(args: ConfigurationArgs) -> anyhow::Result<()> {
         key_form: if args.with_certificate { KeyForm::Certificate } else { KeyForm::Key },
         tls_trust: args.tls_trust.as_deref().map(certificate).transpose()?,
         download: args.download.way(&config),
+        protocols: if args.inject { Protocols::RetrieveAndInject } else { Protocols::Retrieve },
         euicc_ci: args.euicc_ci.clone().map(|octets| octets.0),
     };
     let made = identity.configuration(&options, args.r#as.envelope())?;

@@ -10,7 +10,7 @@ use simyard_asn1::rsp::authentication::DeviceInfo;
 use simyard_asn1::rsp::notification::PendingNotification;
 use simyard_asn1::tlv::{Decode as _, Encode as _, NamedBits, Tag};
 
-use super::{Executed, Ipa, IpaError};
+use super::{Executed, Injection, Ipa, IpaError};
 use crate::device::es10_client::{Es10Error, EuiccCertificates, StoredResult};
 use crate::device::install::DEFAULT_TAC;
 use crate::device::lpa::Observer;
@@ -44,11 +44,18 @@ impl<T: ApduTransport> Ipa<T> {
         request: &[u8],
         observer: Observer<'_>,
     ) -> Result<Executed, IpaError> {
+        let (answer, executed) = self.data_for(request)?;
+        self.provide(answer, None, observer).await?;
+        Ok(executed)
+    }
+
+    /// The answer to a request for data.
+    pub(super) fn data_for(&mut self, request: &[u8]) -> Result<(EimPackageResult, Executed), IpaError> {
         let Ok(request) = IpaEuiccDataRequest::from_der(request) else {
             let code = EimPackageResultErrorCode::InvalidPackageFormat;
-            let result = EimPackageResult::ResponseError { eim_transaction_id: None, code };
-            self.provide(result, None, observer).await?;
-            return Ok(Executed::Failed("the eIM's request for data cannot be read".to_owned()));
+            let answer = EimPackageResult::ResponseError { eim_transaction_id: None, code };
+            let why = "the eIM's request for data cannot be read".to_owned();
+            return Ok((answer, Executed::Failed(why)));
         };
         let collected =
             if self.in_emergency { Err(IpaEuiccDataErrorCode::EcallActive) } else { self.collect(&request)? };
@@ -60,8 +67,7 @@ impl<T: ApduTransport> Ipa<T> {
                 (error.to_der(), Executed::Failed(format!("the data that were asked for: {code}")))
             }
         };
-        self.provide(EimPackageResult::IpaEuiccDataResponse(response), None, observer).await?;
-        Ok(executed)
+        Ok((EimPackageResult::IpaEuiccDataResponse(response), executed))
     }
 
     /// Asks the card for each object of the tag list.
@@ -151,7 +157,7 @@ impl<T: ApduTransport> Ipa<T> {
             eum_certificate: certificate(found.eum_certificate, |certificates| &certificates.eum),
             euicc_certificate: certificate(found.euicc_certificate, |certificates| &certificates.euicc),
             eim_transaction_id: request.eim_transaction_id,
-            ipa_capabilities: found.ipa_capabilities.then(capabilities),
+            ipa_capabilities: found.ipa_capabilities.then(|| capabilities(self.settings.injection)),
             device_info: found.device_info.then_some(DeviceInfo {
                 tac: &tac,
                 device_capabilities: &[],
@@ -165,13 +171,18 @@ impl<T: ApduTransport> Ipa<T> {
 }
 
 /// What this IPA can do: both ways of downloading, over HTTPS.
-const fn capabilities() -> IpaCapabilities<'static> {
+fn capabilities(injection: Injection) -> IpaCapabilities<'static> {
+    let retrieves = NamedBits::bit(ipa_protocol::RETRIEVE_HTTPS).0;
+    let protocols = match injection {
+        Injection::None => retrieves,
+        Injection::Https => retrieves | NamedBits::bit(ipa_protocol::INJECT_HTTPS).0,
+    };
     IpaCapabilities {
         ipa_features: NamedBits(
             NamedBits::bit(ipa_feature::DIRECT_RSP_SERVER_COMMUNICATION).0
                 | NamedBits::bit(ipa_feature::INDIRECT_RSP_SERVER_COMMUNICATION).0,
         ),
-        ipa_supported_protocols: Some(NamedBits::bit(ipa_protocol::RETRIEVE_HTTPS)),
+        ipa_supported_protocols: Some(NamedBits(protocols)),
         extensions: &[],
     }
 }

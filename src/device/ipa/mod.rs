@@ -5,6 +5,7 @@
 //! | `package` | eUICC packages, and the way back where a result cannot be delivered | 3.3.1, 3.4.1 |
 //! | `download` | profiles, from the SM-DP+ itself or through the eIM | 3.2.3 |
 //! | `data` | what the eIM asks of device and eUICC | 2.11.2 |
+//! | `inject` | packages that the eIM brings by itself | 3.1.1.2, 5.14.4 |
 //! | `report` | results and notifications, until somebody has them | 3.1.1.1, 3.3.1 |
 //! | `trust` | which eIM of the eUICC is called, and by what it is known | 2.11.1.1 |
 //!
@@ -14,11 +15,13 @@
 
 mod data;
 mod download;
+mod inject;
 mod package;
 mod report;
 mod trust;
 
-pub use trust::{TlsTrust, tls_trust};
+pub use inject::{Then, Transferred};
+pub use trust::{Caller, TlsTrust, caller, tls_trust};
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -26,6 +29,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use simyard_asn1::Error;
+use simyard_asn1::iot::EimTransactionId;
 use simyard_asn1::iot::configuration::GetEimConfigurationDataResponse;
 use simyard_asn1::iot::esipa::{
     EimPackage, EimPackageError, GetEimPackageRequest, GetEimPackageResponse, StateChangeCause,
@@ -89,6 +93,16 @@ pub enum DownloadWay {
     Indirect,
 }
 
+/// Whether an eIM may bring packages by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Injection {
+    /// The device polls.
+    #[default]
+    None,
+    /// The device listens on HTTPS (3.1.1.2).
+    Https,
+}
+
 /// What a device decides for itself.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -104,6 +118,8 @@ pub struct Settings {
     pub imei: Option<[u8; 8]>,
     /// rPLMN: the network that the device is registered in; told where the last poll told another one.
     pub r_plmn: Option<[u8; 3]>,
+    /// Whether the eIM may bring packages by itself, as the IPA's capabilities say.
+    pub injection: Injection,
 }
 
 impl Default for Settings {
@@ -116,6 +132,7 @@ impl Default for Settings {
             accept_policy_rules: false,
             imei: None,
             r_plmn: None,
+            injection: Injection::None,
         }
     }
 }
@@ -196,6 +213,8 @@ pub struct Ipa<T> {
     in_emergency: bool,
     /// The rPLMN that a poll told last.
     told_r_plmn: Option<[u8; 3]>,
+    /// The trigger that the eIM brought last, once it has the result.
+    brought: Option<EimTransactionId>,
 }
 
 /// What stands around an IPA.
@@ -241,6 +260,7 @@ impl<T: ApduTransport> Ipa<T> {
             state_change: None,
             in_emergency: false,
             told_r_plmn: None,
+            brought: None,
         };
         ipa.read_association()?;
         Ok(ipa)

@@ -25,14 +25,23 @@ impl<T: ApduTransport> Ipa<T> {
         request: &[u8],
         observer: Observer<'_>,
     ) -> Result<Executed, IpaError> {
-        // Steps 3 to 8 are the eUICC's.
+        let result = self.load_package(request, observer)?;
+        self.deliver_result(result, observer).await
+    }
+
+    /// Has the eUICC run a package: steps 3 to 8, which are the eUICC's.
+    pub(super) fn load_package(
+        &mut self,
+        request: &[u8],
+        observer: Observer<'_>,
+    ) -> Result<Vec<u8>, IpaError> {
         let start = self.around.clock.monotonic();
         let result = self.card.load_euicc_package(request);
         observer("ES10b.LoadEuiccPackage", self.around.clock.monotonic().saturating_sub(start));
         let result = result?;
         // The package may have changed what the eUICC knows of the eIM.
         self.read_association()?;
-        self.deliver_result(result, observer).await
+        Ok(result)
     }
 
     /// Delivers a result. Where the eIM does not take it in time, the device goes back to the profile of before, if the eIM

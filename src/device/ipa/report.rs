@@ -45,7 +45,7 @@ impl<T: ApduTransport> Ipa<T> {
     }
 
     /// Whether a result is of a package of the eIM that is called. Another eIM of the eUICC has another IPA.
-    fn is_for_this_eim(&self, result: &[u8]) -> Result<bool, IpaError> {
+    pub(super) fn is_for_this_eim(&self, result: &[u8]) -> Result<bool, IpaError> {
         let result = EuiccPackageResult::from_der(result)?;
         Ok(self.association.eim_id.as_ref().is_none_or(|called| called == result.eim_id()))
     }

@@ -1,6 +1,8 @@
 //! Which eIM of the eUICC is called, and by what its TLS is known (SGP.32 2.11.1.1, trustedPublicKeyDataTls).
 
-use simyard_asn1::iot::configuration::{EimConfigurationData, EimPublicKey, GetEimConfigurationDataResponse};
+use simyard_asn1::iot::configuration::{
+    EimConfigurationData, EimPublicKey, GetEimConfigurationDataResponse, supported_protocol,
+};
 use simyard_asn1::tlv::Decode as _;
 
 use super::IpaError;
@@ -31,6 +33,31 @@ pub fn tls_trust<T: ApduTransport>(
     Ok(trusted.map(|trusted| match trusted {
         EimPublicKey::Spki(key) => TlsTrust::Key(key.to_der()),
         EimPublicKey::Certificate(certificate) => TlsTrust::Certificate(certificate.to_der()),
+    }))
+}
+
+/// What the eUICC was told of an eIM that may bring packages by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// eimFqdn: the name that its certificate has.
+    pub fqdn: Option<String>,
+    /// eimSupportedProtocol: whether packages may be brought over HTTPS; `None` if that was not said.
+    pub injects: Option<bool>,
+}
+
+/// Who brings packages to this eUICC: the eIM at this address, as the eUICC was told of it.
+///
+/// # Errors
+/// [`IpaError`] if the card does not say it.
+pub fn caller<T: ApduTransport>(
+    card: &mut Es10Client<T>,
+    eim: &ServerAddress,
+) -> Result<Option<Caller>, IpaError> {
+    let der = card.get_eim_configuration_data(None)?;
+    let response = GetEimConfigurationDataResponse::from_der(&der)?;
+    Ok(called(&response.eims, eim).map(|eim| Caller {
+        fqdn: eim.eim_fqdn.map(str::to_owned),
+        injects: eim.eim_supported_protocol.map(|protocols| protocols.has(supported_protocol::INJECT_HTTPS)),
     }))
 }
 
