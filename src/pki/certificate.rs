@@ -349,6 +349,12 @@ impl Certificate {
         }
     }
 
+    /// Whether it is for clients of TLS (extKeyUsage clientAuth).
+    #[must_use]
+    pub fn is_for_clients(&self) -> bool {
+        self.extended_key_usage.is_some_and(|usage| usage.client_auth)
+    }
+
     /// The dNSNames of subjectAltName.
     #[must_use]
     pub fn dns_names(&self) -> &[String] {

@@ -6,18 +6,19 @@
 //! the eIM until the eUICC is told another one. Below an authority, it is the name that counts: that of the host that is
 //! called, or eimFqdn of the client that calls. Keys are those of TLS here, on P-256.
 
+use std::fmt;
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::DistinguishedName;
+use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
 
 use super::certificate::Certificate;
 use super::chain::Anchors;
 use super::error::{PathError, ServerCertificateError, cut};
 use super::public_key::from_subject_public_key_info;
-use super::tls::{SCHEME, TlsError, verify_handshake};
+use super::tls::{PeerIdentity, TlsError, handshake_signatures, peer_identity};
 use super::web::WebVerifier;
 use crate::crypto::ecdsa::PublicKey;
 use crate::env::Clock;
@@ -137,27 +138,7 @@ impl ClientCertVerifier for KnownClient {
         Ok(ClientCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_handshake(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_handshake(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SCHEME]
-    }
+    handshake_signatures!();
 }
 
 impl ServerCertVerifier for PinnedKey {
@@ -177,27 +158,53 @@ impl ServerCertVerifier for PinnedKey {
         }
     }
 
-    fn verify_tls12_signature(
+    handshake_signatures!();
+}
+
+/// Verifies that a server is the device that is called, by the certificate that it shows as a client elsewhere.
+struct DeviceServer<F> {
+    anchors: Arc<Anchors>,
+    clock: Clock,
+    is_called: F,
+}
+
+impl<F> fmt::Debug for DeviceServer<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceServer").finish_non_exhaustive()
+    }
+}
+
+/// Trusts the device that listens with its client certificate, directly below one of these CAs of devices, if it is the one
+/// that is called. Where it is reached is no part of its certificate.
+pub fn trust_device(
+    anchors: Arc<Anchors>,
+    clock: Clock,
+    is_called: impl Fn(&PeerIdentity) -> bool + Send + Sync + 'static,
+) -> Arc<dyn ServerCertVerifier> {
+    Arc::new(DeviceServer { anchors, clock, is_called })
+}
+
+impl<F: Fn(&PeerIdentity) -> bool + Send + Sync> ServerCertVerifier for DeviceServer<F> {
+    fn verify_server_cert(
         &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_handshake(message, cert, dss)
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let leaf = Certificate::from_der(end_entity).map_err(TlsError::from)?;
+        self.anchors.verify_client(&leaf, self.clock.now()).map_err(TlsError::from)?;
+        let shown = peer_identity(end_entity).map_err(TlsError::from)?;
+        if (self.is_called)(&shown) {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(TlsError::OtherDevice(cut(leaf.serial_number().or(leaf.common_name()).unwrap_or_default()))
+                .into())
+        }
     }
 
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_handshake(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SCHEME]
-    }
+    handshake_signatures!();
 }
 
 #[cfg(test)]
@@ -235,5 +242,27 @@ mod tests {
             assert!(!accepts(&trusted, other), "{trusted:?}");
         }
         assert!(trust_key(&key[1..]).is_err() && trust_certificate(&key, clock).is_err());
+    }
+
+    #[test]
+    fn a_device_is_trusted_below_its_ca_if_it_is_the_one_that_is_called() {
+        let eid = Eid::parse("89049032000000000000279973200019").unwrap();
+        let options = TestPkiOptions { host_names: vec!["eim.example.com".to_owned()], eid: eid.clone() };
+        let pki = TestPki::generate(&Rng::seeded(1), NOW, &options).unwrap();
+        let anchors = Arc::new(Anchors::new(vec![pki.device_ca.certificate.clone()]).unwrap());
+        let accepts = |called: &str, shown: &Certificate| {
+            let called = called.to_owned();
+            let is_called =
+                move |shown: &PeerIdentity| shown.serial_number.as_deref() == Some(called.as_str());
+            let verifier = trust_device(Arc::clone(&anchors), Clock::fixed(NOW), is_called);
+            let shown = CertificateDer::from(shown.der().to_vec());
+            let name = ServerName::try_from("192.0.2.7").unwrap();
+            let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1));
+            verifier.verify_server_cert(&shown, &[], &name, &[], now).is_ok()
+        };
+        assert!(accepts(eid.as_str(), &pki.device.certificate));
+        assert!(!accepts("89049032000000000000700000004105", &pki.device.certificate));
+        assert!(!accepts(eid.as_str(), &pki.eim_tls.certificate));
+        assert!(!accepts(eid.as_str(), &pki.euicc.certificate), "the same number, under another CA");
     }
 }

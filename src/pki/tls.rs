@@ -71,6 +71,9 @@ pub enum TlsError {
         /// The rule.
         cause: ServerCertificateError,
     },
+    /// The device that answers is another one than the one that is called.
+    #[error("the TLS certificate of {0:?} does not stand for the EID that is called")]
+    OtherDevice(String),
     /// The TLS library refuses the settings.
     #[error("TLS settings: {0}")]
     Library(String),
@@ -238,6 +241,34 @@ pub fn client_config(
     Ok(config)
 }
 
+/// What every verifier of ours has alike: the handshake is signed with the key of the certificate, in the one scheme.
+macro_rules! handshake_signatures {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            message: &[u8],
+            cert: &rustls::pki_types::CertificateDer<'_>,
+            dss: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            $crate::pki::tls::verify_handshake(message, cert, dss)
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            cert: &rustls::pki_types::CertificateDer<'_>,
+            dss: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            $crate::pki::tls::verify_handshake(message, cert, dss)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+            vec![$crate::pki::tls::SCHEME]
+        }
+    };
+}
+pub(super) use handshake_signatures;
+
 /// Verifies the certificates of SM-DP+ servers, for LPAs and ES2+ clients: under a trusted CI, for TLS of an SM-DP+,
 /// serverAuth, and with the host that was called among the dNSNames.
 #[derive(Debug)]
@@ -271,27 +302,7 @@ impl ServerCertVerifier for ServerVerifier {
         Ok(ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_handshake(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_handshake(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SCHEME]
-    }
+    handshake_signatures!();
 }
 
 /// Verifies the certificates of operators and devices: issued by an anchor directly, clientAuth.
@@ -344,27 +355,7 @@ impl ClientCertVerifier for ClientVerifier {
         Ok(ClientCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_handshake(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_handshake(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SCHEME]
-    }
+    handshake_signatures!();
 }
 
 /// Proof of possession: the peer signed the handshake with the key of its certificate.

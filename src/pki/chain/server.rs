@@ -166,7 +166,7 @@ impl Anchors {
         if certificate.has_any_role() {
             check_role(certificate, Role::DpTls)?;
         }
-        if !certificate.extended_key_usage.is_some_and(|usage| usage.client_auth) {
+        if !certificate.is_for_clients() {
             return Err(ServerCertificateError::Purpose("clientAuth"));
         }
         check_extensions(certificate)?;
