@@ -19,6 +19,7 @@ use simyard_asn1::iot::esipa::Function;
 
 use crate::conformance::compare;
 
+pub mod brought;
 pub mod commands;
 pub mod downloads;
 pub mod end_to_end;

@@ -7,6 +7,7 @@ pub mod forward;
 pub mod keys;
 pub mod killed;
 pub mod laboratory;
+pub mod listening;
 pub mod notifications;
 pub mod operations;
 pub mod relay;

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::AppError;
 use super::config::{Config, ConfigError, EimListenSetting, EimSetting};
-use super::credentials::{credential, device_cas, not_after, tls, uncovered};
+use super::credentials::{credential, device_cas, not_after, tls, tls_identity, uncovered};
 use super::revocation::RevocationFiles;
 use crate::eim::Eim;
 use crate::eim::caller::{ClientAuth, Devices};
@@ -23,6 +23,7 @@ use crate::http::esipa;
 use crate::http::listener::{DoorWatch, Listener, ListenerLimits};
 use crate::http::meter::Meter;
 use crate::ident::Peer;
+use crate::jobs::bring_packages::BringPackages;
 use crate::pki::Anchors;
 use crate::pki::tls::{CertificateRefusal, ClientVerifier};
 use crate::store::Store;
@@ -102,6 +103,21 @@ impl EimDoor {
     /// Hears of devices that are turned away in the handshake.
     pub(super) fn watch(&self) -> Arc<dyn DoorWatch> {
         Arc::new(AtTheDoor(Arc::clone(self.devices.refusals())))
+    }
+
+    /// The job that brings packages to devices that listen; the eIM shows the certificate of its first listener.
+    pub(super) fn bring_packages(
+        &self,
+        setting: &EimSetting,
+        eim: &Arc<Eim>,
+    ) -> Result<Option<BringPackages>, AppError> {
+        let Some(listener) = setting.listeners.first() else { return Ok(None) };
+        Ok(Some(BringPackages {
+            eim: Arc::clone(eim),
+            devices: Arc::clone(&self.devices),
+            anchors: Arc::clone(&self.anchors),
+            identity: tls_identity(&listener.listener.tls)?,
+        }))
     }
 
     /// What was refused.

@@ -20,6 +20,7 @@ use crate::http::meter::Meter;
 use crate::http::{admin, es2plus, es9plus};
 use crate::ident::{IssuerRanges, ServerAddress};
 use crate::inventory::{Delivery, Inventory};
+use crate::jobs::bring_packages::BringPackages;
 use crate::jobs::deliver_callbacks::DeliverCallbacks;
 use crate::jobs::deliver_webhooks::DeliverWebhooks;
 use crate::jobs::end_reservations::end_reservations;
@@ -231,6 +232,7 @@ pub struct App {
     operations: Option<Arc<Eim>>,
     campaigns: Option<RunCampaigns>,
     forward_notifications: Option<ForwardNotifications>,
+    bring_packages: Option<BringPackages>,
     callbacks: DeliverCallbacks,
     webhooks: DeliverWebhooks,
     revocation: RevocationFiles,
@@ -322,11 +324,13 @@ impl App {
         meter.add(Box::new(Readings::new(config, Arc::clone(&smdp))?));
         let stock = Stock { store: smdp.store.clone(), sealer: smdp.sealer.clone() };
         let operations = open_eim(config, &stock, &clock, &smdp.rng)?.map(Arc::new);
+        let mut bring_packages = None;
         let eim = match (&config.eim, &operations) {
             (Some(setting), Some(eim)) => {
                 let door = EimDoor::open(setting, &smdp.anchors, smdp.store.clone(), clock.clone())?;
                 meter.add(door.readings());
                 let listeners = door.listeners(setting, eim, sockets.eim, &meter)?;
+                bring_packages = door.bring_packages(setting, eim)?;
                 Some((door, listeners))
             }
             _ => None,
@@ -386,6 +390,7 @@ impl App {
             operations,
             campaigns,
             forward_notifications,
+            bring_packages,
             callbacks,
             webhooks,
             revocation,
@@ -416,6 +421,9 @@ impl App {
         }
         if let Some(forward) = self.forward_notifications {
             interfaces.spawn(forward.run(end.clone()));
+        }
+        if let Some(bring) = self.bring_packages {
+            interfaces.spawn(bring.run(end.clone()));
         }
         interfaces.spawn(remove_given_up(self.inventory, end.clone()));
         if let Some(age) = self.erase_personal_after {

@@ -2,9 +2,12 @@
 //!
 //! A device has an address of its own and a certificate of its own, so each has a client of its own.
 
+use std::sync::Arc;
+
 use simyard_asn1::iot::esipa::{Function, TransferEimPackageRequest, TransferEimPackageResponse};
 use simyard_asn1::{Decode as _, Encode as _};
 
+use super::exchange::Exchange;
 use super::reachable::Reach;
 use super::{ClientError, Http};
 use crate::binding::{self, MessageBinding, asn1, esipa};
@@ -30,6 +33,12 @@ impl IpaClient {
     pub fn new(reach: Reach, tls: rustls::ClientConfig, device: ServerAddress) -> Result<Self, ClientError> {
         let http = Http::within(reach, tls, USER_AGENT, &[])?;
         Ok(Self { http, device, binding: MessageBinding::Asn1 })
+    }
+
+    /// A client over a way out that is there; it speaks ASN.1.
+    #[must_use]
+    pub fn over(exchange: Arc<dyn Exchange>, device: ServerAddress) -> Self {
+        Self { http: Http::over(exchange), device, binding: MessageBinding::Asn1 }
     }
 
     /// The same client, speaking this binding.

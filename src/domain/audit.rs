@@ -127,6 +127,8 @@ impl Action {
     pub const LABEL_REMOVE: Self = Self("label.remove");
     /// An eUICC was associated with the eIM by hand.
     pub const EIM_ASSOCIATE: Self = Self("eim.associate");
+    /// It was said where the device of an eUICC listens, or that it polls.
+    pub const EIM_LISTEN: Self = Self("eim.listen");
     /// It was written down which key of the eIM eUICCs know.
     pub const EIM_PIN_KEY: Self = Self("eim.pin_key");
     /// A laboratory changed what the eIM keeps of an eUICC, or had it handed a package.

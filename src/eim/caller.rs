@@ -180,6 +180,45 @@ impl Devices {
         }
         Ok(caller)
     }
+
+    /// Which certificates stand for this EID.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the list cannot be read.
+    pub async fn certificates_of(&self, eid: &Eid) -> Result<CertificatesOf, StoreError> {
+        let listed = self.store.device_certificates(Some(eid), "", LISTED_MAX).await?;
+        let fingerprints = listed.iter().map(|listed| listed.pin.fingerprint).collect();
+        Ok(CertificatesOf { eid: eid.clone(), eid_field: self.eid_field, fingerprints })
+    }
+
+    /// The device of this EID, which we called there, and which proved in the handshake who it is
+    /// ([`CertificatesOf::has`]).
+    #[must_use]
+    pub fn reached(&self, eid: &Eid, peer: Peer) -> DeviceCaller {
+        DeviceCaller { peer, fingerprint: None, proven: Some(eid.clone()), shared: Arc::clone(&self.shared) }
+    }
+}
+
+/// Certificates of the list that one EID may have, where its device is called.
+const LISTED_MAX: u32 = 100;
+
+/// Which certificates stand for an EID.
+#[derive(Clone, Debug)]
+pub struct CertificatesOf {
+    eid: Eid,
+    eid_field: EidField,
+    fingerprints: Vec<[u8; 32]>,
+}
+
+impl CertificatesOf {
+    /// Whether this certificate is one of them: what it says itself comes first, as for callers.
+    #[must_use]
+    pub fn has(&self, identity: &PeerIdentity) -> bool {
+        match self.eid_field.eid(identity) {
+            Some(named) => named == self.eid,
+            None => self.fingerprints.contains(&identity.fingerprint),
+        }
+    }
 }
 
 /// Somebody who calls on ESipa.
@@ -292,5 +331,20 @@ mod tests {
             let found = field.eid(&identity).map(|eid| eid.to_string());
             assert_eq!(found.as_deref(), named.then_some(EID), "{field:?} of {identity:?}");
         }
+    }
+
+    #[test]
+    fn a_certificate_stands_for_what_it_says_or_else_by_the_list() {
+        let eid = Eid::parse(EID).unwrap();
+        let of = |fingerprints: Vec<[u8; 32]>| CertificatesOf {
+            eid: eid.clone(),
+            eid_field: EidField::SerialNumber,
+            fingerprints,
+        };
+        let other = "89049032000000000000700000004105";
+        assert!(of(vec![]).has(&identity(Some(EID), None, &[])));
+        assert!(!of(vec![[1; 32]]).has(&identity(Some(other), None, &[])), "it says itself whose it is");
+        assert!(of(vec![[2; 32], [1; 32]]).has(&identity(None, None, &[])));
+        assert!(!of(vec![[2; 32]]).has(&identity(None, None, &[])));
     }
 }

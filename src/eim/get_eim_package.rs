@@ -122,25 +122,44 @@ pub async fn get_eim_package(
             poll = look(eim, &eid).await?;
         }
     }
+    next_package(eim, caller, &eid, poll).await
+}
+
+/// What leaves for an eUICC now, whether its device polls or is gone to; `poll` is what there is for it.
+pub(super) async fn next_package(
+    eim: &Eim,
+    caller: &DeviceCaller,
+    eid: &Eid,
+    mut poll: Poll,
+) -> Result<EimPackage, GetEimPackageError> {
     // 3. An eUICC that cannot be believed yet is asked who it is.
-    if !poll.has_certificates && poll.introductions < INTRODUCTIONS_MAX && eim.introductions.ask(&eid) {
+    if !poll.has_certificates && poll.introductions < INTRODUCTIONS_MAX && eim.introductions.ask(eid) {
         return Ok(EimPackage::IpaEuiccDataRequest(introduction_request()));
     }
     // 4. The outstanding package, signed if it leaves for the first time.
     for _ in 0..LOOKS {
-        let package = poll.package.filter(|package| package.package.due_at <= eim.clock.now());
+        let package = poll.package.filter(|package| is_due(eim, package));
         let package = package.ok_or(GetEimPackageError::NoEimPackageAvailable)?;
         if let Some(octets) = octets(eim, caller, &package).await? {
             return Ok(octets);
         }
         leave(eim, &package, poll.association_token, poll.signing_key.as_deref()).await?;
-        poll = look(eim, &eid).await?;
+        poll = look(eim, eid).await?;
     }
     Err(GetEimPackageError::Race)
 }
 
+fn is_due(eim: &Eim, package: &StoredPackage) -> bool {
+    package.package.due_at <= eim.clock.now()
+}
+
+/// Whether a package waits for an eUICC.
+pub(super) fn waits(eim: &Eim, poll: &Poll) -> bool {
+    poll.package.as_ref().is_some_and(|package| is_due(eim, package))
+}
+
 /// What there is for an eUICC; one that was delivered for this eIM is associated when it is heard of first.
-async fn look(eim: &Eim, eid: &Eid) -> Result<Poll, GetEimPackageError> {
+pub(super) async fn look(eim: &Eim, eid: &Eid) -> Result<Poll, GetEimPackageError> {
     if let Some(poll) = eim.store.poll(eid).await? {
         return Ok(poll);
     }

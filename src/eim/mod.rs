@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`get_eim_package`] | ESipa.GetEimPackage: a device polls | 5.14.5 |
 //! | [`provide_eim_package_result`] | ESipa.ProvideEimPackageResult: what became of a package | 5.14.6 |
+//! | [`listening`] | ESipa.TransferEimPackage: packages are brought to devices that listen | 5.14.4 |
 //! | [`handle_notification`] | ESipa.HandleNotification: notifications for their receivers | 5.14.7 |
 //! | [`initiate_authentication`] | ESipa.InitiateAuthentication: a download through the eIM begins | 5.14.1 |
 //! | [`authenticate_client`] | ESipa.AuthenticateClient | 5.14.3 |
@@ -70,6 +71,7 @@ pub mod initiate_authentication;
 pub mod introductions;
 pub mod keys;
 pub mod laboratory;
+pub mod listening;
 pub mod operations;
 pub mod package;
 pub mod provide_eim_package_result;

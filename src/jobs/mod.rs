@@ -3,6 +3,7 @@
 //! | file | job |
 //! |---|---|
 //! | [`deliver_callbacks`] | tells operators of downloads over ES2+.HandleDownloadProgressInfo |
+//! | [`bring_packages`] | brings what waits for eUICCs to those of their devices that listen |
 //! | [`forward_notifications`] | brings notifications of eUICCs to the SM-DP+ that each names |
 //! | [`deliver_webhooks`] | brings what happened to webhooks |
 //! | [`remove_given_up`] | removes batches whose receivers died |
@@ -14,6 +15,7 @@
 //! Each job may run in several processes on one store, may be killed at any instruction, and is done at least once.
 
 mod attempt;
+pub mod bring_packages;
 pub mod deliver_callbacks;
 pub mod deliver_webhooks;
 pub mod end_reservations;

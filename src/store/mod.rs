@@ -25,6 +25,7 @@
 //! | `esipa_refusals` | what was refused on ESipa |
 //! | `euiccs` | the register of eUICCs |
 //! | `labels` | what the owners of fleets call eUICCs by |
+//! | `listening` | where devices listen that packages are brought to |
 //! | `packages` | what profiles are made of |
 //! | `seen` | when eUICCs were heard of, noted together |
 //! | `eim_euiccs` | eUICCs of our eIM, and their profiles |
@@ -79,6 +80,7 @@ mod forwarded;
 mod idempotency;
 mod identities;
 mod labels;
+mod listening;
 mod manual_changes;
 mod msisdns;
 mod operation_events;
@@ -135,6 +137,7 @@ pub use forwarded::{
 pub use idempotency::{ANSWER_MAX, Begin, KEPT_FOR};
 pub use identities::{Credential, CredentialKind, CredentialRecord, Found, IdentityRecord, NewIdentity};
 pub use labels::{LABELLED_MAX, LabelChange, Labelled};
+pub use listening::Listening;
 pub use manual_changes::{DETAIL_MAX, MANUAL_CHANGES_MAX, ManualChange, NewManualChange};
 pub use operation_events::ToldEvent;
 pub use operations::{CodeScope, KeptOperation, NewOperation, OPERATIONS_MAX, OperationSelection, Urgency};
@@ -194,6 +197,7 @@ const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (21, "msisdn", include_str!("migrations/sqlite/0021_msisdn.sql")),
     (22, "campaign", include_str!("migrations/sqlite/0022_campaign.sql")),
     (23, "campaign_retry", include_str!("migrations/sqlite/0023_campaign_retry.sql")),
+    (24, "listening", include_str!("migrations/sqlite/0024_listening.sql")),
 ];
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "stock", include_str!("migrations/postgres/0001_stock.sql")),
@@ -219,6 +223,7 @@ const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (21, "msisdn", include_str!("migrations/postgres/0021_msisdn.sql")),
     (22, "campaign", include_str!("migrations/postgres/0022_campaign.sql")),
     (23, "campaign_retry", include_str!("migrations/postgres/0023_campaign_retry.sql")),
+    (24, "listening", include_str!("migrations/postgres/0024_listening.sql")),
 ];
 
 /// Where the data lies.
@@ -418,6 +423,7 @@ impl Store {
             operation_events::STATEMENTS,
             device_certificates::STATEMENTS,
             labels::STATEMENTS,
+            listening::STATEMENTS,
             campaigns::STATEMENTS,
             esipa_refusals::STATEMENTS,
             packages::STATEMENTS,

@@ -24,6 +24,7 @@ crate::tests!(
     an_ipa_calls_its_eim_over_mutual_tls,
     an_ipa_goes_on_where_its_eim_is_away,
     a_device_that_listens_takes_packages_of_its_eim_alone,
+    what_waits_is_brought_to_a_device_that_listens,
     what_is_no_run_of_an_ipa_is_wrong_usage,
 );
 
@@ -137,6 +138,60 @@ fn a_device_that_listens_takes_packages_of_its_eim_alone() {
     device.wait_for("\"outcome\":\"acknowledged\"");
     let other = client(&format!("device-{EID}.pem"), &format!("device-{EID}.key.pem"));
     assert!(matches!(block_on(other.transfer_eim_package(&request)), Err(ClientError::Transport { .. })));
+}
+
+fn what_waits_is_brought_to_a_device_that_listens() {
+    let place = Place::furnished();
+    let port = free_port();
+    let mut settings = std::fs::read_to_string(place.path().join("simyard.toml")).unwrap();
+    settings += &format!("[eim]\nfqdn = \"smdp.example.com\"\nlisten = \"127.0.0.1:{port}\"\n");
+    std::fs::write(place.path().join("simyard.toml"), settings).unwrap();
+    place.run(&format!("pki device {EID}")).ok();
+    place.run("card new card --pki pki --sgp32").ok();
+    let inject = "eim configuration --inject --as add-initial-eim --format der --out eim.der --tls-trust pki/eim-ca.pem";
+    place.run(inject).ok();
+    place.run("card eim add card eim.der").ok();
+    let at = |address: &str| format!("eim listen {EID} --at {address} --by anna --config simyard.toml");
+    place.run(&at("localhost:1")).failed("are not associated with this eIM");
+    place.run(&format!("eim associate {EID} --counter 0")).ok();
+    let _server = place.serve();
+    let mut device = place.start(
+        &format!(
+            "ipa listen --card card --eim smdp.example.com --connect-to smdp.example.com=127.0.0.1:{port} --address \
+             127.0.0.1:0 --json --certificate device-{EID}.pem --key device-{EID}.key.pem"
+        ),
+        "listening on ",
+    );
+    let id = place.run(&format!("operation create {EID} audit")).ok().trim().to_owned();
+    let address = device.address("listening on ");
+    assert_eq!(place.run(&at(&format!("https://{address}"))).ok(), "1 devices listen, 0 poll\n");
+    // The eIM asks who the eUICC is, and brings the package then.
+    device.wait_for("\"outcome\":\"data\"");
+    device.wait_for("\"outcome\":\"executed\"");
+    device.wait_for("\"outcome\":\"acknowledged\"");
+    assert_eq!(place.run(&format!("operation show {id} --json")).json()["state"], "done");
+    assert_eq!(place.run(&format!("eim show {EID} --json")).json()["listens_at"], address.as_str());
+    assert!(place.run(&format!("eim show {EID}")).ok().contains(&format!("its device listens at {address}")));
+    assert!(place.run("audit list").ok().contains("eim.listen"));
+    let doctor = place.run("doctor");
+    assert!(doctor.stdout.contains("devices that listen, and are brought what waits: 1"), "{doctor:?}");
+    // A certificate that devices refuse is told before they do.
+    let settings = std::fs::read_to_string(place.path().join("simyard.toml")).unwrap();
+    let other = "certificate = \"pki/eim-sign.pem\"\nkey = \"pki/eim-sign.key.pem\"\n";
+    place.write("other.toml", &format!("{settings}{other}"));
+    let doctor = place.run("doctor --config other.toml");
+    assert!(doctor.stdout.contains("extKeyUsage of eim.certificate lacks clientAuth"), "{doctor:?}");
+    assert_eq!(place.run(&format!("eim listen {EID} --no-more")).ok(), "0 devices listen, 1 poll\n");
+    place.write("list.csv", &format!("eid,address\n{EID},localhost:8449\n"));
+    assert_eq!(place.run("eim listen --file list.csv").ok(), "1 devices listen, 0 poll\n");
+    place.write("list.csv", "eid\n");
+    place.run("eim listen --file list.csv").failed("line 1: expected the columns eid,address");
+    for line in
+        ["eim listen", "eim listen {EID}", "eim listen 1 --no-more", "eim listen --file list.csv --no-more"]
+    {
+        let run = place.run(&line.replace("{EID}", EID));
+        assert_eq!(run.code, Some(2), "{line:?}: {run:?}");
+    }
 }
 
 fn what_is_no_run_of_an_ipa_is_wrong_usage() {

@@ -3,7 +3,9 @@
 use simyard::binding::esipa::EsipaCode;
 use simyard_asn1::iot::configuration::AddEimCode;
 use simyard_asn1::iot::data::IpaEuiccDataErrorCode;
-use simyard_asn1::iot::esipa::{AuthenticateClientErrorEsipa, EimPackageResultErrorCode, StateChangeCause};
+use simyard_asn1::iot::esipa::{
+    AuthenticateClientErrorEsipa, EimPackageResultErrorCode, StateChangeCause, TransferEimPackageError,
+};
 use simyard_asn1::iot::result::{
     ConfigureImmediateEnableResult, DeleteEimResult, DeleteProfileResult, DisableProfileResult,
     EnableProfileResult, EuiccPackageErrorCode, EuiccPackageUnsignedErrorCode, ListEimError,
@@ -67,7 +69,7 @@ fn installation_errors() -> Vec<Row> {
 
 /// All sections.
 pub fn groups() -> Vec<Group> {
-    let mut groups = vec![polls(), packages()];
+    let mut groups = vec![polls(), brought(), packages()];
     groups.extend(commands());
     groups.extend([errors(), results(), data(), triggers(), relayed(), notifications(), bad_input()]);
     groups.push(Group {
@@ -84,7 +86,6 @@ pub fn groups() -> Vec<Group> {
     groups.push(Group {
         title: "Not there",
         rows: absent(&[
-            ("TransferEimPackage", "the eIM calls the IPA (5.14.4)", "IPAs are not called: they poll"),
             ("SM-DS", "ES11', contactSmds (3.2.3.1, 7.6)", NO_SM_DS),
             ("ES12", "events at an SM-DS", NO_SM_DS),
             ("CoAP", "ESipa over CoAP and DTLS", "HTTPS is the only transport"),
@@ -92,6 +93,24 @@ pub fn groups() -> Vec<Group> {
         ]),
     });
     groups
+}
+
+fn brought() -> Group {
+    let mut all = rows(&[
+        ("Transfer_Package", "an eUICC package, its result, and EimAcknowledgements for that"),
+        ("Transfer_Nobody", "a device that is not reached is handed nothing"),
+        (
+            "Transfer_Lost",
+            "the answer is lost: the same octets for a poll, and the result by ProvideEimPackageResult",
+        ),
+        ("Transfer_Trigger", "eimPackageReceived, and the result by ProvideEimPackageResult"),
+        ("Transfer_DataRequest", "an eUICC that nobody introduced is asked who it is"),
+    ]);
+    all.extend(codes!("Transfer": TransferEimPackageError));
+    Group {
+        title: "TransferEimPackage (5.14.4): the eIM calls a device, here by the messages alone, without TLS",
+        rows: all,
+    }
 }
 
 fn polls() -> Group {

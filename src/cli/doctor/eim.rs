@@ -128,6 +128,26 @@ pub(super) async fn keys(config: &Config, store: &Store, report: &mut Report) {
     }
 }
 
+/// Devices that listen see the eIM's certificate as a client's.
+pub(super) async fn listening(config: &Config, store: &Store, report: &mut Report) {
+    let Some(setting) = &config.eim else { return };
+    let devices = match store.count_devices_that_listen().await {
+        Ok(0) => return,
+        Ok(devices) => devices,
+        Err(error) => return report.bad(GROUP, error.to_string(), "mend the store"),
+    };
+    let text = format!("devices that listen, and are brought what waits: {devices}");
+    // A certificate that cannot be read has been told already.
+    let shown = setting.listeners.first().and_then(|first| credential(&first.listener.tls).ok());
+    let is_client = shown.is_none_or(|shown| shown.certificate.is_for_clients());
+    if is_client {
+        report.good(GROUP, text);
+    } else {
+        let text = format!("{text}; extKeyUsage of eim.certificate lacks clientAuth");
+        report.bad(GROUP, text, "name a certificate that is for clients of TLS too: devices refuse this one");
+    }
+}
+
 /// Enough of a digest to recognise it.
 fn short(digest: &str) -> &str {
     digest.get(..16).unwrap_or(digest)

@@ -143,6 +143,7 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
             }
             webhooks::check(&store, &mut report).await;
             eim::keys(&config, &store, &mut report).await;
+            eim::listening(&config, &store, &mut report).await;
             store.close().await;
         }
     }

@@ -18,7 +18,7 @@ use crate::eim::association::{
     Association, MAX_FILE_OCTETS, associate, parse_counter, parse_token, read_list,
 };
 use crate::env::Clock;
-use crate::ident::{Eid, counted};
+use crate::ident::{Eid, ServerAddress, counted};
 use crate::store::{EimEuicc, KeptOperation, Store};
 
 #[derive(Args)]
@@ -82,15 +82,19 @@ pub(super) async fn show(args: &ShowArgs) -> anyhow::Result<()> {
     let store = open_store(&args.config.load()?).await?;
     let found = look(&store, &args.eid).await;
     store.close().await;
-    let Some(Found { euicc, labels, profiles, operations }) = found? else {
+    let Some(found) = found? else {
         bail!("{} is not associated with this eIM: simyard eim associate does it", args.eid)
     };
     if args.json {
-        output::json(&value(&euicc, &labels, &profiles, &operations));
+        output::json(&value(&found));
         return Ok(());
     }
+    let Found { euicc, listens_at, labels, profiles, operations } = found;
     for text in lines(&euicc) {
         line(&text);
+    }
+    if let Some(address) = listens_at {
+        line(&format!("its device listens at {address}"));
     }
     if !labels.is_empty() {
         let all: Vec<String> = labels.iter().map(ToString::to_string).collect();
@@ -112,8 +116,8 @@ pub(super) async fn show(args: &ShowArgs) -> anyhow::Result<()> {
 
 /// What there is of an eUICC, as JSON.
 pub(super) async fn show_json(store: &Store, eid: &Eid) -> anyhow::Result<()> {
-    if let Some(Found { euicc, labels, profiles, operations }) = look(store, eid).await? {
-        output::json(&value(&euicc, &labels, &profiles, &operations));
+    if let Some(found) = look(store, eid).await? {
+        output::json(&value(&found));
     }
     Ok(())
 }
@@ -121,6 +125,7 @@ pub(super) async fn show_json(store: &Store, eid: &Eid) -> anyhow::Result<()> {
 /// What there is of an eUICC.
 struct Found {
     euicc: EimEuicc,
+    listens_at: Option<ServerAddress>,
     labels: Vec<Label>,
     profiles: Vec<ListedProfile>,
     operations: Vec<KeptOperation>,
@@ -129,9 +134,10 @@ struct Found {
 async fn look(store: &Store, eid: &Eid) -> anyhow::Result<Option<Found>> {
     let Some(euicc) = store.eim_euicc(eid).await? else { return Ok(None) };
     let labels = store.labels(eid).await?;
+    let listens_at = store.listens_at(eid).await?;
     let (profiles, operations) =
         (store.profiles_of_euicc(eid).await?, store.operations_under_way(eid).await?);
-    Ok(Some(Found { euicc, labels, profiles, operations }))
+    Ok(Some(Found { euicc, listens_at, labels, profiles, operations }))
 }
 
 fn lines(euicc: &EimEuicc) -> Vec<String> {
@@ -164,12 +170,8 @@ fn lines(euicc: &EimEuicc) -> Vec<String> {
     lines
 }
 
-fn value(
-    euicc: &EimEuicc,
-    labels: &[Label],
-    profiles: &[ListedProfile],
-    operations: &[KeptOperation],
-) -> Value {
+fn value(found: &Found) -> Value {
+    let Found { euicc, listens_at, labels, profiles, operations } = found;
     let Association { eid, counter, association_token, download } = &euicc.association;
     let time = |at: Option<crate::env::Timestamp>| at.map(|at| at.to_string());
     let profiles = profiles.iter().map(|profile| {
@@ -192,6 +194,7 @@ fn value(
         "counter": counter,
         "association_token": association_token,
         "download": download.name(),
+        "listens_at": listens_at.as_ref().map(ServerAddress::as_str),
         "associated_at": euicc.associated_at.to_string(),
         "key_sha256": euicc.signing_key,
         "certificates_known": euicc.certificates.is_some(),

@@ -7,6 +7,7 @@
 //! | `devices` | certificates that stand for an EID by a list |
 //! | `eco` | the eIMs of eUICCs, and fleets that go over to another one |
 //! | `keys` | the keys that sign packages, and how eUICCs are told of the next one |
+//! | `listen` | where devices listen that packages are brought to |
 //! | `operation` | a laboratory's hand on it |
 //! | `forwarded` | notifications that wait for their receivers |
 //! | `label` | what the owner of a fleet calls eUICCs by |
@@ -25,6 +26,7 @@ mod eco;
 mod forwarded;
 pub(super) mod keys;
 mod label;
+mod listen;
 mod operation;
 mod refused;
 
@@ -47,6 +49,11 @@ enum EimCommand {
     /// An eUICC that a manufacturer delivers with its eIM data needs no such command. What is brought here is written down in
     /// the audit.
     Associate(associate::AssociateArgs),
+    /// Say where devices listen ('simyard ipa listen'): this eIM brings them what waits for their eUICCs.
+    ///
+    /// They may poll all the same. A device that cannot be reached is tried again and again, with pauses that double up to an
+    /// hour. What is said here is written down in the audit.
+    Listen(listen::ListenArgs),
     /// Show what this eIM knows of an eUICC: counter, token, contact, profiles, operations under way.
     Show(associate::ShowArgs),
     /// Have an eUICC associate another eIM beside this one.
@@ -96,6 +103,7 @@ pub async fn run(args: EimArgs) -> anyhow::Result<()> {
     match args.command {
         EimCommand::Configuration(args) => configuration::run(*args).await,
         EimCommand::Associate(args) => associate::run(&args).await,
+        EimCommand::Listen(args) => listen::run(&args).await,
         EimCommand::Show(args) => associate::show(&args).await,
         EimCommand::Add(args) => eco::add(&args).await,
         EimCommand::Update(args) => eco::update(&args).await,
