@@ -8,7 +8,7 @@
 //! What failed, was rolled back or expired counts against the failure budget: a share of the targets of the wave that were
 //! asked at all. Beyond it the campaign stops by itself until a person lets it go on. An operation that is overdue is none
 //! of these: nobody knows its outcome. A target whose operation could not even be made is *refused*, and counts as nothing;
-//! but a wave of which every target is refused stops the campaign.
+//! but a wave of which every target is refused stops the campaign, unless all of it may fail.
 
 use std::fmt;
 use std::time::Duration;
@@ -516,7 +516,7 @@ impl Campaign {
 
     fn stops(&self, wave: &WaveCounts) -> Option<String> {
         let refused = wave.of(TargetState::Refused);
-        if refused > 0 && refused == wave.all() {
+        if refused > 0 && refused == wave.all() && self.pace.failure_budget < 1000 {
             return Some(format!("all {refused} targets of wave {} were refused", self.wave));
         }
         let asked = wave.all().saturating_sub(refused).saturating_sub(wave.of(TargetState::LeftOut));
@@ -668,6 +668,8 @@ mod tests {
             "2 of 10 targets of wave 1 failed, more than 10%"
         );
         assert_eq!(stops(&[(Refused, 3)]), "all 3 targets of wave 1 were refused");
+        let all_may_fail = Campaign { pace: Pace { failure_budget: 1000, ..pace() }, ..campaign() };
+        assert_eq!(all_may_fail.step(&counts(&[(Refused, 3)]), 0, NOW), Step::Settle);
     }
 
     #[test]

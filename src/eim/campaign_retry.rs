@@ -113,8 +113,7 @@ async fn asked_once_more(
     campaign: &Campaign,
     wanted: &Retry,
 ) -> Result<Vec<RetriedTarget>, CampaignError> {
-    let named: Option<HashMap<&str, &TargetRow>> =
-        wanted.targets.as_ref().map(|rows| rows.iter().map(|row| (row.eid.as_str(), row)).collect());
+    let named = wanted.targets.as_deref().map(by_eid).transpose()?;
     let mut unseen = named.clone().unwrap_or_default();
     let (mut asked, mut after) = (Vec::new(), 0);
     loop {
@@ -134,6 +133,16 @@ async fn asked_once_more(
         return Err(CampaignError::NoTarget(row.eid.clone()));
     }
     if asked.is_empty() { Err(CampaignError::NothingToRetry) } else { Ok(asked) }
+}
+
+fn by_eid(rows: &[TargetRow]) -> Result<HashMap<&str, &TargetRow>, CampaignError> {
+    let mut named = HashMap::with_capacity(rows.len());
+    for row in rows {
+        if named.insert(row.eid.as_str(), row).is_some() {
+            return Err(CampaignError::TargetTwice(row.eid.clone()));
+        }
+    }
+    Ok(named)
 }
 
 /// What a target is asked this time; `row` is what a list says of it.

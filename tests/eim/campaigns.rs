@@ -349,6 +349,8 @@ fn who_failed_is_asked_once_more_in_one_more_wave() {
         assert_eq!(write_report(server.eim(), &claimed, &mut written).await.unwrap(), 8);
         assert_eq!(contradictions(&Report::read(&written).unwrap(), Some(&eids)), []);
 
+        let twice = retry(server.eim(), &id, &only(&[eid(), eid()]), &person()).await;
+        assert!(matches!(twice, Err(CampaignError::TargetTwice(_))), "{twice:?}");
         let stranger = retry(server.eim(), &id, &only(&[other(999)]), &person()).await;
         assert!(matches!(stranger, Err(CampaignError::NoTarget(_))), "{stranger:?}");
         let refused = Retry { states: vec![TargetState::Refused], targets: None };

@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use zeroize::Zeroizing;
 
 use super::caller::{Caller, Look, Operate, Services};
-use super::once::once_at;
+use super::once::{once, once_at};
 use super::operations::eim;
 use super::page::{invalid, limit, page, query};
 use super::{ProblemDocument, json, parse};
@@ -402,7 +402,11 @@ pub(super) async fn resume(
 /// stopped goes on when it is resumed.
 #[utoipa::path(
     post, path = "/v1/campaigns/{campaign_id}/retry", operation_id = "retry_campaign", tag = "campaigns",
-    params(("campaign_id" = String, Path, description = "32 hexadecimal digits")), request_body = RetryRequest,
+    params(
+        ("campaign_id" = String, Path, description = "32 hexadecimal digits"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A repetition under it gets the first answer")
+    ),
+    request_body = RetryRequest,
     security(("token" = ["operate"]), ("certificate" = ["operate"])),
     responses(
         (status = 200, description = "The campaign", body = ShownCampaign),
@@ -412,17 +416,31 @@ pub(super) async fn resume(
 pub(super) async fn retry(
     caller: Caller<Operate>,
     Path(named): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
     body: Bytes,
-) -> Result<Response, Problem> {
-    let (eim, id, Changer { actor, .. }) = called(&caller, &named)?;
-    let RetryRequest { states, targets } = parse_or_default(&body)?;
+) -> Response {
+    let asked: RetryRequest = match parse_or_default(&body) {
+        Ok(asked) => asked,
+        Err(problem) => return problem.into_response(),
+    };
+    let (services, Changer { actor, .. }) = (caller.services().clone(), caller.changer());
+    let call = async move {
+        let (eim, id) = (eim(&services)?, campaign_id(&named)?);
+        ask_again(eim, &id, &retry_of(asked)?, &actor).await.map_err(refused)?;
+        Ok((StatusCode::OK, serde_json::to_value(shown(eim, &id).await?).unwrap_or_default()))
+    };
+    once(&caller, &uri, &headers, &body, call).await
+}
+
+fn retry_of(asked: RetryRequest) -> Result<Retry, Problem> {
+    let RetryRequest { states, targets } = asked;
     let mut wanted = Retry::failed();
     if let Some(states) = states {
         wanted.states = states.iter().map(|text| ended_state(text)).collect::<Result<_, _>>()?;
     }
     wanted.targets = targets.map(|rows| rows.into_iter().map(row).collect()).transpose()?;
-    ask_again(eim, &id, &wanted, &actor).await.map_err(refused)?;
-    answer(caller.services(), &id).await
+    Ok(wanted)
 }
 
 /// End a campaign: what has not left yet is cancelled, what is under way ends by itself.
