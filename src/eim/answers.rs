@@ -190,7 +190,7 @@ mod tests {
             (signed("AB0DA00B3009800465696D31820102"), format!("{head}; listEim: 1 eIMs;   eim1")),
             (
                 signed("BF2D14A012E3105A0A980010325476981032149F700101"),
-                format!("{head}; listProfileInfo: 1 profiles;   89000123456789012341 enabled"),
+                format!("{head}; listProfileInfo: 1 profile;   89000123456789012341 enabled"),
             ),
             (
                 "BF5117A115300C800465696D318101010201045F3704AAAAAAAA".to_owned(),
