@@ -115,7 +115,8 @@ impl BringPackages {
             return Ok(());
         }
         let now = self.eim.clock.now();
-        let found = self.eim.store.devices_to_bring_to(&under_way.after, now, LOOK).await?;
+        let mut passed = under_way.after.clone();
+        let found = self.eim.store.devices_to_bring_to(&passed, now, LOOK).await?;
         let is_last = found.len() < usize::try_from(LOOK).unwrap_or(usize::MAX);
         under_way.after = match found.last() {
             Some(last) if !is_last => last.eid.as_str().to_owned(),
@@ -123,20 +124,21 @@ impl BringPackages {
         };
         let mut begun = 0;
         for device in found {
+            let eid = device.eid.as_str().to_owned();
             let rests = under_way.resting.get(&device.eid).is_some_and(|resting| now < resting.not_before);
-            let (Some(address), false) = (device.address, rests) else { continue };
-            if under_way.called.values().any(|called| *called == device.eid) {
-                continue;
+            let is_called = under_way.called.values().any(|called| *called == device.eid);
+            if let (Some(address), false, false) = (device.address, rests, is_called) {
+                if begun == room {
+                    // The others have their turn from here.
+                    under_way.after = passed;
+                    break;
+                }
+                begun += 1;
+                let (job, eid) = (Arc::clone(self), device.eid.clone());
+                let call = under_way.calls.spawn(async move { job.go(&eid, &address).await });
+                under_way.called.insert(call.id(), device.eid);
             }
-            if begun == room {
-                // The others have their turn from here.
-                under_way.after = String::new();
-                break;
-            }
-            begun += 1;
-            let (job, eid) = (Arc::clone(self), device.eid.clone());
-            let call = under_way.calls.spawn(async move { job.go(&eid, &address).await });
-            under_way.called.insert(call.id(), device.eid);
+            passed = eid;
         }
         Ok(())
     }
