@@ -109,8 +109,30 @@ const NEXT_AVAILABLE: Statement = Statement {
     postgres: concat!(stocked_in_postgres!(), along_stocked_in_postgres!(order_columns!(), "1", "")),
 };
 
-/// $5 of them, which nobody else takes before the commit: another server passes over them.
+/// $5 of them, which nobody else takes before the commit: another server passes over them. Fewer where there are not so many, and
+/// on PostgreSQL also where others are taking too many at the same time: [`TAKE_ALL`] tells these apart.
+///
+/// PostgreSQL does not see the end of a batch in its index (a comparison of rows ends a scan by its first column alone), and would
+/// go on through everything that the owner has in stock. So a limit ends the scan, and what is of another batch is dropped.
 const TAKE: Statement = Statement {
+    sqlite: TAKE_ALL.sqlite,
+    postgres: concat!(
+        stocked_in_postgres!(),
+        "SELECT profile.iccid, profile.version, profile.number, profile.batch_id \
+         FROM stocked CROSS JOIN LATERAL (SELECT profile.iccid, profile.owner, profile.profile_type, profile.batch_id \
+         FROM profile WHERE profile.state = 0 AND profile.shelf = 0 \
+         AND (profile.owner, profile.profile_type, profile.batch_id, profile.iccid) \
+         > ($1, $2, stocked.batch_id, CASE WHEN stocked.batch_id = $3 THEN $4 ELSE '' END) \
+         AND (SELECT batch.state FROM batch WHERE batch.batch_id = stocked.batch_id) = 1 \
+         ORDER BY profile.owner, profile.profile_type, profile.batch_id, profile.iccid LIMIT 4 * $5 + 64) next \
+         JOIN profile ON profile.iccid = next.iccid AND profile.state + profile.shelf = 0 \
+         WHERE next.owner = $1 AND next.profile_type = $2 AND next.batch_id = stocked.batch_id \
+         LIMIT $5 FOR UPDATE OF profile SKIP LOCKED"
+    ),
+};
+
+/// As many as there are, up to $5.
+const TAKE_ALL: Statement = Statement {
     sqlite: concat!(
         stocked_in_sqlite!(),
         "SELECT profile.iccid, profile.version, profile.number, profile.batch_id",
@@ -127,7 +149,7 @@ const TAKE: Statement = Statement {
     ),
 };
 
-pub(super) const STATEMENTS: &[Statement] = &[NEXT_AVAILABLE, TAKE];
+pub(super) const STATEMENTS: &[Statement] = &[NEXT_AVAILABLE, TAKE, TAKE_ALL];
 
 /// A profile that is available, and whose row stands still until the commit.
 pub(super) struct Next {
@@ -161,10 +183,9 @@ impl Places {
     ) -> Result<Vec<Next>, StoreError> {
         let key = (owner.to_owned(), profile_type.to_owned());
         let place = self.last.get(&key).cloned().unwrap_or_default();
-        let (mut taken, mut end) = take_behind(writing, &key, &place, count).await?;
-        let is_short = |taken: &[Next]| i64::try_from(taken.len()).unwrap_or(i64::MAX) < count;
-        if is_short(&taken) && place != Place::default() {
-            (taken, end) = take_behind(writing, &key, &Place::default(), count).await?;
+        let (mut taken, mut end) = take_behind(writing, &TAKE, &key, &place, count).await?;
+        if i64::try_from(taken.len()).unwrap_or(i64::MAX) < count {
+            (taken, end) = take_behind(writing, &TAKE_ALL, &key, &Place::default(), count).await?;
         }
         if self.last.len() >= PLACES_MAX {
             self.last.clear();
@@ -180,6 +201,7 @@ impl Places {
 /// The profiles behind a place, and the place of the last.
 async fn take_behind(
     writing: &mut Writing,
+    statement: &Statement,
     (owner, profile_type): &(String, String),
     place: &Place,
     count: i64,
@@ -191,7 +213,7 @@ async fn take_behind(
         place.iccid.as_str().into(),
         count.into(),
     ];
-    let rows = writing.fetch(&TAKE, arguments).await?;
+    let rows = writing.fetch(statement, arguments).await?;
     let next = |row: &Row| {
         Ok::<_, StoreError>(Next {
             iccid: row.text("iccid")?,
