@@ -16,7 +16,8 @@ use std::time::Duration;
 use super::name::ProfileType;
 use super::operation::{OldProfile, OperationKind, Rollback, SwitchTarget, Task};
 use super::operation_state::OperationStateName;
-use crate::env::{Rng, Timestamp};
+use super::random_number::random_number;
+use crate::env::Timestamp;
 use crate::ident::Iccid;
 
 /// Targets of a campaign at most.
@@ -31,37 +32,9 @@ pub const SETTLED_SHARE: u64 = 950;
 const NAME_MAX: usize = 64;
 const HOUR_MS: i64 = 3_600_000;
 
-/// The number of a campaign: 128 random bits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CampaignId([u8; 16]);
-
-impl CampaignId {
-    /// Draws one.
-    #[must_use]
-    pub fn generate(rng: &Rng) -> Self {
-        Self(rng.array())
-    }
-
-    /// Reads 32 hexadecimal digits of either case; `None` for any other text.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut octets = [0; 16];
-        hex::decode_to_slice(text, &mut octets).ok()?;
-        Some(Self(octets))
-    }
-}
-
-impl fmt::Display for CampaignId {
-    /// 32 hexadecimal digits of lower case.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for CampaignId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
+random_number! {
+    /// The number of a campaign: 128 random bits.
+    CampaignId
 }
 
 /// What people call a campaign: 1 to 64 octets without control characters.

@@ -17,6 +17,7 @@
 //! | [`operation`], [`operation_state`], [`operation_transition`] | what is asked of an eUICC through its eIM, where it stands, and how it goes on |
 //! | [`operation_event`] | what is told of operations, devices and campaigns |
 //! | [`switch_eligibility`] | whether a device may be switched to another profile, and everything that stands in the way |
+//! | `random_number` | numbers of operations and campaigns: 128 random bits, and how they are written |
 //! | [`pool`] | ranges of numbers that are handed out |
 //! | [`freedom_to_switch`] | whether an eUICC's profiles can be switched |
 //! | [`standing`] | where a profile stands, in one word |
@@ -51,6 +52,7 @@ pub mod operation_transition;
 pub mod order;
 pub mod pool;
 pub mod progress;
+mod random_number;
 pub mod repetition;
 pub mod selection;
 pub mod shelf;

@@ -29,43 +29,16 @@ use std::time::Duration;
 use super::operation_event::EventKind;
 use super::operation_state::OperationState;
 use super::operation_transition::Occurrence;
-use crate::env::{Rng, Timestamp};
+use super::random_number::random_number;
+use crate::env::Timestamp;
 use crate::ident::{Eid, Iccid};
 
 /// How often the package of one step is made anew, when the eUICC is busy or a download fails, before the operation fails.
 pub const ATTEMPTS_MAX: u32 = 5;
 
-/// The number of an operation: 128 random bits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OperationId([u8; 16]);
-
-impl OperationId {
-    /// Draws one.
-    #[must_use]
-    pub fn generate(rng: &Rng) -> Self {
-        Self(rng.array())
-    }
-
-    /// Reads 32 hexadecimal digits of either case; `None` for any other text.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut octets = [0; 16];
-        hex::decode_to_slice(text, &mut octets).ok()?;
-        Some(Self(octets))
-    }
-}
-
-impl fmt::Display for OperationId {
-    /// 32 hexadecimal digits of lower case.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for OperationId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
+random_number! {
+    /// The number of an operation: 128 random bits.
+    OperationId
 }
 
 /// Whether the IPA may go back to the profile before by itself (rollbackFlag of enable).
